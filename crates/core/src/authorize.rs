@@ -1,0 +1,183 @@
+//! The decision to let a worker in. The only minter of [`Principal`] and [`Grant`].
+
+use crate::ids::{PersonId, PlanId, TargetId};
+use crate::people::{Person, Role, Vendor};
+use crate::plan::Plan;
+use crate::plan::approval::{self};
+use crate::policy::Policy;
+use crate::refusal::Refusal;
+use crate::target::{Account, Function, Target};
+use crate::time::Timestamp;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// A person whose two factors were proved in this one login. Not `Clone`: one proof, one connection.
+#[derive(Debug)]
+pub struct Principal {
+    person: PersonId,
+    login: String,
+    source: IpAddr,
+}
+
+impl Principal {
+    /// Mints a principal.
+    ///
+    /// An `assertion`: the caller has verified a first factor AND a second factor of a different kind in this same
+    /// login. The list of callers is kept in `xtask/assertions.txt`.
+    #[must_use]
+    pub fn assertion(person: PersonId, login: String, source: IpAddr) -> Self {
+        Self { person, login, source }
+    }
+
+    /// Who.
+    #[must_use]
+    pub fn person(&self) -> &PersonId {
+        &self.person
+    }
+
+    /// Login name.
+    #[must_use]
+    pub fn login(&self) -> &str {
+        &self.login
+    }
+
+    /// Where the connection comes from.
+    #[must_use]
+    pub fn source(&self) -> IpAddr {
+        self.source
+    }
+}
+
+/// Permission for one session: one worker, one target, one plan, until one moment. Not `Clone`.
+#[derive(Debug)]
+pub struct Grant {
+    /// The plan that permits it.
+    pub plan: PlanId,
+    /// Its number, for banners.
+    pub plan_number: String,
+    /// Its title, for banners.
+    pub plan_title: String,
+    /// The target.
+    pub target: TargetId,
+    /// Short name of the target.
+    pub target_name: String,
+    /// Host to dial.
+    pub host: String,
+    /// Port to dial.
+    pub port: u16,
+    /// Accepted host keys, OpenSSH lines.
+    pub host_keys: Vec<String>,
+    /// Account on the target.
+    pub username: String,
+    /// Functions switched on.
+    pub functions: BTreeSet<Function>,
+    /// End of the window.
+    pub until: Timestamp,
+    /// Idle time after which the session is closed.
+    pub idle: Duration,
+    /// Moments before the end at which the worker is warned.
+    pub warn_before: Vec<Duration>,
+    // Keeps literal construction inside this module.
+    _minted: (),
+}
+
+/// Everything that the decision rests on, gathered at the moment of the decision.
+pub struct Case<'a> {
+    /// The worker, as the ledger has them at this moment.
+    pub person: &'a Person,
+    /// The worker's vendor.
+    pub vendor: &'a Vendor,
+    /// The vendor that applied, which may have named a subcontractor's worker.
+    pub plan_vendor: &'a Vendor,
+    /// The target.
+    pub target: &'a Target,
+    /// The account named in the plan.
+    pub account: Option<&'a Account>,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Digest of the plan's signed bytes, hex.
+    pub digest: &'a str,
+    /// True if the signature of every approval of the plan verifies.
+    pub signatures_hold: bool,
+    /// The hospital's settings.
+    pub policy: &'a Policy,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// Decides whether the worker may enter the target under the plan. Deny by default: every line must agree.
+///
+/// # Errors
+/// The first rule that does not agree, in the order in which a worker can do something about it.
+pub fn authorize(principal: &Principal, case: &Case<'_>) -> Result<Grant, Refusal> {
+    let Case { person, vendor, plan_vendor, target, plan, policy, now, .. } = *case;
+    if person.id != principal.person || !person.may_act(now) || !person.is(Role::Worker) {
+        return Err(Refusal::PersonInactive);
+    }
+    let in_force = |vendor: &Vendor| vendor.active && vendor.contract_until.is_none_or(|end| now < end);
+    if person.vendor.as_ref() != Some(&vendor.id) || !in_force(vendor) || !in_force(plan_vendor) || plan_vendor.id != plan.vendor {
+        return Err(Refusal::VendorInactive);
+    }
+    if !person.is_ready_for_work(now) {
+        return Err(Refusal::WorkerNotReady { worker: person.name.clone() });
+    }
+    if !plan.content.workers.contains(&person.id) {
+        return Err(Refusal::WorkerNotInPlan);
+    }
+    let Some(used) = plan.content.target(&target.id) else { return Err(Refusal::TargetNotInPlan) };
+    if !plan.state.admits() {
+        return Err(Refusal::NoPlan);
+    }
+    approved(case)?;
+    let (from, until) = plan.window();
+    if now < from {
+        return Err(Refusal::WindowNotOpen { opens: from.minute() });
+    }
+    if now >= until {
+        return Err(Refusal::WindowClosed);
+    }
+    let registered = vendor.sources.iter().any(|network| network.contains(principal.source));
+    let planned = plan.content.sources.is_empty() || plan.content.sources.iter().any(|network| network.contains(principal.source));
+    if !registered || !planned {
+        return Err(Refusal::SourceNotAllowed);
+    }
+    let account = case.account.filter(|account| account.id == used.account && account.target == target.id);
+    let Some(account) = account.filter(|_| target.active && !target.host_keys.is_empty()) else {
+        return Err(Refusal::TargetNotReady);
+    };
+    Ok(assertion(plan, target, account, used.functions.clone(), until, policy))
+}
+
+/// The approval itself: complete for this very content and signed, or an emergency that a person allowed.
+fn approved(case: &Case<'_>) -> Result<(), Refusal> {
+    if !case.signatures_hold {
+        return Err(Refusal::ApprovalBroken);
+    }
+    if case.plan.is_emergency() {
+        return if case.plan.emergency.is_some() { Ok(()) } else { Err(Refusal::NoPlan) };
+    }
+    let missing = approval::missing(case.plan, case.policy, case.digest);
+    if missing.is_empty() { Ok(()) } else { Err(Refusal::ApprovalBroken) }
+}
+
+/// Mints the grant. Called by [`authorize`] alone, after every rule agreed.
+fn assertion(plan: &Plan, target: &Target, account: &Account, functions: BTreeSet<Function>, until: Timestamp, policy: &Policy) -> Grant {
+    let minutes = |n: u32| Duration::from_secs(u64::from(n) * 60);
+    Grant {
+        plan: plan.id.clone(),
+        plan_number: plan.number.clone(),
+        plan_title: plan.content.title.clone(),
+        target: target.id.clone(),
+        target_name: target.name.clone(),
+        host: target.host.clone(),
+        port: target.port,
+        host_keys: target.host_keys.clone(),
+        username: account.username.clone(),
+        functions,
+        until,
+        idle: minutes(policy.idle_minutes),
+        warn_before: policy.warn_minutes.iter().copied().map(minutes).collect(),
+        _minted: (),
+    }
+}

@@ -1,0 +1,297 @@
+//! The seam between gateway and store: what a visitor's connection may ask, in which order.
+//!
+//! The order is in the types: [`Desk::second_factor`] consumes the [`HalfPrincipal`] that [`Desk::first_factor`]
+//! gave, [`Desk::enter`] needs a [`Principal`], and an [`Admission`] exists only with its open recording. A step that
+//! has not happened cannot be forgotten, because its value does not exist.
+
+use crate::authorize::{Grant, Principal};
+use crate::ids::SessionId;
+use crate::refusal::Refusal;
+use crate::secret::Secret;
+use crate::target::Function;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+/// An answer that is on its way.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The first factor of an SSH login, after the SSH library verified it as far as it can.
+pub enum FirstProof {
+    /// A password, still to be checked.
+    Password(Secret),
+    /// A public key in OpenSSH form (`ssh-ed25519 AAAA…`, no comment) whose SIGNATURE over this very connection was
+    /// verified. An offer of a key is no proof and never becomes one of these.
+    VerifiedKey(String),
+}
+
+/// A login whose first factor holds. Not `Clone`, good for the second factor only.
+#[derive(Debug)]
+pub struct HalfPrincipal {
+    /// Opaque handle that only the store understands.
+    pub ticket: String,
+    /// Login name.
+    pub login: String,
+    /// Where the connection comes from.
+    pub source: IpAddr,
+}
+
+/// A plan that the worker can choose when several are open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanChoice {
+    /// Number: `2026-0042`.
+    pub number: String,
+    /// Title.
+    pub title: String,
+    /// End of its window.
+    pub until: Timestamp,
+}
+
+/// What [`Desk::enter`] gives.
+pub enum Entry {
+    /// Several plans are open; ask the worker and come again with a number.
+    Choose(Vec<PlanChoice>),
+    /// Come in: permission and open recording in one value.
+    Open(Box<Admission>),
+}
+
+/// Permission, recording and credential for one session. Dropping it without [`Desk::leave`] counts as vanished.
+pub struct Admission {
+    /// The session's id.
+    pub session: SessionId,
+    /// The permission.
+    pub grant: Grant,
+    /// The recording, whose header is on disk and whose `entered` entry is in the log.
+    pub recording: OpenRecording,
+    /// The target's credential. Never shown, never logged.
+    pub credential: TargetCredential,
+}
+
+/// How the gateway proves itself to the target.
+pub enum TargetCredential {
+    /// A password.
+    Password(Secret),
+    /// A private key in OpenSSH PEM form.
+    PrivateKey(Secret),
+}
+
+/// One thing that happens on a channel of a session, on its way into the recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A channel opened: `function`, and the exec command or SFTP (text is shown, bounded by the gateway).
+    Open {
+        /// What it is used for.
+        function: Function,
+        /// The exec command; empty for shell and SFTP.
+        text: &'a str,
+        /// Columns and rows, if a terminal was asked for.
+        size: Option<(u16, u16)>,
+    },
+    /// Bytes from the target, standard output.
+    Output(&'a [u8]),
+    /// Bytes from the target, standard error.
+    Error(&'a [u8]),
+    /// The worker's window changed.
+    Resize(u16, u16),
+    /// Bytes from the worker, counted only: what is typed without echo must not be stored.
+    Input {
+        /// How many.
+        bytes: u64,
+    },
+    /// A command line, as the target echoed it or as exec named it.
+    Command(&'a str),
+    /// A file operation.
+    File(&'a crate::reconcile::FileSeen),
+    /// A message of Sekisho to the worker (warning, cut).
+    Message(&'a str),
+    /// The channel closed with this exit status or signal.
+    Close {
+        /// `exit 0`, `signal TERM`, or empty.
+        exit: &'a str,
+    },
+}
+
+/// Where the recording goes. Implemented by the store.
+pub trait RecordingSink: Send + Sync {
+    /// Appends one event. When it returns, the event is in the recording's buffer, which reaches the disk within one
+    /// second.
+    ///
+    /// # Errors
+    /// [`RecordingLost`]: the session must end.
+    fn append(&self, channel: u32, event: Event<'_>) -> Result<(), RecordingLost>;
+}
+
+/// The recording went wrong. No recording, no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordingLost;
+
+impl fmt::Display for RecordingLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the recording can no longer be written")
+    }
+}
+
+impl std::error::Error for RecordingLost {}
+
+/// An open recording. Not `Clone`; whoever carries a session carries this.
+pub struct OpenRecording(Box<dyn RecordingSink>);
+
+impl OpenRecording {
+    /// Wraps a sink.
+    ///
+    /// An `assertion`: the caller has made the recording's header durable on disk and its `entered` entry durable in
+    /// the log.
+    #[must_use]
+    pub fn assertion(sink: Box<dyn RecordingSink>) -> Self {
+        Self(sink)
+    }
+
+    /// Appends one event.
+    ///
+    /// # Errors
+    /// [`RecordingLost`]: the session must end.
+    pub fn append(&self, channel: u32, event: Event<'_>) -> Result<(), RecordingLost> {
+        self.0.append(channel, event)
+    }
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The worker closed it.
+    Closed,
+    /// The target closed the connection.
+    TargetGone,
+    /// The worker's connection broke.
+    WorkerGone,
+    /// The target could not be reached, refused, or showed another host key.
+    DialFailed,
+    /// The window ended.
+    WindowEnded,
+    /// A person of the hospital cut it.
+    Cut,
+    /// The plan was withdrawn or the person disabled.
+    Recalled,
+    /// Nothing was typed for too long.
+    Idle,
+    /// The recording could not be written.
+    RecordingLost,
+    /// The worker broke a rule of the protocol or a limit.
+    Breach,
+    /// Sekisho was stopped.
+    Shutdown,
+    /// Sekisho died; written by the sweeper.
+    Vanished,
+}
+
+impl Cause {
+    /// The name in log, facts and API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::TargetGone => "target_gone",
+            Self::WorkerGone => "worker_gone",
+            Self::DialFailed => "dial_failed",
+            Self::WindowEnded => "window_ended",
+            Self::Cut => "cut",
+            Self::Recalled => "recalled",
+            Self::Idle => "idle",
+            Self::RecordingLost => "recording_lost",
+            Self::Breach => "breach",
+            Self::Shutdown => "shutdown",
+            Self::Vanished => "vanished",
+        }
+    }
+
+    /// What the worker is told, where somebody else ended the session.
+    #[must_use]
+    pub fn refusal(self) -> Option<Refusal> {
+        match self {
+            Self::WindowEnded => Some(Refusal::WindowEnded),
+            Self::Cut | Self::Recalled | Self::Shutdown => Some(Refusal::Cut),
+            Self::Idle => Some(Refusal::Idle),
+            Self::RecordingLost => Some(Refusal::NoRecording),
+            Self::DialFailed | Self::TargetGone => Some(Refusal::TargetUnreachable),
+            Self::Closed | Self::WorkerGone | Self::Breach | Self::Vanished => None,
+        }
+    }
+}
+
+/// How dialling the target ended; goes into the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "dial", rename_all = "snake_case")]
+pub enum Dialled {
+    /// Connected and logged in.
+    Connected {
+        /// SHA-256 fingerprint of the host key seen.
+        host_key: String,
+    },
+    /// No answer, or the connection broke.
+    Unreachable {
+        /// The library's words.
+        detail: String,
+    },
+    /// The host key is not one of the pinned ones.
+    HostKeyChanged {
+        /// SHA-256 fingerprint of the host key seen.
+        seen: String,
+    },
+    /// The target refused the stored credential.
+    CredentialRefused,
+}
+
+/// A refusal that happened inside a session (a forward, a function outside the plan).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedAsk {
+    /// What was asked for, in words: `direct-tcpip 10.0.0.5:3306`.
+    pub ask: String,
+    /// The code.
+    pub refusal: Refusal,
+}
+
+/// The one word that flows backwards: from the store to a session that is being carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recall {
+    /// The session it is for; `None` for all of them.
+    pub session: Option<SessionId>,
+    /// What to do.
+    pub word: RecallWord,
+}
+
+/// What a recall says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecallWord {
+    /// End the session.
+    End(Cause),
+    /// The window was extended.
+    Until(Timestamp),
+}
+
+/// What the gateway may ask. Implemented by the store; every method writes down what it answers before it answers.
+pub trait Desk: Send + Sync {
+    /// Checks the first factor.
+    fn first_factor<'a>(&'a self, login: &'a str, source: IpAddr, proof: FirstProof) -> Answer<'a, Result<HalfPrincipal, Refusal>>;
+
+    /// True if this public key is registered for the person and asking for a signature makes sense. Gives no right.
+    fn knows_key<'a>(&'a self, login: &'a str, source: IpAddr, key: &'a str) -> Answer<'a, bool>;
+
+    /// Checks the one-time code. A wrong code gives the half back with its refusal as long as tries remain.
+    fn second_factor<'a>(&'a self, half: HalfPrincipal, code: Secret) -> Answer<'a, Result<Principal, (Option<HalfPrincipal>, Refusal)>>;
+
+    /// Asks to enter a target, under a plan if a number is given.
+    fn enter<'a>(&'a self, principal: &'a Principal, target: &'a str, plan: Option<&'a str>) -> Answer<'a, Result<Entry, Refusal>>;
+
+    /// Writes down how dialling ended.
+    fn dialled<'a>(&'a self, session: &'a SessionId, outcome: Dialled) -> Answer<'a, Result<(), Refusal>>;
+
+    /// Writes down a refusal inside the session.
+    fn refused<'a>(&'a self, session: &'a SessionId, ask: RefusedAsk) -> Answer<'a, ()>;
+
+    /// Ends the session: seals the recording, writes `left`.
+    fn leave<'a>(&'a self, session: &'a SessionId, recording: OpenRecording, cause: Cause) -> Answer<'a, ()>;
+}

@@ -1,0 +1,345 @@
+//! What is written into the tamper-evident log: a closed list. Nothing else is evidence, and no log line becomes one.
+
+use crate::desk::{Cause, Dialled, RefusedAsk};
+use crate::ids::{AccountId, AttachmentId, PersonId, PlanId, SessionId, TargetId, VendorId, WorkerKeyId};
+use crate::people::{Actor, Role};
+use crate::plan::state::PlanState;
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// One entry of the log: gap-free number, time, who, what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Position in the log, from 0, without gaps.
+    pub seq: u64,
+    /// Unix time in milliseconds.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What.
+    #[serde(flatten)]
+    pub fact: Fact,
+}
+
+/// How a recording was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ViewMode {
+    /// Live.
+    Live,
+    /// Replay in the browser.
+    Replay,
+    /// Export to a file.
+    Export,
+}
+
+/// A fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Fact {
+    /// The box was set up: name of the log and its public key.
+    Initialised {
+        /// Origin line of checkpoints.
+        origin: String,
+        /// Public key in C2SP verifier form.
+        key: String,
+    },
+    /// The box started.
+    Started {
+        /// Version of the program.
+        version: String,
+    },
+    /// The box stopped in order.
+    Stopped,
+    /// Both factors of a login hold.
+    Identified {
+        /// What the first factor was: `password` or `key`.
+        first: String,
+    },
+    /// A login, an entry or an act was refused.
+    Refused {
+        /// Where: `login`, `second_factor`, `enter`, `web`.
+        stage: String,
+        /// The name that was given; may belong to nobody.
+        login: String,
+        /// The code.
+        code: String,
+        /// Target, route or the like.
+        detail: String,
+    },
+    /// A browser's or API client's login began.
+    LoggedIn,
+    /// It ended.
+    LoggedOut {
+        /// `logout`, `idle`, `expired`, `password_changed`, `disabled`.
+        cause: String,
+    },
+    /// A fresh one-time code was given.
+    SteppedUp,
+    /// A person was locked out after failures.
+    LockedOut {
+        /// Login name.
+        login: String,
+    },
+    /// The lock was lifted.
+    Unlocked {
+        /// Who was locked.
+        person: PersonId,
+    },
+    /// A person was registered.
+    PersonAdded {
+        /// Who.
+        person: PersonId,
+        /// Login name.
+        login: String,
+        /// Display name.
+        name: String,
+        /// The vendor, for a vendor's person.
+        vendor: Option<VendorId>,
+        /// Roles.
+        roles: BTreeSet<Role>,
+    },
+    /// A person's entry changed.
+    PersonChanged {
+        /// Who.
+        person: PersonId,
+        /// Roles after it.
+        roles: BTreeSet<Role>,
+        /// Active after it.
+        active: bool,
+    },
+    /// A one-time enrolment link was issued (the first time, or after loss of a factor).
+    EnrolmentIssued {
+        /// For whom.
+        person: PersonId,
+        /// Why: `new`, `reset`, `first_administrator`.
+        reason: String,
+    },
+    /// A person set password and second factor by their link.
+    Enrolled {
+        /// Who.
+        person: PersonId,
+    },
+    /// A person changed their password.
+    PasswordChanged {
+        /// Who.
+        person: PersonId,
+    },
+    /// A worker registered a public key.
+    KeyAdded {
+        /// Whose.
+        person: PersonId,
+        /// Which.
+        key: WorkerKeyId,
+        /// SHA-256 fingerprint.
+        fingerprint: String,
+    },
+    /// A public key was removed.
+    KeyRemoved {
+        /// Whose.
+        person: PersonId,
+        /// Which.
+        key: WorkerKeyId,
+    },
+    /// A vendor was registered or changed.
+    VendorKept {
+        /// Which.
+        vendor: VendorId,
+        /// Its name.
+        name: String,
+        /// Active after it.
+        active: bool,
+    },
+    /// A target was registered or changed.
+    TargetKept {
+        /// Which.
+        target: TargetId,
+        /// Short name.
+        name: String,
+        /// Where.
+        address: String,
+        /// SHA-256 fingerprints of the pinned host keys.
+        host_keys: Vec<String>,
+        /// Active after it.
+        active: bool,
+    },
+    /// The credential of an account on a target was stored.
+    CredentialKept {
+        /// Target.
+        target: TargetId,
+        /// Account.
+        account: AccountId,
+        /// Login name on the target.
+        username: String,
+    },
+    /// A plan was drawn up.
+    PlanDrawn {
+        /// Which.
+        plan: PlanId,
+        /// Number.
+        number: String,
+        /// For which vendor.
+        vendor: VendorId,
+    },
+    /// Something was done to a plan.
+    PlanActed {
+        /// Which.
+        plan: PlanId,
+        /// Number.
+        number: String,
+        /// The act's name.
+        act: String,
+        /// State before.
+        from: PlanState,
+        /// State after.
+        to: PlanState,
+        /// Revision of the content.
+        revision: u32,
+        /// Digest of the signed bytes after the act, hex.
+        digest: String,
+        /// The approval's signature, where the act is an approval.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        signature: String,
+        /// Reason or remark.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        remark: String,
+    },
+    /// A file was attached to a plan.
+    FileAttached {
+        /// Which plan.
+        plan: PlanId,
+        /// Which file.
+        attachment: AttachmentId,
+        /// SHA-256.
+        sha256: String,
+    },
+    /// A deadline passed; the matter was escalated.
+    Escalated {
+        /// Which plan.
+        plan: PlanId,
+        /// `report`, `confirm`, `after_fact`, `reconcile`.
+        duty: String,
+    },
+    /// A worker entered: the recording's header is on disk.
+    Entered {
+        /// The session.
+        session: SessionId,
+        /// Under which plan.
+        plan: PlanId,
+        /// Where.
+        target: TargetId,
+        /// Short name of the target.
+        target_name: String,
+        /// Account on the target.
+        username: String,
+        /// SHA-256 of the recording's header, hex.
+        recording_header_digest: String,
+    },
+    /// The target was dialled.
+    Dialled {
+        /// The session.
+        session: SessionId,
+        /// With what result.
+        outcome: Dialled,
+    },
+    /// Something was refused inside a session.
+    RefusedInside {
+        /// The session.
+        session: SessionId,
+        /// What.
+        asked: RefusedAsk,
+    },
+    /// A file operation in a session.
+    FileMoved {
+        /// The session.
+        session: SessionId,
+        /// What.
+        file: crate::reconcile::FileSeen,
+    },
+    /// A worker left: the recording is sealed.
+    Left {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        cause: Cause,
+        /// Digest of the sealed recording, hex; of what is left of it if the cause is `vanished`.
+        digest: String,
+        /// Size of the file in bytes.
+        bytes: u64,
+    },
+    /// A recording file without an `entered` entry was found and set aside.
+    OrphanFound {
+        /// The file's name.
+        file: String,
+    },
+    /// A person pressed 切断, or withdrew the plan of a running session.
+    CutAsked {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        reason: String,
+    },
+    /// A person began to look at a recording.
+    ViewBegan {
+        /// The session.
+        session: SessionId,
+        /// How.
+        mode: ViewMode,
+    },
+    /// They stopped.
+    ViewEnded {
+        /// The session.
+        session: SessionId,
+        /// How.
+        mode: ViewMode,
+    },
+    /// Plan and fact were compared.
+    Reconciled {
+        /// The plan.
+        plan: PlanId,
+        /// Number of rows.
+        rows: usize,
+        /// Number of differences.
+        differences: usize,
+        /// SHA-256 of the findings as JSON, hex.
+        digest: String,
+    },
+    /// The clock went backwards by more than a moment.
+    ClockJumped {
+        /// Milliseconds between the last entry and the clock.
+        back_ms: u64,
+    },
+}
+
+impl Fact {
+    /// The session a fact is about, for indexes and lists.
+    #[must_use]
+    pub fn session(&self) -> Option<&SessionId> {
+        match self {
+            Self::Entered { session, .. }
+            | Self::Dialled { session, .. }
+            | Self::RefusedInside { session, .. }
+            | Self::FileMoved { session, .. }
+            | Self::Left { session, .. }
+            | Self::CutAsked { session, .. }
+            | Self::ViewBegan { session, .. }
+            | Self::ViewEnded { session, .. } => Some(session),
+            _ => None,
+        }
+    }
+
+    /// The plan a fact is about.
+    #[must_use]
+    pub fn plan(&self) -> Option<&PlanId> {
+        match self {
+            Self::PlanDrawn { plan, .. }
+            | Self::PlanActed { plan, .. }
+            | Self::FileAttached { plan, .. }
+            | Self::Escalated { plan, .. }
+            | Self::Entered { plan, .. }
+            | Self::Reconciled { plan, .. } => Some(plan),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Identifiers. Each kind has its own type, so that a plan's id can never stand where a person's is asked for.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+macro_rules! id_type {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[serde(try_from = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// What every identifier of this kind begins with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// Makes an identifier from 10 bytes that the caller drew from the operating system.
+            #[must_use]
+            pub fn from_random(bytes: [u8; 10]) -> Self {
+                Self(format!("{}{}", $prefix, base32(bytes)))
+            }
+
+            /// Reads an identifier; `None` unless it has exactly this kind's form.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                let tail = text.strip_prefix($prefix)?;
+                let sound = tail.len() == 16 && tail.bytes().all(|b| ALPHABET.contains(&b));
+                sound.then(|| Self(text.to_owned()))
+            }
+
+            /// The identifier as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+            fn try_from(text: String) -> Result<Self, String> {
+                Self::parse(&text).ok_or_else(|| concat!("not an identifier of the form ", $prefix, "…").to_owned())
+            }
+        }
+    };
+}
+
+id_type!(/** A person, of the hospital or of a vendor. */ PersonId, "per-");
+id_type!(/** A vendor (事業者) or a subcontractor (再委託先). */ VendorId, "ven-");
+id_type!(/** A target: one server or device that is maintained. */ TargetId, "tgt-");
+id_type!(/** An account on a target, whose credential is stored. */ AccountId, "acc-");
+id_type!(/** A work plan (作業計画書). */ PlanId, "pln-");
+id_type!(/** A maintenance session: one worker on one target under one plan. */ SessionId, "ses-");
+id_type!(/** A browser's or API client's login. */ WebLoginId, "log-");
+id_type!(/** A file attached to a plan. */ AttachmentId, "att-");
+id_type!(/** A public key that a worker registered. */ WorkerKeyId, "key-");
+
+/// RFC 4648 base32 in lower case without padding; 10 bytes give 16 characters.
+fn base32(bytes: [u8; 10]) -> String {
+    let mut out = String::with_capacity(16);
+    let mut bits = 0u32;
+    let mut held = 0u32;
+    for byte in bytes {
+        bits = (bits << 8) | u32::from(byte);
+        held += 8;
+        while held >= 5 {
+            held -= 5;
+            let index = ((bits >> held) & 31) as usize;
+            out.push(char::from(ALPHABET[index]));
+        }
+        bits &= (1 << held) - 1;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_round_trips_and_keeps_its_kind() {
+        let id = PlanId::from_random([0xff; 10]);
+        assert_eq!(id.as_str(), "pln-7777777777777777");
+        assert_eq!(PlanId::parse(id.as_str()), Some(id.clone()));
+        assert_eq!(PersonId::parse(id.as_str()), None);
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for bad in ["", "pln-", "pln-777777777777777", "pln-77777777777777777", "pln-777777777777777A", "../etc/passwd", "pln-777777777777777\n"] {
+            assert_eq!(PlanId::parse(bad), None, "{bad:?}");
+        }
+    }
+}

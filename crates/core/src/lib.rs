@@ -1,0 +1,24 @@
+//! The rules of Sekisho: people, vendors, targets, work plans, who may do what, and what is compared afterwards.
+//!
+//! Floor 0. Knows nothing about disks, networks, clocks, chance, SQL, SSH or HTML: time comes in as a
+//! [`time::Timestamp`], identifiers come in ready made, and every rule is a pure function that gives a decision
+//! and its reason.
+
+pub mod authorize;
+pub mod calendar;
+pub mod desk;
+pub mod duty;
+pub mod facts;
+pub mod ids;
+pub mod limits;
+pub mod password;
+pub mod people;
+pub mod permission;
+pub mod plan;
+pub mod policy;
+pub mod reconcile;
+pub mod refusal;
+pub mod secret;
+pub mod source;
+pub mod target;
+pub mod time;

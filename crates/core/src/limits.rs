@@ -1,0 +1,74 @@
+//! Everything has a limit, and every limit has a name. `sekisho doctor` prints this table.
+
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident: $unit:literal = $value:expr;)*) => {
+        $($(#[$doc])* pub const $name: usize = $value;)*
+        /// Every limit as (name, value, unit), in the order of this file.
+        pub const ALL: &[(&str, usize, &str)] = &[$((stringify!($name), $value, $unit)),*];
+    };
+}
+
+limits! {
+    /// A person's login name.
+    LOGIN_NAME_CHARS: "characters" = 32;
+    /// The name of a target as it stands in the SSH login (`WORKER+TARGET`).
+    TARGET_NAME_CHARS: "characters" = 32;
+    /// Any one-line field of a form: titles, names, places.
+    LINE_CHARS: "characters" = 200;
+    /// Any field of several lines: steps, impact, reasons.
+    TEXT_CHARS: "characters" = 4_000;
+    /// Targets in one plan.
+    PLAN_TARGETS: "items" = 16;
+    /// Workers in one plan.
+    PLAN_WORKERS: "items" = 32;
+    /// Files to bring in, listed in one plan.
+    PLAN_FILES: "items" = 64;
+    /// Planned commands in one plan.
+    PLAN_COMMANDS: "items" = 200;
+    /// Source networks in one plan.
+    PLAN_SOURCES: "items" = 16;
+    /// Attachments of one plan.
+    PLAN_ATTACHMENTS: "items" = 10;
+    /// Size of one attachment.
+    ATTACHMENT_BYTES: "bytes" = 10 * 1024 * 1024;
+    /// Findings of one reconciliation; more of one kind are folded into the last.
+    FINDINGS: "items" = 500;
+    /// A password; longer ones are refused before they are hashed.
+    PASSWORD_CHARS: "characters" = 128;
+    /// Public keys that one worker may register.
+    WORKER_KEYS: "items" = 10;
+    /// Failed logins in a row before a person is locked out.
+    LOGIN_FAILURES: "tries" = 5;
+    /// Failed logins from one source address in ten minutes before it must wait.
+    SOURCE_FAILURES: "tries" = 30;
+    /// Steps of 30 s by which a one-time code may be early or late (RFC 6238 section 5.2).
+    TOTP_SKEW_STEPS: "steps" = 1;
+    /// Connections held before login, all sources together.
+    HANDSHAKES: "connections" = 256;
+    /// Connections held before login from one source address.
+    HANDSHAKES_PER_SOURCE: "connections" = 32;
+    /// Time for the whole SSH login, the one-time code included.
+    LOGIN_SECONDS: "seconds" = 120;
+    /// Sessions open at once on this box.
+    SESSIONS: "sessions" = 512;
+    /// Channels open at once in one session.
+    SESSION_CHANNELS: "channels" = 10;
+    /// Environment variables accepted on one channel.
+    CHANNEL_ENV: "items" = 32;
+    /// An exec command line.
+    EXEC_BYTES: "bytes" = 32 * 1024;
+    /// One entry that a running session may add to the log (a command, a file).
+    SESSION_NOTES: "entries" = 20_000;
+    /// Watchers of one running session.
+    WATCHERS: "watchers" = 16;
+    /// Body of a form or an API request.
+    REQUEST_BYTES: "bytes" = 256 * 1024;
+    /// Free disk space below which no session is admitted.
+    DISK_RESERVE_BYTES: "bytes" = 256 * 1024 * 1024;
+    /// Longest window of one plan.
+    PLAN_WINDOW_HOURS: "hours" = 7 * 24;
+    /// Longest emergency window, and longest single extension.
+    EMERGENCY_HOURS: "hours" = 12;
+    /// Rows on one page of a list.
+    PAGE_ROWS: "rows" = 50;
+}

@@ -1,0 +1,269 @@
+//! Who may do what: one table of roles and actions (domain.md section 3), and the scope in which it holds.
+
+use crate::ids::VendorId;
+use crate::people::{Actor, Role, Via};
+use crate::refusal::Refusal;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Something a person can ask Sekisho to do. Each route of pages and API names one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Draw up, change and submit plans of one's own vendor (an operator on any vendor's behalf).
+    WritePlan,
+    /// Read a plan.
+    ReadPlan,
+    /// Withdraw or revoke a plan.
+    WithdrawPlan,
+    /// Return, reject or approve.
+    ApprovePlan,
+    /// Allow an emergency at once.
+    AllowEmergency,
+    /// Decide on an emergency after the fact.
+    ApproveAfterFact,
+    /// Ask for a longer window.
+    AskExtension,
+    /// Decide on a longer window.
+    DecideExtension,
+    /// Write down a deviation during the work.
+    NoteChange,
+    /// Accept a deviation.
+    AcceptChange,
+    /// Declare that the work has ended.
+    FinishWork,
+    /// Give the reason of a difference.
+    ExplainFinding,
+    /// Decide on a difference and finish the reconciliation.
+    DecideFinding,
+    /// Write the completion report.
+    WriteReport,
+    /// Countersign it for the vendor.
+    CountersignReport,
+    /// Confirm or return it.
+    ConfirmReport,
+    /// Enter a target.
+    EnterTarget,
+    /// See the list of sessions and a session's facts.
+    ReadSession,
+    /// Watch a running session.
+    WatchSession,
+    /// Cut a running session.
+    CutSession,
+    /// Replay or export a recording.
+    ViewRecording,
+    /// Read the log.
+    ReadLog,
+    /// Read the ledgers of persons, vendors and targets.
+    ReadLedger,
+    /// Change persons, vendors, targets and credentials.
+    KeepLedger,
+    /// Unlock a person after failures.
+    UnlockPerson,
+    /// Keep one's own password, code and keys.
+    KeepOwnLogin,
+}
+
+impl Action {
+    /// All actions.
+    pub const ALL: [Self; 26] = [
+        Self::WritePlan,
+        Self::ReadPlan,
+        Self::WithdrawPlan,
+        Self::ApprovePlan,
+        Self::AllowEmergency,
+        Self::ApproveAfterFact,
+        Self::AskExtension,
+        Self::DecideExtension,
+        Self::NoteChange,
+        Self::AcceptChange,
+        Self::FinishWork,
+        Self::ExplainFinding,
+        Self::DecideFinding,
+        Self::WriteReport,
+        Self::CountersignReport,
+        Self::ConfirmReport,
+        Self::EnterTarget,
+        Self::ReadSession,
+        Self::WatchSession,
+        Self::CutSession,
+        Self::ViewRecording,
+        Self::ReadLog,
+        Self::ReadLedger,
+        Self::KeepLedger,
+        Self::UnlockPerson,
+        Self::KeepOwnLogin,
+    ];
+
+    /// True if the act is refused without a one-time code given a few minutes ago at most.
+    #[must_use]
+    pub fn needs_step_up(self) -> bool {
+        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::KeepLedger | Self::KeepOwnLogin)
+    }
+}
+
+/// How far a role reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Not at all.
+    None,
+    /// What belongs to one's own vendor.
+    OwnVendor,
+    /// Everything.
+    All,
+}
+
+/// The table: what one role may do, and how far.
+#[must_use]
+pub fn reach(role: Role, action: Action) -> Reach {
+    use Action as A;
+    use Role as R;
+    let all = |yes: bool| if yes { Reach::All } else { Reach::None };
+    match role {
+        R::Worker => match action {
+            A::WritePlan | A::ReadPlan | A::WithdrawPlan | A::AskExtension | A::NoteChange | A::FinishWork => Reach::OwnVendor,
+            A::ExplainFinding | A::WriteReport | A::EnterTarget | A::ReadSession => Reach::OwnVendor,
+            A::KeepOwnLogin => Reach::All,
+            _ => Reach::None,
+        },
+        R::VendorManager => match action {
+            A::WritePlan | A::ReadPlan | A::WithdrawPlan | A::AskExtension | A::ExplainFinding => Reach::OwnVendor,
+            A::WriteReport | A::CountersignReport | A::ReadSession => Reach::OwnVendor,
+            A::KeepOwnLogin => Reach::All,
+            _ => Reach::None,
+        },
+        R::DutyClerk => all(matches!(
+            action,
+            A::ReadPlan | A::AllowEmergency | A::ReadSession | A::WatchSession | A::CutSession | A::KeepOwnLogin
+        )),
+        R::Operator => all(matches!(
+            action,
+            A::WritePlan
+                | A::ReadPlan
+                | A::WithdrawPlan
+                | A::ApprovePlan
+                | A::AllowEmergency
+                | A::DecideExtension
+                | A::AcceptChange
+                | A::FinishWork
+                | A::ExplainFinding
+                | A::DecideFinding
+                | A::ReadSession
+                | A::WatchSession
+                | A::CutSession
+                | A::ViewRecording
+                | A::ReadLedger
+                | A::UnlockPerson
+                | A::KeepOwnLogin
+        )),
+        R::Supervisor => all(matches!(
+            action,
+            A::ReadPlan | A::AcceptChange | A::ExplainFinding | A::ReadSession | A::WatchSession | A::CutSession | A::ViewRecording | A::KeepOwnLogin
+        )),
+        R::Planner => all(matches!(
+            action,
+            A::ReadPlan
+                | A::WithdrawPlan
+                | A::ApprovePlan
+                | A::AllowEmergency
+                | A::ApproveAfterFact
+                | A::DecideExtension
+                | A::AcceptChange
+                | A::DecideFinding
+                | A::ConfirmReport
+                | A::ReadSession
+                | A::WatchSession
+                | A::CutSession
+                | A::ViewRecording
+                | A::ReadLog
+                | A::ReadLedger
+                | A::KeepOwnLogin
+        )),
+        R::SafetyManager => all(matches!(
+            action,
+            A::ReadPlan
+                | A::WithdrawPlan
+                | A::AllowEmergency
+                | A::ApproveAfterFact
+                | A::ReadSession
+                | A::WatchSession
+                | A::CutSession
+                | A::ViewRecording
+                | A::ReadLog
+                | A::ReadLedger
+                | A::KeepOwnLogin
+        )),
+        R::Auditor => all(matches!(
+            action,
+            A::ReadPlan | A::ReadSession | A::WatchSession | A::ViewRecording | A::ReadLog | A::ReadLedger | A::KeepOwnLogin
+        )),
+        R::Administrator => all(matches!(action, A::ReadLedger | A::KeepLedger | A::UnlockPerson | A::KeepOwnLogin)),
+    }
+}
+
+/// What the box's own console may do without a person's two factors: keep the ledgers, read, and cut. Never approve.
+#[must_use]
+pub fn console_reach(action: Action) -> bool {
+    use Action as A;
+    matches!(
+        action,
+        A::ReadPlan | A::ReadSession | A::CutSession | A::ViewRecording | A::ReadLog | A::ReadLedger | A::KeepLedger | A::UnlockPerson
+    )
+}
+
+/// Whether the actor may do `action` to something that belongs to `owner` (a vendor's plan or session), or to no vendor.
+///
+/// # Errors
+/// [`Refusal::NotAllowed`], or [`Refusal::NotFound`] for another vendor's things, so that their existence is not told.
+pub fn may(actor: &Actor, action: Action, owner: Option<&VendorId>) -> Result<(), Refusal> {
+    match actor.via {
+        Via::System => return Ok(()),
+        Via::Console => return if console_reach(action) { Ok(()) } else { Err(Refusal::NotAllowed) },
+        Via::Web | Via::Api | Via::Ssh => {}
+    }
+    let reaches = actor.roles.iter().map(|role| reach(*role, action));
+    let mut best = Reach::None;
+    for reach in reaches {
+        match reach {
+            Reach::All => best = Reach::All,
+            Reach::OwnVendor if best == Reach::None => best = Reach::OwnVendor,
+            _ => {}
+        }
+    }
+    match best {
+        Reach::All => Ok(()),
+        Reach::OwnVendor => match (owner, &actor.vendor) {
+            (None, Some(_)) => Ok(()),
+            (Some(owner), Some(own)) if owner == own => Ok(()),
+            _ => Err(Refusal::NotFound),
+        },
+        Reach::None => Err(Refusal::NotAllowed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The matrix as a person can read it; a change of any right changes this text, in a commit that shows it.
+    #[test]
+    fn the_matrix_of_roles_and_actions_is_the_golden_text() {
+        let mut text = String::from("action");
+        for role in Role::ALL {
+            text.push_str(&format!(" | {}", role.as_str()));
+        }
+        text.push('\n');
+        for action in Action::ALL {
+            text.push_str(&format!("{action:?}{}", if action.needs_step_up() { " (step-up)" } else { "" }));
+            for role in Role::ALL {
+                text.push_str(match reach(role, action) {
+                    Reach::All => " | all",
+                    Reach::OwnVendor => " | own",
+                    Reach::None => " | -",
+                });
+            }
+            text.push('\n');
+        }
+        assert_eq!(text, include_str!("../golden/permissions.txt"), "\n{text}");
+    }
+}

@@ -1,0 +1,360 @@
+//! 照合: plan against fact, item by item. Pure; a difference is a finding, never an error.
+
+use crate::ids::{PersonId, SessionId, TargetId};
+use crate::limits;
+use crate::plan::{Mark, Plan};
+use crate::target::Function;
+use crate::time::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// What happened in one session, as the recording and the log tell it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionFacts {
+    /// The session.
+    pub session: SessionId,
+    /// Who worked.
+    pub person: PersonId,
+    /// Display name.
+    pub person_name: String,
+    /// Where.
+    pub target: TargetId,
+    /// Short name of the target.
+    pub target_name: String,
+    /// Account on the target.
+    pub account: String,
+    /// Source address.
+    pub source: String,
+    /// When it was opened.
+    pub started: Timestamp,
+    /// When it ended; `None` while it runs.
+    pub ended: Option<Timestamp>,
+    /// Why it ended (`closed`, `window_ended`, `cut`, …).
+    pub cause: Option<String>,
+    /// Functions that were used.
+    pub functions: BTreeSet<Function>,
+    /// Commands, from exec requests and from the echoed terminal. An aid to reading, not a boundary.
+    pub commands: Vec<CommandSeen>,
+    /// Files that went in or out or were changed.
+    pub files: Vec<FileSeen>,
+}
+
+/// A command that was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CommandSeen {
+    /// Milliseconds from the start of the session.
+    pub at_ms: u64,
+    /// The line.
+    pub text: String,
+}
+
+/// A file operation that was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileSeen {
+    /// Milliseconds from the start of the session.
+    pub at_ms: u64,
+    /// `put`, `get`, `remove`, `rename`, `mkdir`, …
+    pub op: String,
+    /// Path on the target.
+    pub path: String,
+    /// Bytes of content moved.
+    pub bytes: u64,
+    /// SHA-256 of the content, if it went through whole and in order.
+    pub sha256: Option<String>,
+    /// True if the target reported success.
+    pub ok: bool,
+}
+
+/// The item that was compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Item {
+    /// 作業時間
+    Time,
+    /// 作業者
+    Worker,
+    /// 接続元
+    Source,
+    /// 接続先
+    Target,
+    /// 利用機能
+    Function,
+    /// コマンド
+    Command,
+    /// ファイル
+    File,
+    /// 個人情報
+    PersonalData,
+    /// How the session ended (切断・中断)
+    Ending,
+    /// 計画変更メモ
+    Change,
+}
+
+/// What the comparison of one item showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As planned.
+    Match,
+    /// Planned, and did not happen.
+    NotDone,
+    /// Happened, and was not planned.
+    NotPlanned,
+    /// Happened otherwise than planned.
+    Different,
+}
+
+/// The hospital's decision on a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// 問題なし
+    NoProblem,
+    /// 是正
+    Correct,
+    /// インシデント
+    Incident,
+}
+
+/// One row of the comparison.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// What was compared.
+    pub item: Item,
+    /// The result.
+    pub verdict: Verdict,
+    /// As planned, in words or values; empty if nothing was.
+    pub planned: String,
+    /// As it was; empty if nothing was.
+    pub actual: String,
+    /// The session concerned, if one is.
+    pub session: Option<SessionId>,
+    /// Milliseconds into the recording, where there is a moment to look at.
+    pub at_ms: Option<u64>,
+    /// Why it differs.
+    #[serde(default)]
+    pub reason: String,
+    /// What the hospital decided.
+    #[serde(default)]
+    pub decision: Option<Decision>,
+    /// Who decided.
+    #[serde(default)]
+    pub decided: Option<Mark>,
+}
+
+impl Finding {
+    /// True for a difference without decision.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.verdict != Verdict::Match && self.decision.is_none()
+    }
+}
+
+/// Names that plan and facts refer to by identifier.
+pub struct Names<'a> {
+    /// Persons: id and display name.
+    pub persons: &'a [(PersonId, String)],
+    /// Targets: id and short name.
+    pub targets: &'a [(TargetId, String)],
+}
+
+/// Compares a plan with what happened.
+#[must_use]
+pub fn reconcile(plan: &Plan, sessions: &[SessionFacts], names: &Names<'_>) -> Vec<Finding> {
+    let mut rows = Rows(Vec::new());
+    time(plan, sessions, &mut rows);
+    workers(plan, sessions, names, &mut rows);
+    sources(plan, sessions, &mut rows);
+    targets(plan, sessions, names, &mut rows);
+    functions(plan, sessions, &mut rows);
+    commands(plan, sessions, &mut rows);
+    files(plan, sessions, &mut rows);
+    endings(sessions, &mut rows);
+    for change in &plan.changes {
+        let verdict = if change.accepted.is_some() { Verdict::Match } else { Verdict::Different };
+        rows.add(Item::Change, verdict, "", &change.text, None, None);
+    }
+    rows.0.truncate(limits::FINDINGS);
+    rows.0
+}
+
+struct Rows(Vec<Finding>);
+
+impl Rows {
+    fn add(&mut self, item: Item, verdict: Verdict, planned: &str, actual: &str, session: Option<&SessionId>, at_ms: Option<u64>) {
+        self.0.push(Finding {
+            item,
+            verdict,
+            planned: planned.to_owned(),
+            actual: actual.to_owned(),
+            session: session.cloned(),
+            at_ms,
+            reason: String::new(),
+            decision: None,
+            decided: None,
+        });
+    }
+}
+
+fn span(from: Timestamp, until: Timestamp) -> String {
+    let end = if from.date() == until.date() { until.minute().split_off(11) } else { until.minute() };
+    format!("{}–{end}", from.minute())
+}
+
+fn time(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
+    let (from, until) = plan.window();
+    let planned = span(from, until);
+    if sessions.is_empty() {
+        rows.add(Item::Time, Verdict::NotDone, &planned, "", None, None);
+    }
+    // The cut at the end of the window takes a moment; that moment is not a deviation of the worker.
+    let grace = std::time::Duration::from_secs(5);
+    for facts in sessions {
+        let end = facts.ended.unwrap_or(facts.started);
+        let inside = from <= facts.started && end <= until.plus(grace);
+        let verdict = if inside { Verdict::Match } else { Verdict::Different };
+        rows.add(Item::Time, verdict, &planned, &span(facts.started, end), Some(&facts.session), None);
+    }
+}
+
+fn workers(plan: &Plan, sessions: &[SessionFacts], names: &Names<'_>, rows: &mut Rows) {
+    for id in &plan.content.workers {
+        let name = names.persons.iter().find(|(person, _)| person == id).map_or(id.as_str(), |(_, name)| name);
+        let there = sessions.iter().find(|facts| facts.person == *id);
+        match there {
+            Some(facts) => rows.add(Item::Worker, Verdict::Match, name, &facts.person_name, Some(&facts.session), None),
+            // Several workers may be named so that any of them can come; one who stayed away is no deviation.
+            None if sessions.is_empty() => rows.add(Item::Worker, Verdict::NotDone, name, "", None, None),
+            None => rows.add(Item::Worker, Verdict::Match, name, "", None, None),
+        }
+    }
+    for facts in sessions.iter().filter(|facts| !plan.content.workers.contains(&facts.person)) {
+        rows.add(Item::Worker, Verdict::NotPlanned, "", &facts.person_name, Some(&facts.session), None);
+    }
+}
+
+fn sources(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
+    let planned: Vec<String> = plan.content.sources.iter().map(ToString::to_string).collect();
+    for facts in sessions {
+        let inside = |network: &crate::source::Network| facts.source.parse().is_ok_and(|ip| network.contains(ip));
+        let fits = plan.content.sources.is_empty() || plan.content.sources.iter().any(inside);
+        let verdict = if fits { Verdict::Match } else { Verdict::NotPlanned };
+        rows.add(Item::Source, verdict, &planned.join(", "), &facts.source, Some(&facts.session), None);
+    }
+}
+
+fn targets(plan: &Plan, sessions: &[SessionFacts], names: &Names<'_>, rows: &mut Rows) {
+    for used in &plan.content.targets {
+        let name = names.targets.iter().find(|(id, _)| *id == used.target).map_or(used.target.as_str(), |(_, name)| name);
+        match sessions.iter().find(|facts| facts.target == used.target) {
+            Some(facts) => rows.add(Item::Target, Verdict::Match, name, &facts.target_name, Some(&facts.session), None),
+            None => rows.add(Item::Target, Verdict::NotDone, name, "", None, None),
+        }
+    }
+    for facts in sessions.iter().filter(|facts| plan.content.target(&facts.target).is_none()) {
+        rows.add(Item::Target, Verdict::NotPlanned, "", &facts.target_name, Some(&facts.session), None);
+    }
+}
+
+fn functions(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
+    let list = |set: &BTreeSet<Function>| set.iter().map(|f| f.as_str()).collect::<Vec<_>>().join(", ");
+    for facts in sessions {
+        let planned = plan.content.target(&facts.target).map(|used| used.functions.clone()).unwrap_or_default();
+        let verdict = if facts.functions.is_subset(&planned) { Verdict::Match } else { Verdict::NotPlanned };
+        rows.add(Item::Function, verdict, &list(&planned), &list(&facts.functions), Some(&facts.session), None);
+    }
+}
+
+fn commands(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
+    let planned: Vec<Vec<&str>> = plan.content.commands.iter().map(|line| line.split_whitespace().collect()).filter(|words: &Vec<&str>| !words.is_empty()).collect();
+    if planned.is_empty() {
+        return;
+    }
+    let mut done = vec![false; planned.len()];
+    for facts in sessions {
+        for command in &facts.commands {
+            let words: Vec<&str> = command.text.split_whitespace().collect();
+            if words.is_empty() || is_harmless(&words) {
+                continue;
+            }
+            // A planned line covers every command that begins with its words: `systemctl restart` covers any unit.
+            let hit = planned.iter().position(|plan| words.starts_with(plan));
+            match hit {
+                Some(index) => {
+                    let line = planned.get(index).map(|words| words.join(" ")).unwrap_or_default();
+                    if let Some(seen) = done.get_mut(index) {
+                        *seen = true;
+                    }
+                    rows.add(Item::Command, Verdict::Match, &line, &command.text, Some(&facts.session), Some(command.at_ms));
+                }
+                None => rows.add(Item::Command, Verdict::NotPlanned, "", &command.text, Some(&facts.session), Some(command.at_ms)),
+            }
+        }
+    }
+    for (words, _) in planned.iter().zip(done).filter(|(_, seen)| !seen) {
+        rows.add(Item::Command, Verdict::NotDone, &words.join(" "), "", None, None);
+    }
+}
+
+/// Commands that only look around the shell itself; listing them would bury what matters.
+fn is_harmless(words: &[&str]) -> bool {
+    let plain = words.iter().all(|word| !word.contains(['|', '>', '<', ';', '&', '`', '$', '(']));
+    plain && matches!(words.first(), Some(&("exit" | "logout" | "pwd" | "whoami" | "clear" | "history" | "cd" | "ls" | "id" | "date" | "hostname" | "uptime")))
+}
+
+fn files(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
+    let mut brought = vec![false; plan.content.bring_in.len()];
+    for facts in sessions {
+        for file in facts.files.iter().filter(|file| file.ok) {
+            let actual = match &file.sha256 {
+                Some(hash) => format!("{} {} ({} bytes, SHA-256 {}…)", file.op, file.path, file.bytes, hash.get(..12).unwrap_or(hash)),
+                None => format!("{} {} ({} bytes)", file.op, file.path, file.bytes),
+            };
+            let name = file.path.rsplit('/').next().unwrap_or(&file.path);
+            let expected = plan.content.bring_in.iter().position(|planned| planned.name == name);
+            let (verdict, planned) = match (file.op.as_str(), expected.and_then(|index| plan.content.bring_in.get(index).map(|f| (index, f)))) {
+                ("put", Some((index, planned))) => {
+                    if let Some(seen) = brought.get_mut(index) {
+                        *seen = true;
+                    }
+                    let same = planned.sha256.is_empty() || file.sha256.as_deref().is_some_and(|hash| hash.eq_ignore_ascii_case(&planned.sha256));
+                    (if same { Verdict::Match } else { Verdict::Different }, planned.name.clone())
+                }
+                ("get", _) => match &plan.content.carry_out {
+                    Some(out) => (Verdict::Match, out.fields.clone()),
+                    None => (Verdict::NotPlanned, String::new()),
+                },
+                _ => (Verdict::NotPlanned, String::new()),
+            };
+            rows.add(Item::File, verdict, &planned, &actual, Some(&facts.session), Some(file.at_ms));
+        }
+    }
+    for (planned, _) in plan.content.bring_in.iter().zip(brought).filter(|(_, seen)| !seen) {
+        rows.add(Item::File, Verdict::NotDone, &planned.name, "", None, None);
+    }
+}
+
+/// The row on personal data. It can be compared once the report declares what was used; before that there is none.
+#[must_use]
+pub fn personal_data(plan: &Plan) -> Option<Finding> {
+    let report = plan.report.as_ref()?;
+    let planned = plan.content.personal_data.as_ref().map(|data| data.whose.clone()).unwrap_or_default();
+    let verdict = match (plan.content.personal_data.is_some(), report.content.personal_data_used) {
+        (false, true) => Verdict::NotPlanned,
+        // Permission that was not needed is no deviation.
+        _ => Verdict::Match,
+    };
+    let mut rows = Rows(Vec::new());
+    rows.add(Item::PersonalData, verdict, &planned, &report.content.personal_data_detail, None, None);
+    rows.0.pop()
+}
+
+fn endings(sessions: &[SessionFacts], rows: &mut Rows) {
+    for facts in sessions {
+        let cause = facts.cause.as_deref().unwrap_or("running");
+        let verdict = if cause == "closed" { Verdict::Match } else { Verdict::Different };
+        rows.add(Item::Ending, verdict, "closed", cause, Some(&facts.session), None);
+    }
+}

@@ -1,0 +1,309 @@
+//! Refusals: outcomes that a person meets, each with a stable code, one sentence and one next step.
+//!
+//! The same words stand on pages, in API answers and in SSH banners; `docs/codes.md` has a row for each.
+
+use crate::plan::state::PlanState;
+use serde::{Deserialize, Serialize};
+
+/// Why something was not done. A refusal is a value, not a fault: nothing is broken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "refusal", rename_all = "snake_case")]
+pub enum Refusal {
+    // Login, 1xxx
+    /// Name, password, key or code is wrong; which one is not told.
+    LoginFailed,
+    /// Too many failures; the person must wait or be unlocked.
+    LockedOut,
+    /// Too many failures from this source address.
+    SourceBlocked,
+    /// The person is disabled or their time has ended.
+    PersonInactive,
+    /// A fresh one-time code is asked for before this act.
+    StepUpNeeded,
+    /// The enrolment link is unknown, used or too old.
+    EnrolmentInvalid,
+    /// The password is too short.
+    PasswordTooShort {
+        /// Least number of characters.
+        least: usize,
+    },
+    /// The password lacks letters, digits or symbols.
+    PasswordTooSimple,
+    /// The password is on the deny-list or near a name.
+    PasswordGuessable,
+    /// The password was used before.
+    PasswordReused,
+    /// The login has ended or never was.
+    LoginNeeded,
+    /// The form did not come from our own page.
+    ForeignRequest,
+    /// No second factor is enrolled.
+    SecondFactorMissing,
+
+    // Rights and forms, 2xxx
+    /// The role does not allow the act.
+    NotAllowed,
+    /// Nothing by this name, or not for this person.
+    NotFound,
+    /// A field is missing, too long or malformed.
+    BadField {
+        /// The field's name.
+        field: String,
+    },
+    /// Somebody else changed the same thing meanwhile.
+    ChangedMeanwhile,
+    /// The name is taken.
+    NameTaken,
+    /// A vendor's person cannot hold a right of the hospital.
+    VendorHoldsHospitalRole,
+    /// A hospital's person cannot hold a vendor's role.
+    HospitalHoldsVendorRole,
+    /// An auditor holds no other role.
+    AuditorMayNotChange,
+    /// Planner and operator in one hand outside the small-facility profile.
+    DoubleRole,
+    /// The last administrator cannot be removed.
+    LastAdministrator,
+    /// A request is larger than its limit.
+    TooLarge,
+    /// Too many of something.
+    TooMany {
+        /// The limit's name.
+        limit: String,
+    },
+
+    // Plans, 3xxx
+    /// The act does not fit the plan's state.
+    WrongState {
+        /// The state the plan is in.
+        state: PlanState,
+    },
+    /// The approver is the applicant.
+    ApproverIsApplicant,
+    /// The approver belongs to a vendor.
+    ApproverIsVendor,
+    /// The same person cannot give two of the approvals.
+    AlreadyApproved,
+    /// Only the planner may approve this (personal data or take-out).
+    PlannerOnly,
+    /// The plan has changed since the page was shown.
+    DigestChanged,
+    /// A worker of the plan is not active, pledged and trained.
+    WorkerNotReady {
+        /// Name of the worker.
+        worker: String,
+    },
+    /// The window lies in the past, is reversed or too long.
+    BadWindow,
+    /// A target of the plan is not one that this vendor maintains.
+    TargetNotVendors {
+        /// Name of the target.
+        target: String,
+    },
+    /// Findings are left without reason and decision.
+    FindingsOpen,
+    /// The emergency work still waits for its approval after the fact.
+    AfterFactOpen,
+    /// A reason is needed.
+    ReasonNeeded,
+    /// A session of the plan is still running.
+    SessionRunning,
+    /// The vendor's contract has ended or the vendor is disabled.
+    VendorInactive,
+    /// The extension ends before the window does or is too long.
+    BadExtension,
+
+    // Entering, 4xxx
+    /// No approved plan of this worker names this target.
+    NoPlan,
+    /// The window has not opened.
+    WindowNotOpen {
+        /// Its beginning, JST.
+        opens: String,
+    },
+    /// The window has closed.
+    WindowClosed,
+    /// The plan does not list this worker.
+    WorkerNotInPlan,
+    /// The plan does not list this target.
+    TargetNotInPlan,
+    /// The source address is not among the registered ones.
+    SourceNotAllowed,
+    /// The target has no pinned host key or no credential.
+    TargetNotReady,
+    /// The function is not part of the plan.
+    FunctionNotInPlan {
+        /// The function asked for.
+        function: String,
+    },
+    /// Forwarding, X11, agent and the like are never allowed.
+    ForwardingRefused,
+    /// The recording could not be opened or went wrong.
+    NoRecording,
+    /// The log cannot be written or does not hold.
+    LogUnavailable,
+    /// Not enough free disk space.
+    DiskFull,
+    /// Too many sessions at once.
+    Busy,
+    /// The target did not answer or refused.
+    TargetUnreachable,
+    /// The target's host key is not the pinned one.
+    HostKeyChanged,
+    /// The plan's approval does not verify against its content.
+    ApprovalBroken,
+    /// The SSH login has not the form WORKER+TARGET.
+    BadSshLogin,
+    /// The plan asked for by number is not among the open ones.
+    PlanNotOpen,
+    /// The session ended because its window closed.
+    WindowEnded,
+    /// The session was cut by a person.
+    Cut,
+    /// The session was idle too long.
+    Idle,
+
+    // Faults that a person meets, 9xxx
+    /// Something of ours failed; it was logged and nothing was done.
+    Fault,
+}
+
+/// What a person reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// Stable code.
+    pub code: &'static str,
+    /// What happened, in Japanese.
+    pub ja: &'static str,
+    /// What to do next, in Japanese.
+    pub next_ja: &'static str,
+    /// What happened, in English.
+    pub en: &'static str,
+    /// What to do next, in English.
+    pub next_en: &'static str,
+}
+
+impl Refusal {
+    /// A malformed field.
+    #[must_use]
+    pub fn bad_field(field: &str) -> Self {
+        Self::BadField { field: field.to_owned() }
+    }
+
+    /// Too many of something.
+    #[must_use]
+    pub fn too_many(limit: &str) -> Self {
+        Self::TooMany { limit: limit.to_owned() }
+    }
+
+    /// The stable code, such as `SKS-3104`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.words().code
+    }
+
+    /// The detail that belongs to this one case (a field, a worker, a time), if any.
+    #[must_use]
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::PasswordTooShort { least } => Some(least.to_string()),
+            Self::BadField { field } => Some(field.clone()),
+            Self::TooMany { limit } => Some(limit.clone()),
+            Self::WrongState { state } => Some(state.ja().to_owned()),
+            Self::WorkerNotReady { worker } => Some(worker.clone()),
+            Self::TargetNotVendors { target } => Some(target.clone()),
+            Self::WindowNotOpen { opens } => Some(opens.clone()),
+            Self::FunctionNotInPlan { function } => Some(function.clone()),
+            _ => None,
+        }
+    }
+
+    /// The words for this refusal.
+    #[must_use]
+    pub fn words(&self) -> Words {
+        let (code, ja, next_ja, en, next_en) = match self {
+            Self::LoginFailed => ("SKS-1001", "ログインできませんでした。", "ログイン名・パスワード(または鍵)・ワンタイムコードを確かめて、もう一度お試しください。", "The login failed.", "Check login name, password (or key) and one-time code, and try again."),
+            Self::LockedOut => ("SKS-1002", "失敗が続いたため、しばらくログインできません。", "時間をおいてお試しください。急ぐときは病院の関所管理者に解除を依頼してください。", "Too many failures: this login is locked for a while.", "Wait, or ask the hospital's administrator to unlock it."),
+            Self::SourceBlocked => ("SKS-1003", "この接続元からの失敗が多すぎます。", "10分ほど待ってからお試しください。", "Too many failures from this source address.", "Wait ten minutes and try again."),
+            Self::PersonInactive => ("SKS-1004", "このログインは無効です。", "病院の関所管理者に連絡してください。", "This login is disabled or has ended.", "Contact the hospital's administrator."),
+            Self::StepUpNeeded => ("SKS-1005", "この操作には、いま一度ワンタイムコードが必要です。", "認証アプリに表示されている6桁の数字を入力してください。", "This act needs a fresh one-time code.", "Enter the six digits that your authenticator shows."),
+            Self::EnrolmentInvalid => ("SKS-1006", "この登録用リンクは使えません(使用済み、または期限切れです)。", "関所管理者に新しいリンクの発行を依頼してください。", "This enrolment link is used, too old or unknown.", "Ask the administrator for a new link."),
+            Self::PasswordTooShort { .. } => ("SKS-1007", "パスワードが短すぎます。", "表示された文字数以上にしてください。", "The password is too short.", "Use at least the number of characters shown."),
+            Self::PasswordTooSimple => ("SKS-1008", "パスワードに使う文字の種類が足りません。", "英字・数字・記号をすべて含めてください。", "The password needs more kinds of characters.", "Use letters, digits and symbols."),
+            Self::PasswordGuessable => ("SKS-1009", "推測されやすいパスワードです。", "氏名・施設名・よくある単語を避けて、別のものにしてください。", "The password is easy to guess.", "Avoid names of persons or of the facility and common words."),
+            Self::PasswordReused => ("SKS-1010", "以前と同じパスワードは使えません。", "別のパスワードにしてください。", "This password was used before.", "Choose another one."),
+            Self::LoginNeeded => ("SKS-1011", "ログインが必要です。", "ログインしてからもう一度お試しください。", "You are not logged in.", "Log in and try again."),
+            Self::ForeignRequest => ("SKS-1012", "この画面からの操作と確認できませんでした。", "画面を開き直して、もう一度操作してください。", "The request did not come from this page.", "Reload the page and try again."),
+            Self::SecondFactorMissing => ("SKS-1013", "ワンタイムコードがまだ登録されていません。", "登録用リンクから登録を済ませてください。", "No one-time code is enrolled.", "Finish the enrolment by your link."),
+
+            Self::NotAllowed => ("SKS-2001", "この操作を行う権限がありません。", "担当の方に依頼してください。", "Your role does not allow this.", "Ask the person in charge."),
+            Self::NotFound => ("SKS-2002", "見つかりませんでした。", "一覧から選び直してください。", "Not found.", "Choose it from the list again."),
+            Self::BadField { .. } => ("SKS-2003", "入力内容に誤りがあります。", "示された項目を直してください。", "A field is missing or malformed.", "Correct the field named."),
+            Self::ChangedMeanwhile => ("SKS-2004", "ほかの人が先に変更しました。", "画面を開き直して内容を確かめてください。", "Somebody else changed this meanwhile.", "Reload and look again."),
+            Self::NameTaken => ("SKS-2005", "その名前はすでに使われています。", "別の名前にしてください。", "This name is taken.", "Choose another one."),
+            Self::VendorHoldsHospitalRole => ("SKS-2006", "事業者の人に病院側の役割は付けられません。", "事業者の役割(保守要員・事業者責任者)だけを選んでください。", "A vendor's person cannot hold a hospital role.", "Choose worker or vendor manager only."),
+            Self::HospitalHoldsVendorRole => ("SKS-2007", "病院の人に事業者の役割は付けられません。", "所属する事業者を選ぶか、役割を選び直してください。", "A person of the hospital cannot hold a vendor's role.", "Choose the vendor, or other roles."),
+            Self::AuditorMayNotChange => ("SKS-2008", "監査者はほかの役割を兼ねられません。", "監査者だけにするか、監査者を外してください。", "An auditor holds no other role.", "Choose auditor alone, or leave it out."),
+            Self::DoubleRole => ("SKS-2009", "企画管理者と運用担当者・関所管理者は兼ねられません。", "別の人にするか、小規模施設の設定にしてください(兼務は既知の逸脱として表示されます)。", "Planner and operator or administrator cannot be one person.", "Name another person, or set the small-facility profile, which shows the deviation."),
+            Self::LastAdministrator => ("SKS-2010", "最後の関所管理者は無効にできません。", "先に別の関所管理者を登録してください。", "The last administrator cannot be disabled.", "Enrol another administrator first."),
+            Self::TooLarge => ("SKS-2011", "送られたデータが大きすぎます。", "分けるか、小さくしてください。", "The data sent is too large.", "Split it or make it smaller."),
+            Self::TooMany { .. } => ("SKS-2012", "数が上限を超えています。", "不要なものを減らしてください。", "There are too many of these.", "Remove what is not needed."),
+
+            Self::WrongState { .. } => ("SKS-3001", "作業計画の状態が変わったため、この操作はできません。", "計画の画面で今の状態を確かめてください。", "The plan's state does not allow this.", "Look at the plan's present state."),
+            Self::ApproverIsApplicant => ("SKS-3002", "申請した本人は承認できません。", "別の承認者に依頼してください。", "The applicant cannot approve.", "Ask another approver."),
+            Self::ApproverIsVendor => ("SKS-3003", "事業者の人は承認できません。", "病院の承認者に依頼してください。", "A vendor's person cannot approve.", "Ask an approver of the hospital."),
+            Self::AlreadyApproved => ("SKS-3004", "同じ人が二つの承認を行うことはできません。", "もう一人の承認者に依頼してください。", "One person cannot give two approvals.", "Ask the other approver."),
+            Self::PlannerOnly => ("SKS-3005", "個人情報の利用または持出しがあるため、企画管理者だけが承認できます。", "企画管理者に承認を依頼してください。", "Personal data or take-out: only the planner may approve.", "Ask the planner."),
+            Self::DigestChanged => ("SKS-3006", "表示後に計画の内容が変わりました。", "新しい内容を読んでから、もう一度承認してください。", "The plan changed after it was shown.", "Read it again before approving."),
+            Self::WorkerNotReady { .. } => ("SKS-3007", "誓約または教育の期限が切れている作業者がいます。", "期限を更新するか、別の作業者にしてください。", "A worker is inactive or without valid pledge or training.", "Renew it, or name another worker."),
+            Self::BadWindow => ("SKS-3008", "作業時間の指定に誤りがあります。", "開始は終了より前、終了は今より後、長さは7日以内にしてください。", "The window is not valid.", "It must end in the future, after its beginning, and last at most 7 days."),
+            Self::TargetNotVendors { .. } => ("SKS-3009", "この事業者の担当ではない接続先が含まれています。", "台帳で担当を確かめてください。", "A target is not maintained by this vendor.", "Check the ledger."),
+            Self::FindingsOpen => ("SKS-3010", "理由と判断が入っていない差異が残っています。", "すべての差異に理由と判断を入力してください。", "Differences are left without reason and decision.", "Give each difference its reason and decision."),
+            Self::AfterFactOpen => ("SKS-3011", "緊急実施の事後承認がまだです。", "企画管理者が事後承認を済ませてください。", "The approval after the fact is still open.", "The planner must decide it first."),
+            Self::ReasonNeeded => ("SKS-3012", "理由を入力してください。", "一言で構いません。", "A reason is needed.", "One sentence is enough."),
+            Self::SessionRunning => ("SKS-3013", "まだ接続中の作業があります。", "接続が終わってから操作してください。", "A session of this plan is still running.", "Wait until it has ended."),
+            Self::VendorInactive => ("SKS-3014", "事業者の契約が終了しているか、無効です。", "契約を確かめてください。", "The vendor's contract has ended or it is disabled.", "Check the contract."),
+            Self::BadExtension => ("SKS-3015", "延長後の終了時刻に誤りがあります。", "今の終了より後、12時間以内にしてください。", "The extension is not valid.", "It must end after the present end, at most 12 hours later."),
+
+            Self::NoPlan => ("SKS-4001", "この接続先について承認された作業計画がありません。", "作業計画を申請し、病院の承認を受けてください。", "No approved work plan of yours names this target.", "Apply for a work plan and wait for approval."),
+            Self::WindowNotOpen { .. } => ("SKS-4002", "作業時間になっていません。", "開始時刻になってから接続してください。", "The window has not opened.", "Connect when it opens."),
+            Self::WindowClosed => ("SKS-4003", "作業時間は終わりました。", "続ける場合は延長または新しい計画を申請してください。", "The window has closed.", "Apply for an extension or a new plan."),
+            Self::WorkerNotInPlan => ("SKS-4004", "あなたはこの計画の作業者に含まれていません。", "計画の作業者を確かめてください。", "The plan does not list you as a worker.", "Check the workers of the plan."),
+            Self::TargetNotInPlan => ("SKS-4005", "この接続先は計画に含まれていません。", "接続先の名前と計画を確かめてください。", "The plan does not list this target.", "Check the target's name and the plan."),
+            Self::SourceNotAllowed => ("SKS-4006", "登録されていない接続元です。", "登録された回線から接続してください。", "This source address is not registered.", "Connect from a registered line."),
+            Self::TargetNotReady => ("SKS-4007", "接続先の準備ができていません(ホスト鍵または認証情報が未登録)。", "病院の運用担当者に連絡してください。", "The target is not ready: host key or credential is missing.", "Contact the hospital's operator."),
+            Self::FunctionNotInPlan { .. } => ("SKS-4008", "この機能は計画で許可されていません。", "必要な場合は計画を直して承認を受けてください。", "This function is not part of the plan.", "If you need it, have the plan changed and approved."),
+            Self::ForwardingRefused => ("SKS-4009", "ポート転送・X11・エージェント転送は許可されていません。", "転送の設定を外して接続してください。", "Forwarding, X11 and agent are not allowed.", "Connect without them."),
+            Self::NoRecording => ("SKS-4010", "録画を保存できないため、接続できません。", "病院の運用担当者に連絡してください。", "The recording cannot be kept, so no session.", "Contact the hospital's operator."),
+            Self::LogUnavailable => ("SKS-4011", "記録台帳に書き込めないため、接続できません。", "病院の運用担当者に連絡してください。", "The log cannot be written, so no session.", "Contact the hospital's operator."),
+            Self::DiskFull => ("SKS-4012", "空き容量が足りないため、接続できません。", "病院の運用担当者に連絡してください。", "Not enough disk space for a recording.", "Contact the hospital's operator."),
+            Self::Busy => ("SKS-4013", "同時に接続できる数を超えています。", "少し待ってから接続してください。", "Too many sessions at once.", "Wait a little and try again."),
+            Self::TargetUnreachable => ("SKS-4014", "接続先につながりません。", "接続先の状態を病院の運用担当者に確かめてください。", "The target does not answer or refuses.", "Ask the hospital's operator about the target."),
+            Self::HostKeyChanged => ("SKS-4015", "接続先のホスト鍵が登録と違うため、接続を止めました。", "病院の運用担当者に連絡してください。入れ替えでなければ、なりすましの恐れがあります。", "The target's host key is not the registered one; stopped.", "Contact the operator. Unless it was replaced, someone may be impersonating it."),
+            Self::ApprovalBroken => ("SKS-4016", "計画の承認を検証できませんでした。", "病院の運用担当者に連絡してください。", "The plan's approval does not verify.", "Contact the hospital's operator."),
+            Self::BadSshLogin => ("SKS-4017", "ログイン名の形が違います。", "「作業者名+接続先名」の形で指定してください(例: sato+ehr-db01)。", "The login has not the form WORKER+TARGET.", "Use, for example, sato+ehr-db01."),
+            Self::PlanNotOpen => ("SKS-4018", "指定された計画は今は使えません。", "表示された計画の中から選んでください。", "The plan named is not open now.", "Choose one of those shown."),
+            Self::WindowEnded => ("SKS-4101", "作業時間が終わったため、接続を終了しました。", "続ける場合は延長または新しい計画を申請してください。", "The window ended, so the session was closed.", "Apply for an extension or a new plan."),
+            Self::Cut => ("SKS-4102", "病院により接続が切断されました。", "病院の担当者に連絡してください。", "The hospital cut the session.", "Contact the hospital."),
+            Self::Idle => ("SKS-4103", "操作がないまま時間がたったため、接続を終了しました。", "必要な場合はもう一度接続してください。", "The session was idle for too long.", "Connect again if needed."),
+
+            Self::Fault => ("SKS-9001", "内部の問題で処理できませんでした。何も変更されていません。", "もう一度お試しください。続く場合は関所管理者に連絡してください。", "An internal fault; nothing was changed.", "Try again; if it persists, contact the administrator."),
+        };
+        Words { code, ja, next_ja, en, next_en }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_end_and_codes_have_their_form() {
+        for refusal in [Refusal::LoginFailed, Refusal::NoPlan, Refusal::Fault, Refusal::bad_field("title")] {
+            let words = refusal.words();
+            assert!(words.code.starts_with("SKS-") && words.code.len() == 8, "{words:?}");
+            assert!(words.ja.ends_with('。') && words.en.ends_with('.'), "{words:?}");
+        }
+        assert_eq!(Refusal::bad_field("title").detail().as_deref(), Some("title"));
+    }
+}
