@@ -1,0 +1,85 @@
+// Watching a running session: a socket to the page's own origin, opened again with growing pauses when it is lost.
+import { word } from "../words";
+import { readMessage, type Message } from "./messages";
+import { visible } from "./visible";
+import { Viewer } from "./viewer";
+
+const FIRST_PAUSE_S = 1;
+const LONGEST_PAUSE_S = 30;
+/** Refused this often without a single message, the address is taken for closed to this person. */
+const TRIES_WITHOUT_HELLO = 6;
+
+export function startLive(root: HTMLElement): void {
+  const address = new URL(root.dataset.live ?? "", location.href);
+  if (address.origin !== location.origin) return;
+  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+
+  const viewer = new Viewer(root, { keepNewest: true });
+  // After a new connection the server may tell the same commands again.
+  const told = new Set<string>();
+  let pause = FIRST_PAUSE_S;
+  let ended = false;
+  let silent = 0;
+
+  const state = (name: string): void => {
+    root.dataset.state = name;
+  };
+
+  const take = (message: Message): void => {
+    switch (message.t) {
+      case "hello":
+        pause = FIRST_PAUSE_S;
+        silent = 0;
+        viewer.rewind();
+        for (const channel of message.channels) viewer.ensure(channel);
+        viewer.say("live", "eye", word("watching"));
+        state("watching");
+        break;
+      case "end":
+        ended = true;
+        viewer.say("over", "stop", message.cause ? word("endedWith", visible(message.cause)) : word("ended"));
+        state("ended");
+        root.dispatchEvent(new CustomEvent("sekisho:ended", { bubbles: true }));
+        break;
+      case "cmd":
+      case "file": {
+        const key = JSON.stringify(message);
+        if (told.has(key)) break;
+        told.add(key);
+        viewer.list(message);
+        viewer.play(message);
+        break;
+      }
+      default:
+        viewer.play(message);
+    }
+  };
+
+  const connect = (): void => {
+    viewer.say("wait", "wait", word("connecting"));
+    if (root.dataset.state !== "reconnecting") state("connecting");
+    silent += 1;
+    const socket = new WebSocket(address);
+    socket.addEventListener("message", (event) => {
+      if (typeof event.data !== "string") return;
+      const message = readMessage(event.data);
+      if (message) take(message);
+      if (ended) socket.close();
+    });
+    socket.addEventListener("close", () => {
+      if (ended) return;
+      if (silent >= TRIES_WITHOUT_HELLO) {
+        viewer.say("bad", "warning", word("refused"));
+        state("refused");
+        return;
+      }
+      // A little chance keeps a roomful of watchers from coming back in the same instant.
+      const seconds = Math.min(LONGEST_PAUSE_S, pause) * (0.8 + Math.random() * 0.4);
+      pause *= 2;
+      viewer.say("wait", "wait", word("reconnecting", Math.max(1, Math.round(seconds))));
+      state("reconnecting");
+      setTimeout(connect, seconds * 1000);
+    });
+  };
+  connect();
+}
