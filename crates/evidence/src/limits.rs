@@ -1,0 +1,64 @@
+//! Every bound of the evidence formats, by name. They are part of the formats: a reader may rely on them.
+
+/// Longest body of one log entry in bytes; the entry bundle of C2SP tlog-tiles has a 16-bit length.
+pub const MAX_ENTRY_BYTES: usize = 65_535;
+/// Hashes in a full tile, and entries in a full bundle (C2SP tlog-tiles).
+pub const TILE_WIDTH: u64 = 256;
+/// Longest full tile in bytes.
+pub const MAX_TILE_BYTES: usize = 256 * 32;
+/// Longest entry bundle in bytes.
+pub const MAX_BUNDLE_BYTES: usize = 256 * (2 + MAX_ENTRY_BYTES);
+/// Most entries a log may claim to have; bounds all arithmetic on sizes that others wrote.
+pub const MAX_LOG_ENTRIES: u64 = 1 << 40;
+/// Longest signed checkpoint in bytes, with the signatures of witnesses.
+pub const MAX_CHECKPOINT_BYTES: usize = 16 * 1024;
+/// Most signature lines that are looked at in one checkpoint.
+pub const MAX_CHECKPOINT_SIGNATURES: usize = 32;
+/// Longest name of a signing key or origin of a log in bytes.
+pub const MAX_KEY_NAME_BYTES: usize = 200;
+/// Longest context string of a signature over bytes.
+pub const MAX_CONTEXT_BYTES: usize = 200;
+/// Most names that the verifier accepts in one folder of the log.
+pub const MAX_FOLDER_NAMES: usize = 4_000_000;
+
+/// Longest JSON header of a recording in bytes.
+pub const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// Longest name in the header of a recording (session, plan, target, person, protocol, log origin).
+pub const MAX_HEADER_NAME_BYTES: usize = 256;
+/// Longest wrapped data key in the header of a recording.
+pub const MAX_WRAPPED_KEY_BYTES: usize = 32 * 1024;
+/// Longest run of output bytes in one frame; longer runs are split by the encoder.
+pub const MAX_FRAME_DATA_BYTES: usize = 32 * 1024;
+/// Longest text in a frame (command, message, marker); longer text ends in an ellipsis.
+pub const MAX_FRAME_TEXT_BYTES: usize = 8 * 1024;
+/// Longest JSON of one file operation; longer is refused, because cut JSON is no JSON.
+pub const MAX_FRAME_JSON_BYTES: usize = 24 * 1024;
+/// Longest payload of a frame that a reader accepts.
+pub const MAX_FRAME_PAYLOAD_BYTES: usize = 40 * 1024;
+/// A writer cuts a segment at the latest when this many bytes wait; `Encoder::push` closes the segment by itself.
+pub const CUT_AT_BYTES: usize = 64 * 1024;
+/// Longest decompressed segment: the last frame may begin just below [`CUT_AT_BYTES`].
+pub const MAX_SEGMENT_PLAIN_BYTES: usize = CUT_AT_BYTES + MAX_FRAME_PAYLOAD_BYTES + 64;
+/// Longest body of a segment in the file (compression can add a little, the cipher adds its tag).
+pub const MAX_SEGMENT_BODY_BYTES: usize = MAX_SEGMENT_PLAIN_BYTES + 1024;
+/// Bytes of the clear header before each segment's body.
+pub const SEGMENT_HEADER_BYTES: usize = 37;
+/// Bytes of the chain value after each segment's body.
+pub const SEGMENT_TRAILER_BYTES: usize = 32;
+/// Longest JSON of a seal in bytes.
+pub const MAX_SEAL_BYTES: usize = 4 * 1024;
+/// Longest cause in a seal in bytes; a longer one is cut, because a seal must never fail.
+pub const MAX_CAUSE_BYTES: usize = 512;
+/// Bytes that a recording needs at most to end properly on a full disk: the waiting segment and the seal.
+///
+/// It holds for a writer that calls `Encoder::cut_segment` whenever `Encoder::pending_bytes` reaches
+/// [`CUT_AT_BYTES`] and pushes frames of at most [`MAX_FRAME_DATA_BYTES`].
+pub const SEAL_RESERVE_BYTES: usize = MAX_SEGMENT_BODY_BYTES
+    + MAX_SEAL_BYTES
+    + 2 * (SEGMENT_HEADER_BYTES + SEGMENT_TRAILER_BYTES)
+    + CUT_AT_BYTES
+    + 1024;
+/// Most findings that a verdict lists; the rest is counted.
+pub const MAX_FINDINGS: usize = 1000;
+/// Longest session id in bytes; it becomes a file name and is checked before it does.
+pub const MAX_SESSION_ID_BYTES: usize = 64;

@@ -1,0 +1,123 @@
+//! Offline verification of a copy: the log, its checkpoint, and the recordings that it names.
+//!
+//! It needs the public key and, against a log that was cut or forked, a checkpoint that left the house earlier. It reads
+//! one bundle, one tile a level and one recording segment at a time. The same copy gives the same text every time.
+
+mod entries;
+mod findings;
+mod log;
+mod recordings;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::checkpoint::PublicKey;
+use crate::digest::Digest;
+use crate::log::Files;
+use findings::Findings;
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// A person should know, and the evidence holds.
+    Warning,
+    /// The evidence does not hold at this place.
+    Error,
+}
+
+/// One thing that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How much it weighs.
+    pub severity: Severity,
+    /// A word for it that never changes, such as `entry-altered`.
+    pub code: &'static str,
+    /// Where: `log entry 17`, or a path in the data folder.
+    pub place: String,
+    /// What, in an English sentence.
+    pub what: String,
+    /// What, in a Japanese sentence.
+    pub ja: String,
+}
+
+/// The result of a verification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// No finding is an error.
+    pub ok: bool,
+    /// Origin of the log, if its checkpoint holds.
+    pub origin: Option<String>,
+    /// Entries that the signed checkpoint covers.
+    pub entries: u64,
+    /// Root of the signed checkpoint.
+    pub root: Option<Digest>,
+    /// Recordings examined.
+    pub recordings: u64,
+    /// Place of the first error: the log first, then the recordings in the order of their sessions.
+    pub first_bad: Option<String>,
+    /// What was found, in the order of the log, at most [`crate::limits::MAX_FINDINGS`].
+    pub findings: Vec<Finding>,
+    /// Findings beyond that number.
+    pub more_findings: u64,
+}
+
+/// What to do with the recordings.
+#[derive(Debug, Clone, Copy)]
+pub enum Recordings<'a> {
+    /// The copy has none: check the log alone.
+    Skip,
+    /// Check each against the log.
+    Check {
+        /// Ids of sessions known to run at this moment; their recordings need no end. Empty for a copy.
+        running: &'a BTreeSet<String>,
+    },
+}
+
+/// Verifies a copy of the data folder. `outside` is the text of a checkpoint that was seen elsewhere: in a mail, on
+/// paper, at a witness; the log must continue it.
+pub fn verify(files: &dyn Files, key: &PublicKey, outside: Option<&str>, recordings: Recordings<'_>) -> Verdict {
+    let mut findings = Findings::default();
+    let report = log::check(files, key, outside, &mut findings);
+    let mut examined = 0;
+    // Without a log that can be read, there is nothing to compare recordings with.
+    if let (Recordings::Check { running }, Some(report)) = (recordings, &report) {
+        examined = recordings::check(files, report, running, &mut findings);
+    }
+    Verdict {
+        ok: findings.first_error.is_none(),
+        origin: report.as_ref().map(|report| report.checkpoint.origin.clone()),
+        entries: report.as_ref().map_or(0, |report| report.checkpoint.size),
+        root: report.as_ref().map(|report| report.checkpoint.root),
+        recordings: examined,
+        first_bad: findings.first_error,
+        findings: findings.list,
+        more_findings: findings.more,
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (Some(origin), Some(root)) = (&self.origin, &self.root) {
+            writeln!(f, "{origin}: {} entries, {} recordings, root {root}", self.entries, self.recordings)?;
+        }
+        for finding in &self.findings {
+            let word = match finding.severity {
+                Severity::Error => "ERROR  ",
+                Severity::Warning => "WARNING",
+            };
+            writeln!(f, "{word} {}: {} [{}]\n        {}", finding.place, finding.what, finding.code, finding.ja)?;
+        }
+        if self.more_findings > 0 {
+            writeln!(f, "... and {} more findings / ほか{}件", self.more_findings, self.more_findings)?;
+        }
+        match &self.first_bad {
+            None => writeln!(f, "OK: the evidence holds. / 記録は改ざんされていません。"),
+            Some(place) => {
+                writeln!(f, "NOT OK: the evidence does not hold, first at {place}. / 記録に異常があります（最初の箇所: {place}）。")
+            }
+        }
+    }
+}

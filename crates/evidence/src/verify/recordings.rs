@@ -1,0 +1,186 @@
+//! The recordings of a copy against its log.
+
+use std::collections::BTreeSet;
+use std::io::BufReader;
+
+use super::entries::Trace;
+use super::findings::{Findings, printable};
+use super::log::Report;
+use crate::log::Files;
+use crate::recording::{FILE_SUFFIX, RECORDINGS_DIR, Scan, is_session_id, path_of, scan};
+
+/// Checks every session's recording and gives how many were examined.
+pub(super) fn check(files: &dyn Files, report: &Report, running: &BTreeSet<String>, findings: &mut Findings) -> u64 {
+    let mut sessions: Vec<(&String, &Trace)> = report.entries.sessions.iter().collect();
+    sessions.sort_unstable_by_key(|(_, trace)| trace.entered);
+    let mut examined = 0;
+    for (session, trace) in sessions {
+        let Some(path) = path_of(session) else { continue };
+        let scan = match read(files, &path, findings) {
+            Found::Absent => {
+                findings.error(
+                    "recording-missing",
+                    path,
+                    format_args!("The recording of the session that entered at entry {} is missing.", trace.entered),
+                    format_args!("項目 {} で入室したセッションの録画がありません。", trace.entered),
+                );
+                continue;
+            }
+            Found::Bad => {
+                examined += 1;
+                continue;
+            }
+            Found::Whole(scan) => *scan,
+        };
+        examined += 1;
+        if !compare(&path, session, trace, &scan, &report.checkpoint.origin, findings) {
+            continue;
+        }
+        match trace.left {
+            Some((_, Some(digest))) => ended(&path, &scan, digest == scan.digest, findings),
+            Some((seq, None)) => findings.warning(
+                "recording-lost",
+                path,
+                format_args!("The log itself says at entry {seq} that the session ended without a sealed recording."),
+                format_args!("項目 {seq} に、封印済みの録画なしで終了したと記録されています。"),
+            ),
+            None if running.contains(session) => {}
+            None => findings.warning(
+                "session-unfinished",
+                path,
+                format_args!("The session entered at entry {} and the log has no end of it.", trace.entered),
+                format_args!("項目 {} で入室したセッションに終了の記録がありません。", trace.entered),
+            ),
+        }
+    }
+    // A log that could not be read to its end cannot say which recordings have no entry.
+    if report.complete {
+        examined += orphans(files, report, running, findings);
+    }
+    examined
+}
+
+enum Found {
+    Absent,
+    Bad,
+    Whole(Box<Scan>),
+}
+
+fn read(files: &dyn Files, path: &str, findings: &mut Findings) -> Found {
+    match files.open(path) {
+        Ok(None) => Found::Absent,
+        Ok(Some(source)) => match scan(BufReader::new(source)) {
+            Ok(scan) => Found::Whole(Box::new(scan)),
+            Err(breach) => {
+                findings.error(
+                    "recording-altered",
+                    path,
+                    format_args!("The recording was not accepted: {}.", printable(&breach.to_string())),
+                    "録画ファイルが改ざんされているか、破損しています。",
+                );
+                Found::Bad
+            }
+        },
+        Err(fault) => {
+            findings.error("unreadable", path, printable(&fault.to_string()), "ファイルを読み取れません。");
+            Found::Bad
+        }
+    }
+}
+
+/// Compares what the recording says about itself with its name and its `entered` entry.
+fn compare(path: &str, session: &str, trace: &Trace, scan: &Scan, origin: &str, findings: &mut Findings) -> bool {
+    if scan.header.session != session {
+        findings.error(
+            "recording-exchanged",
+            path,
+            format_args!("The file holds the recording of session {}.", scan.header.session),
+            format_args!("このファイルの中身はセッション {} の録画です。", scan.header.session),
+        );
+        return false;
+    }
+    if scan.header_digest != trace.header {
+        findings.error(
+            "recording-header",
+            path,
+            format_args!("The header of the recording is not the one that entry {} names.", trace.entered),
+            format_args!("録画のヘッダーが項目 {} のダイジェストと一致しません。", trace.entered),
+        );
+        return false;
+    }
+    if scan.header.log_origin != origin {
+        findings.error(
+            "recording-origin",
+            path,
+            format_args!("The recording belongs to the log {}.", printable(&scan.header.log_origin)),
+            format_args!("録画は別のログ {} に属しています。", printable(&scan.header.log_origin)),
+        );
+        return false;
+    }
+    true
+}
+
+fn ended(path: &str, scan: &Scan, same: bool, findings: &mut Findings) {
+    if scan.seal.is_none() {
+        findings.error(
+            "recording-unsealed",
+            path,
+            format_args!(
+                "The log holds the digest of a sealed recording, and the file ends without a seal after {} whole bytes.",
+                scan.whole_bytes
+            ),
+            "ログでは封印済みですが、録画ファイルの封印が欠けているか壊れています。",
+        );
+    } else if !same {
+        findings.error(
+            "recording-altered",
+            path,
+            "The recording does not have the digest that the log holds for it.",
+            "録画のダイジェストがログの値と一致しません。",
+        );
+    }
+}
+
+fn orphans(files: &dyn Files, report: &Report, running: &BTreeSet<String>, findings: &mut Findings) -> u64 {
+    let mut names = match files.list(RECORDINGS_DIR) {
+        Ok(names) => names,
+        Err(fault) => {
+            findings.error("unreadable", RECORDINGS_DIR, printable(&fault.to_string()), "フォルダーを読み取れません。");
+            return 0;
+        }
+    };
+    names.sort_unstable();
+    let mut examined = 0;
+    for name in names {
+        let session = name.strip_suffix(FILE_SUFFIX).filter(|session| is_session_id(session));
+        let Some(session) = session else {
+            findings.warning(
+                "unknown-file",
+                format_args!("{RECORDINGS_DIR}/{}", printable(&name)),
+                "The file is not named like a recording.",
+                "録画の命名規則に合わないファイルです。",
+            );
+            continue;
+        };
+        if report.entries.sessions.contains_key(session) || running.contains(session) {
+            continue;
+        }
+        let path = format!("{RECORDINGS_DIR}/{name}");
+        let Found::Whole(scan) = read(files, &path, findings) else {
+            examined += 1;
+            continue;
+        };
+        examined += 1;
+        // The header is durable before the entry, so a session that began after the last signed entry and has no seal
+        // may be one whose entry the next checkpoint covers.
+        let young = scan.seal.is_none() && report.entries.last_at.is_none_or(|last| scan.header.started_at >= last);
+        let what = "The signed log has no entry for this recording.";
+        let ja = "署名済みのログに、この録画に対応する項目がありません。";
+        if young {
+            findings.warning("recording-orphan", path, what, ja);
+        } else {
+            findings.error("recording-orphan", path, what, ja);
+        }
+    }
+    examined
+}
