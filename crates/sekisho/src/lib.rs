@@ -1,1 +1,82 @@
-//! sekisho
+//! The roof: configuration, wiring, jobs and commands. Knows no rules of the domain.
+
+pub mod admin;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod demo;
+pub mod doctor;
+pub mod serve;
+pub mod setup;
+pub mod verify;
+
+use anyhow::{Context, Result};
+use clap::CommandFactory;
+use cli::{Cli, Command, ConfigCommand};
+use config::Config;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Does what the command line asks.
+///
+/// # Errors
+/// Whatever stands in the way, as a sentence for the person at the console.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    match &cli.command {
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "sekisho", &mut std::io::stdout());
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Man { folder } => {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            clap_mangen::generate_to(Cli::command(), folder)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Config(ConfigCommand::Example) => {
+            std::io::stdout().write_all(config::EXAMPLE.as_bytes())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Verify(args) if args.folder.is_some() => return verify::run(args, None, cli.json),
+        _ => {}
+    }
+    if let Command::Demo(args) = &cli.command {
+        serve::start_tracing("warn");
+        return runtime()?.block_on(demo::run(args));
+    }
+    let config = Config::load(cli.config.as_deref())?;
+    serve::start_tracing(&config.log.level);
+    match cli.command {
+        Command::Config(_) => {
+            print(cli.json, &serde_json::json!({ "ok": true }), "設定に問題はありません。 / The configuration is sound.")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Init(args) => runtime()?.block_on(setup::run(&config, &args, cli.json)),
+        Command::Serve => runtime()?.block_on(serve::run(config)),
+        Command::Doctor => runtime()?.block_on(doctor::run(&config, cli.json)),
+        Command::Verify(args) => verify::run(&args, Some(&config), cli.json),
+        other => {
+            let ask = admin::Ask::from_command(other)?;
+            runtime()?.block_on(admin::run(&config, ask, cli.json))
+        }
+    }
+}
+
+/// Prints the answer of a command.
+///
+/// # Errors
+/// Standard output is closed.
+pub fn print(json: bool, value: &serde_json::Value, text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, value)?;
+        writeln!(out)?;
+    } else {
+        writeln!(out, "{}", text.trim_end())?;
+    }
+    Ok(())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}

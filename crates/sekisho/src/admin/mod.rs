@@ -1,0 +1,173 @@
+//! Administration by command. What the console asks is data, so that it can be handed to a running Sekisho.
+//!
+//! The console has the rights of the box's own account: it keeps ledgers, reads and cuts. It approves nothing, because
+//! an approval needs a person's two factors.
+
+pub mod log;
+pub mod person;
+pub mod plan;
+pub mod recording;
+pub mod session;
+pub mod table;
+pub mod target;
+pub mod vendor;
+
+use crate::cli::Command;
+use crate::config::Config;
+use crate::{control, print, serve};
+use anyhow::{Result, bail};
+use sekisho_core::people::Actor;
+use sekisho_store::{Denied, Store};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::process::ExitCode;
+
+/// A wish of the console.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// Persons.
+    Person(person::PersonCommand),
+    /// Vendors.
+    Vendor(vendor::VendorCommand),
+    /// Targets.
+    Target(target::TargetCommand),
+    /// Plans.
+    Plan(plan::PlanCommand),
+    /// Sessions.
+    Session(session::SessionCommand),
+    /// Recordings.
+    Recording(recording::RecordingCommand),
+    /// The log.
+    Log(log::LogCommand),
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Reply {
+    /// True if it was done.
+    pub ok: bool,
+    /// For machines.
+    pub value: Value,
+    /// For people.
+    pub text: String,
+}
+
+impl Reply {
+    /// Done.
+    #[must_use]
+    pub fn done(value: Value, text: impl Into<String>) -> Self {
+        Self { ok: true, value, text: text.into() }
+    }
+
+    /// Not done.
+    #[must_use]
+    pub fn failed(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { ok: false, value: serde_json::json!({ "error": text }), text }
+    }
+}
+
+/// Why a wish was not done.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The store's rules or the store itself.
+    Denied(Denied),
+    /// Something in the wish, in words.
+    Words(String),
+}
+
+impl From<Denied> for Trouble {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+impl From<serde_json::Error> for Trouble {
+    fn from(fault: serde_json::Error) -> Self {
+        Self::Words(fault.to_string())
+    }
+}
+
+impl Ask {
+    /// Takes what a command needs from this terminal (files, standard input), so that the wish is complete.
+    ///
+    /// # Errors
+    /// A file cannot be read, or the command is not one of administration.
+    pub fn from_command(command: Command) -> Result<Self> {
+        Ok(match command {
+            Command::Person(command) => Self::Person(command),
+            Command::Vendor(command) => Self::Vendor(command),
+            Command::Target(command) => Self::Target(command.gather()?),
+            Command::Plan(command) => Self::Plan(command),
+            Command::Session(command) => Self::Session(command),
+            Command::Recording(command) => Self::Recording(command),
+            Command::Log(command) => Self::Log(command),
+            other => bail!("{other:?} is no command of administration"),
+        })
+    }
+}
+
+/// Hands the wish to the running Sekisho, or opens the store for this one wish.
+///
+/// # Errors
+/// The store cannot be opened, or the answer cannot be printed.
+pub async fn run(config: &Config, ask: Ask, json: bool) -> Result<ExitCode> {
+    let file = match &ask {
+        Ask::Recording(recording::RecordingCommand::Export { output, .. }) => output.clone(),
+        _ => None,
+    };
+    let reply = match control::ask(&config.data.dir, &ask).await? {
+        Some(reply) => reply,
+        None => {
+            let store = serve::open_store(config).await?;
+            let reply = answer(&store, ask).await;
+            store.close().await;
+            reply
+        }
+    };
+    if !reply.ok {
+        if json {
+            print(true, &reply.value, "")?;
+        } else {
+            eprintln!("sekisho: {}", reply.text);
+        }
+        return Ok(ExitCode::FAILURE);
+    }
+    match file {
+        Some(path) => {
+            std::fs::write(&path, reply.text.as_bytes())?;
+            print(json, &serde_json::json!({ "file": path, "bytes": reply.text.len() }), &format!("{} ({} bytes)", path.display(), reply.text.len()))?;
+        }
+        None => print(json, &reply.value, &reply.text)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Does the wish.
+pub async fn answer(store: &Store, ask: Ask) -> Reply {
+    let console = Actor::console();
+    let outcome = match ask {
+        Ask::Person(command) => person::answer(store, &console, command).await,
+        Ask::Vendor(command) => vendor::answer(store, &console, command).await,
+        Ask::Target(command) => target::answer(store, &console, command).await,
+        Ask::Plan(command) => plan::answer(store, &console, command).await,
+        Ask::Session(command) => session::answer(store, &console, command).await,
+        Ask::Recording(command) => recording::answer(store, &console, command).await,
+        Ask::Log(command) => log::answer(store, &console, command).await,
+    };
+    match outcome {
+        Ok(reply) => reply,
+        Err(Trouble::Words(text)) => Reply::failed(text),
+        Err(Trouble::Denied(Denied::Fault(fault))) => Reply::failed(format!("{fault}")),
+        Err(Trouble::Denied(Denied::Refusal(refusal))) => {
+            let words = refusal.words();
+            let detail = refusal.detail().map(|detail| format!(" [{detail}]")).unwrap_or_default();
+            Reply {
+                ok: false,
+                value: serde_json::json!({ "code": words.code, "error": words.en, "next": words.next_en, "detail": refusal.detail() }),
+                text: format!("{}{detail} {} {}\n         {} {}", words.code, words.ja, words.next_ja, words.en, words.next_en),
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `sekisho session …`
+
+use super::table::{pairs, table};
+use super::{Reply, Trouble};
+use clap::Subcommand;
+use sekisho_core::ids::SessionId;
+use sekisho_core::people::Actor;
+use sekisho_core::time::Timestamp;
+use sekisho_store::{SessionFilter, Store};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// Commands on sessions.
+#[derive(Debug, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionCommand {
+    /// List sessions, the newest first
+    List {
+        /// Only those that run at this moment
+        #[arg(long)]
+        running: bool,
+        /// Page of the list
+        #[arg(long, default_value_t = 1)]
+        page: u32,
+    },
+    /// Show a session: who, when, from where, where to, what
+    Show {
+        /// Id, such as ses-…
+        session: String,
+    },
+    /// Cut a running session
+    Cut {
+        /// Id, such as ses-…
+        session: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// Reads a session's id as it was typed.
+///
+/// # Errors
+/// It has not the form of one.
+pub(super) fn id(text: &str) -> Result<SessionId, Trouble> {
+    SessionId::parse(text).ok_or_else(|| Trouble::Words(format!("{text:?} is no session id such as ses-…")))
+}
+
+/// Does a command.
+///
+/// # Errors
+/// The store's refusal, or words about the input.
+pub async fn answer(store: &Store, by: &Actor, command: SessionCommand) -> Result<Reply, Trouble> {
+    match command {
+        SessionCommand::List { running, page } => {
+            let filter = SessionFilter { running: running.then_some(true), page, ..SessionFilter::default() };
+            let found = store.sessions(by, filter).await?;
+            let cells: Vec<Vec<String>> = found
+                .rows
+                .iter()
+                .map(|row| {
+                    let facts = &row.facts;
+                    let end = facts.ended.map_or_else(|| "running".to_owned(), Timestamp::second);
+                    vec![facts.session.to_string(), facts.started.second(), end, facts.person_name.clone(), facts.target_name.clone(), facts.source.clone(), row.plan_number.clone()]
+                })
+                .collect();
+            Ok(Reply::done(serde_json::to_value(&found)?, table(&["session", "started", "ended", "worker", "target", "source", "plan"], &cells)))
+        }
+        SessionCommand::Show { session } => {
+            let view = store.session(by, &id(&session)?).await?;
+            let facts = &view.facts;
+            let mut text = pairs(&[
+                ("session", facts.session.to_string()),
+                ("worker", facts.person_name.clone()),
+                ("target", format!("{}@{}", facts.account, facts.target_name)),
+                ("source", facts.source.clone()),
+                ("started", facts.started.second()),
+                ("ended", facts.ended.map(Timestamp::second).unwrap_or_default()),
+                ("cause", facts.cause.clone().unwrap_or_default()),
+                ("recording", format!("{} bytes, digest {}", view.recording.bytes, view.recording.digest.clone().unwrap_or_default())),
+            ]);
+            let mut rows: Vec<(u64, Vec<String>)> =
+                facts.commands.iter().map(|seen| (seen.at_ms, vec![clock(seen.at_ms), "command".into(), seen.text.clone()])).collect();
+            rows.extend(facts.files.iter().map(|seen| (seen.at_ms, vec![clock(seen.at_ms), seen.op.clone(), format!("{} ({} bytes) {}", seen.path, seen.bytes, seen.sha256.clone().unwrap_or_default())])));
+            rows.sort_by_key(|(at, _)| *at);
+            let cells: Vec<Vec<String>> = rows.into_iter().map(|(_, row)| row).collect();
+            text.push('\n');
+            text.push_str(&table(&["at", "what", "detail"], &cells));
+            Ok(Reply::done(serde_json::to_value(&view)?, text))
+        }
+        SessionCommand::Cut { session, reason } => {
+            store.cut(by, &id(&session)?, &reason).await?;
+            Ok(Reply::done(json!({ "session": session }), format!("{session}: 切断を指示しました。 / being cut")))
+        }
+    }
+}
+
+fn clock(at_ms: u64) -> String {
+    format!("{:02}:{:02}:{:02}", at_ms / 3_600_000, at_ms / 60_000 % 60, at_ms / 1000 % 60)
+}

@@ -1,0 +1,205 @@
+//! `sekisho target …`
+
+use super::table::table;
+use super::{Reply, Trouble};
+use anyhow::{Context, Result, bail};
+use clap::{ArgGroup, Args, Subcommand};
+use sekisho_core::people::Actor;
+use sekisho_core::secret::Secret;
+use sekisho_store::{AccountAsk, CredentialAsk, Store, TargetAsk, TargetRow};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::io::Read;
+use std::path::PathBuf;
+
+/// Longest credential that is read from a file or from standard input, in bytes.
+const MAX_CREDENTIAL: u64 = 64 * 1024;
+
+/// Commands on targets.
+#[derive(Debug, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetCommand {
+    /// List all targets with their accounts
+    List,
+    /// Ask a host for its SSH host keys and print them with fingerprints, to compare and pin
+    Scan {
+        /// Host name or address
+        host: String,
+        /// Port
+        #[arg(long, default_value_t = 22)]
+        port: u16,
+    },
+    /// Register a target
+    Add {
+        /// Short name, the second part of the SSH login: a-z, 0-9, dot, hyphen
+        #[arg(long)]
+        name: String,
+        /// What hospital staff call it
+        #[arg(long)]
+        title: String,
+        /// Host name or address
+        #[arg(long)]
+        host: String,
+        /// Port
+        #[arg(long, default_value_t = 22)]
+        port: u16,
+        /// Owning department
+        #[arg(long, default_value = "")]
+        owner: String,
+        /// Id or name of the vendor that maintains it
+        #[arg(long)]
+        vendor: String,
+        /// A host key to pin, as `target scan` prints it; several are possible
+        #[arg(long = "host-key", value_name = "LINE")]
+        host_keys: Vec<String>,
+        /// It holds charts or other personal data of patients
+        #[arg(long)]
+        personal_data: bool,
+    },
+    /// Replace the pinned host keys, after the target was rebuilt
+    Pin {
+        /// Short name
+        name: String,
+        /// The host keys; they replace all present ones
+        #[arg(long = "host-key", value_name = "LINE", required = true)]
+        host_keys: Vec<String>,
+    },
+    /// Take a target out of service: sessions on it end at once
+    Disable {
+        /// Short name
+        name: String,
+    },
+    /// Put a target back into service
+    Enable {
+        /// Short name
+        name: String,
+    },
+    /// Register an account on a target, or replace its credential
+    Account(AccountArgs),
+}
+
+/// An account on a target.
+#[derive(Debug, Args, Serialize, Deserialize)]
+#[command(group(ArgGroup::new("credential").required(true).args(["password_stdin", "key_file"])))]
+pub struct AccountArgs {
+    /// Short name of the target
+    pub name: String,
+    /// Login name on the target
+    #[arg(long)]
+    pub username: String,
+    /// Administrator or root right on the target
+    #[arg(long)]
+    pub privileged: bool,
+    /// Read the password from standard input
+    #[arg(long)]
+    pub password_stdin: bool,
+    /// Read an unencrypted private key (OpenSSH form) from this file
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// What was read; never given on the command line, where others could see it
+    #[arg(skip)]
+    pub secret: String,
+}
+
+impl TargetCommand {
+    /// Reads a credential where the command names one.
+    ///
+    /// # Errors
+    /// It cannot be read, is too large or empty.
+    pub fn gather(self) -> Result<Self> {
+        let Self::Account(mut args) = self else { return Ok(self) };
+        let mut text = String::new();
+        match &args.key_file {
+            Some(path) => {
+                let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+                file.take(MAX_CREDENTIAL).read_to_string(&mut text)?;
+            }
+            None => {
+                std::io::stdin().take(MAX_CREDENTIAL).read_to_string(&mut text)?;
+                text.truncate(text.trim_end_matches(['\n', '\r']).len());
+            }
+        }
+        if text.is_empty() || text.len() as u64 >= MAX_CREDENTIAL {
+            bail!("the credential is empty or larger than {MAX_CREDENTIAL} bytes");
+        }
+        args.secret = text;
+        Ok(Self::Account(args))
+    }
+}
+
+/// Does a command.
+///
+/// # Errors
+/// The store's refusal, or words about the input.
+pub async fn answer(store: &Store, by: &Actor, command: TargetCommand) -> Result<Reply, Trouble> {
+    let kept = match command {
+        TargetCommand::List => {
+            let rows = store.targets(by).await?;
+            let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
+            return Ok(Reply::done(serde_json::to_value(&rows)?, table(&["name", "title", "address", "vendor", "accounts", "host keys", "state"], &cells)));
+        }
+        TargetCommand::Scan { host, port } => return scan(&host, port).await,
+        TargetCommand::Add { name, title, host, port, owner, vendor, host_keys, personal_data } => {
+            let vendor = super::vendor::find(store, by, &vendor).await?.vendor.id;
+            let ask = TargetAsk { name, title, host, port, owner, vendor, host_keys, personal_data, active: true };
+            store.add_target(by, ask).await?
+        }
+        TargetCommand::Pin { name, host_keys } => change(store, by, &name, |ask| ask.host_keys = host_keys).await?,
+        TargetCommand::Disable { name } => change(store, by, &name, |ask| ask.active = false).await?,
+        TargetCommand::Enable { name } => change(store, by, &name, |ask| ask.active = true).await?,
+        TargetCommand::Account(args) => return account(store, by, args).await,
+    };
+    let text = format!("{}  {}  {}:{}  {}", kept.name, kept.title, kept.host, kept.port, if kept.active { "有効 / active" } else { "停止 / out of service" });
+    Ok(Reply::done(serde_json::to_value(&kept)?, text))
+}
+
+async fn scan(host: &str, port: u16) -> Result<Reply, Trouble> {
+    sekisho_core::target::check_host(host).map_err(|_| Trouble::Words(format!("{host:?} is no host name or address")))?;
+    let keys = sekisho_gateway::scan_host_keys(host, port).await.map_err(|fault| Trouble::Words(format!("{host}:{port}: {fault}")))?;
+    let mut text = String::from("控えの指紋と一致することを確かめてから登録してください。 / Compare before you pin:\n\n");
+    let mut rows = Vec::new();
+    for line in keys {
+        let fingerprint = sekisho_gateway::fingerprint(&line).unwrap_or_default();
+        text.push_str(&format!("{fingerprint}\n  --host-key '{line}'\n"));
+        rows.push(json!({ "line": line, "fingerprint": fingerprint }));
+    }
+    Ok(Reply::done(json!(rows), text))
+}
+
+async fn change(store: &Store, by: &Actor, name: &str, edit: impl FnOnce(&mut TargetAsk)) -> Result<sekisho_core::target::Target, Trouble> {
+    let row = find(store, by, name).await?;
+    let mut ask = TargetAsk::of(&row.target);
+    edit(&mut ask);
+    Ok(store.change_target(by, &row.target.id, ask).await?)
+}
+
+async fn account(store: &Store, by: &Actor, args: AccountArgs) -> Result<Reply, Trouble> {
+    let row = find(store, by, &args.name).await?;
+    let secret = Secret::new(args.secret);
+    let credential = if args.key_file.is_some() { CredentialAsk::PrivateKey(secret) } else { CredentialAsk::Password(secret) };
+    let account = match row.accounts.iter().find(|account| account.username == args.username) {
+        Some(account) => store.set_credential(by, &account.id, credential).await?,
+        None => store.add_account(by, &row.target.id, AccountAsk { username: args.username, privileged: args.privileged, credential }).await?,
+    };
+    let text = format!("{}@{}: 認証情報を保存しました。 / credential stored", account.username, args.name);
+    Ok(Reply::done(serde_json::to_value(&account)?, text))
+}
+
+async fn find(store: &Store, by: &Actor, name: &str) -> Result<TargetRow, Trouble> {
+    let rows = store.targets(by).await?;
+    rows.into_iter().find(|row| row.target.name == name).ok_or_else(|| Trouble::Words(format!("no target is called {name:?}")))
+}
+
+fn cells(row: &TargetRow) -> Vec<String> {
+    let target = &row.target;
+    let accounts = row.accounts.iter().map(|account| account.username.clone()).collect::<Vec<_>>().join(",");
+    vec![
+        target.name.clone(),
+        target.title.clone(),
+        format!("{}:{}", target.host, target.port),
+        row.vendor_name.clone(),
+        accounts,
+        target.host_keys.len().to_string(),
+        if target.active { "active" } else { "out of service" }.into(),
+    ]
+}

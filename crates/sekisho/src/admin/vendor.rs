@@ -1,0 +1,135 @@
+//! `sekisho vendor …`
+
+use super::table::table;
+use super::{Reply, Trouble};
+use clap::Subcommand;
+use sekisho_core::people::Actor;
+use sekisho_core::source::Network;
+use sekisho_core::time::Timestamp;
+use sekisho_store::{Store, VendorAsk, VendorRow};
+use serde::{Deserialize, Serialize};
+
+/// Commands on vendors.
+#[derive(Debug, Subcommand, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VendorCommand {
+    /// List all vendors
+    List,
+    /// Register a vendor or a subcontractor
+    Add {
+        /// Registered company name
+        #[arg(long)]
+        name: String,
+        /// Networks its workers come from, such as 192.0.2.0/24, separated by commas; without one nobody gets in
+        #[arg(long, value_delimiter = ',', value_name = "NETWORK")]
+        sources: Vec<String>,
+        /// The vendor for which this one works as a subcontractor
+        #[arg(long, value_name = "VENDOR")]
+        subcontractor_of: Option<String>,
+        /// 24-hour contact
+        #[arg(long, default_value = "")]
+        contact: String,
+        /// Last day of the contract, YYYY-MM-DD
+        #[arg(long, value_name = "DATE")]
+        contract_until: Option<String>,
+    },
+    /// Change a vendor; what is not named stays
+    Change {
+        /// Id or name
+        vendor: String,
+        /// Registered company name
+        #[arg(long)]
+        name: Option<String>,
+        /// Networks, replacing the present ones
+        #[arg(long, value_delimiter = ',', value_name = "NETWORK")]
+        sources: Option<Vec<String>>,
+        /// 24-hour contact
+        #[arg(long)]
+        contact: Option<String>,
+        /// Last day of the contract, YYYY-MM-DD
+        #[arg(long, value_name = "DATE")]
+        contract_until: Option<String>,
+    },
+    /// Disable a vendor: its people's sessions end at once
+    Disable {
+        /// Id or name
+        vendor: String,
+    },
+    /// Enable a vendor again
+    Enable {
+        /// Id or name
+        vendor: String,
+    },
+}
+
+/// Does a command.
+///
+/// # Errors
+/// The store's refusal, or words about the input.
+pub async fn answer(store: &Store, by: &Actor, command: VendorCommand) -> Result<Reply, Trouble> {
+    let kept = match command {
+        VendorCommand::List => {
+            let rows = store.vendors(by).await?;
+            let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
+            return Ok(Reply::done(serde_json::to_value(&rows)?, table(&["id", "name", "sources", "contract until", "state"], &cells)));
+        }
+        VendorCommand::Add { name, sources, subcontractor_of, contact, contract_until } => {
+            let principal = match subcontractor_of {
+                Some(name) => Some(find(store, by, &name).await?.vendor.id),
+                None => None,
+            };
+            let contract_until = contract_until.as_deref().map(super::person::day_end).transpose()?;
+            let ask = VendorAsk { name, subcontractor_of: principal, sources: networks(&sources)?, contact, contract_until, active: true };
+            store.add_vendor(by, ask).await?
+        }
+        VendorCommand::Change { vendor, name, sources, contact, contract_until } => {
+            let row = find(store, by, &vendor).await?;
+            let mut ask = VendorAsk::of(&row.vendor);
+            ask.name = name.unwrap_or(ask.name);
+            if let Some(sources) = sources {
+                ask.sources = networks(&sources)?;
+            }
+            ask.contact = contact.unwrap_or(ask.contact);
+            if let Some(date) = contract_until {
+                ask.contract_until = Some(super::person::day_end(&date)?);
+            }
+            store.change_vendor(by, &row.vendor.id, ask).await?
+        }
+        VendorCommand::Disable { vendor } => switch(store, by, &vendor, false).await?,
+        VendorCommand::Enable { vendor } => switch(store, by, &vendor, true).await?,
+    };
+    let text = format!("{}  {}  {}", kept.id, kept.name, if kept.active { "有効 / active" } else { "無効 / disabled" });
+    Ok(Reply::done(serde_json::to_value(&kept)?, text))
+}
+
+async fn switch(store: &Store, by: &Actor, vendor: &str, active: bool) -> Result<sekisho_core::people::Vendor, Trouble> {
+    let row = find(store, by, vendor).await?;
+    let mut ask = VendorAsk::of(&row.vendor);
+    ask.active = active;
+    Ok(store.change_vendor(by, &row.vendor.id, ask).await?)
+}
+
+/// Finds a vendor by id or by name.
+///
+/// # Errors
+/// None or several fit.
+pub(super) async fn find(store: &Store, by: &Actor, wanted: &str) -> Result<VendorRow, Trouble> {
+    let rows = store.vendors(by).await?;
+    let mut hits = rows.into_iter().filter(|row| row.vendor.id.as_str() == wanted || row.vendor.name == wanted);
+    match (hits.next(), hits.next()) {
+        (Some(row), None) => Ok(row),
+        (None, _) => Err(Trouble::Words(format!("no vendor is called {wanted:?}"))),
+        (Some(_), Some(_)) => Err(Trouble::Words(format!("several vendors are called {wanted:?}: give the id"))),
+    }
+}
+
+fn networks(texts: &[String]) -> Result<Vec<Network>, Trouble> {
+    texts.iter().map(|text| Network::parse(text).ok_or_else(|| Trouble::Words(format!("{text:?} is no network such as 192.0.2.0/24")))).collect()
+}
+
+fn cells(row: &VendorRow) -> Vec<String> {
+    let vendor = &row.vendor;
+    let sources = vendor.sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let state = if vendor.active { "active" } else { "disabled" };
+    vec![vendor.id.to_string(), vendor.name.clone(), sources, vendor.contract_until.map(Timestamp::minute).unwrap_or_default(), state.into()]
+}

@@ -1,0 +1,233 @@
+//! `sekisho.toml`: one section per room, safe defaults, unknown keys refused.
+
+use anyhow::{Context, Result, bail};
+use sekisho_core::policy::Policy;
+use sekisho_core::secret::Secret;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The documented example; its values are the defaults.
+pub const EXAMPLE: &str = include_str!("sekisho.example.toml");
+
+/// Longest configuration file that is read.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The hospital.
+    pub facility: Facility,
+    /// Where state lies.
+    pub data: Data,
+    /// The SSH gateway.
+    pub ssh: Ssh,
+    /// Pages and API.
+    pub web: Web,
+    /// The program's own log.
+    pub log: Log,
+    /// Settings of the rules.
+    pub policy: Policy,
+}
+
+/// Section `[facility]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Facility {
+    /// Name on pages and forms.
+    pub name: String,
+    /// Short name; names the log.
+    pub id: String,
+}
+
+impl Default for Facility {
+    fn default() -> Self {
+        Self { name: "関所".into(), id: "facility".into() }
+    }
+}
+
+/// Section `[data]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Data {
+    /// The data folder.
+    pub dir: PathBuf,
+    /// The key that wraps all others; empty for the default place.
+    pub key_file: PathBuf,
+    /// `sqlite` or a PostgreSQL URL, which holds a password.
+    pub database: Secret,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { dir: "/var/lib/sekisho".into(), key_file: PathBuf::new(), database: Secret::new("sqlite") }
+    }
+}
+
+/// Section `[ssh]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ssh {
+    /// Where to listen.
+    pub listen: SocketAddr,
+}
+
+impl Default for Ssh {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 2222)) }
+    }
+}
+
+/// Section `[web]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Web {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Names and addresses of this box.
+    pub hosts: Vec<String>,
+    /// The address that links show; empty to derive it.
+    pub base_url: String,
+    /// A certificate chain of one's own, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([0, 0, 0, 0], 8443)),
+            hosts: vec!["localhost".into(), "127.0.0.1".into()],
+            base_url: String::new(),
+            certificate: PathBuf::new(),
+            key: PathBuf::new(),
+        }
+    }
+}
+
+/// Section `[log]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// error, warn, info or debug.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".into() }
+    }
+}
+
+impl Config {
+    /// Reads a file; without a path `sekisho.toml` in the working folder, else `/etc/sekisho/sekisho.toml`, else the
+    /// defaults.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is too large, holds unknown keys or unsafe values: all problems, one a line.
+    pub fn load(path: Option<&Path>) -> Result<Self> {
+        let config = match path.map(Path::to_path_buf).or_else(Self::found) {
+            Some(path) => {
+                let size = std::fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?.len();
+                if size > MAX_BYTES {
+                    bail!("{} is larger than {MAX_BYTES} bytes", path.display());
+                }
+                let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+                toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))?
+            }
+            None => Self::default(),
+        };
+        let problems = config.problems();
+        if !problems.is_empty() {
+            bail!("{}", problems.join("\n"));
+        }
+        Ok(config)
+    }
+
+    fn found() -> Option<PathBuf> {
+        ["sekisho.toml", "/etc/sekisho/sekisho.toml"].into_iter().map(PathBuf::from).find(|path| path.is_file())
+    }
+
+    /// Values that cannot work or are unsafe, one sentence each.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut found = self.policy.problems();
+        let id = &self.facility.id;
+        let sound_id = (2..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if !sound_id {
+            found.push("facility.id must be 2 to 32 of a-z, 0-9 and -".into());
+        }
+        if self.facility.name.trim().is_empty() || self.facility.name.chars().count() > 100 || self.facility.name.chars().any(char::is_control) {
+            found.push("facility.name must have 1 to 100 characters".into());
+        }
+        if self.web.hosts.is_empty() {
+            found.push("web.hosts needs at least one name".into());
+        }
+        if self.web.certificate.as_os_str().is_empty() != self.web.key.as_os_str().is_empty() {
+            found.push("web.certificate and web.key go together".into());
+        }
+        if !self.web.base_url.is_empty() && !self.web.base_url.starts_with("https://") {
+            found.push("web.base_url must begin with https://".into());
+        }
+        let database = self.data.database.expose();
+        if database != "sqlite" && !database.starts_with("postgres://") && !database.starts_with("postgresql://") {
+            found.push("data.database must be \"sqlite\" or a postgres:// URL".into());
+        }
+        if !["error", "warn", "info", "debug"].contains(&self.log.level.as_str()) {
+            found.push("log.level must be error, warn, info or debug".into());
+        }
+        found
+    }
+
+    /// The address that links show, without a slash at its end.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        if !self.web.base_url.is_empty() {
+            return self.web.base_url.trim_end_matches('/').to_owned();
+        }
+        let host = self.web.hosts.first().map_or("localhost", String::as_str);
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        match self.web.listen.port() {
+            443 => format!("https://{host}"),
+            port => format!("https://{host}:{port}"),
+        }
+    }
+
+    /// The origin line of the log's checkpoints.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("sekisho/{}", self.facility.id)
+    }
+
+    /// The rules' settings, with the facility's own names denied in passwords.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        let mut policy = self.policy.clone();
+        policy.facility_names.push(self.facility.name.clone());
+        policy.facility_names.push(self.facility.id.clone());
+        policy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_example_is_the_default() {
+        let example: Config = toml::from_str(EXAMPLE).unwrap();
+        let default = Config::default();
+        assert_eq!(format!("{example:?}"), format!("{default:?}"));
+        assert_eq!(example.data.database.expose(), default.data.database.expose());
+        assert!(default.problems().is_empty());
+    }
+
+    #[test]
+    fn unknown_keys_and_unsafe_values_are_refused() {
+        assert!(toml::from_str::<Config>("[web]\nlisten_on = \"0.0.0.0:1\"").is_err());
+        let weak: Config = toml::from_str("[policy]\npassword_min = 6").unwrap();
+        assert!(weak.problems()[0].contains("password_min"));
+    }
+}
