@@ -36,7 +36,7 @@ pub fn check_password(password: &str, names: &[&str], policy: &Policy) -> Result
     let bare = plain(password);
     let is_poor = |word: &str| {
         let word = plain(word);
-        word.chars().count() >= 3 && bare.contains(&word) && bare.replace(&word, "").chars().count() < 8
+        word.chars().count() >= 3 && bare.contains(&word) && bare.replace(&word, "").chars().count() < 10
     };
     let own = names.iter().copied().chain(policy.facility_names.iter().map(String::as_str));
     let few_kinds = bare.chars().collect::<std::collections::BTreeSet<_>>().len() < 5;
