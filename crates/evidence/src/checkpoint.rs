@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::digest::Digest;
 use crate::limits::{
-    MAX_CHECKPOINT_BYTES, MAX_CHECKPOINT_SIGNATURES, MAX_CONTEXT_BYTES, MAX_KEY_NAME_BYTES, MAX_LOG_ENTRIES,
+    MAX_CHECKPOINT_BYTES, MAX_CHECKPOINT_SIGNATURES, MAX_CONTEXT_BYTES, MAX_KEY_NAME_BYTES,
+    MAX_LOG_ENTRIES,
 };
 
 /// Signature type byte of Ed25519 in C2SP signed-note.
@@ -102,7 +103,11 @@ impl PublicKey {
         bytes.extend_from_slice(&[b'\n', ALGORITHM_ED25519]);
         bytes.extend_from_slice(key.as_bytes());
         let [a, b, c, d, ..] = *Digest::of(&bytes).as_bytes();
-        Ok(Self { name: name.to_owned(), id: u32::from_be_bytes([a, b, c, d]), key })
+        Ok(Self {
+            name: name.to_owned(),
+            id: u32::from_be_bytes([a, b, c, d]),
+            key,
+        })
     }
 
     /// Parses the C2SP verifier key `name+hash+base64`.
@@ -143,11 +148,14 @@ impl FromStr for PublicKey {
 
     fn from_str(text: &str) -> Result<Self, KeyBreach> {
         let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(hash), Some(bytes)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(name), Some(hash), Some(bytes)) = (parts.next(), parts.next(), parts.next())
+        else {
             return Err(KeyBreach::Form);
         };
         let bytes = BASE64.decode(bytes).map_err(|_| KeyBreach::Form)?;
-        let Some((&ALGORITHM_ED25519, key)) = bytes.split_first() else { return Err(KeyBreach::Algorithm) };
+        let Some((&ALGORITHM_ED25519, key)) = bytes.split_first() else {
+            return Err(KeyBreach::Algorithm);
+        };
         let key = key.try_into().map_err(|_| KeyBreach::Algorithm)?;
         let key = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|_| KeyBreach::Algorithm)?;
         // A weak key would verify signatures that nobody made.
@@ -170,7 +178,9 @@ impl Serialize for PublicKey {
 
 impl<'de> Deserialize<'de> for PublicKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -187,7 +197,12 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     fn body(&self) -> String {
-        format!("{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(self.root.as_bytes()))
+        format!(
+            "{}\n{}\n{}\n",
+            self.origin,
+            self.size,
+            BASE64.encode(self.root.as_bytes())
+        )
     }
 
     fn parse(body: &str) -> Option<Self> {
@@ -198,7 +213,11 @@ impl Checkpoint {
         }
         let size = size.parse().ok().filter(|size| *size <= MAX_LOG_ENTRIES)?;
         let root = Digest::from_slice(&BASE64.decode(root).ok()?)?;
-        let checkpoint = Self { origin: origin.to_owned(), size, root };
+        let checkpoint = Self {
+            origin: origin.to_owned(),
+            size,
+            root,
+        };
         (checkpoint.body() == body).then_some(checkpoint)
     }
 }
@@ -207,15 +226,29 @@ impl Checkpoint {
 ///
 /// # Errors
 /// [`CheckpointBreach::Form`] if the origin is empty, too long or holds a control character, or the size is out of range.
-pub fn sign(origin: &str, size: u64, root: &Digest, key: &SigningKey) -> Result<String, CheckpointBreach> {
+pub fn sign(
+    origin: &str,
+    size: u64,
+    root: &Digest,
+    key: &SigningKey,
+) -> Result<String, CheckpointBreach> {
     if !is_origin(origin) || size > MAX_LOG_ENTRIES {
         return Err(CheckpointBreach::Form);
     }
-    let body = Checkpoint { origin: origin.to_owned(), size, root: *root }.body();
+    let body = Checkpoint {
+        origin: origin.to_owned(),
+        size,
+        root: *root,
+    }
+    .body();
     let signature = key.key.sign(body.as_bytes());
     let mut bytes = key.public.id.to_be_bytes().to_vec();
     bytes.extend_from_slice(&signature.to_bytes());
-    Ok(format!("{body}\n\u{2014} {} {}\n", key.public.name, BASE64.encode(bytes)))
+    Ok(format!(
+        "{body}\n\u{2014} {} {}\n",
+        key.public.name,
+        BASE64.encode(bytes)
+    ))
 }
 
 /// Parses a signed checkpoint and checks the signature of `key`. Signatures of others (witnesses) may stand beside it.
@@ -231,25 +264,39 @@ pub fn open(text: &str, key: &PublicKey) -> Result<Checkpoint, CheckpointBreach>
     }
     let split = text.rfind("\n\n").ok_or(CheckpointBreach::Form)?;
     let (body, rest) = text.split_at(split + 1);
-    let signatures = rest.strip_prefix('\n').and_then(|rest| rest.strip_suffix('\n')).ok_or(CheckpointBreach::Form)?;
+    let signatures = rest
+        .strip_prefix('\n')
+        .and_then(|rest| rest.strip_suffix('\n'))
+        .ok_or(CheckpointBreach::Form)?;
     let checkpoint = Checkpoint::parse(body).ok_or(CheckpointBreach::Form)?;
     let mut signed = false;
     for (number, line) in signatures.split('\n').enumerate() {
         if number >= MAX_CHECKPOINT_SIGNATURES {
             return Err(CheckpointBreach::TooLong);
         }
-        let parts = line.strip_prefix("\u{2014} ").and_then(|line| line.split_once(' '));
+        let parts = line
+            .strip_prefix("\u{2014} ")
+            .and_then(|line| line.split_once(' '));
         let (name, signature) = parts.ok_or(CheckpointBreach::Form)?;
-        let bytes = BASE64.decode(signature).map_err(|_| CheckpointBreach::Form)?;
+        let bytes = BASE64
+            .decode(signature)
+            .map_err(|_| CheckpointBreach::Form)?;
         let (id, signature) = bytes.split_at_checked(4).ok_or(CheckpointBreach::Form)?;
         if name != key.name || id != key.id.to_be_bytes() {
             continue;
         }
-        let signature = signature.try_into().map_err(|_| CheckpointBreach::Signature)?;
-        verify_strict(key, body.as_bytes(), &Signature(signature)).map_err(|_| CheckpointBreach::Signature)?;
+        let signature = signature
+            .try_into()
+            .map_err(|_| CheckpointBreach::Signature)?;
+        verify_strict(key, body.as_bytes(), &Signature(signature))
+            .map_err(|_| CheckpointBreach::Signature)?;
         signed = true;
     }
-    if signed { Ok(checkpoint) } else { Err(CheckpointBreach::NotSigned) }
+    if signed {
+        Ok(checkpoint)
+    } else {
+        Err(CheckpointBreach::NotSigned)
+    }
 }
 
 /// An Ed25519 signature; its text form is base64.
@@ -284,8 +331,15 @@ impl FromStr for Signature {
     type Err = SignatureBreach;
 
     fn from_str(text: &str) -> Result<Self, SignatureBreach> {
-        let bytes = if text.len() == 88 { BASE64.decode(text).ok() } else { None };
-        bytes.and_then(|bytes| bytes.try_into().ok()).map(Self).ok_or(SignatureBreach)
+        let bytes = if text.len() == 88 {
+            BASE64.decode(text).ok()
+        } else {
+            None
+        };
+        bytes
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(Self)
+            .ok_or(SignatureBreach)
     }
 }
 
@@ -297,7 +351,9 @@ impl Serialize for Signature {
 
 impl<'de> Deserialize<'de> for Signature {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -311,8 +367,14 @@ pub struct SignatureBreach;
 ///
 /// # Errors
 /// [`SignatureBreach`] if the context is empty or longer than [`MAX_CONTEXT_BYTES`].
-pub fn sign_bytes(key: &SigningKey, context: &str, bytes: &[u8]) -> Result<Signature, SignatureBreach> {
-    Ok(Signature(key.key.sign(&bytes_message(context, bytes)?).to_bytes()))
+pub fn sign_bytes(
+    key: &SigningKey,
+    context: &str,
+    bytes: &[u8],
+) -> Result<Signature, SignatureBreach> {
+    Ok(Signature(
+        key.key.sign(&bytes_message(context, bytes)?).to_bytes(),
+    ))
 }
 
 /// Checks a signature of [`sign_bytes`].
@@ -341,9 +403,15 @@ fn bytes_message(context: &str, bytes: &[u8]) -> Result<Vec<u8>, SignatureBreach
 }
 
 /// Strict verification refuses the second spelling of a signature and keys of small order.
-fn verify_strict(key: &PublicKey, message: &[u8], signature: &Signature) -> Result<(), SignatureBreach> {
+fn verify_strict(
+    key: &PublicKey,
+    message: &[u8],
+    signature: &Signature,
+) -> Result<(), SignatureBreach> {
     let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-    key.key.verify_strict(message, &signature).map_err(|_| SignatureBreach)
+    key.key
+        .verify_strict(message, &signature)
+        .map_err(|_| SignatureBreach)
 }
 
 fn is_name(name: &str) -> bool {
@@ -351,5 +419,7 @@ fn is_name(name: &str) -> bool {
 }
 
 fn is_origin(origin: &str) -> bool {
-    !origin.is_empty() && origin.len() <= MAX_KEY_NAME_BYTES && !origin.chars().any(char::is_control)
+    !origin.is_empty()
+        && origin.len() <= MAX_KEY_NAME_BYTES
+        && !origin.chars().any(char::is_control)
 }

@@ -114,7 +114,10 @@ mod tests {
     fn text_form_is_lower_hex_and_nothing_else() {
         let digest = Digest::of(b"abc");
         let text = digest.to_string();
-        assert_eq!(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            text,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(text.parse(), Ok(digest));
         assert_eq!(text.to_uppercase().parse::<Digest>(), Err(NotADigest));
         assert_eq!(text[1..].parse::<Digest>(), Err(NotADigest));

@@ -33,7 +33,10 @@ fn load(dir: &Path, prefix: &str, files: &mut MemoryFiles) {
 #[test]
 #[ignore = "writes a fixture when a format is released"]
 fn write_the_fixture() {
-    assert!(!root().join("data").exists(), "a released fixture is never rewritten");
+    assert!(
+        !root().join("data").exists(),
+        "a released fixture is never rewritten"
+    );
     let mut folder = Folder::new();
     folder.note("login");
     folder.session("S-1", true);
@@ -43,8 +46,16 @@ fn write_the_fixture() {
     folder.session("S-2", false);
     folder.publish();
     fs::create_dir_all(root()).unwrap();
-    fs::write(root().join("key.pub"), format!("{}\n", signing_key().public())).unwrap();
-    fs::write(root().join("data-key.hex"), format!("{}\n", hex::encode(data_key().expose()))).unwrap();
+    fs::write(
+        root().join("key.pub"),
+        format!("{}\n", signing_key().public()),
+    )
+    .unwrap();
+    fs::write(
+        root().join("data-key.hex"),
+        format!("{}\n", hex::encode(data_key().expose())),
+    )
+    .unwrap();
     fs::write(root().join("outside-checkpoint"), folder.checkpoint()).unwrap();
     for (path, bytes) in &folder.files.files {
         let path = root().join("data").join(path);
@@ -57,10 +68,19 @@ fn write_the_fixture() {
 fn the_fixture_of_v1_still_verifies() {
     let mut files = MemoryFiles::new();
     load(&root().join("data"), "", &mut files);
-    let key: PublicKey = fs::read_to_string(root().join("key.pub")).unwrap().trim().parse().unwrap();
+    let key: PublicKey = fs::read_to_string(root().join("key.pub"))
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
     let outside = fs::read_to_string(root().join("outside-checkpoint")).unwrap();
     let running = BTreeSet::from(["S-2".to_owned()]);
-    let verdict = verify(&files, &key, Some(&outside), Recordings::Check { running: &running });
+    let verdict = verify(
+        &files,
+        &key,
+        Some(&outside),
+        Recordings::Check { running: &running },
+    );
     assert!(verdict.ok && verdict.findings.is_empty(), "{verdict}");
     assert_eq!((verdict.entries, verdict.recordings), (262, 2));
     assert_eq!(
@@ -77,8 +97,17 @@ fn the_recordings_of_v1_still_play() {
     decoder.unlock(data_key());
     let frames: Vec<_> = decoder.by_ref().map(|timed| timed.unwrap()).collect();
     assert_eq!(frames.len(), 5);
-    assert_eq!((frames[2].at_ms, &frames[2].frame), (40, &Frame::Output(b"Welcome\r\n$ ".to_vec())));
-    assert_eq!(frames[3].frame, Frame::Command { text: "exit".into(), line: "$ exit".into() });
+    assert_eq!(
+        (frames[2].at_ms, &frames[2].frame),
+        (40, &Frame::Output(b"Welcome\r\n$ ".to_vec()))
+    );
+    assert_eq!(
+        frames[3].frame,
+        Frame::Command {
+            text: "exit".into(),
+            line: "$ exit".into()
+        }
+    );
 
     let broken = fs::read(root().join("data/recordings/S-2.skr")).unwrap();
     let scan = scan(broken.as_slice()).unwrap();

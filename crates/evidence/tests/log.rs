@@ -6,8 +6,8 @@ use sekisho_evidence::Digest;
 use sekisho_evidence::checkpoint::{self, CheckpointBreach, KeyBreach, PublicKey, SigningKey};
 use sekisho_evidence::limits::MAX_ENTRY_BYTES;
 use sekisho_evidence::log::{
-    Files, LogBreach, MemoryFiles, ProofBreach, Publisher, Tree, empty_root, leaf_hash, prove, prove_consistency,
-    split_bundle, tiles, verify_consistency, verify_inclusion,
+    Files, LogBreach, MemoryFiles, ProofBreach, Publisher, Tree, empty_root, leaf_hash, prove,
+    prove_consistency, split_bundle, tiles, verify_consistency, verify_inclusion,
 };
 
 fn body(seq: u64) -> Vec<u8> {
@@ -43,7 +43,10 @@ fn the_tree_is_that_of_rfc_6962() {
     // Values of the test vectors that accompany RFC 6962 implementations: leaves "", 00, 10, 2021.
     let leaves: [&[u8]; 4] = [b"", b"\0", b"\x10", b"\x20\x21"];
     let tree = Tree::from_leaves(leaves.iter().map(|leaf| leaf_hash(leaf)));
-    assert_eq!(tree.root().to_string(), "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7");
+    assert_eq!(
+        tree.root().to_string(),
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7"
+    );
     assert_eq!(empty_root(), Tree::new().root());
 }
 
@@ -51,7 +54,10 @@ struct Stored(std::cell::RefCell<Vec<tlog_tiles::Hash>>);
 
 impl tlog_tiles::HashReader for Stored {
     fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<tlog_tiles::Hash>, tlog_tiles::Error> {
-        Ok(indexes.iter().map(|index| self.0.borrow()[*index as usize]).collect())
+        Ok(indexes
+            .iter()
+            .map(|index| self.0.borrow()[*index as usize])
+            .collect())
     }
 }
 
@@ -70,12 +76,22 @@ fn an_independent_implementation_agrees_on_roots_and_proofs() {
     for seq in [0, 1, 255, 256, 511, 512, 599] {
         let ours = prove(seq, size, &files).unwrap();
         let theirs = tlog_tiles::prove_record(size, seq, &stored).unwrap();
-        assert!(ours.iter().map(Digest::as_bytes).eq(theirs.iter().map(|hash| &hash.0)), "inclusion of {seq}");
+        assert!(
+            ours.iter()
+                .map(Digest::as_bytes)
+                .eq(theirs.iter().map(|hash| &hash.0)),
+            "inclusion of {seq}"
+        );
     }
     for old in [1, 2, 3, 128, 255, 256, 257, 511, 512, 599] {
         let ours = prove_consistency(old, size, &files).unwrap();
         let theirs = tlog_tiles::prove_tree(size, old, &stored).unwrap();
-        assert!(ours.iter().map(Digest::as_bytes).eq(theirs.iter().map(|hash| &hash.0)), "consistency of {old}");
+        assert!(
+            ours.iter()
+                .map(Digest::as_bytes)
+                .eq(theirs.iter().map(|hash| &hash.0)),
+            "consistency of {old}"
+        );
     }
 }
 
@@ -85,7 +101,8 @@ fn an_independent_implementation_opens_our_checkpoint_and_key() {
     let text = checkpoint::sign("sekisho/kita", 42, &Digest::of(b"root"), &key).unwrap();
     let verifier = signed_note::StandardVerifier::new(&key.public().to_string()).unwrap();
     let note = signed_note::Note::from_bytes(text.as_bytes()).unwrap();
-    note.verify(&signed_note::VerifierList::new(vec![Box::new(verifier)])).unwrap();
+    note.verify(&signed_note::VerifierList::new(vec![Box::new(verifier)]))
+        .unwrap();
     let theirs = tlog_tiles::Checkpoint::from_bytes(note.text()).unwrap();
     assert_eq!((theirs.origin(), theirs.size()), ("sekisho/kita", 42));
     assert_eq!(&theirs.hash().0, Digest::of(b"root").as_bytes());
@@ -96,30 +113,48 @@ fn a_checkpoint_is_opened_by_its_key_alone_and_no_byte_may_change() {
     let key = SigningKey::from_seed("sekisho/kita", &[7; 32]).unwrap();
     let text = checkpoint::sign("sekisho/kita", 42, &Digest::of(b"root"), &key).unwrap();
     let opened = checkpoint::open(&text, key.public()).unwrap();
-    assert_eq!((opened.origin.as_str(), opened.size, opened.root), ("sekisho/kita", 42, Digest::of(b"root")));
+    assert_eq!(
+        (opened.origin.as_str(), opened.size, opened.root),
+        ("sekisho/kita", 42, Digest::of(b"root"))
+    );
 
     let other = SigningKey::from_seed("sekisho/kita", &[8; 32]).unwrap();
-    assert_eq!(checkpoint::open(&text, other.public()), Err(CheckpointBreach::NotSigned));
+    assert_eq!(
+        checkpoint::open(&text, other.public()),
+        Err(CheckpointBreach::NotSigned)
+    );
     for place in 0..text.len() {
         for bit in [0, 5] {
             let mut bytes = text.clone().into_bytes();
             bytes[place] ^= 1 << bit;
             if let Ok(changed) = String::from_utf8(bytes) {
-                assert!(checkpoint::open(&changed, key.public()).is_err(), "byte {place} bit {bit}");
+                assert!(
+                    checkpoint::open(&changed, key.public()).is_err(),
+                    "byte {place} bit {bit}"
+                );
             }
         }
     }
     let extended = text.replacen("\n\n", "\nmore\n\n", 1);
-    assert_eq!(checkpoint::open(&extended, key.public()), Err(CheckpointBreach::Form));
+    assert_eq!(
+        checkpoint::open(&extended, key.public()),
+        Err(CheckpointBreach::Form)
+    );
     let witness = other_signature(&text);
-    assert!(checkpoint::open(&format!("{text}{witness}"), key.public()).is_ok(), "a witness may sign too");
+    assert!(
+        checkpoint::open(&format!("{text}{witness}"), key.public()).is_ok(),
+        "a witness may sign too"
+    );
 }
 
 fn other_signature(text: &str) -> String {
     let body = text.split("\n\n").next().unwrap();
     let witness = SigningKey::from_seed("witness.example", &[9; 32]).unwrap();
     let mut lines = body.split('\n');
-    let (origin, size) = (lines.next().unwrap(), lines.next().unwrap().parse().unwrap());
+    let (origin, size) = (
+        lines.next().unwrap(),
+        lines.next().unwrap().parse().unwrap(),
+    );
     let signed = checkpoint::sign(origin, size, &Digest::of(b"root"), &witness).unwrap();
     signed.rsplit_once("\n\n").unwrap().1.to_owned()
 }
@@ -129,10 +164,19 @@ fn keys_have_one_text_form() {
     let key = SigningKey::from_seed("sekisho/kita", &[7; 32]).unwrap();
     let text = key.public().to_string();
     assert_eq!(text.parse::<PublicKey>().unwrap(), *key.public());
-    assert_eq!(serde_json::from_str::<PublicKey>(&serde_json::to_string(key.public()).unwrap()).unwrap(), *key.public());
-    assert_eq!(text.replacen("kita", "mina", 1).parse::<PublicKey>(), Err(KeyBreach::Hash));
+    assert_eq!(
+        serde_json::from_str::<PublicKey>(&serde_json::to_string(key.public()).unwrap()).unwrap(),
+        *key.public()
+    );
+    assert_eq!(
+        text.replacen("kita", "mina", 1).parse::<PublicKey>(),
+        Err(KeyBreach::Hash)
+    );
     for name in ["", "a b", "a+b", "a\nb", "a\u{3000}b"] {
-        assert_eq!(SigningKey::from_seed(name, &[7; 32]).unwrap_err(), KeyBreach::Name);
+        assert_eq!(
+            SigningKey::from_seed(name, &[7; 32]).unwrap_err(),
+            KeyBreach::Name
+        );
     }
     assert!(!format!("{key:?}").contains("0707"));
 }
@@ -161,15 +205,31 @@ fn proofs_hold_at_every_size_and_nowhere_else() {
         for seq in 0..total {
             let proof = prove(seq, total, &files).unwrap();
             let leaf = leaf_hash(&body(seq));
-            assert_eq!(verify_inclusion(&leaf, seq, total, &publisher.root(), &proof), Ok(()));
-            assert!(verify_inclusion(&leaf, (seq + 1) % total, total, &publisher.root(), &proof).is_err() || total == 1);
+            assert_eq!(
+                verify_inclusion(&leaf, seq, total, &publisher.root(), &proof),
+                Ok(())
+            );
+            assert!(
+                verify_inclusion(&leaf, (seq + 1) % total, total, &publisher.root(), &proof)
+                    .is_err()
+                    || total == 1
+            );
             let wrong = leaf_hash(b"other");
-            assert_eq!(verify_inclusion(&wrong, seq, total, &publisher.root(), &proof), Err(ProofBreach::Root));
+            assert_eq!(
+                verify_inclusion(&wrong, seq, total, &publisher.root(), &proof),
+                Err(ProofBreach::Root)
+            );
         }
         for old in 0..=total {
             let proof = prove_consistency(old, total, &files).unwrap();
-            let check = |root: &Digest, proof: &[Digest]| verify_consistency(old, root, total, &publisher.root(), proof);
-            assert_eq!(check(&roots[old as usize], &proof), Ok(()), "{old} in {total}");
+            let check = |root: &Digest, proof: &[Digest]| {
+                verify_consistency(old, root, total, &publisher.root(), proof)
+            };
+            assert_eq!(
+                check(&roots[old as usize], &proof),
+                Ok(()),
+                "{old} in {total}"
+            );
             assert!(check(&Digest::of(b"x"), &proof).is_err());
             let longer = [proof.as_slice(), &[Digest::of(b"x")]].concat();
             assert!(check(&roots[old as usize], &longer).is_err());
@@ -197,7 +257,10 @@ fn growing_in_steps_ends_with_the_same_files_as_growing_at_once() {
         ]
     );
     let bundle = at_once.read("log/tile/entries/001").unwrap().unwrap();
-    assert_eq!(split_bundle(&bundle).nth(3), Some(Some(body(259).as_slice())));
+    assert_eq!(
+        split_bundle(&bundle).nth(3),
+        Some(Some(body(259).as_slice()))
+    );
     assert_eq!(publisher.size(), 697);
 }
 
@@ -212,14 +275,25 @@ fn a_publisher_restored_from_files_goes_on_the_same() {
     assert_eq!(publisher.take_files(), more);
     for file in more {
         if let Some(folder) = file.supersedes() {
-            files.files.retain(|path, _| !path.starts_with(&format!("{folder}/")));
+            files
+                .files
+                .retain(|path, _| !path.starts_with(&format!("{folder}/")));
         }
         files.put(file.path, file.bytes);
     }
-    assert!(!files.files.contains_key("log/tile/0/001.p/44"), "the partial form of a full tile may go");
-    assert_eq!(Publisher::restore(700, &files).unwrap().root(), publisher.root());
+    assert!(
+        !files.files.contains_key("log/tile/0/001.p/44"),
+        "the partial form of a full tile may go"
+    );
+    assert_eq!(
+        Publisher::restore(700, &files).unwrap().root(),
+        publisher.root()
+    );
     // The size of an older checkpoint can still be restored, from the wider tiles.
-    assert_eq!(Publisher::restore(300, &files).unwrap().root(), roots(300)[300]);
+    assert_eq!(
+        Publisher::restore(300, &files).unwrap().root(),
+        roots(300)[300]
+    );
     assert!(publisher.take_files().is_empty(), "nothing grew");
 }
 
@@ -227,11 +301,23 @@ fn a_publisher_restored_from_files_goes_on_the_same() {
 fn what_breaks_a_limit_is_refused() {
     let mut publisher = Publisher::new();
     assert!(publisher.append(&vec![b'x'; MAX_ENTRY_BYTES]).is_ok());
-    assert_eq!(publisher.append(&vec![b'x'; MAX_ENTRY_BYTES + 1]), Err(LogBreach::EntryTooLong(MAX_ENTRY_BYTES + 1)));
+    assert_eq!(
+        publisher.append(&vec![b'x'; MAX_ENTRY_BYTES + 1]),
+        Err(LogBreach::EntryTooLong(MAX_ENTRY_BYTES + 1))
+    );
     assert_eq!(publisher.size(), 1);
-    assert!(matches!(Tree::from_tiles(u64::MAX, &MemoryFiles::new()), Err(LogBreach::OutOfRange(_))));
-    assert!(matches!(Tree::from_tiles(5, &MemoryFiles::new()), Err(LogBreach::Missing(_))));
-    assert!(matches!(prove(5, 5, &MemoryFiles::new()), Err(LogBreach::OutOfRange(5))));
+    assert!(matches!(
+        Tree::from_tiles(u64::MAX, &MemoryFiles::new()),
+        Err(LogBreach::OutOfRange(_))
+    ));
+    assert!(matches!(
+        Tree::from_tiles(5, &MemoryFiles::new()),
+        Err(LogBreach::Missing(_))
+    ));
+    assert!(matches!(
+        prove(5, 5, &MemoryFiles::new()),
+        Err(LogBreach::OutOfRange(5))
+    ));
     assert_eq!(split_bundle(&[0, 9, 1]).collect::<Vec<_>>(), [None]);
     assert_eq!(split_bundle(&[0]).collect::<Vec<_>>(), [None]);
 }

@@ -13,11 +13,22 @@ use sekisho_evidence::log::{Files, MemoryFiles, Publisher, ReadFault};
 use sekisho_evidence::verify::{Recordings, Severity, Verdict, verify};
 
 fn check(files: &dyn Files, outside: Option<&str>) -> Verdict {
-    verify(files, signing_key().public(), outside, Recordings::Check { running: &BTreeSet::new() })
+    verify(
+        files,
+        signing_key().public(),
+        outside,
+        Recordings::Check {
+            running: &BTreeSet::new(),
+        },
+    )
 }
 
 fn codes(verdict: &Verdict) -> Vec<&str> {
-    verdict.findings.iter().map(|finding| finding.code).collect()
+    verdict
+        .findings
+        .iter()
+        .map(|finding| finding.code)
+        .collect()
 }
 
 /// Ten entries with three sessions: S-1 and S-2 ended, S-3 running.
@@ -44,10 +55,18 @@ fn an_honest_folder_is_accepted_and_the_unfinished_session_is_named() {
     assert_eq!((verdict.entries, verdict.recordings), (10, 3));
     assert_eq!(verdict.origin.as_deref(), Some(ORIGIN));
     let running = BTreeSet::from(["S-3".to_owned()]);
-    let quiet = verify(&folder.files, signing_key().public(), None, Recordings::Check { running: &running });
+    let quiet = verify(
+        &folder.files,
+        signing_key().public(),
+        None,
+        Recordings::Check { running: &running },
+    );
     assert_eq!(quiet.findings, []);
     assert_eq!(verdict.to_string(), check(&folder.files, None).to_string());
-    assert!(verdict.to_string().contains("S-3") && verdict.to_string().contains("終了の記録がありません"));
+    assert!(
+        verdict.to_string().contains("S-3")
+            && verdict.to_string().contains("終了の記録がありません")
+    );
     let json = serde_json::to_value(&verdict).unwrap();
     assert_eq!(json["findings"][0]["severity"], "warning");
 }
@@ -86,14 +105,24 @@ fn every_missing_file_is_found() {
         files.files.remove(path);
         let verdict = check(&files, None);
         assert!(!verdict.ok, "{path}");
-        assert!(verdict.findings.iter().any(|finding| finding.place.starts_with(path)), "{path}: {verdict}");
+        assert!(
+            verdict
+                .findings
+                .iter()
+                .any(|finding| finding.place.starts_with(path)),
+            "{path}: {verdict}"
+        );
     }
 }
 
 #[test]
 fn the_first_changed_entry_is_named() {
     let mut folder = small();
-    let bundle = folder.files.files.get_mut("log/tile/entries/000.p/10").unwrap();
+    let bundle = folder
+        .files
+        .files
+        .get_mut("log/tile/entries/000.p/10")
+        .unwrap();
     let text = String::from_utf8_lossy(bundle).find("approved").unwrap();
     bundle[text] = b'A';
     let verdict = check(&folder.files, None);
@@ -106,12 +135,21 @@ fn the_first_changed_entry_is_named() {
 fn history_that_was_rewritten_with_all_its_hashes_is_found() {
     let folder = small();
     let mut other = small();
-    other.bodies[3] = String::from_utf8(other.bodies[3].clone()).unwrap().replace("approved", "rejected").into_bytes();
-    other.files.files.retain(|path, _| !path.starts_with("log/"));
+    other.bodies[3] = String::from_utf8(other.bodies[3].clone())
+        .unwrap()
+        .replace("approved", "rejected")
+        .into_bytes();
+    other
+        .files
+        .files
+        .retain(|path, _| !path.starts_with("log/"));
     other.publish();
     // With the old checkpoint the root differs; with the key of the house it takes a checkpoint from outside.
     let mut kept = other.files.clone();
-    kept.put("log/checkpoint", folder.files.files["log/checkpoint"].clone());
+    kept.put(
+        "log/checkpoint",
+        folder.files.files["log/checkpoint"].clone(),
+    );
     assert!(codes(&check(&kept, None)).contains(&"root"));
     assert!(check(&other.files, None).ok);
     let outside = folder.checkpoint();
@@ -127,7 +165,10 @@ fn a_cut_tail_or_a_restored_copy_is_found_by_the_checkpoint_from_outside() {
     folder.publish();
     let outside = folder.checkpoint();
     assert!(check(&folder.files, Some(&outside)).ok);
-    assert!(check(&folder.files, Some(&early)).ok, "the log continues the earlier checkpoint");
+    assert!(
+        check(&folder.files, Some(&early)).ok,
+        "the log continues the earlier checkpoint"
+    );
     let verdict = check(&yesterday, Some(&outside));
     assert_eq!(codes(&verdict)[0], "log-cut", "{verdict}");
     // Cut, then written on: as long as before, but not the same.
@@ -155,18 +196,34 @@ fn another_key_is_not_believed() {
 #[test]
 fn entries_that_lie_about_their_place_or_time_are_found() {
     let mut folder = small();
-    folder.bodies.push(br#"{"seq":99,"at":1,"kind":"x"}"#.to_vec());
+    folder
+        .bodies
+        .push(br#"{"seq":99,"at":1,"kind":"x"}"#.to_vec());
     folder.bodies.push(b"not json".to_vec());
-    folder.bodies.push(br#"{"seq":12,"at":1790000099999,"kind":"left","session":"../../etc"}"#.to_vec());
-    folder.bodies.push(br#"{"seq":13,"at":1790000099999,"kind":"left","session":"S-9"}"#.to_vec());
-    folder.bodies.push(br#"{"seq":14,"at":1790000099999,"kind":"left","session":"S-1"}"#.to_vec());
+    folder
+        .bodies
+        .push(br#"{"seq":12,"at":1790000099999,"kind":"left","session":"../../etc"}"#.to_vec());
+    folder
+        .bodies
+        .push(br#"{"seq":13,"at":1790000099999,"kind":"left","session":"S-9"}"#.to_vec());
+    folder
+        .bodies
+        .push(br#"{"seq":14,"at":1790000099999,"kind":"left","session":"S-1"}"#.to_vec());
     folder.bodies.push(br#"{"seq":15,"at":1790000099999,"kind":"entered","session":"S-1","recording_header_digest":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}"#.to_vec());
     folder.publish();
     let verdict = check(&folder.files, None);
     let log: Vec<&str> = codes(&verdict).into_iter().take(7).collect();
     assert_eq!(
         log,
-        ["entry-sequence", "time-backwards", "entry-malformed", "session-id", "left-without-entered", "left-twice", "entered-twice"]
+        [
+            "entry-sequence",
+            "time-backwards",
+            "entry-malformed",
+            "session-id",
+            "left-without-entered",
+            "left-twice",
+            "entered-twice"
+        ]
     );
 }
 
@@ -206,7 +263,10 @@ fn recordings_exchanged_deleted_orphaned_or_unsealed_are_found() {
         check(&files, None)
     };
     assert!(stray.ok && codes(&stray).contains(&"unknown-file"));
-    assert!(!stray.to_string().contains('\u{202e}'), "names from outside are printed harmlessly");
+    assert!(
+        !stray.to_string().contains('\u{202e}'),
+        "names from outside are printed harmlessly"
+    );
 }
 
 #[test]
@@ -215,7 +275,9 @@ fn files_newer_than_the_checkpoint_are_reported_and_prove_nothing() {
     let before = folder.files.clone();
     folder.note("login");
     folder.publish();
-    folder.files.put("log/checkpoint", before.files["log/checkpoint"].clone());
+    folder
+        .files
+        .put("log/checkpoint", before.files["log/checkpoint"].clone());
     folder.files.put("log/tile/0/000.tmp", "x");
     // The narrower files are gone already; the wider ones hold the same beginning.
     let verdict = check(&folder.files, None);
@@ -223,7 +285,10 @@ fn files_newer_than_the_checkpoint_are_reported_and_prove_nothing() {
     folder.files.files.extend(before.files);
     let verdict = check(&folder.files, None);
     assert!(verdict.ok, "{verdict}");
-    assert!(codes(&verdict).contains(&"newer-than-checkpoint") && codes(&verdict).contains(&"unknown-file"));
+    assert!(
+        codes(&verdict).contains(&"newer-than-checkpoint")
+            && codes(&verdict).contains(&"unknown-file")
+    );
     assert_eq!(verdict.entries, 10);
 }
 
@@ -237,7 +302,12 @@ fn leftover_partial_files_must_agree_with_the_wider_ones() {
         folder.publish_keeping_partials();
     }
     assert!(check(&folder.files, None).ok);
-    for path in ["log/tile/entries/000.p/3", "log/tile/0/000.p/253", "log/tile/1/000.p/1", "log/tile/0/001.p/27"] {
+    for path in [
+        "log/tile/entries/000.p/3",
+        "log/tile/0/000.p/253",
+        "log/tile/1/000.p/1",
+        "log/tile/0/001.p/27",
+    ] {
         let mut files = folder.files.clone();
         *files.files.get_mut(path).unwrap().last_mut().unwrap() ^= 1;
         assert!(!check(&files, None).ok, "{path}");
@@ -266,18 +336,30 @@ struct Failing<'a>(&'a MemoryFiles, &'a str);
 
 impl Files for Failing<'_> {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ReadFault> {
-        if path == self.1 { Err(ReadFault::new(path, "input/output error")) } else { self.0.read(path) }
+        if path == self.1 {
+            Err(ReadFault::new(path, "input/output error"))
+        } else {
+            self.0.read(path)
+        }
     }
 
     fn list(&self, dir: &str) -> Result<Vec<String>, ReadFault> {
-        if dir == self.1 { Err(ReadFault::new(dir, "input/output error")) } else { self.0.list(dir) }
+        if dir == self.1 {
+            Err(ReadFault::new(dir, "input/output error"))
+        } else {
+            self.0.list(dir)
+        }
     }
 }
 
 #[test]
 fn what_cannot_be_read_is_never_taken_for_good() {
     let folder = small();
-    let paths = folder.files.files.keys().map(String::as_str).chain(["log/tile", "log/tile/0", "recordings"]);
+    let paths = folder.files.files.keys().map(String::as_str).chain([
+        "log/tile",
+        "log/tile/0",
+        "recordings",
+    ]);
     for path in paths {
         let verdict = check(&Failing(&folder.files, path), None);
         assert!(!verdict.ok, "{path}");
@@ -292,7 +374,9 @@ fn a_million_entries_are_verified_in_seconds() {
     for seq in 0..1_000_000_u64 {
         let body = format!(
             r#"{{"seq":{seq},"at":{},"actor":{{"person":"W-{}","role":"worker","source":"203.0.113.7"}},"kind":"noted","session":"S-{}","what":{{"op":"put","name":"/var/lib/ehr/update-{seq}.zip","bytes":123456,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}}}"#,
-            1_790_000_000_000 + seq, seq % 40, seq % 900,
+            1_790_000_000_000 + seq,
+            seq % 40,
+            seq % 900,
         );
         publisher.append(body.as_bytes()).unwrap();
         if seq % 10_000 == 9_999 {
@@ -301,12 +385,20 @@ fn a_million_entries_are_verified_in_seconds() {
             }
         }
     }
-    files.put("log/checkpoint", checkpoint::sign(ORIGIN, publisher.size(), &publisher.root(), &signing_key()).unwrap());
+    files.put(
+        "log/checkpoint",
+        checkpoint::sign(ORIGIN, publisher.size(), &publisher.root(), &signing_key()).unwrap(),
+    );
     let start = Instant::now();
     let verdict = verify(&files, signing_key().public(), None, Recordings::Skip);
     let took = start.elapsed();
     println!("1,000,000 entries in {took:?}");
     assert!(verdict.ok, "{verdict}");
     assert!(took.as_secs() < 10);
-    assert!(verdict.findings.iter().all(|finding| finding.severity == Severity::Warning));
+    assert!(
+        verdict
+            .findings
+            .iter()
+            .all(|finding| finding.severity == Severity::Warning)
+    );
 }

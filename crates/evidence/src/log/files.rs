@@ -16,7 +16,10 @@ pub struct ReadFault {
 impl ReadFault {
     /// A fault at `path`.
     pub fn new(path: impl Into<String>, reason: impl ToString) -> Self {
-        Self { path: path.into(), reason: reason.to_string() }
+        Self {
+            path: path.into(),
+            reason: reason.to_string(),
+        }
     }
 }
 
@@ -43,7 +46,9 @@ pub trait Files {
     /// # Errors
     /// A fault for any reason other than absence.
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>, ReadFault> {
-        Ok(self.read(path)?.map(|bytes| Box::new(io::Cursor::new(bytes)) as Box<dyn Read>))
+        Ok(self
+            .read(path)?
+            .map(|bytes| Box::new(io::Cursor::new(bytes)) as Box<dyn Read>))
     }
 }
 
@@ -51,15 +56,24 @@ pub trait Files {
 ///
 /// # Errors
 /// A fault if reading fails or the file is longer than `limit`.
-pub fn read_bounded(files: &dyn Files, path: &str, limit: usize) -> Result<Option<Vec<u8>>, ReadFault> {
-    let Some(source) = files.open(path)? else { return Ok(None) };
+pub fn read_bounded(
+    files: &dyn Files,
+    path: &str,
+    limit: usize,
+) -> Result<Option<Vec<u8>>, ReadFault> {
+    let Some(source) = files.open(path)? else {
+        return Ok(None);
+    };
     let mut bytes = Vec::new();
     source
         .take(limit as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| ReadFault::new(path, error))?;
     if bytes.len() > limit {
-        return Err(ReadFault::new(path, format_args!("it is longer than {limit} bytes")));
+        return Err(ReadFault::new(
+            path,
+            format_args!("it is longer than {limit} bytes"),
+        ));
     }
     Ok(Some(bytes))
 }
@@ -89,10 +103,16 @@ impl Files for MemoryFiles {
     }
 
     fn list(&self, dir: &str) -> Result<Vec<String>, ReadFault> {
-        let prefix = if dir.is_empty() { String::new() } else { format!("{dir}/") };
+        let prefix = if dir.is_empty() {
+            String::new()
+        } else {
+            format!("{dir}/")
+        };
         let mut names = BTreeSet::new();
         for path in self.files.range(prefix.clone()..).map(|(path, _)| path) {
-            let Some(rest) = path.strip_prefix(&prefix) else { break };
+            let Some(rest) = path.strip_prefix(&prefix) else {
+                break;
+            };
             match rest.split_once('/') {
                 Some((folder, _)) => names.insert(format!("{folder}/")),
                 None => names.insert(rest.to_owned()),

@@ -8,8 +8,8 @@ mod tree;
 
 pub use files::{Files, MemoryFiles, ReadFault, read_bounded};
 pub use path::{CHECKPOINT_PATH, Tile, TileKind};
-pub use proof::{ProofBreach, prove, prove_consistency, verify_consistency, verify_inclusion};
 pub(crate) use proof::width_at;
+pub use proof::{ProofBreach, prove, prove_consistency, verify_consistency, verify_inclusion};
 pub use publish::{Bodies, Publisher, TileFile, split_bundle, tiles};
 pub use tree::{Tree, empty_root, leaf_hash, node_hash};
 

@@ -40,14 +40,23 @@ impl Tile {
             number => TileKind::Level(number.parse().ok().filter(|level| *level <= MAX_LEVEL)?),
         };
         let (number, width) = match rest.split_once(".p/") {
-            Some((number, width)) => (number, width.parse().ok().filter(|w| (1..TILE_WIDTH as u16).contains(w))?),
+            Some((number, width)) => (
+                number,
+                width
+                    .parse()
+                    .ok()
+                    .filter(|w| (1..TILE_WIDTH as u16).contains(w))?,
+            ),
             None => (rest, TILE_WIDTH as u16),
         };
         let mut index: u64 = 0;
         for part in number.split('/') {
             let digits = part.strip_prefix('x').unwrap_or(part);
             let value: u64 = digits.parse().ok().filter(|value| *value < 1000)?;
-            index = index.checked_mul(1000)?.checked_add(value).filter(|index| *index <= MAX_LOG_ENTRIES)?;
+            index = index
+                .checked_mul(1000)?
+                .checked_add(value)
+                .filter(|index| *index <= MAX_LOG_ENTRIES)?;
         }
         let tile = Self { kind, index, width };
         // Comparing with the spelling that would be written refuses signs, leading zeros and doubled slashes at once.
@@ -56,7 +65,13 @@ impl Tile {
 
     /// Folder of the narrower forms of this tile, which may be removed once the full one is durable.
     pub fn partial_folder(&self) -> String {
-        format!("{}.p", Self { width: TILE_WIDTH as u16, ..*self })
+        format!(
+            "{}.p",
+            Self {
+                width: TILE_WIDTH as u16,
+                ..*self
+            }
+        )
     }
 }
 
@@ -93,9 +108,15 @@ mod tests {
         let tile = |kind, index, width| Tile { kind, index, width };
         let cases = [
             (tile(TileKind::Level(0), 0, 256), "log/tile/0/000"),
-            (tile(TileKind::Level(1), 1_234_067, 256), "log/tile/1/x001/x234/067"),
+            (
+                tile(TileKind::Level(1), 1_234_067, 256),
+                "log/tile/1/x001/x234/067",
+            ),
             (tile(TileKind::Level(0), 1000, 8), "log/tile/0/x001/000.p/8"),
-            (tile(TileKind::Entries, 273, 112), "log/tile/entries/273.p/112"),
+            (
+                tile(TileKind::Entries, 273, 112),
+                "log/tile/entries/273.p/112",
+            ),
         ];
         for (tile, path) in cases {
             assert_eq!(tile.to_string(), path);

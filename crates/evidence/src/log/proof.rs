@@ -31,13 +31,23 @@ pub(super) struct Nodes<'a> {
 
 impl<'a> Nodes<'a> {
     pub(super) fn new(files: &'a dyn Files, size: u64) -> Self {
-        Self { files, size, cache: HashMap::new() }
+        Self {
+            files,
+            size,
+            cache: HashMap::new(),
+        }
     }
 
     /// The bytes of a tile as wide as it is at this size; the full tile stands in for a partial one that was removed.
     pub(super) fn tile(&mut self, level: u8, index: u64) -> Result<&[u8], LogBreach> {
         if !self.cache.contains_key(&(level, index)) {
-            let bytes = read_tile(self.files, TileKind::Level(level), index, self.size, MAX_TILE_BYTES)?;
+            let bytes = read_tile(
+                self.files,
+                TileKind::Level(level),
+                index,
+                self.size,
+                MAX_TILE_BYTES,
+            )?;
             self.cache.insert((level, index), bytes);
         }
         Ok(self.cache.get(&(level, index)).map_or(&[], Vec::as_slice))
@@ -49,17 +59,30 @@ impl<'a> Nodes<'a> {
         let below = level % 8;
         let first = index << below;
         let tile_index = first / TILE_WIDTH;
-        let path = Tile { kind: TileKind::Level(tile_level), index: tile_index, width: TILE_WIDTH as u16 };
+        let path = Tile {
+            kind: TileKind::Level(tile_level),
+            index: tile_index,
+            width: TILE_WIDTH as u16,
+        };
         let from = (first % TILE_WIDTH) as usize * 32;
         let bytes = self.tile(tile_level, tile_index)?;
         let part = bytes
             .get(from..from + (32 << below))
             .ok_or_else(|| LogBreach::Malformed(path.to_string()))?;
-        let mut hashes: Vec<Digest> = part.chunks_exact(32).filter_map(Digest::from_slice).collect();
+        let mut hashes: Vec<Digest> = part
+            .chunks_exact(32)
+            .filter_map(Digest::from_slice)
+            .collect();
         while hashes.len() > 1 {
-            hashes = hashes.chunks_exact(2).filter_map(|p| Some(node_hash(p.first()?, p.last()?))).collect();
+            hashes = hashes
+                .chunks_exact(2)
+                .filter_map(|p| Some(node_hash(p.first()?, p.last()?)))
+                .collect();
         }
-        hashes.first().copied().ok_or_else(|| LogBreach::Malformed(path.to_string()))
+        hashes
+            .first()
+            .copied()
+            .ok_or_else(|| LogBreach::Malformed(path.to_string()))
     }
 
     /// Root over the leaves `lo..hi`, where `lo` is a multiple of the largest power of two below `hi - lo`.
@@ -83,7 +106,9 @@ pub(crate) fn width_at(kind: TileKind, index: u64, size: u64) -> u16 {
         TileKind::Level(level) => level,
     };
     let count = size.checked_shr(8 * u32::from(level)).unwrap_or(0);
-    count.saturating_sub(index.saturating_mul(TILE_WIDTH)).min(TILE_WIDTH) as u16
+    count
+        .saturating_sub(index.saturating_mul(TILE_WIDTH))
+        .min(TILE_WIDTH) as u16
 }
 
 /// Reads a tile or bundle at the width it has at `size`, falling back to the full one; hash tiles are cut to the width.
@@ -96,7 +121,10 @@ pub(crate) fn read_tile(
 ) -> Result<Vec<u8>, LogBreach> {
     let width = width_at(kind, index, size);
     let tile = Tile { kind, index, width };
-    let full = Tile { width: TILE_WIDTH as u16, ..tile };
+    let full = Tile {
+        width: TILE_WIDTH as u16,
+        ..tile
+    };
     if width == 0 {
         return Err(LogBreach::Missing(full.to_string()));
     }
@@ -183,7 +211,11 @@ pub fn verify_inclusion(
     if last != 0 {
         return Err(ProofBreach::Length);
     }
-    if hash == *root { Ok(()) } else { Err(ProofBreach::Root) }
+    if hash == *root {
+        Ok(())
+    } else {
+        Err(ProofBreach::Root)
+    }
 }
 
 /// Proof that the log of `new` entries continues the log of `old` entries, from published tiles.
@@ -238,8 +270,16 @@ pub fn verify_consistency(
         if !proof.is_empty() {
             return Err(ProofBreach::Length);
         }
-        let expected = if old_size == 0 { empty_root() } else { *new_root };
-        return if *old_root == expected { Ok(()) } else { Err(ProofBreach::Root) };
+        let expected = if old_size == 0 {
+            empty_root()
+        } else {
+            *new_root
+        };
+        return if *old_root == expected {
+            Ok(())
+        } else {
+            Err(ProofBreach::Root)
+        };
     }
     let (mut node, mut last) = (old_size - 1, new_size - 1);
     while node & 1 == 1 {
@@ -248,7 +288,11 @@ pub fn verify_consistency(
     }
     let mut rest = proof.iter();
     // A complete old tree is itself the first node of the proof and is left out of it.
-    let start = if old_size.is_power_of_two() { old_root } else { rest.next().ok_or(ProofBreach::Length)? };
+    let start = if old_size.is_power_of_two() {
+        old_root
+    } else {
+        rest.next().ok_or(ProofBreach::Length)?
+    };
     let (mut old_hash, mut new_hash) = (*start, *start);
     for hash in rest {
         if last == 0 {
@@ -270,7 +314,11 @@ pub fn verify_consistency(
     if last != 0 {
         return Err(ProofBreach::Length);
     }
-    if old_hash == *old_root && new_hash == *new_root { Ok(()) } else { Err(ProofBreach::Root) }
+    if old_hash == *old_root && new_hash == *new_root {
+        Ok(())
+    } else {
+        Err(ProofBreach::Root)
+    }
 }
 
 impl From<LogBreach> for ReadFault {

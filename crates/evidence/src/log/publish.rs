@@ -5,7 +5,9 @@ use super::proof::{read_tile, width_at};
 use super::tree::{Tree, leaf_hash};
 use super::{Files, LogBreach, ReadFault};
 use crate::digest::Digest;
-use crate::limits::{MAX_BUNDLE_BYTES, MAX_ENTRY_BYTES, MAX_LOG_ENTRIES, MAX_TILE_BYTES, TILE_WIDTH};
+use crate::limits::{
+    MAX_BUNDLE_BYTES, MAX_ENTRY_BYTES, MAX_LOG_ENTRIES, MAX_TILE_BYTES, TILE_WIDTH,
+};
 
 /// One file to write. Its content never changes once written, except that a wider form may replace it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +80,10 @@ impl Publisher {
                 Vec::new()
             } else {
                 let bytes = read_tile(files, kind, index, size, MAX_TILE_BYTES)?;
-                bytes.chunks_exact(32).filter_map(Digest::from_slice).collect()
+                bytes
+                    .chunks_exact(32)
+                    .filter_map(Digest::from_slice)
+                    .collect()
             };
             levels.push(hashes);
             level += 1;
@@ -90,12 +95,22 @@ impl Publisher {
             let bytes = read_tile(files, TileKind::Entries, index, size, MAX_BUNDLE_BYTES)?;
             let mut bodies = split_bundle(&bytes);
             for number in 0..width {
-                let malformed = || LogBreach::Malformed(format!("log/tile/entries (entry {number} of bundle {index})"));
+                let malformed = || {
+                    LogBreach::Malformed(format!(
+                        "log/tile/entries (entry {number} of bundle {index})"
+                    ))
+                };
                 let body = bodies.next().flatten().ok_or_else(malformed)?;
                 push_entry(&mut bundle, body);
             }
         }
-        Ok(Self { tree, levels, bundle, full: Vec::new(), taken: size })
+        Ok(Self {
+            tree,
+            levels,
+            bundle,
+            full: Vec::new(),
+            taken: size,
+        })
     }
 
     /// Adds the next entry and gives its leaf hash.
@@ -114,23 +129,39 @@ impl Publisher {
         self.tree.append(leaf);
         push_entry(&mut self.bundle, body);
         if (seq + 1).is_multiple_of(TILE_WIDTH) {
-            let tile = Tile { kind: TileKind::Entries, index: seq / TILE_WIDTH, width: TILE_WIDTH as u16 };
-            self.full.push(TileFile { path: tile.to_string(), bytes: std::mem::take(&mut self.bundle) });
+            let tile = Tile {
+                kind: TileKind::Entries,
+                index: seq / TILE_WIDTH,
+                width: TILE_WIDTH as u16,
+            };
+            self.full.push(TileFile {
+                path: tile.to_string(),
+                bytes: std::mem::take(&mut self.bundle),
+            });
         }
         let (mut hash, mut index, mut level) = (leaf, seq, 0_u8);
         loop {
             if self.levels.len() <= usize::from(level) {
                 self.levels.push(Vec::new());
             }
-            let Some(edge) = self.levels.get_mut(usize::from(level)) else { break };
+            let Some(edge) = self.levels.get_mut(usize::from(level)) else {
+                break;
+            };
             edge.push(hash);
             if edge.len() as u64 != TILE_WIDTH {
                 break;
             }
             let hashes = std::mem::take(edge);
             index /= TILE_WIDTH;
-            let tile = Tile { kind: TileKind::Level(level), index, width: TILE_WIDTH as u16 };
-            self.full.push(TileFile { path: tile.to_string(), bytes: concat(&hashes) });
+            let tile = Tile {
+                kind: TileKind::Level(level),
+                index,
+                width: TILE_WIDTH as u16,
+            };
+            self.full.push(TileFile {
+                path: tile.to_string(),
+                bytes: concat(&hashes),
+            });
             hash = Tree::from_leaves(hashes).root();
             level += 1;
         }
@@ -143,12 +174,19 @@ impl Publisher {
         let mut files = std::mem::take(&mut self.full);
         let size = self.tree.size();
         let mut partial = |kind, bytes: &dyn Fn() -> Vec<u8>| {
-            let level = if let TileKind::Level(level) = kind { u32::from(level) } else { 0 };
+            let level = if let TileKind::Level(level) = kind {
+                u32::from(level)
+            } else {
+                0
+            };
             let (count, before) = (size >> (8 * level), self.taken >> (8 * level));
             let index = count / TILE_WIDTH;
             let width = width_at(kind, index, size);
             if width > 0 && count != before {
-                files.push(TileFile { path: Tile { kind, index, width }.to_string(), bytes: bytes() });
+                files.push(TileFile {
+                    path: Tile { kind, index, width }.to_string(),
+                    bytes: bytes(),
+                });
             }
         };
         partial(TileKind::Entries, &|| self.bundle.clone());

@@ -15,7 +15,10 @@ pub fn leaf_hash(body: &[u8]) -> Digest {
 /// Hash of an inner node: SHA-256 of 0x01, the left and the right hash (RFC 6962, 2.1).
 pub fn node_hash(left: &Digest, right: &Digest) -> Digest {
     let mut hasher = Hasher::new();
-    hasher.update(&[1]).update(left.as_bytes()).update(right.as_bytes());
+    hasher
+        .update(&[1])
+        .update(left.as_bytes())
+        .update(right.as_bytes());
     hasher.finish()
 }
 

@@ -32,10 +32,20 @@ pub fn asciicast(
     channel: u32,
     out: &mut dyn Write,
 ) -> Result<u64, ExportFault> {
-    let mut cast = Cast { header, out, begun: false, events: 0, tails: [Vec::new(), Vec::new()] };
+    let mut cast = Cast {
+        header,
+        out,
+        begun: false,
+        events: 0,
+        tails: [Vec::new(), Vec::new()],
+    };
     let mut last_ms = 0;
     for timed in frames {
-        let Timed { at_ms, channel: number, frame } = timed?;
+        let Timed {
+            at_ms,
+            channel: number,
+            frame,
+        } = timed?;
         if number != channel {
             continue;
         }
@@ -82,17 +92,28 @@ impl Cast<'_> {
     fn event(&mut self, at_ms: u64, kind: &str, text: &str) -> Result<(), ExportFault> {
         self.begin(DEFAULT_SIZE)?;
         let text = serde_json::Value::from(text);
-        writeln!(self.out, "[{}.{:03}, \"{kind}\", {text}]", at_ms / 1000, at_ms % 1000)?;
+        writeln!(
+            self.out,
+            "[{}.{:03}, \"{kind}\", {text}]",
+            at_ms / 1000,
+            at_ms % 1000
+        )?;
         self.events += 1;
         Ok(())
     }
 
     fn output(&mut self, at_ms: u64, stream: usize, data: &[u8]) -> Result<(), ExportFault> {
-        let Some(tail) = self.tails.get_mut(stream) else { return Ok(()) };
+        let Some(tail) = self.tails.get_mut(stream) else {
+            return Ok(());
+        };
         let mut bytes = std::mem::take(tail);
         bytes.extend_from_slice(data);
         *tail = bytes.split_off(bytes.len() - unfinished(&bytes));
-        if bytes.is_empty() { Ok(()) } else { self.event(at_ms, "o", &String::from_utf8_lossy(&bytes)) }
+        if bytes.is_empty() {
+            Ok(())
+        } else {
+            self.event(at_ms, "o", &String::from_utf8_lossy(&bytes))
+        }
     }
 
     fn finish(mut self, at_ms: u64) -> Result<u64, ExportFault> {

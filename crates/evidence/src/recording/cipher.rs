@@ -40,7 +40,10 @@ impl fmt::Debug for DataKey {
 /// The number of a segment occurs once under a key, so the nonce is never used twice.
 fn nonce(number: u64) -> XNonce {
     let mut nonce = [0_u8; 24];
-    for (place, byte) in nonce.iter_mut().zip(NONCE_PREFIX.iter().chain(&number.to_be_bytes())) {
+    for (place, byte) in nonce
+        .iter_mut()
+        .zip(NONCE_PREFIX.iter().chain(&number.to_be_bytes()))
+    {
         *place = *byte;
     }
     nonce.into()
@@ -60,7 +63,9 @@ pub(super) fn decompress(packed: &[u8], length: usize) -> Option<Vec<u8>> {
     if length > MAX_SEGMENT_PLAIN_BYTES {
         return None;
     }
-    zstd::bulk::decompress(packed, length).ok().filter(|plain| plain.len() == length)
+    zstd::bulk::decompress(packed, length)
+        .ok()
+        .filter(|plain| plain.len() == length)
 }
 
 /// Bytes that the cipher adds.
@@ -75,7 +80,13 @@ pub(super) fn encrypt(
 ) -> Result<Vec<u8>, RecordingBreach> {
     let aad = associated(previous, header);
     XChaCha20Poly1305::new(&key.0.into())
-        .encrypt(&nonce(number), Payload { msg: packed, aad: &aad })
+        .encrypt(
+            &nonce(number),
+            Payload {
+                msg: packed,
+                aad: &aad,
+            },
+        )
         .map_err(|_| RecordingBreach::Compression)
 }
 
@@ -88,6 +99,12 @@ pub(super) fn decrypt(
 ) -> Result<Vec<u8>, RecordingBreach> {
     let aad = associated(previous, header);
     XChaCha20Poly1305::new(&key.0.into())
-        .decrypt(&nonce(number), Payload { msg: body, aad: &aad })
+        .decrypt(
+            &nonce(number),
+            Payload {
+                msg: body,
+                aad: &aad,
+            },
+        )
         .map_err(|_| RecordingBreach::Key(number))
 }

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::bytes::Cursor;
-use super::cipher::{decompress, decrypt, DataKey};
+use super::cipher::{DataKey, decompress, decrypt};
 use super::frame::{Frame, Timed};
 use super::seal::Sealed;
 use super::segment::{Head, Step, Walk};
@@ -52,12 +52,21 @@ impl Segment {
             return if whole { Ok(None) } else { Err(malformed()) };
         }
         let mut cursor = Cursor(rest);
-        let (delta, channel, frame): (u64, u32, Frame) = Frame::read(&mut cursor).ok_or_else(malformed)?;
-        let at_ms = self.at_ms.checked_add(delta).filter(|at| *at <= self.head.last_ms).ok_or_else(malformed)?;
+        let (delta, channel, frame): (u64, u32, Frame) =
+            Frame::read(&mut cursor).ok_or_else(malformed)?;
+        let at_ms = self
+            .at_ms
+            .checked_add(delta)
+            .filter(|at| *at <= self.head.last_ms)
+            .ok_or_else(malformed)?;
         self.position = self.plain.len() - cursor.0.len();
         self.at_ms = at_ms;
         self.left -= 1;
-        Ok(Some(Timed { at_ms, channel, frame }))
+        Ok(Some(Timed {
+            at_ms,
+            channel,
+            frame,
+        }))
     }
 }
 
@@ -67,7 +76,13 @@ impl<R: Read> Decoder<R> {
     /// # Errors
     /// A [`RecordingBreach`] if the file does not begin with a header.
     pub fn open(source: R) -> Result<Self, RecordingBreach> {
-        Ok(Self { walk: Walk::open(source)?, key: None, segment: None, end: None, failed: false })
+        Ok(Self {
+            walk: Walk::open(source)?,
+            key: None,
+            segment: None,
+            end: None,
+            failed: false,
+        })
     }
 
     /// The header, with the wrapped data key.
@@ -113,15 +128,29 @@ impl<R: Read> Decoder<R> {
             }
             let key = self.key.as_ref().ok_or(RecordingBreach::Locked)?;
             match self.walk.step()? {
-                Step::Frames { head, head_bytes, previous, body } => {
+                Step::Frames {
+                    head,
+                    head_bytes,
+                    previous,
+                    body,
+                } => {
                     let packed = decrypt(key, head.number, &previous, &head_bytes, &body)?;
                     let plain = decompress(&packed, head.plain as usize)
                         .ok_or(RecordingBreach::Malformed(head.number))?;
-                    self.segment = Some(Segment { head, plain, position: 0, at_ms: head.first_ms, left: head.frames });
+                    self.segment = Some(Segment {
+                        head,
+                        plain,
+                        position: 0,
+                        at_ms: head.first_ms,
+                        left: head.frames,
+                    });
                 }
                 Step::Sealed(sealed) => self.end = Some(End::Sealed(sealed)),
                 Step::Unsealed { torn_bytes } => {
-                    self.end = Some(End::Unsealed { digest: self.walk.digest, torn_bytes });
+                    self.end = Some(End::Unsealed {
+                        digest: self.walk.digest,
+                        torn_bytes,
+                    });
                 }
             }
         }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::cipher::{compress, encrypt, DataKey, TAG_BYTES};
+use super::cipher::{DataKey, TAG_BYTES, compress, encrypt};
 use super::frame::{ChannelKind, Frame};
 use super::seal::{Seal, SealRecord, Sealed, Totals};
-use super::segment::{put, Head};
+use super::segment::{Head, put};
 use super::{Header, RecordingBreach};
 use crate::digest::Digest;
 use crate::limits::{CUT_AT_BYTES, MAX_FRAME_DATA_BYTES};
@@ -72,7 +72,9 @@ impl Encoder {
     /// [`RecordingBreach::FrameTooLong`] for a file operation or unknown payload above its limit, with nothing added;
     /// [`RecordingBreach::Compression`] if a full segment could not be closed.
     pub fn push(&mut self, at_ms: u64, channel: u32, frame: Frame) -> Result<(), RecordingBreach> {
-        let add = |total: &mut Option<u64>, bytes: u64| *total = total.map(|total| total.saturating_add(bytes));
+        let add = |total: &mut Option<u64>, bytes: u64| {
+            *total = total.map(|total| total.saturating_add(bytes))
+        };
         match frame {
             Frame::Output(data) => {
                 for part in data.chunks(MAX_FRAME_DATA_BYTES) {
@@ -93,7 +95,10 @@ impl Encoder {
             }
             frame => {
                 match &frame {
-                    Frame::ChannelOpen { kind: ChannelKind::Sftp, .. } => {
+                    Frame::ChannelOpen {
+                        kind: ChannelKind::Sftp,
+                        ..
+                    } => {
                         self.transfers.insert(channel);
                     }
                     Frame::ChannelOpen { .. } | Frame::ChannelClose { .. } => {
@@ -112,7 +117,11 @@ impl Encoder {
             self.close_segment()?;
         }
         let at_ms = at_ms.max(self.last_ms);
-        let before = if self.waiting == 0 { at_ms } else { self.last_ms };
+        let before = if self.waiting == 0 {
+            at_ms
+        } else {
+            self.last_ms
+        };
         frame.write(at_ms - before, channel, &mut self.plain)?;
         if self.waiting == 0 {
             self.first_ms = at_ms;
@@ -169,7 +178,8 @@ impl Encoder {
     /// [`RecordingBreach::Compression`] if the last frames could not be compressed.
     pub fn seal(mut self, seal: Seal) -> Result<(Vec<u8>, Sealed), RecordingBreach> {
         let mut out = self.cut_segment()?;
-        let sealed = SealRecord::new(seal, self.totals, self.digest).write(self.header_digest, &mut out)?;
+        let sealed =
+            SealRecord::new(seal, self.totals, self.digest).write(self.header_digest, &mut out)?;
         Ok((out, sealed))
     }
 }

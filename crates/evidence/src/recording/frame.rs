@@ -3,7 +3,9 @@
 use super::RecordingBreach;
 use super::bytes::{Cursor, put_bytes, put_varint};
 use crate::digest::Digest;
-use crate::limits::{MAX_FRAME_DATA_BYTES, MAX_FRAME_JSON_BYTES, MAX_FRAME_PAYLOAD_BYTES, MAX_FRAME_TEXT_BYTES};
+use crate::limits::{
+    MAX_FRAME_DATA_BYTES, MAX_FRAME_JSON_BYTES, MAX_FRAME_PAYLOAD_BYTES, MAX_FRAME_TEXT_BYTES,
+};
 
 /// What a channel of a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,7 +194,10 @@ impl Frame {
                 }
             }
             Self::Message { text } | Self::Marker { text } => put_text(&mut out, text),
-            Self::Flow { to_target, to_worker } => {
+            Self::Flow {
+                to_target,
+                to_worker,
+            } => {
                 put_varint(&mut out, *to_target);
                 put_varint(&mut out, *to_worker);
             }
@@ -207,7 +212,12 @@ impl Frame {
     }
 
     /// Appends the frame to a segment; `delta_ms` counts from the frame before it in the same segment.
-    pub(super) fn write(&self, delta_ms: u64, channel: u32, out: &mut Vec<u8>) -> Result<(), RecordingBreach> {
+    pub(super) fn write(
+        &self,
+        delta_ms: u64,
+        channel: u32,
+        out: &mut Vec<u8>,
+    ) -> Result<(), RecordingBreach> {
         let payload = self.payload()?;
         put_varint(out, delta_ms);
         put_varint(out, u64::from(channel));
@@ -221,20 +231,30 @@ impl Frame {
         let delta = cursor.varint()?;
         let channel = u32::try_from(cursor.varint()?).ok()?;
         let kind = cursor.byte()?;
-        let payload = cursor.bytes().filter(|payload| payload.len() <= MAX_FRAME_PAYLOAD_BYTES)?;
+        let payload = cursor
+            .bytes()
+            .filter(|payload| payload.len() <= MAX_FRAME_PAYLOAD_BYTES)?;
         let mut rest = Cursor(payload);
         let frame = Self::parse(kind, &mut rest)?;
         rest.0.is_empty().then_some((delta, channel, frame))
     }
 
     fn parse(kind: u8, payload: &mut Cursor<'_>) -> Option<Self> {
-        let number = |cursor: &mut Cursor<'_>| cursor.varint().and_then(|value| u32::try_from(value).ok());
+        let number =
+            |cursor: &mut Cursor<'_>| cursor.varint().and_then(|value| u32::try_from(value).ok());
         Some(match kind {
             OUTPUT | ERROR => {
                 let data = payload.take(payload.0.len())?.to_vec();
-                if kind == OUTPUT { Self::Output(data) } else { Self::Error(data) }
+                if kind == OUTPUT {
+                    Self::Output(data)
+                } else {
+                    Self::Error(data)
+                }
             }
-            RESIZE => Self::Resize { cols: number(payload)?, rows: number(payload)? },
+            RESIZE => Self::Resize {
+                cols: number(payload)?,
+                rows: number(payload)?,
+            },
             CHANNEL_OPEN => {
                 let kind = match payload.byte()? {
                     1 => ChannelKind::Shell,
@@ -242,7 +262,10 @@ impl Frame {
                     3 => ChannelKind::Sftp,
                     other => ChannelKind::Other(other),
                 };
-                Self::ChannelOpen { kind, text: payload.text()? }
+                Self::ChannelOpen {
+                    kind,
+                    text: payload.text()?,
+                }
             }
             CHANNEL_CLOSE => {
                 let exit = match payload.byte()? {
@@ -253,17 +276,36 @@ impl Frame {
                 };
                 Self::ChannelClose { exit }
             }
-            COMMAND => Self::Command { text: payload.text()?, line: payload.text()? },
-            FILE_OP => Self::FileOp { json: payload.text()? },
+            COMMAND => Self::Command {
+                text: payload.text()?,
+                line: payload.text()?,
+            },
+            FILE_OP => Self::FileOp {
+                json: payload.text()?,
+            },
             INPUT_COUNT => {
                 let bytes = payload.varint()?;
-                let sha256 = if payload.0.is_empty() { None } else { Some(Digest::from_slice(payload.take(32)?)?) };
+                let sha256 = if payload.0.is_empty() {
+                    None
+                } else {
+                    Some(Digest::from_slice(payload.take(32)?)?)
+                };
                 Self::InputCount { bytes, sha256 }
             }
-            MESSAGE => Self::Message { text: payload.text()? },
-            MARKER => Self::Marker { text: payload.text()? },
-            FLOW => Self::Flow { to_target: payload.varint()?, to_worker: payload.varint()? },
-            kind => Self::Unknown { kind, payload: payload.take(payload.0.len())?.to_vec() },
+            MESSAGE => Self::Message {
+                text: payload.text()?,
+            },
+            MARKER => Self::Marker {
+                text: payload.text()?,
+            },
+            FLOW => Self::Flow {
+                to_target: payload.varint()?,
+                to_worker: payload.varint()?,
+            },
+            kind => Self::Unknown {
+                kind,
+                payload: payload.take(payload.0.len())?.to_vec(),
+            },
         })
     }
 }

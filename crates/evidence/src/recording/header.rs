@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::RecordingBreach;
 use super::segment::read_full;
 use crate::digest::Digest;
-use crate::limits::{MAX_HEADER_BYTES, MAX_HEADER_NAME_BYTES, MAX_SESSION_ID_BYTES, MAX_WRAPPED_KEY_BYTES};
+use crate::limits::{
+    MAX_HEADER_BYTES, MAX_HEADER_NAME_BYTES, MAX_SESSION_ID_BYTES, MAX_WRAPPED_KEY_BYTES,
+};
 
 /// First bytes of every recording.
 pub(super) const MAGIC: &[u8; 8] = b"SKREC\r\n\0";
@@ -44,14 +46,24 @@ pub struct Header {
 /// Whether a text may be a session id: 1 to 64 of `A-Z a-z 0-9 _ -`. Only such a text becomes a file name.
 pub fn is_session_id(text: &str) -> bool {
     (1..=MAX_SESSION_ID_BYTES).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 impl Header {
     fn holds(&self) -> bool {
-        let names = [&self.plan, &self.target, &self.person, &self.protocol, &self.log_origin];
+        let names = [
+            &self.plan,
+            &self.target,
+            &self.person,
+            &self.protocol,
+            &self.log_origin,
+        ];
         is_session_id(&self.session)
-            && names.iter().all(|name| name.len() <= MAX_HEADER_NAME_BYTES && !name.chars().any(char::is_control))
+            && names.iter().all(|name| {
+                name.len() <= MAX_HEADER_NAME_BYTES && !name.chars().any(char::is_control)
+            })
             && self.wrapped_key.len() <= MAX_WRAPPED_KEY_BYTES
     }
 
@@ -77,8 +89,12 @@ impl Header {
         if read_full(source, &mut fixed)? != FIXED {
             return Err(RecordingBreach::HeaderTorn);
         }
-        let rest = fixed.strip_prefix(MAGIC).and_then(|rest| rest.strip_prefix(&VERSION.to_be_bytes()));
-        let length = rest.and_then(|rest| rest.try_into().ok()).map(u32::from_be_bytes);
+        let rest = fixed
+            .strip_prefix(MAGIC)
+            .and_then(|rest| rest.strip_prefix(&VERSION.to_be_bytes()));
+        let length = rest
+            .and_then(|rest| rest.try_into().ok())
+            .map(u32::from_be_bytes);
         let length = length.ok_or(RecordingBreach::NotARecording)? as usize;
         if length > MAX_HEADER_BYTES {
             return Err(RecordingBreach::Header);
@@ -103,11 +119,16 @@ mod base64_text {
 
     use super::{BASE64, Deserialize};
 
-    pub(super) fn serialize<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: serde::Serializer>(
+        bytes: &[u8],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&BASE64.encode(bytes))
     }
 
-    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
         BASE64.decode(text).map_err(serde::de::Error::custom)
     }

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::RecordingBreach;
 use super::scan::Scan;
 use super::segment::{Head, put};
-use super::RecordingBreach;
 use crate::digest::Digest;
 use crate::limits::MAX_CAUSE_BYTES;
 
@@ -60,12 +60,18 @@ impl SealRecord {
     pub(super) fn new(seal: Seal, totals: Totals, last: Digest) -> Self {
         let mut cause = seal.cause;
         cause.truncate(cause.floor_char_boundary(MAX_CAUSE_BYTES));
-        Self { cause, ended_at: seal.ended_at, totals, last }
+        Self {
+            cause,
+            ended_at: seal.ended_at,
+            totals,
+            last,
+        }
     }
 
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
         let record: Self = serde_json::from_slice(body).ok()?;
-        let canonical = serde_json::to_vec(&record).ok()? == body && record.cause.len() <= MAX_CAUSE_BYTES;
+        let canonical =
+            serde_json::to_vec(&record).ok()? == body && record.cause.len() <= MAX_CAUSE_BYTES;
         canonical.then_some(record)
     }
 
@@ -75,16 +81,36 @@ impl SealRecord {
     }
 
     pub(super) fn sealed(self, header_digest: Digest, digest: Digest) -> Sealed {
-        let seal = Seal { cause: self.cause, ended_at: self.ended_at };
-        Sealed { header_digest, digest, seal, totals: self.totals }
+        let seal = Seal {
+            cause: self.cause,
+            ended_at: self.ended_at,
+        };
+        Sealed {
+            header_digest,
+            digest,
+            seal,
+            totals: self.totals,
+        }
     }
 
     /// Appends the seal segment to `out`.
-    pub(super) fn write(self, header_digest: Digest, out: &mut Vec<u8>) -> Result<Sealed, RecordingBreach> {
+    pub(super) fn write(
+        self,
+        header_digest: Digest,
+        out: &mut Vec<u8>,
+    ) -> Result<Sealed, RecordingBreach> {
         let body = serde_json::to_vec(&self).map_err(|_| RecordingBreach::Header)?;
         let length = body.len() as u32;
         let number = self.totals.segments + 1;
-        let head = Head { seal: true, number, first_ms: 0, last_ms: 0, frames: 0, plain: length, body: length };
+        let head = Head {
+            seal: true,
+            number,
+            first_ms: 0,
+            last_ms: 0,
+            frames: 0,
+            plain: length,
+            body: length,
+        };
         let digest = put(out, &self.last, &head.to_bytes(), &body);
         Ok(self.sealed(header_digest, digest))
     }
@@ -99,7 +125,11 @@ pub fn seal_after(scan: &Scan, seal: Seal) -> Result<(Vec<u8>, Sealed), Recordin
     if scan.seal.is_some() {
         return Err(RecordingBreach::Sealed);
     }
-    let totals = Totals { segments: scan.segments, frames: scan.frames, ..Totals::default() };
+    let totals = Totals {
+        segments: scan.segments,
+        frames: scan.frames,
+        ..Totals::default()
+    };
     let mut out = Vec::new();
     let sealed = SealRecord::new(seal, totals, scan.digest).write(scan.header_digest, &mut out)?;
     Ok((out, sealed))

@@ -3,10 +3,12 @@
 use std::io::{self, Read};
 
 use super::cipher::TAG_BYTES;
-use super::seal::{Sealed, SealRecord};
+use super::seal::{SealRecord, Sealed};
 use super::{Header, RecordingBreach};
 use crate::digest::{Digest, Hasher};
-use crate::limits::{MAX_SEAL_BYTES, MAX_SEGMENT_BODY_BYTES, MAX_SEGMENT_PLAIN_BYTES, SEGMENT_HEADER_BYTES};
+use crate::limits::{
+    MAX_SEAL_BYTES, MAX_SEGMENT_BODY_BYTES, MAX_SEGMENT_PLAIN_BYTES, SEGMENT_HEADER_BYTES,
+};
 
 const CHAIN_DOMAIN: &[u8] = b"sekisho-rec-v1";
 const FRAMES: u8 = 1;
@@ -61,7 +63,9 @@ impl Head {
     fn fits(&self, number: u64, last_ms: u64) -> bool {
         let (plain, body) = (self.plain as usize, self.body as usize);
         let kind = if self.seal {
-            (self.first_ms, self.last_ms, self.frames) == (0, 0, 0) && plain == body && body <= MAX_SEAL_BYTES
+            (self.first_ms, self.last_ms, self.frames) == (0, 0, 0)
+                && plain == body
+                && body <= MAX_SEAL_BYTES
         } else {
             last_ms <= self.first_ms
                 && self.first_ms <= self.last_ms
@@ -76,7 +80,11 @@ impl Head {
 /// H_n from H_(n-1).
 pub(super) fn chain(previous: &Digest, head: &[u8], body: &[u8]) -> Digest {
     let mut hasher = Hasher::new();
-    hasher.update(CHAIN_DOMAIN).update(previous.as_bytes()).update(head).update(body);
+    hasher
+        .update(CHAIN_DOMAIN)
+        .update(previous.as_bytes())
+        .update(head)
+        .update(body);
     hasher.finish()
 }
 
@@ -106,7 +114,12 @@ pub(super) fn read_full(source: &mut dyn Read, buffer: &mut [u8]) -> io::Result<
 /// What stands next in the file.
 pub(super) enum Step {
     /// A whole segment of frames.
-    Frames { head: Head, head_bytes: Vec<u8>, previous: Digest, body: Vec<u8> },
+    Frames {
+        head: Head,
+        head_bytes: Vec<u8>,
+        previous: Digest,
+        body: Vec<u8>,
+    },
     /// The seal, with nothing after it.
     Sealed(Sealed),
     /// The end of the file without a seal, after this many bytes of a torn segment.
@@ -129,7 +142,16 @@ pub(super) struct Walk<R> {
 impl<R: Read> Walk<R> {
     pub(super) fn open(mut source: R) -> Result<Self, RecordingBreach> {
         let (header, header_digest, whole) = Header::read(&mut source)?;
-        Ok(Self { source, header, header_digest, digest: header_digest, segments: 0, frames: 0, last_ms: 0, whole })
+        Ok(Self {
+            source,
+            header,
+            header_digest,
+            digest: header_digest,
+            segments: 0,
+            frames: 0,
+            last_ms: 0,
+            whole,
+        })
     }
 
     pub(super) fn step(&mut self) -> Result<Step, RecordingBreach> {
@@ -137,15 +159,20 @@ impl<R: Read> Walk<R> {
         let mut head_bytes = [0_u8; SEGMENT_HEADER_BYTES];
         let got = read_full(&mut self.source, &mut head_bytes)?;
         if got < SEGMENT_HEADER_BYTES {
-            return Ok(Step::Unsealed { torn_bytes: got as u64 });
+            return Ok(Step::Unsealed {
+                torn_bytes: got as u64,
+            });
         }
-        let Some(head) = Head::parse(&head_bytes).filter(|head| head.fits(number, self.last_ms)) else {
+        let Some(head) = Head::parse(&head_bytes).filter(|head| head.fits(number, self.last_ms))
+        else {
             return self.zeros(&head_bytes, number);
         };
         let mut rest = vec![0_u8; head.body as usize + 32];
         let got = read_full(&mut self.source, &mut rest)?;
         if got < rest.len() {
-            return Ok(Step::Unsealed { torn_bytes: (SEGMENT_HEADER_BYTES + got) as u64 });
+            return Ok(Step::Unsealed {
+                torn_bytes: (SEGMENT_HEADER_BYTES + got) as u64,
+            });
         }
         let stored = rest.split_off(head.body as usize);
         let body = rest;
@@ -153,7 +180,9 @@ impl<R: Read> Walk<R> {
         if digest.as_bytes().as_slice() != stored {
             // A crash can leave a segment of full length whose pages never reached the disk, but only as the last one.
             return if self.ended()? {
-                Ok(Step::Unsealed { torn_bytes: (SEGMENT_HEADER_BYTES + body.len() + 32) as u64 })
+                Ok(Step::Unsealed {
+                    torn_bytes: (SEGMENT_HEADER_BYTES + body.len() + 32) as u64,
+                })
             } else {
                 Err(RecordingBreach::Altered(number))
             };
@@ -173,7 +202,12 @@ impl<R: Read> Walk<R> {
         self.segments = number;
         self.frames += u64::from(head.frames);
         self.last_ms = head.last_ms;
-        Ok(Step::Frames { head, head_bytes: head_bytes.to_vec(), previous, body })
+        Ok(Step::Frames {
+            head,
+            head_bytes: head_bytes.to_vec(),
+            previous,
+            body,
+        })
     }
 
     fn ended(&mut self) -> io::Result<bool> {

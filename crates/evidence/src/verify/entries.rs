@@ -63,7 +63,10 @@ impl Entries {
             findings.error(
                 "entry-sequence",
                 place(),
-                format_args!("The entry stands at place {seq} but calls itself {}.", head.seq),
+                format_args!(
+                    "The entry stands at place {seq} but calls itself {}.",
+                    head.seq
+                ),
                 format_args!("{seq}番目の項目が自らを{}番と名乗っています。", head.seq),
             );
         }
@@ -71,7 +74,10 @@ impl Entries {
             findings.warning(
                 "time-backwards",
                 place(),
-                format_args!("The time of the entry is {} ms before that of the entry before it.", last - head.at),
+                format_args!(
+                    "The time of the entry is {} ms before that of the entry before it.",
+                    last - head.at
+                ),
                 format_args!("項目の時刻が直前の項目より{}ミリ秒前です。", last - head.at),
             );
         }
@@ -103,11 +109,21 @@ impl Entries {
             return findings.error(
                 "entered-twice",
                 place,
-                format_args!("The session {} already entered at entry {}.", entered.session, earlier.entered),
-                format_args!("セッション {} は項目 {} ですでに入室しています。", entered.session, earlier.entered),
+                format_args!(
+                    "The session {} already entered at entry {}.",
+                    entered.session, earlier.entered
+                ),
+                format_args!(
+                    "セッション {} は項目 {} ですでに入室しています。",
+                    entered.session, earlier.entered
+                ),
             );
         }
-        let trace = Trace { entered: seq, header: entered.recording_header_digest, left: None };
+        let trace = Trace {
+            entered: seq,
+            header: entered.recording_header_digest,
+            left: None,
+        };
         self.sessions.insert(entered.session, trace);
     }
 
@@ -132,13 +148,25 @@ impl Entries {
                 "left-without-entered",
                 place,
                 format_args!("The session {} left and never entered.", left.session),
-                format_args!("セッション {} は入室の記録なしに退室しています。", left.session),
+                format_args!(
+                    "セッション {} は入室の記録なしに退室しています。",
+                    left.session
+                ),
             ),
-            Some(Trace { left: Some((earlier, _)), .. }) => findings.error(
+            Some(Trace {
+                left: Some((earlier, _)),
+                ..
+            }) => findings.error(
                 "left-twice",
                 place,
-                format_args!("The session {} already left at entry {earlier}.", left.session),
-                format_args!("セッション {} は項目 {earlier} ですでに退室しています。", left.session),
+                format_args!(
+                    "The session {} already left at entry {earlier}.",
+                    left.session
+                ),
+                format_args!(
+                    "セッション {} は項目 {earlier} ですでに退室しています。",
+                    left.session
+                ),
             ),
             Some(trace) => trace.left = Some((seq, left.digest)),
         }
@@ -150,6 +178,9 @@ fn bad_id(findings: &mut Findings, place: String, id: &str) {
         "session-id",
         place,
         format_args!("The session id \"{}\" is none.", printable(id)),
-        format_args!("セッションID「{}」は正しい形式ではありません。", printable(id)),
+        format_args!(
+            "セッションID「{}」は正しい形式ではありません。",
+            printable(id)
+        ),
     );
 }

@@ -11,20 +11,57 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    pub(super) fn error(&mut self, code: &'static str, place: impl ToString, what: impl ToString, ja: impl ToString) {
-        self.add(Severity::Error, code, place.to_string(), what.to_string(), ja.to_string());
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        place: impl ToString,
+        what: impl ToString,
+        ja: impl ToString,
+    ) {
+        self.add(
+            Severity::Error,
+            code,
+            place.to_string(),
+            what.to_string(),
+            ja.to_string(),
+        );
     }
 
-    pub(super) fn warning(&mut self, code: &'static str, place: impl ToString, what: impl ToString, ja: impl ToString) {
-        self.add(Severity::Warning, code, place.to_string(), what.to_string(), ja.to_string());
+    pub(super) fn warning(
+        &mut self,
+        code: &'static str,
+        place: impl ToString,
+        what: impl ToString,
+        ja: impl ToString,
+    ) {
+        self.add(
+            Severity::Warning,
+            code,
+            place.to_string(),
+            what.to_string(),
+            ja.to_string(),
+        );
     }
 
-    fn add(&mut self, severity: Severity, code: &'static str, place: String, what: String, ja: String) {
+    fn add(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        place: String,
+        what: String,
+        ja: String,
+    ) {
         if severity == Severity::Error && self.first_error.is_none() {
             self.first_error = Some(place.clone());
         }
         if self.list.len() < MAX_FINDINGS {
-            self.list.push(Finding { severity, code, place, what, ja });
+            self.list.push(Finding {
+                severity,
+                code,
+                place,
+                what,
+                ja,
+            });
         } else {
             self.more += 1;
         }
@@ -33,7 +70,11 @@ impl Findings {
 
 /// A name that others wrote, made safe to print: no line feeds, no escapes, no marks that turn the direction of text.
 pub(super) fn printable(name: &str) -> String {
-    let mut text: String = name.chars().take(200).flat_map(char::escape_default).collect();
+    let mut text: String = name
+        .chars()
+        .take(200)
+        .flat_map(char::escape_default)
+        .collect();
     if name.chars().nth(200).is_some() {
         text.push_str("...");
     }

@@ -43,7 +43,8 @@ pub(super) fn check(
         findings,
     };
     let complete = walk.run();
-    let (root, tainted, seen, entries) = (walk.tree.root(), walk.tainted, walk.outside, walk.entries);
+    let (root, tainted, seen, entries) =
+        (walk.tree.root(), walk.tainted, walk.outside, walk.entries);
     // After an entry that was named already, a different root is no news.
     if complete && !tainted && root != checkpoint.root {
         findings.error(
@@ -54,9 +55,20 @@ pub(super) fn check(
         );
     }
     if let Some(outside) = outside {
-        compare_outside(&outside, &checkpoint, seen.and_then(|(_, root)| root), complete, tainted, findings);
+        compare_outside(
+            &outside,
+            &checkpoint,
+            seen.and_then(|(_, root)| root),
+            complete,
+            tainted,
+            findings,
+        );
     }
-    Some(Report { checkpoint, entries, complete })
+    Some(Report {
+        checkpoint,
+        entries,
+        complete,
+    })
 }
 
 fn open_inside(files: &dyn Files, key: &PublicKey, findings: &mut Findings) -> Option<Checkpoint> {
@@ -72,7 +84,12 @@ fn open_inside(files: &dyn Files, key: &PublicKey, findings: &mut Findings) -> O
             return None;
         }
         Err(fault) => {
-            findings.error("unreadable", CHECKPOINT_PATH, printable(&fault.to_string()), "ファイルを読み取れません。");
+            findings.error(
+                "unreadable",
+                CHECKPOINT_PATH,
+                printable(&fault.to_string()),
+                "ファイルを読み取れません。",
+            );
             return None;
         }
     };
@@ -171,13 +188,23 @@ fn inventory(files: &dyn Files, size: u64, findings: &mut Findings) -> Inventory
         let mut list = match files.list(&folder) {
             Ok(list) => list,
             Err(fault) => {
-                findings.error("unreadable", &folder, printable(&fault.to_string()), "フォルダーを読み取れません。");
+                findings.error(
+                    "unreadable",
+                    &folder,
+                    printable(&fault.to_string()),
+                    "フォルダーを読み取れません。",
+                );
                 continue;
             }
         };
         names = names.saturating_add(list.len());
         if names > MAX_FOLDER_NAMES {
-            findings.error("too-many-files", &folder, "The log has too many files.", "ログのファイル数が上限を超えています。");
+            findings.error(
+                "too-many-files",
+                &folder,
+                "The log has too many files.",
+                "ログのファイル数が上限を超えています。",
+            );
             return inventory;
         }
         list.sort_unstable_by(|a, b| b.cmp(a));
@@ -201,7 +228,11 @@ fn inventory(files: &dyn Files, size: u64, findings: &mut Findings) -> Inventory
                         newer += 1;
                         inventory.wider.insert((tile.kind, tile.index), tile.width);
                     } else if tile.width < width {
-                        inventory.partials.entry((tile.kind, tile.index)).or_default().push(tile.width);
+                        inventory
+                            .partials
+                            .entry((tile.kind, tile.index))
+                            .or_default()
+                            .push(tile.width);
                     }
                 }
             }
@@ -222,7 +253,9 @@ fn inventory(files: &dyn Files, size: u64, findings: &mut Findings) -> Inventory
 }
 
 fn is_plain(path: &str) -> bool {
-    path.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'/' || b == b'.') && !path.contains("..")
+    path.bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'/' || b == b'.')
+        && !path.contains("..")
 }
 
 fn unknown_file(path: &str, findings: &mut Findings) {
@@ -278,19 +311,32 @@ impl Walk<'_> {
     fn fetch(&mut self, kind: TileKind, index: u64, limit: usize) -> Option<(Vec<u8>, u16)> {
         let width = width_at(kind, index, self.size);
         let wider = self.wider.get(&(kind, index)).copied();
-        for width in [Some(width), Some(TILE_WIDTH as u16), wider].into_iter().flatten() {
+        for width in [Some(width), Some(TILE_WIDTH as u16), wider]
+            .into_iter()
+            .flatten()
+        {
             let path = Tile { kind, index, width }.to_string();
             match read_bounded(self.files, &path, limit) {
                 Ok(Some(bytes)) => return Some((bytes, width)),
                 Ok(None) => {}
                 Err(fault) => {
-                    self.findings.error("unreadable", path, printable(&fault.to_string()), "ファイルを読み取れません。");
+                    self.findings.error(
+                        "unreadable",
+                        path,
+                        printable(&fault.to_string()),
+                        "ファイルを読み取れません。",
+                    );
                     return None;
                 }
             }
         }
         let path = Tile { kind, index, width };
-        self.findings.error("file-missing", path, "The file is missing.", "ファイルがありません。");
+        self.findings.error(
+            "file-missing",
+            path,
+            "The file is missing.",
+            "ファイルがありません。",
+        );
         None
     }
 
@@ -299,8 +345,17 @@ impl Walk<'_> {
         let kind = TileKind::Level(level);
         let (mut bytes, found) = self.fetch(kind, index, MAX_TILE_BYTES)?;
         if bytes.len() != usize::from(found) * 32 {
-            let path = Tile { kind, index, width: found };
-            self.findings.error("tile-altered", path, "The tile has the wrong length.", "タイルの長さが正しくありません。");
+            let path = Tile {
+                kind,
+                index,
+                width: found,
+            };
+            self.findings.error(
+                "tile-altered",
+                path,
+                "The tile has the wrong length.",
+                "タイルの長さが正しくありません。",
+            );
             return None;
         }
         bytes.truncate(usize::from(width_at(kind, index, self.size)) * 32);
@@ -311,19 +366,31 @@ impl Walk<'_> {
         let width = width_at(TileKind::Entries, index, self.size);
         let leaves = self.hashes(0, index);
         let bundle = self.fetch(TileKind::Entries, index, MAX_BUNDLE_BYTES);
-        let (bytes, found) = bundle.as_ref().map_or((&[][..], width), |(bytes, found)| (bytes.as_slice(), *found));
+        let (bytes, found) = bundle.as_ref().map_or((&[][..], width), |(bytes, found)| {
+            (bytes.as_slice(), *found)
+        });
         let mut bodies = split_bundle(bytes);
         let mut broken = bundle.is_none();
         let mut end = 0;
         let mut ends = Vec::with_capacity(usize::from(width));
         for offset in 0..usize::from(width) {
             let seq = self.tree.size();
-            let body = if broken { None } else { bodies.next().flatten() };
+            let body = if broken {
+                None
+            } else {
+                bodies.next().flatten()
+            };
             if body.is_none() && !broken {
                 broken = true;
-                self.entry_altered(seq, "The bundle of entries ends or breaks here.", "項目の束がここで途切れています。");
+                self.entry_altered(
+                    seq,
+                    "The bundle of entries ends or breaks here.",
+                    "項目の束がここで途切れています。",
+                );
             }
-            let hash = leaves.as_deref().and_then(|leaves| Digest::from_slice(leaves.get(offset * 32..offset * 32 + 32)?));
+            let hash = leaves
+                .as_deref()
+                .and_then(|leaves| Digest::from_slice(leaves.get(offset * 32..offset * 32 + 32)?));
             let computed = body.map(leaf_hash);
             let mut bad = body.is_none();
             if let (Some(hash), Some(computed)) = (hash, computed)
@@ -353,20 +420,44 @@ impl Walk<'_> {
             self.append(leaf, bad);
         }
         if !broken && found == width && end != bytes.len() {
-            let path = Tile { kind: TileKind::Entries, index, width };
-            self.findings.error("bundle-altered", path, "Bytes follow the last entry.", "最後の項目の後に余分なデータがあります。");
+            let path = Tile {
+                kind: TileKind::Entries,
+                index,
+                width,
+            };
+            self.findings.error(
+                "bundle-altered",
+                path,
+                "Bytes follow the last entry.",
+                "最後の項目の後に余分なデータがあります。",
+            );
         }
         if !broken {
-            for width in self.partials.remove(&(TileKind::Entries, index)).unwrap_or_default() {
-                let prefix = ends.get(usize::from(width) - 1).and_then(|end| bytes.get(..*end));
-                self.partial(Tile { kind: TileKind::Entries, index, width }, prefix, MAX_BUNDLE_BYTES);
+            for width in self
+                .partials
+                .remove(&(TileKind::Entries, index))
+                .unwrap_or_default()
+            {
+                let prefix = ends
+                    .get(usize::from(width) - 1)
+                    .and_then(|end| bytes.get(..*end));
+                self.partial(
+                    Tile {
+                        kind: TileKind::Entries,
+                        index,
+                        width,
+                    },
+                    prefix,
+                    MAX_BUNDLE_BYTES,
+                );
             }
         }
         true
     }
 
     fn entry_altered(&mut self, seq: u64, what: &str, ja: &str) {
-        self.findings.error("entry-altered", format_args!("log entry {seq}"), what, ja);
+        self.findings
+            .error("entry-altered", format_args!("log entry {seq}"), what, ja);
     }
 
     fn append(&mut self, leaf: Digest, bad: bool) {
@@ -378,7 +469,9 @@ impl Walk<'_> {
             if self.levels.len() <= level {
                 self.levels.push(Vec::new());
             }
-            let Some(edge) = self.levels.get_mut(level) else { return };
+            let Some(edge) = self.levels.get_mut(level) else {
+                return;
+            };
             edge.push((hash, bad));
             if edge.len() as u64 != TILE_WIDTH {
                 return;
@@ -393,7 +486,11 @@ impl Walk<'_> {
 
     /// Compares the tile that was filled with its file and its partial forms, and empties it.
     fn tile(&mut self, level: u8, index: u64) {
-        let computed = self.levels.get_mut(usize::from(level)).map(std::mem::take).unwrap_or_default();
+        let computed = self
+            .levels
+            .get_mut(usize::from(level))
+            .map(std::mem::take)
+            .unwrap_or_default();
         if computed.is_empty() {
             return;
         }
@@ -407,7 +504,11 @@ impl Walk<'_> {
                 .zip(&computed)
                 .position(|(stored, (hash, bad))| !bad && stored != hash.as_bytes().as_slice());
             if let Some(place) = differs {
-                let path = Tile { kind, index, width: computed.len() as u16 };
+                let path = Tile {
+                    kind,
+                    index,
+                    width: computed.len() as u16,
+                };
                 self.findings.error(
                     "tile-altered",
                     path,
@@ -417,9 +518,16 @@ impl Walk<'_> {
             }
         }
         if computed.iter().all(|(_, bad)| !bad) {
-            let bytes: Vec<u8> = computed.iter().flat_map(|(hash, _)| *hash.as_bytes()).collect();
+            let bytes: Vec<u8> = computed
+                .iter()
+                .flat_map(|(hash, _)| *hash.as_bytes())
+                .collect();
             for width in self.partials.remove(&(kind, index)).unwrap_or_default() {
-                self.partial(Tile { kind, index, width }, bytes.get(..usize::from(width) * 32), MAX_TILE_BYTES);
+                self.partial(
+                    Tile { kind, index, width },
+                    bytes.get(..usize::from(width) * 32),
+                    MAX_TILE_BYTES,
+                );
             }
         }
     }
@@ -435,7 +543,12 @@ impl Walk<'_> {
                 "部分ファイルが完全なファイルの先頭と一致しません。",
             ),
             Err(fault) => {
-                self.findings.error("unreadable", tile, printable(&fault.to_string()), "ファイルを読み取れません。");
+                self.findings.error(
+                    "unreadable",
+                    tile,
+                    printable(&fault.to_string()),
+                    "ファイルを読み取れません。",
+                );
             }
         }
     }

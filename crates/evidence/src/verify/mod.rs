@@ -78,7 +78,12 @@ pub enum Recordings<'a> {
 
 /// Verifies a copy of the data folder. `outside` is the text of a checkpoint that was seen elsewhere: in a mail, on
 /// paper, at a witness; the log must continue it.
-pub fn verify(files: &dyn Files, key: &PublicKey, outside: Option<&str>, recordings: Recordings<'_>) -> Verdict {
+pub fn verify(
+    files: &dyn Files,
+    key: &PublicKey,
+    outside: Option<&str>,
+    recordings: Recordings<'_>,
+) -> Verdict {
     let mut findings = Findings::default();
     let report = log::check(files, key, outside, &mut findings);
     let mut examined = 0;
@@ -88,7 +93,9 @@ pub fn verify(files: &dyn Files, key: &PublicKey, outside: Option<&str>, recordi
     }
     Verdict {
         ok: findings.first_error.is_none(),
-        origin: report.as_ref().map(|report| report.checkpoint.origin.clone()),
+        origin: report
+            .as_ref()
+            .map(|report| report.checkpoint.origin.clone()),
         entries: report.as_ref().map_or(0, |report| report.checkpoint.size),
         root: report.as_ref().map(|report| report.checkpoint.root),
         recordings: examined,
@@ -101,22 +108,37 @@ pub fn verify(files: &dyn Files, key: &PublicKey, outside: Option<&str>, recordi
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (Some(origin), Some(root)) = (&self.origin, &self.root) {
-            writeln!(f, "{origin}: {} entries, {} recordings, root {root}", self.entries, self.recordings)?;
+            writeln!(
+                f,
+                "{origin}: {} entries, {} recordings, root {root}",
+                self.entries, self.recordings
+            )?;
         }
         for finding in &self.findings {
             let word = match finding.severity {
                 Severity::Error => "ERROR  ",
                 Severity::Warning => "WARNING",
             };
-            writeln!(f, "{word} {}: {} [{}]\n        {}", finding.place, finding.what, finding.code, finding.ja)?;
+            writeln!(
+                f,
+                "{word} {}: {} [{}]\n        {}",
+                finding.place, finding.what, finding.code, finding.ja
+            )?;
         }
         if self.more_findings > 0 {
-            writeln!(f, "... and {} more findings / ほか{}件", self.more_findings, self.more_findings)?;
+            writeln!(
+                f,
+                "... and {} more findings / ほか{}件",
+                self.more_findings, self.more_findings
+            )?;
         }
         match &self.first_bad {
             None => writeln!(f, "OK: the evidence holds. / 記録は改ざんされていません。"),
             Some(place) => {
-                writeln!(f, "NOT OK: the evidence does not hold, first at {place}. / 記録に異常があります（最初の箇所: {place}）。")
+                writeln!(
+                    f,
+                    "NOT OK: the evidence does not hold, first at {place}. / 記録に異常があります（最初の箇所: {place}）。"
+                )
             }
         }
     }

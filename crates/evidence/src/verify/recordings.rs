@@ -10,19 +10,32 @@ use crate::log::Files;
 use crate::recording::{FILE_SUFFIX, RECORDINGS_DIR, Scan, is_session_id, path_of, scan};
 
 /// Checks every session's recording and gives how many were examined.
-pub(super) fn check(files: &dyn Files, report: &Report, running: &BTreeSet<String>, findings: &mut Findings) -> u64 {
+pub(super) fn check(
+    files: &dyn Files,
+    report: &Report,
+    running: &BTreeSet<String>,
+    findings: &mut Findings,
+) -> u64 {
     let mut sessions: Vec<(&String, &Trace)> = report.entries.sessions.iter().collect();
     sessions.sort_unstable_by_key(|(_, trace)| trace.entered);
     let mut examined = 0;
     for (session, trace) in sessions {
-        let Some(path) = path_of(session) else { continue };
+        let Some(path) = path_of(session) else {
+            continue;
+        };
         let scan = match read(files, &path, findings) {
             Found::Absent => {
                 findings.error(
                     "recording-missing",
                     path,
-                    format_args!("The recording of the session that entered at entry {} is missing.", trace.entered),
-                    format_args!("項目 {} で入室したセッションの録画がありません。", trace.entered),
+                    format_args!(
+                        "The recording of the session that entered at entry {} is missing.",
+                        trace.entered
+                    ),
+                    format_args!(
+                        "項目 {} で入室したセッションの録画がありません。",
+                        trace.entered
+                    ),
                 );
                 continue;
             }
@@ -33,7 +46,14 @@ pub(super) fn check(files: &dyn Files, report: &Report, running: &BTreeSet<Strin
             Found::Whole(scan) => *scan,
         };
         examined += 1;
-        if !compare(&path, session, trace, &scan, &report.checkpoint.origin, findings) {
+        if !compare(
+            &path,
+            session,
+            trace,
+            &scan,
+            &report.checkpoint.origin,
+            findings,
+        ) {
             continue;
         }
         match trace.left {
@@ -75,27 +95,48 @@ fn read(files: &dyn Files, path: &str, findings: &mut Findings) -> Found {
                 findings.error(
                     "recording-altered",
                     path,
-                    format_args!("The recording was not accepted: {}.", printable(&breach.to_string())),
+                    format_args!(
+                        "The recording was not accepted: {}.",
+                        printable(&breach.to_string())
+                    ),
                     "録画ファイルが改ざんされているか、破損しています。",
                 );
                 Found::Bad
             }
         },
         Err(fault) => {
-            findings.error("unreadable", path, printable(&fault.to_string()), "ファイルを読み取れません。");
+            findings.error(
+                "unreadable",
+                path,
+                printable(&fault.to_string()),
+                "ファイルを読み取れません。",
+            );
             Found::Bad
         }
     }
 }
 
 /// Compares what the recording says about itself with its name and its `entered` entry.
-fn compare(path: &str, session: &str, trace: &Trace, scan: &Scan, origin: &str, findings: &mut Findings) -> bool {
+fn compare(
+    path: &str,
+    session: &str,
+    trace: &Trace,
+    scan: &Scan,
+    origin: &str,
+    findings: &mut Findings,
+) -> bool {
     if scan.header.session != session {
         findings.error(
             "recording-exchanged",
             path,
-            format_args!("The file holds the recording of session {}.", scan.header.session),
-            format_args!("このファイルの中身はセッション {} の録画です。", scan.header.session),
+            format_args!(
+                "The file holds the recording of session {}.",
+                scan.header.session
+            ),
+            format_args!(
+                "このファイルの中身はセッション {} の録画です。",
+                scan.header.session
+            ),
         );
         return false;
     }
@@ -103,8 +144,14 @@ fn compare(path: &str, session: &str, trace: &Trace, scan: &Scan, origin: &str, 
         findings.error(
             "recording-header",
             path,
-            format_args!("The header of the recording is not the one that entry {} names.", trace.entered),
-            format_args!("録画のヘッダーが項目 {} のダイジェストと一致しません。", trace.entered),
+            format_args!(
+                "The header of the recording is not the one that entry {} names.",
+                trace.entered
+            ),
+            format_args!(
+                "録画のヘッダーが項目 {} のダイジェストと一致しません。",
+                trace.entered
+            ),
         );
         return false;
     }
@@ -112,8 +159,14 @@ fn compare(path: &str, session: &str, trace: &Trace, scan: &Scan, origin: &str, 
         findings.error(
             "recording-origin",
             path,
-            format_args!("The recording belongs to the log {}.", printable(&scan.header.log_origin)),
-            format_args!("録画は別のログ {} に属しています。", printable(&scan.header.log_origin)),
+            format_args!(
+                "The recording belongs to the log {}.",
+                printable(&scan.header.log_origin)
+            ),
+            format_args!(
+                "録画は別のログ {} に属しています。",
+                printable(&scan.header.log_origin)
+            ),
         );
         return false;
     }
@@ -141,18 +194,30 @@ fn ended(path: &str, scan: &Scan, same: bool, findings: &mut Findings) {
     }
 }
 
-fn orphans(files: &dyn Files, report: &Report, running: &BTreeSet<String>, findings: &mut Findings) -> u64 {
+fn orphans(
+    files: &dyn Files,
+    report: &Report,
+    running: &BTreeSet<String>,
+    findings: &mut Findings,
+) -> u64 {
     let mut names = match files.list(RECORDINGS_DIR) {
         Ok(names) => names,
         Err(fault) => {
-            findings.error("unreadable", RECORDINGS_DIR, printable(&fault.to_string()), "フォルダーを読み取れません。");
+            findings.error(
+                "unreadable",
+                RECORDINGS_DIR,
+                printable(&fault.to_string()),
+                "フォルダーを読み取れません。",
+            );
             return 0;
         }
     };
     names.sort_unstable();
     let mut examined = 0;
     for name in names {
-        let session = name.strip_suffix(FILE_SUFFIX).filter(|session| is_session_id(session));
+        let session = name
+            .strip_suffix(FILE_SUFFIX)
+            .filter(|session| is_session_id(session));
         let Some(session) = session else {
             findings.warning(
                 "unknown-file",
@@ -173,7 +238,11 @@ fn orphans(files: &dyn Files, report: &Report, running: &BTreeSet<String>, findi
         examined += 1;
         // The header is durable before the entry, so a session that began after the last signed entry and has no seal
         // may be one whose entry the next checkpoint covers.
-        let young = scan.seal.is_none() && report.entries.last_at.is_none_or(|last| scan.header.started_at >= last);
+        let young = scan.seal.is_none()
+            && report
+                .entries
+                .last_at
+                .is_none_or(|last| scan.header.started_at >= last);
         let what = "The signed log has no entry for this recording.";
         let ja = "署名済みのログに、この録画に対応する項目がありません。";
         if young {

@@ -3,7 +3,9 @@
 
 use sekisho_evidence::checkpoint::{self, SigningKey};
 use sekisho_evidence::log::{MemoryFiles, Publisher};
-use sekisho_evidence::recording::{ChannelKind, DataKey, Encoder, Exit, Frame, Header, Seal, Sealed, path_of};
+use sekisho_evidence::recording::{
+    ChannelKind, DataKey, Encoder, Exit, Frame, Header, Seal, Sealed, path_of,
+};
 
 pub const ORIGIN: &str = "sekisho/kita-hospital";
 pub const START: i64 = 1_790_000_000_000;
@@ -32,13 +34,46 @@ pub fn header(session: &str) -> Header {
 /// A sealed recording of one shell.
 pub fn recording(session: &str, output: &[u8]) -> (Vec<u8>, Sealed) {
     let (mut encoder, mut file) = Encoder::start(&header(session), data_key()).unwrap();
-    encoder.push(0, 0, Frame::ChannelOpen { kind: ChannelKind::Shell, text: "xterm".into() }).unwrap();
-    encoder.push(1, 0, Frame::Resize { cols: 80, rows: 24 }).unwrap();
+    encoder
+        .push(
+            0,
+            0,
+            Frame::ChannelOpen {
+                kind: ChannelKind::Shell,
+                text: "xterm".into(),
+            },
+        )
+        .unwrap();
+    encoder
+        .push(1, 0, Frame::Resize { cols: 80, rows: 24 })
+        .unwrap();
     encoder.push(40, 0, Frame::Output(output.to_vec())).unwrap();
     file.extend(encoder.cut_segment().unwrap());
-    encoder.push(900, 0, Frame::Command { text: "exit".into(), line: "$ exit".into() }).unwrap();
-    encoder.push(950, 0, Frame::ChannelClose { exit: Some(Exit::Status(0)) }).unwrap();
-    let (bytes, sealed) = encoder.seal(Seal { cause: "peer_gone".into(), ended_at: START + 1000 }).unwrap();
+    encoder
+        .push(
+            900,
+            0,
+            Frame::Command {
+                text: "exit".into(),
+                line: "$ exit".into(),
+            },
+        )
+        .unwrap();
+    encoder
+        .push(
+            950,
+            0,
+            Frame::ChannelClose {
+                exit: Some(Exit::Status(0)),
+            },
+        )
+        .unwrap();
+    let (bytes, sealed) = encoder
+        .seal(Seal {
+            cause: "peer_gone".into(),
+            ended_at: START + 1000,
+        })
+        .unwrap();
     file.extend(bytes);
     (file, sealed)
 }
@@ -52,13 +87,19 @@ pub struct Folder {
 
 impl Folder {
     pub fn new() -> Self {
-        Self { files: MemoryFiles::new(), bodies: Vec::new(), published: 0, publisher: Publisher::new() }
+        Self {
+            files: MemoryFiles::new(),
+            bodies: Vec::new(),
+            published: 0,
+            publisher: Publisher::new(),
+        }
     }
 
     fn entry(&mut self, kind: &str, rest: &str) {
         let seq = self.bodies.len();
         let at = START + seq as i64 * 10;
-        let body = format!(r#"{{"seq":{seq},"at":{at},"actor":{{"system":true}},"kind":"{kind}"{rest}}}"#);
+        let body =
+            format!(r#"{{"seq":{seq},"at":{at},"actor":{{"system":true}},"kind":"{kind}"{rest}}}"#);
         self.bodies.push(body.into_bytes());
     }
 
@@ -73,7 +114,10 @@ impl Folder {
         self.entry("entered", &format!(r#","session":"{session}","recording_header_digest":"{header_digest}","plan":"P-17""#));
         if ended {
             let digest = sealed.digest;
-            self.entry("left", &format!(r#","session":"{session}","digest":"{digest}","cause":"peer_gone""#));
+            self.entry(
+                "left",
+                &format!(r#","session":"{session}","digest":"{digest}","cause":"peer_gone""#),
+            );
         } else {
             file.truncate(file.len() - 300);
         }
@@ -111,7 +155,8 @@ impl Folder {
     }
 
     fn sign(&mut self, publisher: &Publisher) {
-        let text = checkpoint::sign(ORIGIN, publisher.size(), &publisher.root(), &signing_key()).unwrap();
+        let text =
+            checkpoint::sign(ORIGIN, publisher.size(), &publisher.root(), &signing_key()).unwrap();
         self.files.put("log/checkpoint", text);
     }
 
