@@ -217,7 +217,8 @@ impl Cause {
             Self::Idle => Some(Refusal::Idle),
             Self::RecordingLost => Some(Refusal::NoRecording),
             Self::DialFailed | Self::TargetGone => Some(Refusal::TargetUnreachable),
-            Self::Closed | Self::WorkerGone | Self::Breach | Self::Vanished => None,
+            Self::Breach => Some(Refusal::ProtocolBreach),
+            Self::Closed | Self::WorkerGone | Self::Vanished => None,
         }
     }
 }

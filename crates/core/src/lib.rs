@@ -11,6 +11,8 @@ pub mod duty;
 pub mod facts;
 pub mod ids;
 pub mod limits;
+#[cfg(test)]
+mod matrix;
 pub mod password;
 pub mod people;
 pub mod permission;

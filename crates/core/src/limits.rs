@@ -49,6 +49,16 @@ limits! {
     HANDSHAKES_PER_SOURCE: "connections" = 32;
     /// Time for the whole SSH login, the one-time code included.
     LOGIN_SECONDS: "seconds" = 120;
+    /// Public keys that one connection may offer before it is closed.
+    KEY_OFFERS: "keys" = 20;
+    /// First factors that one connection may try.
+    LOGIN_TRIES: "tries" = 6;
+    /// One-time codes that one connection may try.
+    CODE_TRIES: "tries" = 3;
+    /// Time to reach a target and to log in there.
+    DIAL_SECONDS: "seconds" = 10;
+    /// Refused asks of one session (forwards and the like) that are written into the log.
+    SESSION_REFUSALS: "entries" = 100;
     /// Sessions open at once on this box.
     SESSIONS: "sessions" = 512;
     /// Channels open at once in one session.

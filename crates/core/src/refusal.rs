@@ -162,6 +162,8 @@ pub enum Refusal {
     Cut,
     /// The session was idle too long.
     Idle,
+    /// The connection broke a rule of its protocol or a limit.
+    ProtocolBreach,
 
     // Faults that a person meets, 9xxx
     /// Something of ours failed; it was logged and nothing was done.
@@ -286,6 +288,7 @@ impl Refusal {
             Self::WindowEnded => ("SKS-4101", "作業時間が終わったため、接続を終了しました。", "続ける場合は延長または新しい計画を申請してください。", "The window ended, so the session was closed.", "Apply for an extension or a new plan."),
             Self::Cut => ("SKS-4102", "病院により接続が切断されました。", "病院の担当者に連絡してください。", "The hospital cut the session.", "Contact the hospital."),
             Self::Idle => ("SKS-4103", "操作がないまま時間がたったため、接続を終了しました。", "必要な場合はもう一度接続してください。", "The session was idle for too long.", "Connect again if needed."),
+            Self::ProtocolBreach => ("SKS-4104", "通信の内容が規則または上限に合わないため、接続を終了しました。", "使っているソフトウェアの種類と版を病院の運用担当者に伝えてください。", "The connection broke a rule of its protocol or a limit.", "Tell the hospital's operator which software and version you use."),
 
             Self::Fault => ("SKS-9001", "内部の問題で処理できませんでした。何も変更されていません。", "もう一度お試しください。続く場合は関所管理者に連絡してください。", "An internal fault; nothing was changed.", "Try again; if it persists, contact the administrator."),
         };

@@ -213,7 +213,7 @@ pub struct Context<'a> {
 /// # Errors
 /// The refusal, with nothing changed.
 pub fn act(plan: &Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Context<'_>) -> Result<Plan, Refusal> {
-    may(by, act.action(), Some(&plan.vendor))?;
+    may(by, act.action(), Some(plan.vendor_for(by)))?;
     check_text("reason", act.remark())?;
     let mut next = plan.clone();
     step(&mut next, act, by, now, context)?;

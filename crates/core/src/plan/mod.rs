@@ -197,6 +197,13 @@ impl Plan {
         (from, self.extended_until.unwrap_or(until))
     }
 
+    /// The vendor as whose the plan counts for this actor: a worker named in it may belong to a subcontractor.
+    #[must_use]
+    pub fn vendor_for<'a>(&'a self, actor: &'a crate::people::Actor) -> &'a VendorId {
+        let named = actor.person.as_ref().is_some_and(|person| self.content.workers.contains(person));
+        actor.vendor.as_ref().filter(|_| named).unwrap_or(&self.vendor)
+    }
+
     /// True for plans that ask to start at once.
     #[must_use]
     pub fn is_emergency(&self) -> bool {
