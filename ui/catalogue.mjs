@@ -25,7 +25,15 @@ for (const width of [1280, 390]) {
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     if (wide > 0) { faults += 1; console.error(`${name} at ${width}: ${wide} pixels too wide`); }
     await page.screenshot({ path: `${out}/${name}-${width}.png`, fullPage: true });
-    if (name === "report" && width === 1280) await page.pdf({ path: `${out}/report.pdf`, preferCSSPageSize: true });
+    if (["report", "plan"].includes(name) && width === 1280) {
+      await page.pdf({ path: `${out}/${name}.pdf`, preferCSSPageSize: true });
+      // 178 mm of text width on A4 at 96 dots an inch.
+      await page.setViewportSize({ width: 673, height: 1000 });
+      await page.emulateMedia({ media: "print" });
+      await page.screenshot({ path: `${out}/${name}-print.png`, fullPage: true });
+      await page.emulateMedia({ media: "screen" });
+      await page.setViewportSize({ width, height: 900 });
+    }
   }
   if (!only.length && width === 390) {
     await page.goto(`${house.url}/first`);

@@ -24,7 +24,7 @@ const nav = (current, ja) => [
   ["/plans", "list", ja ? "作業計画" : "Work plans", 0],
   ["/sessions", "screen", ja ? "作業中・記録" : "Sessions", 1],
   ["/targets", "server", ja ? "接続先" : "Targets", 0],
-  ["/people", "people", ja ? "利用者" : "People", 0],
+  ["/people", "people", ja ? "担当者" : "People", 0],
   ["/vendors", "building", ja ? "事業者" : "Vendors", 0],
   ["/log", "log", ja ? "証跡" : "Audit log", 0],
 ].map(([href, icon, label, count]) => ({ href, icon, label, count, current: href === current }));

@@ -1,4 +1,5 @@
 // What the browser modules say by themselves. The page's <html lang> chooses; the pages' own words come from the server.
+import { visible } from "./terminal/visible";
 
 const ja = {
   copied: "コピーしました",
@@ -65,6 +66,16 @@ const ja = {
   link: "リンク作成",
   attributes: "属性の変更",
   hash: "SHA-256",
+  cause_WindowEnded: "作業時間の終了",
+  cause_Recalled: "病院による切断",
+  cause_RecordingLost: "記録の失敗",
+  cause_PeerGone: "接続の切断",
+  cause_Idle: "無操作",
+  cause_Vanished: "異常終了",
+  cause_Left: "作業者による終了",
+  cause_Closed: "作業者による終了",
+  cause_PlanWithdrawn: "計画の取下げ",
+  cause_Shutdown: "関所の停止",
 };
 
 const en: typeof ja = {
@@ -132,6 +143,16 @@ const en: typeof ja = {
   link: "Make link",
   attributes: "Change attributes",
   hash: "SHA-256",
+  cause_WindowEnded: "the window closed",
+  cause_Recalled: "cut by the hospital",
+  cause_RecordingLost: "recording failed",
+  cause_PeerGone: "a peer went away",
+  cause_Idle: "idle",
+  cause_Vanished: "ended without notice",
+  cause_Left: "closed by the worker",
+  cause_Closed: "closed by the worker",
+  cause_PlanWithdrawn: "the plan was withdrawn",
+  cause_Shutdown: "the gateway stopped",
 };
 
 export type Word = keyof typeof ja;
@@ -145,6 +166,12 @@ export function word(key: Word, ...parts: (string | number)[]): string {
 /** Whether `key` names a word, for words that a message chooses. */
 export function isWord(key: string): key is Word {
   return Object.hasOwn(ja, key);
+}
+
+/** Why a session ended: a known cause by its word, anything else as it is, made harmless. */
+export function causeOf(cause: string): string {
+  const key = `cause_${cause}`;
+  return isWord(key) ? word(key) : visible(cause);
 }
 
 /** A length of time in words, from milliseconds. */

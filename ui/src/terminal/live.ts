@@ -1,7 +1,6 @@
 // Watching a running session: a socket to the page's own origin, opened again with growing pauses when it is lost.
-import { word } from "../words";
+import { causeOf, word } from "../words";
 import { readMessage, type Message } from "./messages";
-import { visible } from "./visible";
 import { Viewer } from "./viewer";
 
 const FIRST_PAUSE_S = 1;
@@ -37,7 +36,7 @@ export function startLive(root: HTMLElement): void {
         break;
       case "end":
         ended = true;
-        viewer.say("over", "stop", message.cause ? word("endedWith", visible(message.cause)) : word("ended"));
+        viewer.say("over", "stop", message.cause ? word("endedWith", causeOf(message.cause)) : word("ended"));
         state("ended");
         root.dispatchEvent(new CustomEvent("sekisho:ended", { bubbles: true }));
         break;

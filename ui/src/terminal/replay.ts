@@ -1,10 +1,9 @@
 // Replaying a recording. Going back means feeding the screens again from their last full picture before that point.
 import { icon, make } from "../build";
-import { lasting, word } from "../words";
+import { causeOf, lasting, word } from "../words";
 import { clock, type Message } from "./messages";
 import { readRecording, TEXT_LIMIT } from "./recording";
 import { Viewer } from "./viewer";
-import { visible } from "./visible";
 
 const SPEEDS = [1, 2, 4, 8, 16];
 const STEP_MS = 5000;
@@ -36,6 +35,7 @@ export class Replay {
   private readonly slider = make("input", { type: "range", min: 0, max: 0, step: 100, value: 0, "aria-label": word("position") });
   private readonly playButton = make("button", { type: "button", class: "player-play" });
   private readonly time = make("span", { class: "player-time" });
+  private readonly wall = make("span", { class: "player-clock" });
   private readonly speeds = make("select", { "aria-label": word("speed") }, ...SPEEDS.map((speed) => make("option", { value: speed }, `${speed}x`)));
   private readonly note = make("span", { class: "player-note", "aria-live": "polite" });
 
@@ -66,7 +66,7 @@ export class Replay {
       make(
         "div",
         { class: "player", role: "group", "aria-label": word("play") },
-        this.slider,
+        make("div", { class: "player-seek" }, this.slider, this.time),
         make(
           "div",
           { class: "player-row" },
@@ -75,9 +75,9 @@ export class Replay {
           forward,
           make("label", {}, word("speed"), this.speeds),
           make("label", {}, skip, word("skipIdle")),
-          this.time,
+          this.wall,
         ),
-        make("div", { class: "player-row" }, this.note, make("span", { class: "player-note player-keys" }, word("keys"))),
+        make("div", { class: "player-row player-foot" }, this.note, make("span", { class: "player-note player-keys" }, word("keys"))),
       ),
     );
     document.addEventListener("keydown", (event) => this.key(event));
@@ -88,7 +88,7 @@ export class Replay {
     if (!(target instanceof Element) || event.ctrlKey || event.metaKey || event.altKey) return;
     if (!this.root.contains(target) && target !== document.body && target.id !== "main") return;
     if (document.querySelector("dialog[open]")) return;
-    const typing = target.matches("select, textarea, input:not([type=range])");
+    const typing = target.matches("select, textarea:not(.xterm-helper-textarea), input:not([type=range])");
     if (typing) return;
     if (event.key === " ") {
       // On a button the space bar means that button.
@@ -149,7 +149,7 @@ export class Replay {
       else if (damaged) this.viewer.note(word("damaged", damaged));
       else if (!this.ended) this.viewer.note(word("truncated"));
       const last = this.events[this.events.length - 1];
-      const cause = last?.t === "end" ? visible(last.cause) : "";
+      const cause = last?.t === "end" ? causeOf(last.cause) : "";
       this.viewer.say("over", "stop", cause ? word("endedWith", cause) : word("ended"));
     } catch (error) {
       this.loaded = true;
@@ -267,11 +267,11 @@ export class Replay {
     if (Number(this.slider.value) !== this.position) this.slider.value = String(this.position);
     const text = `${clock(this.position)} / ${clock(this.duration)}`;
     this.slider.setAttribute("aria-valuetext", text);
-    this.time.replaceChildren(text);
+    if (this.time.textContent !== text) this.time.textContent = text;
     if (this.started !== undefined) {
       const wall = new Date(this.started + this.position);
       const lang = document.documentElement.lang;
-      this.time.append(make("span", { class: "player-clock" }, wall.toLocaleString(lang, { dateStyle: "short", timeStyle: "medium", timeZone: "Asia/Tokyo" })));
+      this.wall.textContent = wall.toLocaleString(lang, { dateStyle: "short", timeStyle: "medium", timeZone: "Asia/Tokyo" });
     }
     this.viewer.mark(this.position);
     this.root.dataset.position = String(Math.floor(this.position));

@@ -91,7 +91,7 @@ function fileLine(message: FileMessage): HTMLElement[] {
   const name = isWord(message.op) ? word(message.op) : visible(message.op);
   const op = make("span", { class: "viewer-op" }, icon(shapes[message.op] ?? "file"), name);
   const path = make("code");
-  path.append(" ", visibleNode(message.path));
+  path.append(visibleNode(message.path));
   const parts: HTMLElement[] = [op, path];
   const facts: string[] = [];
   if (message.bytes !== undefined) facts.push(`${message.bytes.toLocaleString()} ${word("bytes")}`);

@@ -50,7 +50,7 @@ export function pieces(text: string): Piece[] {
     }
     if (plain) list.push({ text: plain, odd: false });
     plain = "";
-    list.push({ text: code < 0x20 ? String.fromCodePoint(0x2400 + code) : `U+${code.toString(16).toUpperCase().padStart(4, "0")}`, odd: true });
+    list.push({ text: code < 0x20 ? `^${String.fromCharCode(0x40 + code)}` : `U+${code.toString(16).toUpperCase().padStart(4, "0")}`, odd: true });
   }
   if (plain) list.push({ text: plain, odd: false });
   return list;
