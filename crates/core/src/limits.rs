@@ -71,6 +71,20 @@ limits! {
     SESSION_NOTES: "entries" = 20_000;
     /// Watchers of one running session.
     WATCHERS: "watchers" = 16;
+    /// TLS connections of browsers and API clients held at once.
+    WEB_CONNECTIONS: "connections" = 512;
+    /// The same from one source address.
+    WEB_CONNECTIONS_PER_SOURCE: "connections" = 64;
+    /// Time for a TLS handshake.
+    WEB_HANDSHAKE_SECONDS: "seconds" = 10;
+    /// Time for the head of a request, and for which an idle connection is kept.
+    WEB_HEAD_SECONDS: "seconds" = 30;
+    /// Head of a request.
+    WEB_HEAD_BYTES: "bytes" = 32 * 1024;
+    /// Time for the body of a request.
+    WEB_BODY_SECONDS: "seconds" = 60;
+    /// Time for an answer to begin.
+    WEB_REQUEST_SECONDS: "seconds" = 60;
     /// Body of a form or an API request.
     REQUEST_BYTES: "bytes" = 256 * 1024;
     /// Free disk space below which no session is admitted.
