@@ -213,6 +213,7 @@ export class Replay {
 
   private async travel(): Promise<void> {
     this.busy = true;
+    this.root.dataset.seeking = "true";
     while (this.wanted !== undefined) {
       const target = this.wanted;
       const behind = (this.events[this.next - 1]?.at ?? -1) > target;

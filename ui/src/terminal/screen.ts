@@ -21,6 +21,8 @@ export class Screen {
   /** Everything that changes the grid goes through here in order; a reset makes what still waits worthless. */
   private tail: Promise<void> = Promise.resolve();
   private generation = 0;
+  /** Writes that follow each other without a resize or reset between are given to the parser as one. */
+  private gathering: Uint8Array[] | undefined;
 
   constructor(label: string, cols: number, rows: number, private readonly bareNewlines: boolean) {
     this.element = document.createElement("div");
@@ -70,6 +72,8 @@ export class Screen {
   }
 
   private then(act: () => void | Promise<void>): void {
+    // What is written after this must not join a write from before it.
+    this.gathering = undefined;
     const generation = this.generation;
     this.tail = this.tail.then(() => (generation === this.generation ? act() : undefined));
   }
@@ -89,13 +93,29 @@ export class Screen {
 
   write(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    this.then(async () => {
-      const generation = this.generation;
-      for (let from = 0; from < bytes.length && generation === this.generation; from += CHUNK_BYTES) {
-        const part = bytes.subarray(from, from + CHUNK_BYTES);
-        await new Promise<void>((done) => this.terminal.write(part, done));
-      }
+    if (this.gathering) {
+      this.gathering.push(bytes);
+      return;
+    }
+    const parts = [bytes];
+    this.then(() => {
+      if (this.gathering === parts) this.gathering = undefined;
+      return this.feed(parts);
     });
+    this.gathering = parts;
+  }
+
+  private async feed(parts: Uint8Array[]): Promise<void> {
+    const generation = this.generation;
+    const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    for (let from = 0; from < whole.length && generation === this.generation; from += CHUNK_BYTES) {
+      await new Promise<void>((done) => this.terminal.write(whole.subarray(from, from + CHUNK_BYTES), done));
+    }
   }
 
   /** Settles when all that was asked for so far stands on the grid. */
