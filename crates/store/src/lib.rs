@@ -1,1 +1,132 @@
-//! store
+//! The only hand that writes: database, audit log, recordings, keys and secrets.
+//!
+//! The store offers verbs, not tables. Each verb checks the right itself, changes rows and appends its fact in ONE
+//! transaction, and answers [`Done`]: a value, a [`Refusal`](sekisho_core::refusal::Refusal), or a [`Fault`], which
+//! refuses. See [`write`] for the transaction and [`log`] for the audit log.
+//!
+//! Inside the crate every change has this form:
+//!
+//! ```ignore
+//! let mut tx = self.write(actor).await?;           // one writer at a time; rolled back unless committed
+//! let row = sqlx::query("SELECT … WHERE id = $1").bind(id.as_str()).fetch_optional(tx.sql()).await?;
+//! tx.fact(Fact::…);                                // appended by commit, with a gap-free seq
+//! tx.recall(Recall { … });                         // sent after commit, never without it
+//! tx.commit().await?;
+//! ```
+//!
+//! Reads outside a change use `self.read()`, a pool of connections that cannot write.
+
+mod db;
+mod desk;
+mod fault;
+pub mod faults;
+mod jobs;
+mod keys;
+mod live;
+mod log;
+mod logins;
+mod open;
+mod recordings;
+mod secrets;
+mod sessions;
+mod settings;
+mod sweep;
+mod tls;
+mod views;
+mod write;
+
+pub use fault::{Denied, Done, Fault};
+pub use log::LogFilter;
+pub use logins::EnrolmentLink;
+pub use open::InitReport;
+pub use settings::{Database, FirstAdministrator, Settings};
+pub use tls::TlsCertificate;
+
+use faults::Faults;
+use sekisho_core::desk::Recall;
+use sekisho_core::policy::Policy;
+use sekisho_core::time::{Clock, Timestamp};
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::broadcast;
+
+/// The store. Cheap to clone; all clones are the same store.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What all clones share.
+pub(crate) struct Inner {
+    pub settings: Settings,
+    pub clock: Arc<dyn Clock>,
+    pub db: db::Db,
+    pub log: log::Head,
+    pub keys: keys::Keys,
+    pub faults: Arc<Faults>,
+    pub recall: broadcast::Sender<Recall>,
+    pub shelf: Arc<recordings::Shelf>,
+    pub gauge: jobs::Gauge,
+    pub hashing: logins::Hashing,
+    /// Held while the store lives, so that no second instance opens the same folder.
+    pub lock: File,
+}
+
+/// Recalls that may wait for a slow receiver. A receiver that lags must end all its sessions.
+const RECALLS: usize = 1024;
+
+impl Store {
+    /// The hospital's settings.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.inner.settings.policy
+    }
+
+    /// Name of the facility.
+    #[must_use]
+    pub fn facility(&self) -> &str {
+        &self.inner.settings.facility
+    }
+
+    /// The folder that holds all state.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.inner.settings.data_dir
+    }
+
+    /// Address under which browsers reach this box, without a slash at its end.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.inner.settings.base_url
+    }
+
+    /// The clock that the store was opened with.
+    #[must_use]
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        self.inner.clock.clone()
+    }
+
+    /// The present moment, never earlier than the last entry of the log.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now().max(self.inner.log.last_at())
+    }
+
+    /// The gate that writes pass; tests make it fail.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.inner.faults
+    }
+
+    /// Words that flow back to running sessions. A receiver that lags must end all sessions it carries.
+    #[must_use]
+    pub fn recalls(&self) -> broadcast::Receiver<Recall> {
+        self.inner.recall.subscribe()
+    }
+
+    /// The pool for reading.
+    pub(crate) fn read(&self) -> &sqlx::AnyPool {
+        self.inner.db.readers()
+    }
+}

@@ -1,0 +1,195 @@
+//! The audit log: lines in the database, their Merkle frontier in memory, tiles and signed checkpoints on disk.
+//!
+//! A line is written in the same transaction as the change it tells of. The publisher then writes the files that
+//! anybody can check; what it needs after a crash is in the database, so it goes on from there.
+
+mod entries;
+mod folder;
+mod publish;
+mod recover;
+
+pub use entries::LogFilter;
+pub(crate) use folder::{DataFolder, write_durably};
+pub(crate) use publish::{Press, blocking};
+pub(crate) use recover::{Recovered, recover};
+
+use crate::fault::Fault;
+use crate::write::Writer;
+use sekisho_core::facts::{Entry, Fact};
+use sekisho_core::people::Actor;
+use sekisho_core::time::Timestamp;
+use sekisho_evidence::Digest;
+use sekisho_evidence::limits::MAX_ENTRY_BYTES;
+use sekisho_evidence::log::{Tree, leaf_hash};
+use sqlx::{AnyConnection, Row};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// A clock that is behind the log by more than this has been set back; less is the rounding of two readings.
+const JUMP_MS: i64 = 1000;
+
+/// The head of the log. Whoever holds the writer owns the next sequence number.
+pub(crate) struct Head {
+    writer: Arc<tokio::sync::Mutex<Writer>>,
+    state: Mutex<State>,
+    press: tokio::sync::Mutex<Press>,
+    grown: Notify,
+    published: AtomicU64,
+    trouble: Mutex<Option<String>>,
+}
+
+struct State {
+    tree: Tree,
+    last_at: Timestamp,
+    /// A jump of the clock was written down, and the clock has not caught up yet.
+    jumped: bool,
+}
+
+impl Head {
+    /// The head over what was found in the database.
+    pub fn new(writer: Writer, found: Recovered) -> Self {
+        Self {
+            writer: Arc::new(tokio::sync::Mutex::new(writer)),
+            state: Mutex::new(State { tree: found.tree, last_at: found.last_at, jumped: false }),
+            published: AtomicU64::new(found.published),
+            press: tokio::sync::Mutex::new(found.press),
+            grown: Notify::new(),
+            trouble: Mutex::new(None),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one that writes.
+    pub fn writer(&self) -> Arc<tokio::sync::Mutex<Writer>> {
+        self.writer.clone()
+    }
+
+    /// Number of lines that are durable.
+    pub fn size(&self) -> u64 {
+        self.state().tree.size()
+    }
+
+    /// Root over the lines that are durable.
+    pub fn root(&self) -> Digest {
+        self.state().tree.root()
+    }
+
+    /// Number of lines that the published checkpoint covers.
+    pub fn published(&self) -> u64 {
+        self.published.load(Ordering::SeqCst)
+    }
+
+    /// Why the last attempt to publish failed, if it did.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// Time of the last line.
+    pub fn last_at(&self) -> Timestamp {
+        self.state().last_at
+    }
+
+    /// The moment for the next lines, and by how much the clock was set back if that has not been written down.
+    pub fn tick(&self, clock: Timestamp) -> (Timestamp, Option<u64>) {
+        let mut state = self.state();
+        let back = state.last_at.0.saturating_sub(clock.0);
+        if back <= 0 {
+            state.jumped = false;
+            return (clock, None);
+        }
+        let told = back > JUMP_MS && !state.jumped;
+        (state.last_at, told.then(|| u64::try_from(back).unwrap_or(0)))
+    }
+
+    /// Takes lines whose transaction was committed.
+    pub fn advance(&self, lines: &[Line]) {
+        if lines.is_empty() {
+            return;
+        }
+        let mut state = self.state();
+        for line in lines {
+            state.tree.append(leaf_hash(&line.body));
+            state.last_at = state.last_at.max(line.entry.at);
+            state.jumped |= matches!(line.entry.fact, Fact::ClockJumped { .. });
+        }
+        drop(state);
+        self.grown.notify_one();
+    }
+
+    /// Reads lines that were committed without memory learning of it.
+    pub async fn catch_up(&self, conn: &mut AnyConnection) -> Result<(), Fault> {
+        let from = self.size();
+        let rows = sqlx::query("SELECT seq, at, body FROM log WHERE seq >= $1 ORDER BY seq").bind(as_i64(from)).fetch_all(&mut *conn).await?;
+        let count = sqlx::query("SELECT COUNT(*) AS n FROM log").fetch_one(&mut *conn).await?.try_get::<i64, _>("n")?;
+        if count != as_i64(from) + rows.len() as i64 {
+            return Err(Fault::LogBroken(format!("the log has {count} entries in the database and had {from}: rows were removed while it ran")));
+        }
+        let mut state = self.state();
+        for row in rows {
+            state.tree.append(leaf_hash(row.try_get::<&[u8], _>("body")?));
+            state.last_at = state.last_at.max(Timestamp(row.try_get("at")?));
+        }
+        drop(state);
+        self.grown.notify_one();
+        Ok(())
+    }
+
+    /// Returns when there is something to publish.
+    pub async fn grown(&self) {
+        self.grown.notified().await;
+    }
+}
+
+/// Numbers in rows are signed; no log grows beyond their range.
+pub(crate) fn as_i64(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// One line on its way into the log.
+pub(crate) struct Line {
+    entry: Entry,
+    body: Vec<u8>,
+}
+
+impl Line {
+    /// Fixes the bytes of a line.
+    pub fn new(seq: u64, at: Timestamp, actor: Actor, fact: Fact) -> Result<Self, Fault> {
+        let entry = Entry { seq, at, actor, fact };
+        let body = serde_json::to_vec(&entry)?;
+        if body.len() > MAX_ENTRY_BYTES {
+            return Err(Fault::EntryTooLong(body.len()));
+        }
+        Ok(Self { entry, body })
+    }
+
+    /// Writes the row.
+    pub async fn insert(&self, conn: &mut AnyConnection) -> Result<(), Fault> {
+        let Entry { seq, at, actor, fact } = &self.entry;
+        sqlx::query("INSERT INTO log (seq, at, kind, session, plan, person, body) VALUES ($1, $2, $3, $4, $5, $6, $7)")
+            .bind(as_i64(*seq))
+            .bind(at.0)
+            .bind(kind(fact)?)
+            .bind(fact.session().map(|id| id.as_str().to_owned()))
+            .bind(fact.plan().map(|id| id.as_str().to_owned()))
+            .bind(actor.person.as_ref().map(|id| id.as_str().to_owned()))
+            .bind(self.body.clone())
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+}
+
+/// The name of a fact's kind, as it stands in its JSON.
+pub(crate) fn kind(fact: &Fact) -> Result<String, Fault> {
+    let value = serde_json::to_value(fact)?;
+    let name = value.get("kind").and_then(|kind| kind.as_str()).map(str::to_owned);
+    name.ok_or_else(|| Fault::Damaged("a fact has no kind".into()))
+}

@@ -1,0 +1,53 @@
+//! What the roof tells the store when it opens it.
+
+use sekisho_core::policy::Policy;
+use sekisho_core::secret::Secret;
+use std::path::PathBuf;
+
+/// Where the rows live.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// `sekisho.db` in the data folder.
+    Sqlite,
+    /// A database of a PostgreSQL server, which belongs to this box alone.
+    Postgres {
+        /// `postgres://…`, with its password.
+        url: Secret,
+    },
+}
+
+/// Settings of the store.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder that holds keys, log, recordings and, with SQLite, the rows.
+    pub data_dir: PathBuf,
+    /// Where the rows live.
+    pub database: Database,
+    /// Where `store.key` lies if not in the keys folder (another disk, a mounted token).
+    pub key_file: Option<PathBuf>,
+    /// Name of the facility: 青葉病院.
+    pub facility: String,
+    /// Origin line of the log, such as `sekisho.example/aoba`. Fixed by `init`.
+    pub origin: String,
+    /// The hospital's settings.
+    pub policy: Policy,
+    /// Address under which browsers reach this box, for links: `https://gateway.example:8443`.
+    pub base_url: String,
+    /// Days for which recordings are kept. Nothing is deleted in this version; it is shown and checked.
+    pub retention_days: u32,
+}
+
+/// The person for whom `init` prints the first enrolment link.
+#[derive(Clone, Debug)]
+pub struct FirstAdministrator {
+    /// Login name.
+    pub login: String,
+    /// Display name.
+    pub name: String,
+}
+
+impl Default for FirstAdministrator {
+    fn default() -> Self {
+        Self { login: "admin".into(), name: "関所管理者".into() }
+    }
+}
