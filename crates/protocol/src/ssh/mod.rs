@@ -1,0 +1,4 @@
+//! SSH above the transport: what a channel may be used for.
+
+pub mod command;
+pub mod policy;

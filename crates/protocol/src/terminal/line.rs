@@ -1,0 +1,198 @@
+//! One line, from its first key to the moment when the target leaves it.
+
+use super::screen::Screen;
+use crate::limits;
+
+/// What can be said of a line when the target leaves a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// The command as it stood there, and the prompt before it.
+    Command { line: String, prompt: String },
+    /// Nothing was shown, and nothing will be.
+    Nothing,
+    /// Not this row; a later one may show it.
+    NotYet,
+}
+
+/// The place where a line begins: the prompt's end.
+#[derive(Clone, Debug)]
+struct Anchor {
+    /// The row of the logical line's beginning; below zero when it scrolled away.
+    start: i64,
+    /// The prompt's end.
+    row: i64,
+    column: u16,
+    prompt: String,
+    /// What stood right of the cursor: a prompt at the right edge.
+    right: String,
+}
+
+/// A line that is being typed.
+#[derive(Debug)]
+pub(super) struct Line {
+    anchor: Option<Anchor>,
+    /// What was typed, as long as only characters and backspaces were.
+    plain: Option<String>,
+}
+
+impl Line {
+    /// A line whose first key is pressed on this screen. `early`: before its prompt can stand there.
+    pub(super) fn at(screen: &Screen, early: bool) -> Self {
+        let anchor = (!early).then(|| {
+            let (row, column) = screen.cursor();
+            let start = screen.line_start(row);
+            let (columns, _) = screen.size();
+            Anchor {
+                start: i64::from(start),
+                row: i64::from(row),
+                column,
+                prompt: screen.between((start, 0), (row, column)),
+                right: screen.between((row, column), (row, columns)).trim().to_owned(),
+            }
+        });
+        Self { anchor, plain: Some(String::new()) }
+    }
+
+    pub(super) fn character(&mut self, c: char) {
+        if let Some(plain) = &mut self.plain {
+            plain.push(c);
+            if plain.chars().count() > limits::LINE_CHARS {
+                self.plain = None;
+            }
+        }
+    }
+
+    pub(super) fn backspace(&mut self) {
+        if let Some(plain) = &mut self.plain {
+            plain.pop();
+        }
+    }
+
+    pub(super) fn edit(&mut self) {
+        self.plain = None;
+    }
+
+    pub(super) fn scrolled(&mut self, rows: u32) {
+        if let Some(anchor) = &mut self.anchor {
+            anchor.row -= i64::from(rows);
+            anchor.start -= i64::from(rows);
+        }
+    }
+
+    /// Enter was pressed. A line of nothing is none.
+    pub(super) fn enter(self) -> Option<Entered> {
+        if self.plain.as_deref().is_some_and(|plain| plain.trim().is_empty()) {
+            return None;
+        }
+        Some(Entered { line: self, age: 0 })
+    }
+}
+
+/// A line that was entered and waits for the target to leave it.
+#[derive(Debug)]
+pub(super) struct Entered {
+    line: Line,
+    age: u16,
+}
+
+/// Rows of output after which a line that was not shown never will be (a password, an answer read silently).
+const FORGOTTEN: u16 = 200;
+
+impl Entered {
+    pub(super) fn chars(&self) -> usize {
+        self.line.plain.as_deref().map_or(0, str::len)
+    }
+
+    pub(super) fn scrolled(&mut self, rows: u32) {
+        self.line.scrolled(rows);
+    }
+
+    /// Counts a row that did not show it. True when it is to be forgotten.
+    pub(super) fn grow_old(&mut self) -> bool {
+        self.age += 1;
+        self.age > FORGOTTEN
+    }
+
+    /// Looks for the line on the screen, at the moment when the target leaves the row of the cursor.
+    pub(super) fn shown(&self, screen: &Screen, last_prompt: &str) -> Shown {
+        let (row, _) = screen.cursor();
+        let (columns, _) = screen.size();
+        let end = screen.line_end(row);
+        let start = screen.line_start(row);
+        let whole = screen.between((start, 0), (end, columns));
+        if self.age == 0
+            && let Some(anchor) = &self.line.anchor
+        {
+            if let Some(text) = anchored(anchor, screen, (end, columns)) {
+                return self.judge(&text, anchor, last_prompt);
+            }
+            // The screen was cleared and the prompt drawn anew somewhere else.
+            if !anchor.prompt.trim().is_empty()
+                && let Some(text) = whole.strip_prefix(&anchor.prompt)
+            {
+                return self.judge(text, anchor, last_prompt);
+            }
+        }
+        self.loose(&whole, last_prompt)
+    }
+
+    /// The text stood behind the line's own prompt.
+    fn judge(&self, text: &str, anchor: &Anchor, last_prompt: &str) -> Shown {
+        let mut text = text.trim_end();
+        if !anchor.right.is_empty()
+            && let Some(left) = text.strip_suffix(anchor.right.as_str())
+        {
+            text = left.trim_end();
+        }
+        let shown = |text: &str, prompt: &str| Shown::Command { line: clean(text), prompt: prompt.to_owned() };
+        let Some(plain) = self.line.plain.as_deref() else {
+            return if text.trim().is_empty() { Shown::Nothing } else { shown(text, &anchor.prompt) };
+        };
+        let typed = plain.trim_end();
+        if text == typed {
+            return shown(text, &anchor.prompt);
+        }
+        // Typed before the prompt came: the prompt stands between the beginning and the text.
+        if let Some(before) = text.strip_suffix(typed) {
+            return shown(typed, if before.is_empty() { &anchor.prompt } else { before });
+        }
+        if text.trim().is_empty() {
+            return Shown::NotYet;
+        }
+        // The target shows something else than what was typed (an abbreviation that it spelled out).
+        match text.strip_prefix(last_prompt) {
+            Some(rest) if !last_prompt.trim().is_empty() => shown(rest, last_prompt),
+            _ => shown(text, &anchor.prompt),
+        }
+    }
+
+    /// A row that may show a line whose prompt was not there when it was typed.
+    fn loose(&self, whole: &str, last_prompt: &str) -> Shown {
+        let row = whole.trim_end();
+        let behind = row.strip_prefix(last_prompt).filter(|_| !last_prompt.trim().is_empty());
+        match (self.line.plain.as_deref().map(str::trim_end), behind) {
+            (Some(typed), _) => match row.strip_suffix(typed) {
+                Some(prompt) => Shown::Command { line: clean(typed), prompt: prompt.to_owned() },
+                None => Shown::NotYet,
+            },
+            (None, Some(text)) if !text.trim().is_empty() => {
+                Shown::Command { line: clean(text), prompt: last_prompt.to_owned() }
+            }
+            (None, _) => Shown::NotYet,
+        }
+    }
+}
+
+/// The text from the anchor to `end`, if the prompt still stands before it.
+fn anchored(anchor: &Anchor, screen: &Screen, end: (u16, u16)) -> Option<String> {
+    let start = u16::try_from(anchor.start).ok()?;
+    let row = u16::try_from(anchor.row).ok()?;
+    if row > end.0 || screen.between((start, 0), (row, anchor.column)) != anchor.prompt {
+        return None;
+    }
+    Some(screen.between((row, anchor.column), end))
+}
+
+fn clean(text: &str) -> String {
+    text.trim().chars().take(limits::LINE_CHARS).collect()
+}
