@@ -1,0 +1,199 @@
+//! Coming in and going out: one form for password and code together, and the same for API clients.
+
+use crate::call::{Call, Ctx, local_path, see_other};
+use crate::form::Form;
+use crate::gate::credentials::{LANG_COOKIE, LOGIN_COOKIE, cookie};
+use crate::gate::back_of;
+use crate::routes::{Access, Route};
+use crate::stop::{Reply, Stop};
+use crate::words::Lang;
+use axum::http::header::{AUTHORIZATION, SET_COOKIE};
+use axum::http::{HeaderValue, Method};
+use axum::response::Response;
+use minijinja::context;
+use schemars::JsonSchema;
+use sekisho_core::people::{Role, Via};
+use sekisho_core::refusal::Refusal;
+use sekisho_core::secret::Secret;
+use serde::{Deserialize, Serialize};
+
+/// The routes.
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::page("/login", Access::Public, show),
+        Route::form("/login", Access::Public, submit).again(show),
+        Route::form("/logout", Access::LoggedIn, leave),
+        Route::form("/keepalive", Access::LoggedIn, stay),
+        Route::form("/language", Access::Public, language),
+        Route::form("/step-up", Access::LoggedIn, step_up).again(show_step_up),
+        Route::api(Method::POST, "/api/v1/logins", Access::Public, "Log in with password and one-time code; gives the bearer token.", api_log_in).takes::<LoginAsk>().gives::<LoginAnswer>(),
+        Route::api(Method::GET, "/api/v1/me", Access::LoggedIn, "Who this login is.", api_me).gives::<Me>(),
+        Route::api(Method::DELETE, "/api/v1/logins/current", Access::LoggedIn, "Log out; the token is dead afterwards.", api_log_out),
+        Route::api(Method::POST, "/api/v1/step-up", Access::LoggedIn, "Give a fresh one-time code.", api_step_up).takes::<CodeAsk>(),
+    ]
+}
+
+async fn show(call: Call) -> Reply {
+    let next = match call.problem {
+        Some(_) => call.form().text("next").to_owned(),
+        None => call.query().text("next").to_owned(),
+    };
+    if call.problem.is_none() && call.ctx.login.is_some() {
+        return call.see(local_path(&next).unwrap_or("/"));
+    }
+    let ended = call.problem.is_none() && call.query().has("ended");
+    let form = call.typed_or(Form::default());
+    call.page("login.html", "login.title", context! { form => minijinja::Value::from_object(form), next, ended })
+}
+
+async fn submit(call: Call) -> Reply {
+    let form = call.form();
+    let ctx = &call.ctx;
+    // A browser that already has a login ends it first, so that one browser never holds two.
+    if let Some(old) = cookie(&call.asked.headers, LOGIN_COOKIE) {
+        end(ctx, old).await?;
+    }
+    let new = ctx.store().log_in(form.text("login"), form.secret("password"), Secret::new(form.text("code")), ctx.source, Via::Web).await?;
+    let mut response = see_other(local_path(form.text("next")).unwrap_or("/"))?;
+    set_cookie(&mut response, LOGIN_COOKIE, new.token.expose())?;
+    if let Ok(login) = ctx.store().login_of(new.token.expose(), ctx.source).await {
+        ctx.store().set_lang(&login, ctx.lang.as_str()).await?;
+    }
+    Ok(response)
+}
+
+async fn end(ctx: &Ctx, token: &str) -> Result<(), Stop> {
+    match ctx.store().log_out(token).await.map_err(Stop::from) {
+        Ok(()) | Err(Stop::Refused(_)) => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}
+
+async fn leave(call: Call) -> Reply {
+    if let Some(token) = cookie(&call.asked.headers, LOGIN_COOKIE) {
+        end(&call.ctx, token).await?;
+    }
+    let mut response = see_other("/login")?;
+    clear_cookie(&mut response, LOGIN_COOKIE);
+    // Whatever a page kept in this browser goes with the login.
+    response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\", \"storage\""));
+    Ok(response)
+}
+
+/// Any request keeps a login alive; this one does nothing else.
+async fn stay(call: Call) -> Reply {
+    call.nothing()
+}
+
+async fn language(call: Call) -> Reply {
+    let lang = Lang::parse(call.form().text("lang")).ok_or_else(|| Stop::bad_field("lang"))?;
+    if let Some(login) = &call.ctx.login {
+        call.ctx.store().set_lang(login, lang.as_str()).await?;
+    }
+    let back = back_of(&call.asked.headers, &call.asked.uri).or_else(|| referer_login(&call)).unwrap_or_else(|| "/".to_owned());
+    let mut response = see_other(&back)?;
+    set_cookie(&mut response, LANG_COOKIE, lang.as_str())?;
+    Ok(response)
+}
+
+/// The login and enrolment pages are no place to go to after a login, but they are where a stranger changes language.
+fn referer_login(call: &Call) -> Option<String> {
+    let referer = call.asked.headers.get("referer")?.to_str().ok()?;
+    let path = referer.splitn(4, '/').nth(3)?;
+    (path == "login" || path.starts_with("login?")).then(|| "/login".to_owned())
+}
+
+async fn show_step_up(call: Call) -> Reply {
+    let next = local_path(call.form().text("next")).unwrap_or("/").to_owned();
+    call.page("step_up.html", "step_up.title", context! { next })
+}
+
+async fn step_up(call: Call) -> Reply {
+    let form = call.form();
+    call.ctx.store().step_up(call.ctx.login()?, Secret::new(form.text("code"))).await?;
+    call.see(local_path(form.text("next")).unwrap_or("/"))
+}
+
+fn set_cookie(response: &mut Response, name: &str, value: &str) -> Result<(), Stop> {
+    let line = format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Strict");
+    let line = HeaderValue::from_str(&line).map_err(|error| Stop::Fault(error.to_string()))?;
+    response.headers_mut().append(SET_COOKIE, line);
+    Ok(())
+}
+
+fn clear_cookie(response: &mut Response, name: &str) {
+    if let Ok(line) = HeaderValue::from_str(&format!("{name}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict")) {
+        response.headers_mut().append(SET_COOKIE, line);
+    }
+}
+
+/// Name, password and code of a client.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct LoginAsk {
+    /// Login name.
+    login: String,
+    /// Password.
+    password: Secret,
+    /// The six digits of the authenticator.
+    code: Secret,
+}
+
+/// The token of a client.
+#[derive(Serialize, JsonSchema)]
+struct LoginAnswer {
+    /// Goes into `Authorization: Bearer`.
+    token: String,
+    /// Who logged in.
+    login: String,
+    /// Display name.
+    name: String,
+    /// Roles.
+    roles: Vec<Role>,
+}
+
+/// A fresh one-time code.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CodeAsk {
+    /// The six digits.
+    code: Secret,
+}
+
+/// Who a login is.
+#[derive(Serialize, JsonSchema)]
+struct Me {
+    /// The person as the ledger holds them.
+    person: sekisho_core::people::Person,
+    /// Until when a one-time code just given counts; Unix milliseconds.
+    stepped_up_until: Option<sekisho_core::time::Timestamp>,
+    /// When the login ends in any case.
+    ends_at: sekisho_core::time::Timestamp,
+    /// The anti-forgery value that calls with the cookie carry in `X-CSRF-Token`.
+    csrf: String,
+}
+
+async fn api_log_in(call: Call) -> Reply {
+    let ask: LoginAsk = call.json()?;
+    let new = call.ctx.store().log_in(ask.login.trim(), ask.password, ask.code, call.ctx.source, Via::Api).await?;
+    let roles = new.actor.roles.iter().copied().collect();
+    call.answer(&LoginAnswer { token: new.token.expose().to_owned(), login: new.actor.login, name: new.actor.name, roles })
+}
+
+async fn api_me(call: Call) -> Reply {
+    let login = call.ctx.login()?;
+    call.answer(&Me { person: login.person.clone(), stepped_up_until: login.stepped_up_until, ends_at: login.ends_at, csrf: login.csrf.clone() })
+}
+
+async fn api_log_out(call: Call) -> Reply {
+    let bearer = call.asked.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let token = bearer.or_else(|| cookie(&call.asked.headers, LOGIN_COOKIE)).ok_or(Refusal::LoginNeeded)?;
+    end(&call.ctx, token.trim()).await?;
+    call.nothing()
+}
+
+async fn api_step_up(call: Call) -> Reply {
+    let ask: CodeAsk = call.json()?;
+    call.ctx.store().step_up(call.ctx.login()?, ask.code).await?;
+    call.nothing()
+}

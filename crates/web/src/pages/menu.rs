@@ -1,0 +1,43 @@
+//! The menu: what this person may open, and nothing that leads nowhere.
+
+use crate::call::Ctx;
+use crate::words;
+use minijinja::value::Value;
+use minijinja::context;
+use sekisho_core::permission::Action;
+use sekisho_store::WebLogin;
+
+/// The entries of the side menu; `None` for somebody without login, whose pages stand alone.
+#[must_use]
+pub fn items(ctx: &Ctx) -> Option<Vec<Value>> {
+    ctx.login.as_ref()?;
+    let entries: [(&str, &str, &str, Option<Action>); 8] = [
+        ("/", "home", "menu.first", None),
+        ("/plans", "list", "menu.plans", Some(Action::ReadPlan)),
+        ("/sessions", "screen", "menu.sessions", Some(Action::ReadSession)),
+        ("/targets", "server", "menu.targets", Some(Action::ReadLedger)),
+        ("/persons", "people", "menu.persons", Some(Action::ReadLedger)),
+        ("/vendors", "building", "menu.vendors", Some(Action::ReadLedger)),
+        ("/log", "log", "menu.log", Some(Action::ReadLog)),
+        ("/health", "shield", "menu.health", Some(Action::ReadLedger)),
+    ];
+    let is_current = |href: &str| if href == "/" { ctx.path == "/" } else { ctx.path == href || ctx.path.starts_with(&format!("{href}/")) };
+    let shown = entries.into_iter().filter(|(_, _, _, action)| action.is_none_or(|action| ctx.may(action)));
+    Some(shown.map(|(href, icon, key, _)| context! { href, icon, label => ctx.t(key), current => is_current(href), count => 0 }).collect())
+}
+
+/// The person of the panel at the top.
+#[must_use]
+pub fn person(ctx: &Ctx, login: &WebLogin) -> Value {
+    let roles: Vec<&str> = login.actor.roles.iter().map(|role| words::role(ctx.lang, *role)).collect();
+    context! { name => login.person.name.as_str(), org => login.person.department.as_str(), roles }
+}
+
+/// The links of that panel.
+#[must_use]
+pub fn person_links(ctx: &Ctx) -> Vec<Value> {
+    if ctx.login.is_none() {
+        return Vec::new();
+    }
+    vec![context! { href => "/account", label => ctx.t("menu.account") }]
+}
