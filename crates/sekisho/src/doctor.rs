@@ -1,0 +1,119 @@
+//! `sekisho doctor`: what is wrong on this machine, and what to do about it.
+
+use crate::config::Config;
+use crate::{control, print};
+use anyhow::Result;
+use sekisho_core::limits;
+use serde::Serialize;
+use std::os::unix::fs::PermissionsExt;
+use std::process::ExitCode;
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Look {
+    what: String,
+    ok: bool,
+    seen: String,
+    /// What to do, if it is not well.
+    next: String,
+}
+
+/// Looks at everything and prints it. Exit code 0 only if all is well.
+///
+/// # Errors
+/// Standard output is closed.
+pub async fn run(config: &Config, json: bool) -> Result<ExitCode> {
+    let mut looks = vec![data_folder(config), free_space(config)];
+    let running = tokio::net::UnixStream::connect(control::path(&config.data.dir)).await.is_ok();
+    looks.push(Look {
+        what: "serve".into(),
+        ok: true,
+        seen: if running { "running on this data folder".into() } else { "not running".into() },
+        next: String::new(),
+    });
+    if !running {
+        for (what, address) in [("ssh.listen", config.ssh.listen), ("web.listen", config.web.listen)] {
+            let bound = std::net::TcpListener::bind(address);
+            looks.push(Look {
+                what: what.into(),
+                ok: bound.is_ok(),
+                seen: bound.map_or_else(|fault| format!("{address}: {fault}"), |_| format!("{address} is free")),
+                next: "choose another port in sekisho.toml, or stop what listens there".into(),
+            });
+        }
+        if config.data.dir.join("log").is_dir() {
+            looks.push(store(config).await);
+        }
+    }
+    looks.push(clock(config));
+    let all_well = looks.iter().all(|look| look.ok);
+    let mut text = String::new();
+    for look in &looks {
+        text.push_str(&format!("{} {}: {}\n", if look.ok { "OK  " } else { "NG  " }, look.what, look.seen));
+        if !look.ok {
+            text.push_str(&format!("     -> {}\n", look.next));
+        }
+    }
+    text.push_str("\n上限 / limits\n");
+    for (name, value, unit) in limits::ALL {
+        text.push_str(&format!("  {name} = {value} {unit}\n"));
+    }
+    let limits: Vec<_> = limits::ALL.iter().map(|(name, value, unit)| serde_json::json!({ "name": name, "value": value, "unit": unit })).collect();
+    print(json, &serde_json::json!({ "ok": all_well, "looks": looks, "limits": limits }), &text)?;
+    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn data_folder(config: &Config) -> Look {
+    let dir = &config.data.dir;
+    let (ok, seen, next) = match std::fs::metadata(dir) {
+        Err(_) => (false, format!("{} does not exist", dir.display()), "run `sekisho init`".to_owned()),
+        Ok(meta) if meta.permissions().mode() & 0o077 != 0 => {
+            (false, format!("{} can be read by others (mode {:o})", dir.display(), meta.permissions().mode() & 0o777), format!("chmod 700 {}", dir.display()))
+        }
+        Ok(_) if !dir.join("log").is_dir() => (false, format!("{} is not set up", dir.display()), "run `sekisho init`".to_owned()),
+        Ok(_) => (true, format!("{}", dir.display()), String::new()),
+    };
+    Look { what: "data.dir".into(), ok, seen, next }
+}
+
+fn free_space(config: &Config) -> Look {
+    let place = config.data.dir.ancestors().find(|path| path.exists()).unwrap_or(std::path::Path::new("/"));
+    match rustix::fs::statvfs(place) {
+        Ok(stat) => {
+            let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+            Look {
+                what: "free space".into(),
+                ok: free >= limits::DISK_RESERVE_BYTES as u64,
+                seen: format!("{} MiB", free / 1024 / 1024),
+                next: format!("below {} MiB no session is admitted: free some space", limits::DISK_RESERVE_BYTES / 1024 / 1024),
+            }
+        }
+        Err(fault) => Look { what: "free space".into(), ok: false, seen: fault.to_string(), next: "check the disk".into() },
+    }
+}
+
+/// Opening the store checks its keys, its schema and that the log continues its checkpoint.
+async fn store(config: &Config) -> Look {
+    match crate::serve::open_store(config).await {
+        Ok(store) => {
+            store.close().await;
+            Look { what: "store".into(), ok: true, seen: "opens, and its log continues its checkpoint".into(), next: String::new() }
+        }
+        Err(fault) => Look { what: "store".into(), ok: false, seen: format!("{fault:#}"), next: "run `sekisho verify` on a copy; see SECURITY.md".into() },
+    }
+}
+
+/// A clock before the program was written would open no window and trust no certificate.
+fn clock(config: &Config) -> Look {
+    use sekisho_core::time::Clock;
+    let now = crate::clock::SystemClock.now();
+    let newest = std::fs::metadata(config.data.dir.join("log/checkpoint")).and_then(|meta| meta.modified()).ok();
+    let since = newest.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+    let floor = sekisho_core::time::Timestamp::parse_local("2026-01-01T00:00").unwrap_or_default();
+    Look {
+        what: "clock".into(),
+        ok: now > floor && now.0 + 5_000 >= since,
+        seen: now.rfc3339(),
+        next: "the clock is wrong or went back: correct it (NTP) before anything else".into(),
+    }
+}

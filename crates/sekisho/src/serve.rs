@@ -1,0 +1,181 @@
+//! `sekisho serve`: joins store, gateway and pages, and ends them in order.
+
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::control;
+use anyhow::{Context, Result};
+use sekisho_core::desk::{Cause, Recall, RecallWord};
+use sekisho_core::secret::Secret;
+use sekisho_core::time::Clock;
+use sekisho_gateway::{Gateway, GatewaySettings};
+use sekisho_store::{Database, Settings, Store};
+use sekisho_web::{Web, WebSettings};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{broadcast, oneshot};
+
+/// SIGTERM seals all sessions within this time (threats.md: 30 s in all).
+const SHUTDOWN: Duration = Duration::from_secs(20);
+
+/// Starts the program's own log on standard error. It is for operating the program and never becomes evidence.
+pub fn start_tracing(level: &str) {
+    let filter = tracing_subscriber::EnvFilter::new(format!("{level},sqlx=warn,russh=error"));
+    // A second start in one process (the demo) finds the first still in place, which is as well.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+}
+
+/// What the store needs to know, from the configuration.
+#[must_use]
+pub fn store_settings(config: &Config) -> Settings {
+    let database = match config.data.database.expose() {
+        "sqlite" => Database::Sqlite,
+        url => Database::Postgres { url: Secret::new(url) },
+    };
+    Settings {
+        data_dir: config.data.dir.clone(),
+        database,
+        key_file: (!config.data.key_file.as_os_str().is_empty()).then(|| config.data.key_file.clone()),
+        facility: config.facility.name.clone(),
+        origin: config.origin(),
+        policy: config.policy(),
+        base_url: config.base_url(),
+    }
+}
+
+/// Opens the store with the real clock.
+///
+/// # Errors
+/// Not initialised, in use by another process, or its log does not hold.
+pub async fn open_store(config: &Config) -> Result<Store> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    Store::open(store_settings(config), clock)
+        .await
+        .with_context(|| format!("cannot open the data in {} (has `sekisho init` been run?)", config.data.dir.display()))
+}
+
+/// A Sekisho that runs in this process.
+pub struct Running {
+    /// Where the pages are.
+    pub web: SocketAddr,
+    /// Where the SSH gateway is.
+    pub ssh: SocketAddr,
+    /// The store, for the demo's own look at it.
+    pub store: Store,
+    gateway: Arc<Gateway>,
+    stop_web: oneshot::Sender<()>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// Starts everything. When this returns, both doors are open.
+///
+/// # Errors
+/// An address is taken, a certificate cannot be used, or the store does not open.
+pub async fn start(config: &Config) -> Result<Running> {
+    // Another provider in the tree would make rustls panic on its first connection.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let store = open_store(config).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let settings = GatewaySettings { listen: config.ssh.listen, host_keys: store.ssh_host_keys().await?, facility: config.facility.name.clone() };
+    let gateway = sekisho_gateway::bind(settings, Arc::new(store.clone()), clock)
+        .await
+        .with_context(|| format!("the SSH gateway cannot listen on {}", config.ssh.listen))?;
+    let gateway = Arc::new(gateway);
+    let (certificates, key) = certificate(config, &store).await?;
+    let settings = WebSettings {
+        listen: config.web.listen,
+        hosts: config.web.hosts.clone(),
+        certificates,
+        key,
+        base_url: config.base_url(),
+        ssh_port: gateway.local_addr().port(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let web = sekisho_web::bind(settings, store.clone()).await.with_context(|| format!("the pages cannot listen on {}", config.web.listen))?;
+    let control = control::listen(&config.data.dir)?;
+
+    let (stop_web, stopped) = oneshot::channel();
+    let addresses = (web.local_addr(), gateway.local_addr());
+    let tasks = vec![
+        tokio::spawn(store.clone().run_jobs()),
+        tokio::spawn(forward_recalls(store.recalls(), gateway.clone())),
+        tokio::spawn(control::answer(control, store.clone())),
+        tokio::spawn({
+            let gateway = gateway.clone();
+            async move { gateway.run().await }
+        }),
+        tokio::spawn(run_web(web, stopped)),
+    ];
+    Ok(Running { web: addresses.0, ssh: addresses.1, store, gateway, stop_web, tasks })
+}
+
+async fn run_web(web: Web, stopped: oneshot::Receiver<()>) {
+    web.run(async {
+        let _ = stopped.await;
+    })
+    .await;
+}
+
+/// The one word that flows backwards.
+async fn forward_recalls(mut recalls: broadcast::Receiver<Recall>, gateway: Arc<Gateway>) {
+    loop {
+        match recalls.recv().await {
+            Ok(recall) => gateway.recall(recall),
+            // A lost recall could be the one that cuts; ending every session is the safe answer.
+            Err(broadcast::error::RecvError::Lagged(lost)) => {
+                tracing::error!(lost, "recalls were lost; all sessions are ended");
+                gateway.recall(Recall { session: None, word: RecallWord::End(Cause::Recalled) });
+            }
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+async fn certificate(config: &Config, store: &Store) -> Result<(Vec<Vec<u8>>, Secret)> {
+    if config.web.certificate.as_os_str().is_empty() {
+        return Ok(store.tls_certificate(&config.web.hosts).await?);
+    }
+    sekisho_web::read_certificate(&config.web.certificate, &config.web.key)
+        .with_context(|| format!("cannot use the certificate {}", config.web.certificate.display()))
+}
+
+impl Running {
+    /// Ends everything in order: no new visitors, sessions sealed, last checkpoint published.
+    pub async fn stop(self) {
+        self.gateway.shutdown(SHUTDOWN).await;
+        let _ = self.stop_web.send(());
+        self.store.close().await;
+        for task in self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// Runs until the operating system asks to stop.
+///
+/// # Errors
+/// It could not start.
+pub async fn run(config: Config) -> Result<ExitCode> {
+    let running = start(&config).await?;
+    tracing::info!(web = %running.web, ssh = %running.ssh, url = config.base_url(), "Sekisho is open");
+    let socket = control::path(&config.data.dir);
+    asked_to_stop().await?;
+    tracing::info!("closing: sessions are being sealed");
+    running.stop().await;
+    let _ = std::fs::remove_file(socket);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// Signals cannot be awaited on this system.
+pub async fn asked_to_stop() -> Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        result = tokio::signal::ctrl_c() => result?,
+    }
+    Ok(())
+}
