@@ -198,7 +198,7 @@ impl Refusal {
         Self::TooMany { limit: limit.to_owned() }
     }
 
-    /// The stable code, such as `SKS-3104`.
+    /// The stable code, such as `SKS-4003`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.words().code
