@@ -1,0 +1,609 @@
+//! The form of a plan: what was typed, kept as it was typed, and what it means.
+//!
+//! Decoding never fails. A field that cannot be read stays as the person typed it and gets an error of its own, so
+//! that nothing is lost when the page comes back.
+
+use sekisho_core::ids::{AccountId, PersonId, TargetId, VendorId};
+use sekisho_core::limits;
+use sekisho_core::plan::content::{Attachment, CarryOut, FileIn, PersonalDataUse, PlanContent, TargetUse, WorkClass};
+use sekisho_core::refusal::Refusal;
+use sekisho_core::source::Network;
+use sekisho_core::target::Function;
+use sekisho_core::time::Timestamp;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Rows of one repeated group that are read at all; the limits of a plan are smaller and are checked by its rules.
+const ROWS_READ: usize = 250;
+
+/// The errors of a form: name of the field, key of the sentence.
+pub type Errors = BTreeMap<String, &'static str>;
+
+/// One row of 対象.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TargetRow {
+    /// What tells this row's fields from those of the others.
+    pub key: String,
+    /// Target and account as `tgt-…/acc-…`.
+    pub account: String,
+    /// Names of the functions that are ticked.
+    pub functions: Vec<String>,
+}
+
+/// One file to bring in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FileRow {
+    /// What tells this row's fields from those of the others.
+    pub key: String,
+    /// File name.
+    pub name: String,
+    /// SHA-256 in hex.
+    pub sha256: String,
+    /// Where and with what it was sanitised.
+    pub sanitised: String,
+}
+
+/// Everything that the form holds, as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the fields are those of PlanContent, as text")]
+pub struct PlanForm {
+    pub vendor: String,
+    pub emergency: bool,
+    pub title: String,
+    pub class: String,
+    pub purpose: String,
+    pub targets: Vec<TargetRow>,
+    pub privileged_reason: String,
+    pub personal_data: bool,
+    pub personal_whose: String,
+    pub personal_why: String,
+    pub files: Vec<FileRow>,
+    pub carry_out: bool,
+    pub carry_purpose: String,
+    pub carry_number: String,
+    pub carry_fields: String,
+    pub carry_storage: String,
+    pub workers: Vec<String>,
+    pub sources: String,
+    pub line: String,
+    pub from: String,
+    pub until: String,
+    pub steps: String,
+    pub commands: String,
+    pub impact: String,
+    pub stop_minutes: String,
+    pub rollback: String,
+    pub acceptance: String,
+    pub supervision: bool,
+    pub contact: String,
+    pub subcontractor: String,
+    pub emergency_reason: String,
+    /// Version of the plan that the form was drawn from; empty for a new one.
+    pub version: String,
+}
+
+/// Line breaks of a browser's text area are CRLF; the plan keeps LF, so that print and digest do not depend on them.
+fn text(value: &str) -> String {
+    value.replace("\r\n", "\n")
+}
+
+/// A one-line field, without the spaces around it.
+fn line(value: &str) -> String {
+    value.trim().to_owned()
+}
+
+fn row<'a, T: Default>(rows: &'a mut Vec<T>, key: &str, key_of: impl Fn(&T) -> &str, name: impl Fn(&mut T, String)) -> Option<&'a mut T> {
+    let place = rows.iter().position(|row| key_of(row) == key);
+    let place = match place {
+        Some(place) => place,
+        None if rows.len() >= ROWS_READ => return None,
+        None => {
+            let mut fresh = T::default();
+            name(&mut fresh, key.chars().take(16).collect());
+            rows.push(fresh);
+            rows.len() - 1
+        }
+    };
+    rows.get_mut(place)
+}
+
+impl PlanForm {
+    /// Reads the fields of a form in the order in which they came. Unknown fields are passed over.
+    #[must_use]
+    pub fn read(fields: &[(String, String)]) -> Self {
+        let mut form = Self::default();
+        for (name, value) in fields {
+            if let Some((group, key)) = name.split_once('.') {
+                form.read_row(group, key, value);
+                continue;
+            }
+            match name.as_str() {
+                "vendor" => form.vendor = line(value),
+                "emergency" => form.emergency = value == "1",
+                "title" => form.title = line(value),
+                "class" => form.class = line(value),
+                "purpose" => form.purpose = text(value),
+                "privileged_reason" => form.privileged_reason = text(value),
+                "personal_data" => form.personal_data = value == "yes",
+                "personal_whose" => form.personal_whose = text(value),
+                "personal_why" => form.personal_why = text(value),
+                "carry_out" => form.carry_out = value == "yes",
+                "carry_purpose" => form.carry_purpose = text(value),
+                "carry_number" => form.carry_number = text(value),
+                "carry_fields" => form.carry_fields = text(value),
+                "carry_storage" => form.carry_storage = text(value),
+                "workers" if form.workers.len() < ROWS_READ => form.workers.push(line(value)),
+                "sources" => form.sources = text(value),
+                "line" => form.line = line(value),
+                "from" => form.from = line(value),
+                "until" => form.until = line(value),
+                "steps" => form.steps = text(value),
+                "commands" => form.commands = text(value),
+                "impact" => form.impact = text(value),
+                "stop_minutes" => form.stop_minutes = line(value),
+                "rollback" => form.rollback = text(value),
+                "acceptance" => form.acceptance = text(value),
+                "supervision" => form.supervision = value == "1",
+                "contact" => form.contact = line(value),
+                "subcontractor" => form.subcontractor = line(value),
+                "emergency_reason" => form.emergency_reason = text(value),
+                "version" => form.version = line(value),
+                _ => {}
+            }
+        }
+        form
+    }
+
+    fn read_row(&mut self, group: &str, key: &str, value: &str) {
+        let target = |rows| row::<TargetRow>(rows, key, |row| &row.key, |row, key| row.key = key);
+        let file = |rows| row::<FileRow>(rows, key, |row| &row.key, |row, key| row.key = key);
+        match group {
+            "account" => {
+                if let Some(row) = target(&mut self.targets) {
+                    row.account = line(value);
+                }
+            }
+            "function" => {
+                if let Some(row) = target(&mut self.targets)
+                    && row.functions.len() < Function::ALL.len()
+                {
+                    row.functions.push(line(value));
+                }
+            }
+            "file_name" => {
+                if let Some(row) = file(&mut self.files) {
+                    row.name = line(value);
+                }
+            }
+            "file_sha256" => {
+                if let Some(row) = file(&mut self.files) {
+                    row.sha256 = line(value).to_ascii_lowercase();
+                }
+            }
+            "file_sanitised" => {
+                if let Some(row) = file(&mut self.files) {
+                    row.sanitised = line(value);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The form of a plan as it stands.
+    #[must_use]
+    pub fn of(vendor: &VendorId, content: &PlanContent, version: Option<u64>) -> Self {
+        let local = |at: Timestamp| if at == Timestamp::default() { String::new() } else { at.local() };
+        let joined = |list: &mut dyn Iterator<Item = String>| list.collect::<Vec<_>>().join("\n");
+        let personal = content.personal_data.as_ref();
+        let carry = content.carry_out.as_ref();
+        let target = |(index, used): (usize, &TargetUse)| TargetRow {
+            key: index.to_string(),
+            account: format!("{}/{}", used.target, used.account),
+            functions: used.functions.iter().map(|function| function.as_str().to_owned()).collect(),
+        };
+        let file = |(index, file): (usize, &FileIn)| FileRow {
+            key: index.to_string(),
+            name: file.name.clone(),
+            sha256: file.sha256.clone(),
+            sanitised: file.sanitised.clone(),
+        };
+        Self {
+            vendor: vendor.to_string(),
+            emergency: content.emergency_reason.is_some(),
+            title: content.title.clone(),
+            class: content.class.as_str().to_owned(),
+            purpose: content.purpose.clone(),
+            targets: content.targets.iter().enumerate().map(target).collect(),
+            privileged_reason: content.privileged_reason.clone(),
+            personal_data: personal.is_some(),
+            personal_whose: personal.map(|data| data.whose.clone()).unwrap_or_default(),
+            personal_why: personal.map(|data| data.why.clone()).unwrap_or_default(),
+            files: content.bring_in.iter().enumerate().map(file).collect(),
+            carry_out: carry.is_some(),
+            carry_purpose: carry.map(|out| out.purpose.clone()).unwrap_or_default(),
+            carry_number: carry.map(|out| out.number.clone()).unwrap_or_default(),
+            carry_fields: carry.map(|out| out.fields.clone()).unwrap_or_default(),
+            carry_storage: carry.map(|out| out.storage.clone()).unwrap_or_default(),
+            workers: content.workers.iter().map(ToString::to_string).collect(),
+            sources: joined(&mut content.sources.iter().map(ToString::to_string)),
+            line: content.line.clone(),
+            from: local(content.from),
+            until: local(content.until),
+            steps: content.steps.clone(),
+            commands: joined(&mut content.commands.iter().cloned()),
+            impact: content.impact.clone(),
+            stop_minutes: content.stop_minutes.to_string(),
+            rollback: content.rollback.clone(),
+            acceptance: content.acceptance.clone(),
+            supervision: content.supervision,
+            contact: content.contact.clone(),
+            subcontractor: content.subcontractor.as_ref().map(ToString::to_string).unwrap_or_default(),
+            emergency_reason: content.emergency_reason.clone().unwrap_or_default(),
+            version: version.map(|version| version.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// A new form with one empty row of each group, so that it is usable without scripts.
+    #[must_use]
+    pub fn blank(vendor: Option<&VendorId>, emergency: bool) -> Self {
+        let class = if emergency { WorkClass::Fault } else { WorkClass::Periodic };
+        let row = TargetRow { key: "0".into(), functions: vec![Function::Shell.as_str().into()], ..TargetRow::default() };
+        Self {
+            vendor: vendor.map(ToString::to_string).unwrap_or_default(),
+            emergency,
+            class: class.as_str().into(),
+            targets: vec![row],
+            stop_minutes: "0".into(),
+            ..Self::default()
+        }
+    }
+
+    /// The vendor named, if it is an identifier at all.
+    #[must_use]
+    pub fn vendor_id(&self) -> Option<VendorId> {
+        VendorId::parse(&self.vendor)
+    }
+
+    /// The version that the form was drawn from.
+    #[must_use]
+    pub fn expected_version(&self) -> Option<u64> {
+        self.version.parse().ok()
+    }
+
+    /// What the form means. `attachments` are those that the plan has; the form does not carry them.
+    ///
+    /// Errors are those of a form that cannot be kept even as a draft.
+    #[must_use]
+    pub fn content(&self, attachments: Vec<Attachment>) -> (PlanContent, Errors) {
+        let mut errors = Errors::new();
+        let mut content = PlanContent {
+            title: self.title.clone(),
+            purpose: self.purpose.clone(),
+            privileged_reason: self.privileged_reason.clone(),
+            line: self.line.clone(),
+            steps: self.steps.clone(),
+            impact: self.impact.clone(),
+            rollback: self.rollback.clone(),
+            acceptance: self.acceptance.clone(),
+            supervision: self.supervision,
+            contact: self.contact.clone(),
+            attachments,
+            ..PlanContent::default()
+        };
+        let mut bad = |field: &str, why: &'static str| {
+            errors.entry(field.to_owned()).or_insert(why);
+        };
+        match WorkClass::parse(&self.class) {
+            Some(class) => content.class = class,
+            None => bad("class", "plans.error.choose"),
+        }
+        for used in self.targets.iter().filter(|row| !row.account.is_empty()) {
+            match target_use(used) {
+                Some(used) => content.targets.push(used),
+                None => bad("targets", "plans.error.choose"),
+            }
+        }
+        for id in self.workers.iter().filter(|id| !id.is_empty()) {
+            match PersonId::parse(id) {
+                Some(id) if content.workers.contains(&id) => {}
+                Some(id) => content.workers.push(id),
+                None => bad("workers", "plans.error.choose"),
+            }
+        }
+        for text in lines(&self.sources) {
+            match Network::parse(text) {
+                Some(network) => content.sources.push(network),
+                None => bad("sources", "plans.error.network"),
+            }
+        }
+        content.commands = lines(&self.commands).map(str::to_owned).collect();
+        content.bring_in = self.files.iter().filter(|file| !file.name.is_empty() || !file.sha256.is_empty()).map(file_in).collect();
+        for file in &content.bring_in {
+            if file.name.is_empty() {
+                bad("files", "plans.error.file_name");
+            } else if !file.sha256.is_empty() && (file.sha256.len() != 64 || !file.sha256.bytes().all(|b| b.is_ascii_hexdigit())) {
+                bad("files", "plans.error.sha256");
+            }
+        }
+        for (field, typed, place) in [("from", &self.from, &mut content.from), ("until", &self.until, &mut content.until)] {
+            match Timestamp::parse_local(typed) {
+                Some(at) => *place = at,
+                None if typed.is_empty() => {}
+                None => bad(field, "plans.error.moment"),
+            }
+        }
+        match self.stop_minutes.parse() {
+            Ok(minutes) => content.stop_minutes = minutes,
+            Err(_) if self.stop_minutes.is_empty() => {}
+            Err(_) => bad("stop_minutes", "plans.error.number"),
+        }
+        match VendorId::parse(&self.subcontractor) {
+            Some(id) => content.subcontractor = Some(id),
+            None if self.subcontractor.is_empty() => {}
+            None => bad("subcontractor", "plans.error.choose"),
+        }
+        content.personal_data = self.personal_data.then(|| PersonalDataUse { whose: self.personal_whose.clone(), why: self.personal_why.clone() });
+        content.carry_out = self.carry_out.then(|| CarryOut {
+            purpose: self.carry_purpose.clone(),
+            number: self.carry_number.clone(),
+            fields: self.carry_fields.clone(),
+            storage: self.carry_storage.clone(),
+        });
+        content.emergency_reason = self.emergency.then(|| self.emergency_reason.clone());
+        if let Err(refusal) = content.check_bounds() {
+            let (field, why) = field_of(&refusal).unwrap_or(("title", "plans.error.field"));
+            errors.entry(field.to_owned()).or_insert(why);
+        }
+        (content, errors)
+    }
+}
+
+/// What a plan still lacks before it can be submitted: all of it at once, where the rules name only the first.
+#[must_use]
+pub fn missing(content: &PlanContent, now: Timestamp) -> Errors {
+    let mut errors = Errors::new();
+    let mut need = |sound: bool, field: &str, why: &'static str| {
+        if !sound {
+            errors.entry(field.to_owned()).or_insert(why);
+        }
+    };
+    let filled = |text: &str| !text.trim().is_empty();
+    let required = "plans.error.required";
+    need(filled(&content.title), "title", required);
+    need(!content.targets.is_empty(), "targets", "plans.error.targets");
+    need(content.targets.iter().all(|used| !used.functions.is_empty()), "targets", "plans.error.functions");
+    need(!content.workers.is_empty(), "workers", "plans.error.workers");
+    need(filled(&content.contact), "contact", required);
+    if let Some(data) = &content.personal_data {
+        need(filled(&data.whose), "personal_whose", required);
+        need(filled(&data.why), "personal_why", required);
+    }
+    if let Some(out) = &content.carry_out {
+        for (field, text) in [
+            ("carry_purpose", &out.purpose),
+            ("carry_number", &out.number),
+            ("carry_fields", &out.fields),
+            ("carry_storage", &out.storage),
+        ] {
+            need(filled(text), field, required);
+        }
+    }
+    match &content.emergency_reason {
+        Some(reason) => need(filled(reason), "emergency_reason", required),
+        None => {
+            for (field, text) in
+                [("purpose", &content.purpose), ("steps", &content.steps), ("impact", &content.impact), ("rollback", &content.rollback)]
+            {
+                need(filled(text), field, required);
+            }
+            need(content.from != Timestamp::default(), "from", required);
+            need(content.until != Timestamp::default(), "until", required);
+            need(content.from < content.until, "until", "plans.error.window_order");
+            need(now < content.until, "until", "plans.error.window_past");
+            let longest = std::time::Duration::from_secs(limits::PLAN_WINDOW_HOURS as u64 * 3600);
+            need(content.from.until(content.until) <= longest, "until", "plans.error.window_long");
+        }
+    }
+    errors
+}
+
+/// The field of the form that a refusal of the rules is about, and the sentence for it.
+#[must_use]
+pub fn field_of(refusal: &Refusal) -> Option<(&'static str, &'static str)> {
+    let field = match refusal {
+        Refusal::BadField { field } => match field.as_str() {
+            "personal_data.whose" => "personal_whose",
+            "personal_data.why" => "personal_why",
+            "carry_out.purpose" => "carry_purpose",
+            "carry_out.number" => "carry_number",
+            "carry_out.fields" => "carry_fields",
+            "carry_out.storage" => "carry_storage",
+            "bring_in.name" | "bring_in.sha256" | "bring_in.sanitised" => "files",
+            "targets" => return Some(("targets", "plans.error.targets_rows")),
+            "attachments.name" => "attachments",
+            other => FIELDS.iter().find(|known| **known == other)?,
+        },
+        Refusal::TooMany { limit } => {
+            let field = match limit.as_str() {
+                "PLAN_TARGETS" => "targets",
+                "PLAN_WORKERS" => "workers",
+                "PLAN_FILES" => "files",
+                "PLAN_COMMANDS" => "commands",
+                "PLAN_SOURCES" => "sources",
+                "PLAN_ATTACHMENTS" => "attachments",
+                _ => return None,
+            };
+            return Some((field, "plans.error.too_many"));
+        }
+        Refusal::BadWindow => return Some(("until", "plans.error.window")),
+        Refusal::WorkerNotReady { .. } => return Some(("workers", "plans.error.worker_not_ready")),
+        Refusal::TargetNotVendors { .. } => return Some(("targets", "plans.error.not_vendors")),
+        _ => return None,
+    };
+    Some((field, "plans.error.field"))
+}
+
+/// The fields whose name in the rules is their name in the form.
+const FIELDS: [&str; 14] = [
+    "title", "purpose", "privileged_reason", "workers", "sources", "line", "steps", "commands", "impact", "rollback", "acceptance", "contact",
+    "emergency_reason", "class",
+];
+
+/// Fields in the order in which the page shows them, for the list of errors above the form.
+pub const ORDER: [&str; 29] = [
+    "vendor", "title", "class", "emergency_reason", "purpose", "targets", "privileged_reason", "from", "until", "workers", "sources", "line",
+    "subcontractor", "steps", "commands", "impact", "stop_minutes", "rollback", "acceptance", "supervision", "files", "carry_purpose",
+    "carry_number", "carry_fields", "carry_storage", "personal_whose", "personal_why", "contact", "attachments",
+];
+
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty())
+}
+
+fn target_use(row: &TargetRow) -> Option<TargetUse> {
+    let (target, account) = row.account.split_once('/')?;
+    let functions: Option<_> = row.functions.iter().map(|name| Function::parse(name)).collect();
+    Some(TargetUse { target: TargetId::parse(target)?, account: AccountId::parse(account)?, functions: functions? })
+}
+
+fn file_in(row: &FileRow) -> FileIn {
+    FileIn { name: row.name.clone(), sha256: row.sha256.clone(), sanitised: row.sanitised.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    const TARGET: &str = "tgt-aaaaaaaaaaaaaaaa/acc-aaaaaaaaaaaaaaaa";
+
+    fn whole() -> Vec<(String, String)> {
+        fields(&[
+            ("csrf", "x"),
+            ("vendor", "ven-aaaaaaaaaaaaaaaa"),
+            ("title", " 電子カルテDB 定期保守 "),
+            ("class", "periodic"),
+            ("purpose", "四半期ごとの保守"),
+            ("account.0", TARGET),
+            ("function.0", "shell"),
+            ("function.0", "sftp"),
+            ("account.r2", "tgt-bbbbbbbbbbbbbbbb/acc-bbbbbbbbbbbbbbbb"),
+            ("function.r2", "exec"),
+            ("account.r3", ""),
+            ("workers", "per-aaaaaaaaaaaaaaaa"),
+            ("workers", "per-bbbbbbbbbbbbbbbb"),
+            ("from", "2026-11-22T15:00"),
+            ("until", "2026-11-22T17:00"),
+            ("steps", "1. 停止\r\n2. 更新"),
+            ("commands", "systemctl stop db\r\n\r\n  systemctl start db\r\n"),
+            ("sources", "192.0.2.0/24\r\n2001:db8::/32"),
+            ("file_name.0", "patch.tar.gz"),
+            ("file_sha256.0", &"AB".repeat(32)),
+            ("file_sanitised.0", "無害化PC"),
+            ("impact", "10分停止"),
+            ("stop_minutes", "10"),
+            ("rollback", "戻す"),
+            ("carry_out", "yes"),
+            ("carry_purpose", "解析"),
+            ("carry_number", "10件"),
+            ("carry_fields", "ログ"),
+            ("carry_storage", "本社"),
+            ("supervision", "1"),
+            ("contact", "03-0000-0000"),
+            ("version", "4"),
+        ])
+    }
+
+    #[test]
+    fn a_whole_form_becomes_the_plan_that_was_typed() {
+        let form = PlanForm::read(&whole());
+        let (content, errors) = form.content(Vec::new());
+        assert_eq!(errors, Errors::new());
+        assert_eq!(content.title, "電子カルテDB 定期保守");
+        assert_eq!(content.targets.len(), 2);
+        assert_eq!(content.targets[0].functions.len(), 2);
+        assert_eq!(content.workers.len(), 2);
+        assert_eq!(content.commands, ["systemctl stop db", "systemctl start db"]);
+        assert_eq!(content.steps, "1. 停止\n2. 更新");
+        assert_eq!(content.sources.len(), 2);
+        assert_eq!(content.bring_in[0].sha256, "ab".repeat(32));
+        assert_eq!(content.stop_minutes, 10);
+        assert!(content.supervision && content.carry_out.is_some() && content.personal_data.is_none());
+        assert_eq!(content.emergency_reason, None);
+        assert_eq!(form.expected_version(), Some(4));
+        assert_eq!(missing(&content, Timestamp::parse_local("2026-11-20T00:00").unwrap()), Errors::new());
+    }
+
+    #[test]
+    fn a_plan_survives_the_way_through_its_own_form() {
+        let (content, _) = PlanForm::read(&whole()).content(Vec::new());
+        let again = PlanForm::of(&VendorId::parse("ven-aaaaaaaaaaaaaaaa").unwrap(), &content, Some(4));
+        assert_eq!(again.content(Vec::new()), (content, Errors::new()));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_kept_and_named() {
+        let typed = fields(&[
+            ("title", "x"),
+            ("class", "periodic"),
+            ("from", "明日の3時"),
+            ("sources", "社内"),
+            ("stop_minutes", "十分"),
+            ("account.0", "tgt-nonsense"),
+            ("workers", "佐藤"),
+            ("file_name.0", "a"),
+            ("file_sha256.0", "12"),
+            ("subcontractor", "?"),
+        ]);
+        let form = PlanForm::read(&typed);
+        let (_, errors) = form.content(Vec::new());
+        let named: Vec<&str> = errors.keys().map(String::as_str).collect();
+        assert_eq!(named, ["files", "from", "sources", "stop_minutes", "subcontractor", "targets", "workers"]);
+        assert_eq!(form.from, "明日の3時");
+        assert_eq!(form.stop_minutes, "十分");
+    }
+
+    #[test]
+    fn everything_that_a_submission_lacks_is_named_at_once() {
+        let (content, errors) = PlanForm::blank(None, false).content(Vec::new());
+        assert_eq!(errors, Errors::new());
+        let lacking = missing(&content, Timestamp(0));
+        let named: Vec<&str> = lacking.keys().map(String::as_str).collect();
+        assert_eq!(named, ["contact", "from", "impact", "purpose", "rollback", "steps", "targets", "title", "until", "workers"]);
+        assert!(named.iter().all(|name| ORDER.contains(name)));
+    }
+
+    #[test]
+    fn an_emergency_needs_whom_where_why_and_a_telephone() {
+        let (content, _) = PlanForm::blank(None, true).content(Vec::new());
+        let lacking = missing(&content, Timestamp(0));
+        let named: Vec<&str> = lacking.keys().map(String::as_str).collect();
+        assert_eq!(named, ["contact", "emergency_reason", "targets", "title", "workers"]);
+    }
+
+    #[test]
+    fn the_rules_never_ask_for_a_field_that_the_form_lacks() {
+        for limit in ["PLAN_TARGETS", "PLAN_WORKERS", "PLAN_FILES", "PLAN_COMMANDS", "PLAN_SOURCES", "PLAN_ATTACHMENTS"] {
+            let (field, _) = field_of(&Refusal::too_many(limit)).unwrap();
+            assert!(ORDER.contains(&field), "{field}");
+        }
+        for field in FIELDS {
+            assert!(ORDER.contains(&field), "{field}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_rows_is_cut_and_refused() {
+        let mut typed = Vec::new();
+        for index in 0..10_000 {
+            typed.push((format!("account.{index}"), TARGET.to_owned()));
+            typed.push(("workers".to_owned(), format!("{index}")));
+        }
+        let form = PlanForm::read(&typed);
+        assert_eq!((form.targets.len(), form.workers.len()), (ROWS_READ, ROWS_READ));
+        assert!(form.content(Vec::new()).1.contains_key("targets"));
+    }
+}

@@ -1,0 +1,760 @@
+//! What the page of a plan shows, taken from the plan and what the store tells about it. Pure.
+//!
+//! Words are chosen by the templates: a view holds the names of states, acts and classes, and times already written.
+
+use super::written;
+use crate::words::Lang;
+use sekisho_core::duty::Duty;
+use sekisho_core::ids::{AccountId, PersonId, TargetId, VendorId};
+use sekisho_core::plan::approval::{self, Slot};
+use sekisho_core::plan::content::PlanContent;
+use sekisho_core::plan::state::PlanState;
+use sekisho_core::plan::{Plan, TrailEntry};
+use sekisho_core::policy::Policy;
+use sekisho_core::reconcile::{Finding, Item, Verdict};
+use sekisho_core::time::Timestamp;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A person whom a plan names.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
+    /// Display name.
+    pub name: String,
+    /// Login name, the first part of an SSH login.
+    pub login: String,
+    /// Name of the vendor, empty for the hospital's staff.
+    pub org: String,
+}
+
+/// Names of everything that a plan refers to by identifier.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Persons.
+    pub persons: BTreeMap<PersonId, Named>,
+    /// Targets: short name and what staff call them.
+    pub targets: BTreeMap<TargetId, (String, String)>,
+    /// Accounts: login name on the target, and whether it is privileged.
+    pub accounts: BTreeMap<AccountId, (String, bool)>,
+    /// Vendors.
+    pub vendors: BTreeMap<VendorId, String>,
+}
+
+impl Names {
+    fn person(&self, id: &PersonId) -> Named {
+        self.persons.get(id).cloned().unwrap_or_else(|| Named { name: id.to_string(), ..Named::default() })
+    }
+
+    fn vendor(&self, id: &VendorId) -> String {
+        self.vendors.get(id).cloned().unwrap_or_else(|| id.to_string())
+    }
+}
+
+/// Where a worker's client connects.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// Host name of the gateway.
+    pub host: String,
+    /// Its SSH port.
+    pub port: u16,
+}
+
+/// Everything that the page rests on.
+pub struct Told<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Digest of its signed bytes, hex.
+    pub digest: &'a str,
+    /// Names of what it refers to.
+    pub names: &'a Names,
+    /// Approvals still missing.
+    pub missing: &'a [Slot],
+    /// Its sessions, newest first.
+    pub sessions: Vec<SessionLine>,
+    /// True while one of them runs.
+    pub running: bool,
+    /// Names of the acts that the reader may do.
+    pub allowed: &'a [&'static str],
+    /// What the reader must do.
+    pub duties: &'a [Duty],
+    /// The hospital's settings.
+    pub policy: &'a Policy,
+    /// Where workers connect.
+    pub gate: &'a Gate,
+    /// The reader.
+    pub me: Option<&'a PersonId>,
+    /// The present moment.
+    pub now: Timestamp,
+    /// The language of the page.
+    pub lang: Lang,
+}
+
+/// One session in a list.
+#[derive(Clone, Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct SessionLine {
+    pub id: String,
+    pub person: String,
+    pub target: String,
+    pub source: String,
+    pub account: String,
+    pub time: String,
+    pub running: bool,
+    pub cause: String,
+    pub commands: usize,
+    pub files: usize,
+    pub plan: String,
+    pub plan_number: String,
+    pub until_ms: i64,
+    pub until: String,
+}
+
+/// The page.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct PlanPage {
+    pub id: String,
+    pub number: String,
+    pub revision: u32,
+    pub version: u64,
+    pub digest: String,
+    pub digest_short: String,
+    pub state: &'static str,
+    pub title: String,
+    pub vendor: String,
+    pub applicant: String,
+    pub is_emergency: bool,
+    pub delegated: bool,
+    pub step: usize,
+    pub stopped: bool,
+    pub window: Option<Window>,
+    pub content: ContentView,
+    pub marks: Vec<MarkView>,
+    pub missing: Vec<&'static str>,
+    pub duties: Vec<DutyView>,
+    pub acts: Vec<ActView>,
+    pub allowed: Vec<&'static str>,
+    pub ssh: Vec<SshLine>,
+    pub sessions: Vec<SessionLine>,
+    pub running: bool,
+    pub changes: Vec<ChangeView>,
+    pub trail: Vec<TrailView>,
+    pub findings: Vec<FindingView>,
+    pub differences: usize,
+    pub open_findings: usize,
+    pub report: Option<ReportView>,
+    pub extension: Option<ExtensionView>,
+    pub emergency: Option<EmergencyView>,
+    pub work: Work,
+    pub created: String,
+}
+
+/// The window of the work.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct Window {
+    pub text: String,
+    pub era: String,
+    pub from: String,
+    pub until: String,
+    pub until_local: String,
+    pub from_ms: i64,
+    pub until_ms: i64,
+    pub phase: &'static str,
+    pub extended: bool,
+    pub admits: bool,
+}
+
+/// What was planned, with names for identifiers.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct ContentView {
+    pub class: &'static str,
+    pub purpose: String,
+    pub targets: Vec<TargetView>,
+    pub privileged: bool,
+    pub privileged_reason: String,
+    pub personal: Option<(String, String)>,
+    pub files: Vec<(String, String, String)>,
+    pub carry_out: Option<CarryView>,
+    pub workers: Vec<WorkerView>,
+    pub sources: Vec<String>,
+    pub line: String,
+    pub steps: String,
+    pub commands: Vec<String>,
+    pub impact: String,
+    pub stop_minutes: u32,
+    pub rollback: String,
+    pub acceptance: String,
+    pub supervision: bool,
+    pub contact: String,
+    pub subcontractor: String,
+    pub attachments: Vec<AttachmentView>,
+    pub emergency_reason: String,
+}
+
+/// A target of the plan.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct TargetView {
+    pub name: String,
+    pub title: String,
+    pub account: String,
+    pub privileged: bool,
+    pub functions: Vec<&'static str>,
+}
+
+/// A worker of the plan.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct WorkerView {
+    pub name: String,
+    pub login: String,
+    pub org: String,
+}
+
+/// Take-out.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct CarryView {
+    pub purpose: String,
+    pub number: String,
+    pub fields: String,
+    pub storage: String,
+}
+
+/// An attached file.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct AttachmentView {
+    pub id: String,
+    pub name: String,
+    pub size: String,
+    pub sha256: String,
+}
+
+/// A box for a stamp. `role` is the end of the key of its word; an empty date is a box without a stamp.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct MarkView {
+    pub role: &'static str,
+    pub name: String,
+    pub short: String,
+    pub date: String,
+    pub at: String,
+    pub era: String,
+}
+
+/// Something the reader must do.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct DutyView {
+    pub kind: String,
+    pub due: String,
+    pub overdue: bool,
+}
+
+/// A button: an act that the reader may do.
+#[derive(Debug, Serialize, PartialEq, Eq)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct ActView {
+    pub act: &'static str,
+    pub path: &'static str,
+    pub look: &'static str,
+    pub icon: &'static str,
+}
+
+/// A line to copy into a terminal.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct SshLine {
+    pub worker: String,
+    pub target: String,
+    pub shell: String,
+    pub files: String,
+    pub mine: bool,
+}
+
+/// 計画変更メモ
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct ChangeView {
+    pub index: usize,
+    pub text: String,
+    pub by: String,
+    pub at: String,
+    pub accepted_by: String,
+    pub accepted_at: String,
+}
+
+/// One line of the trail.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct TrailView {
+    pub act: String,
+    pub who: String,
+    pub at: String,
+    pub era: String,
+    pub note: String,
+    pub icon: &'static str,
+    pub tone: &'static str,
+}
+
+/// One row of the reconciliation.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct FindingView {
+    pub index: usize,
+    pub item: &'static str,
+    pub verdict: &'static str,
+    pub different: bool,
+    pub planned: String,
+    pub fact: String,
+    pub planned_words: Vec<String>,
+    pub fact_words: Vec<String>,
+    pub session: String,
+    pub seconds: Option<u64>,
+    pub place: String,
+    pub reason: String,
+    pub decision: &'static str,
+    pub decided_by: String,
+    pub decided_at: String,
+}
+
+/// 完了報告
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct ReportView {
+    pub result: String,
+    pub cause: String,
+    pub prevention: String,
+    pub remaining: String,
+    pub versions: String,
+    pub personal_data_used: bool,
+    pub personal_data_detail: String,
+    pub written_by: String,
+    pub written_at: String,
+    pub countersigned_by: String,
+    pub countersigned_at: String,
+}
+
+/// A wish for a longer window.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct ExtensionView {
+    pub by: String,
+    pub at: String,
+    pub until: String,
+    pub reason: String,
+}
+
+/// The emergency path.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct EmergencyView {
+    pub allowed_by: String,
+    pub allowed_at: String,
+    pub decide_by: String,
+    pub late: bool,
+    pub decided: bool,
+    pub approved: bool,
+    pub decided_by: String,
+    pub decided_at: String,
+    pub reason: String,
+}
+
+/// What was done, in figures; fills the report in.
+#[derive(Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct Work {
+    pub sessions: usize,
+    pub commands: usize,
+    pub files: usize,
+    pub ended: String,
+}
+
+impl PlanPage {
+    /// Gathers the page.
+    #[must_use]
+    pub fn of(told: Told<'_>) -> Self {
+        let Told { plan, digest, names, policy, now, lang, .. } = told;
+        let findings: Vec<FindingView> = plan.findings.iter().enumerate().map(|(index, row)| finding(index, row, lang)).collect();
+        let work = Work {
+            sessions: told.sessions.len(),
+            commands: told.sessions.iter().map(|line| line.commands).sum(),
+            files: told.sessions.iter().map(|line| line.files).sum(),
+            ended: plan.ended_at.map(|at| written::moment(at, lang)).unwrap_or_default(),
+        };
+        let (step, stopped) = step(plan);
+        Self {
+            id: plan.id.to_string(),
+            number: plan.number.clone(),
+            revision: plan.revision,
+            version: plan.version,
+            digest: digest.to_owned(),
+            digest_short: digest.get(..16).unwrap_or(digest).to_owned(),
+            state: plan.state.as_str(),
+            title: plan.content.title.clone(),
+            vendor: names.vendor(&plan.vendor),
+            applicant: names.person(&plan.applicant).name,
+            is_emergency: plan.is_emergency(),
+            delegated: approval::is_delegated(&plan.content, policy),
+            step,
+            stopped,
+            window: window(plan, now, lang),
+            content: content(&plan.content, names),
+            marks: marks(plan, digest, names, policy, lang),
+            missing: told.missing.iter().map(|slot| slot_name(*slot)).collect(),
+            duties: told.duties.iter().map(|duty| duty_view(duty, lang)).collect(),
+            acts: acts(told.allowed),
+            allowed: told.allowed.to_vec(),
+            ssh: if plan.state.admits() { ssh_lines(&plan.content, names, told.gate, told.me) } else { Vec::new() },
+            running: told.running,
+            sessions: told.sessions,
+            changes: changes(plan, lang),
+            trail: plan.trail.iter().map(|entry| trail(entry, lang)).collect(),
+            differences: findings.iter().filter(|row| row.different).count(),
+            open_findings: plan.findings.iter().filter(|row| row.is_open()).count(),
+            findings,
+            report: plan.report.as_ref().map(|report| ReportView {
+                result: report.content.result.clone(),
+                cause: report.content.cause.clone(),
+                prevention: report.content.prevention.clone(),
+                remaining: report.content.remaining.clone(),
+                versions: report.content.versions.clone(),
+                personal_data_used: report.content.personal_data_used,
+                personal_data_detail: report.content.personal_data_detail.clone(),
+                written_by: report.written.name.clone(),
+                written_at: written::moment(report.written.at, lang),
+                countersigned_by: report.countersigned.as_ref().map(|mark| mark.name.clone()).unwrap_or_default(),
+                countersigned_at: report.countersigned.as_ref().map(|mark| written::moment(mark.at, lang)).unwrap_or_default(),
+            }),
+            extension: plan.extension.as_ref().map(|wish| ExtensionView {
+                by: wish.by.name.clone(),
+                at: written::brief(wish.by.at, lang),
+                until: written::moment(wish.until, lang),
+                reason: wish.reason.clone(),
+            }),
+            emergency: plan.emergency.as_ref().map(|emergency| EmergencyView {
+                allowed_by: emergency.allowed.name.clone(),
+                allowed_at: written::moment(emergency.allowed.at, lang),
+                decide_by: written::moment(emergency.decide_by, lang),
+                late: emergency.decision.is_none() && now > emergency.decide_by,
+                decided: emergency.decision.is_some(),
+                approved: emergency.decision.as_ref().is_some_and(|decision| decision.approved),
+                decided_by: emergency.decision.as_ref().map(|decision| decision.mark.name.clone()).unwrap_or_default(),
+                decided_at: emergency.decision.as_ref().map(|decision| written::moment(decision.mark.at, lang)).unwrap_or_default(),
+                reason: emergency.decision.as_ref().map(|decision| decision.reason.clone()).unwrap_or_default(),
+            }),
+            work,
+            created: written::moment(plan.created_at, lang),
+        }
+    }
+}
+
+/// The step of the road from 1 (申請) to 7 (完了), 8 when all are behind; true if the road ended there.
+#[must_use]
+pub fn step(plan: &Plan) -> (usize, bool) {
+    use PlanState as S;
+    match plan.state {
+        S::Draft | S::Returned => (1, false),
+        S::Submitted => (2, false),
+        S::Approved | S::Emergency | S::InProgress => (3, false),
+        S::Reconcile | S::Aborted => (4, false),
+        S::Report => (5, false),
+        S::Confirm => (6, false),
+        S::Closed => (8, false),
+        S::Rejected => (2, true),
+        S::Withdrawn | S::Expired => {
+            let reached = |name: &str| plan.trail.iter().any(|entry| entry.act == name);
+            let allowed = !plan.approvals.is_empty() || plan.emergency.is_some();
+            (if allowed { 3 } else if reached("submit") { 2 } else { 1 }, true)
+        }
+    }
+}
+
+fn window(plan: &Plan, now: Timestamp, lang: Lang) -> Option<Window> {
+    let (from, until) = plan.window();
+    if until == Timestamp::default() {
+        return None;
+    }
+    let phase = if now < from { "before" } else if now < until { "open" } else { "over" };
+    Some(Window {
+        text: written::span(from, until, lang),
+        era: written::era_span(from, until),
+        from: written::moment(from, lang),
+        until: written::moment(until, lang),
+        until_local: until.local(),
+        from_ms: from.0,
+        until_ms: until.0,
+        phase,
+        extended: plan.extended_until.is_some(),
+        admits: plan.state.admits(),
+    })
+}
+
+fn content(content: &PlanContent, names: &Names) -> ContentView {
+    let targets: Vec<TargetView> = content
+        .targets
+        .iter()
+        .map(|used| {
+            let (name, title) = names.targets.get(&used.target).cloned().unwrap_or_else(|| (used.target.to_string(), String::new()));
+            let (account, privileged) = names.accounts.get(&used.account).cloned().unwrap_or_default();
+            TargetView { name, title, account, privileged, functions: used.functions.iter().map(|function| function.as_str()).collect() }
+        })
+        .collect();
+    ContentView {
+        class: content.class.as_str(),
+        purpose: content.purpose.clone(),
+        privileged: targets.iter().any(|target| target.privileged) || !content.privileged_reason.trim().is_empty(),
+        targets,
+        privileged_reason: content.privileged_reason.clone(),
+        personal: content.personal_data.as_ref().map(|data| (data.whose.clone(), data.why.clone())),
+        files: content.bring_in.iter().map(|file| (file.name.clone(), file.sha256.clone(), file.sanitised.clone())).collect(),
+        carry_out: content.carry_out.as_ref().map(|out| CarryView {
+            purpose: out.purpose.clone(),
+            number: out.number.clone(),
+            fields: out.fields.clone(),
+            storage: out.storage.clone(),
+        }),
+        workers: content
+            .workers
+            .iter()
+            .map(|id| {
+                let Named { name, login, org } = names.person(id);
+                WorkerView { name, login, org }
+            })
+            .collect(),
+        sources: content.sources.iter().map(ToString::to_string).collect(),
+        line: content.line.clone(),
+        steps: content.steps.clone(),
+        commands: content.commands.clone(),
+        impact: content.impact.clone(),
+        stop_minutes: content.stop_minutes,
+        rollback: content.rollback.clone(),
+        acceptance: content.acceptance.clone(),
+        supervision: content.supervision,
+        contact: content.contact.clone(),
+        subcontractor: content.subcontractor.as_ref().map(|id| names.vendor(id)).unwrap_or_default(),
+        attachments: content
+            .attachments
+            .iter()
+            .map(|file| AttachmentView { id: file.id.to_string(), name: file.name.clone(), size: written::size(file.bytes), sha256: file.sha256.clone() })
+            .collect(),
+        emergency_reason: content.emergency_reason.clone().unwrap_or_default(),
+    }
+}
+
+fn slot_name(slot: Slot) -> &'static str {
+    match slot {
+        Slot::Technical => "technical",
+        Slot::Final => "final",
+    }
+}
+
+fn mark(role: &'static str, given: Option<(&str, Timestamp)>, lang: Lang) -> MarkView {
+    match given {
+        Some((name, at)) => MarkView {
+            role,
+            name: name.to_owned(),
+            short: written::family_name(name),
+            date: written::stamp_date(at),
+            at: written::moment(at, lang),
+            era: at.era(),
+        },
+        None => MarkView { role, name: String::new(), short: String::new(), date: String::new(), at: String::new(), era: String::new() },
+    }
+}
+
+/// The boxes of the form: applicant, approvals (or permission and approval after the fact), confirmation.
+fn marks(plan: &Plan, digest: &str, names: &Names, policy: &Policy, lang: Lang) -> Vec<MarkView> {
+    let applied = plan.trail.iter().rev().find(|entry| entry.act == "submit").map(|entry| entry.at);
+    let applicant = names.person(&plan.applicant).name;
+    let mut boxes = vec![mark("applicant", applied.map(|at| (applicant.as_str(), at)), lang)];
+    if plan.is_emergency() {
+        let emergency = plan.emergency.as_ref();
+        boxes.push(mark("allowed", emergency.map(|emergency| (emergency.allowed.name.as_str(), emergency.allowed.at)), lang));
+        let decision = emergency.and_then(|emergency| emergency.decision.as_ref()).filter(|decision| decision.approved);
+        boxes.push(mark("after_fact", decision.map(|decision| (decision.mark.name.as_str(), decision.mark.at)), lang));
+    } else {
+        for slot in approval::required(&plan.content, policy) {
+            let given = plan.approvals.iter().find(|approval| approval.slot == slot && approval.digest == digest);
+            boxes.push(mark(slot_name(slot), given.map(|approval| (approval.name.as_str(), approval.at)), lang));
+        }
+    }
+    boxes.push(mark("confirmed", plan.confirmation.as_ref().map(|mark| (mark.name.as_str(), mark.at)), lang));
+    boxes
+}
+
+fn duty_view(duty: &Duty, lang: Lang) -> DutyView {
+    let kind = serde_json::to_value(duty.kind).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
+    DutyView { kind, due: duty.due.map(|due| written::brief(due, lang)).unwrap_or_default(), overdue: duty.overdue }
+}
+
+/// The buttons, the ones that move the plan forward first. What a list shows in its own rows has no button here.
+const ACTS: [ActView; 17] = [
+    button("allow_emergency", "allow", "danger", "bolt"),
+    button("decide_after_fact", "after-fact", "primary", "stamp"),
+    button("approve", "approve", "primary", "stamp"),
+    button("decide_extension", "extension/decide", "primary", "clock"),
+    button("submit", "submit", "primary", "send"),
+    button("edit", "edit", "secondary", "pen"),
+    button("return", "return", "secondary", "return"),
+    button("reject", "reject", "danger-outline", "ban"),
+    button("note_change", "change", "secondary", "pen"),
+    button("ask_extension", "extension", "secondary", "clock"),
+    button("finish_work", "finish", "primary", "check"),
+    button("decide_finding", "reconcile", "primary", "compare"),
+    button("submit_report", "report", "primary", "report"),
+    button("countersign", "countersign", "primary", "stamp"),
+    button("confirm", "confirm", "primary", "eye"),
+    button("return_report", "report/return", "secondary", "return"),
+    button("withdraw", "withdraw", "danger-outline", "x"),
+];
+
+const fn button(act: &'static str, path: &'static str, look: &'static str, icon: &'static str) -> ActView {
+    ActView { act, path, look, icon }
+}
+
+fn acts(allowed: &[&'static str]) -> Vec<ActView> {
+    let mut list: Vec<ActView> = ACTS.into_iter().filter(|view| allowed.contains(&view.act)).collect();
+    // Reasons and decisions stand on the same page; whoever may give only reasons gets there by their own word.
+    let explains = allowed.contains(&"explain_finding") && !allowed.contains(&"decide_finding");
+    if explains {
+        list.insert(0, button("explain_finding", "reconcile", "primary", "compare"));
+    }
+    if allowed.contains(&"finish_reconcile") && !allowed.contains(&"decide_finding") {
+        list.insert(0, button("finish_reconcile", "reconcile", "primary", "compare"));
+    }
+    list
+}
+
+/// A word that a shell takes as it stands. Everything in a line to copy is checked by this.
+fn is_plain(word: &str) -> bool {
+    !word.is_empty() && !word.starts_with('-') && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'))
+}
+
+fn ssh_lines(content: &PlanContent, names: &Names, gate: &Gate, me: Option<&PersonId>) -> Vec<SshLine> {
+    let mut lines = Vec::new();
+    for worker in &content.workers {
+        let person = names.person(worker);
+        for used in &content.targets {
+            let Some((target, _)) = names.targets.get(&used.target) else { continue };
+            if !is_plain(&person.login) || !is_plain(target) || !is_plain(&gate.host) {
+                continue;
+            }
+            let login = format!("{}+{target}@{}", person.login, gate.host);
+            let has = |name: &str| used.functions.iter().any(|function| function.as_str() == name);
+            lines.push(SshLine {
+                worker: person.name.clone(),
+                target: target.clone(),
+                shell: if has("shell") || has("exec") { format!("ssh -p {} {login}", gate.port) } else { String::new() },
+                files: if has("sftp") { format!("sftp -P {} {login}", gate.port) } else { String::new() },
+                mine: me == Some(worker),
+            });
+        }
+    }
+    // The reader's own lines come first.
+    lines.sort_by_key(|line| !line.mine);
+    lines
+}
+
+fn changes(plan: &Plan, lang: Lang) -> Vec<ChangeView> {
+    plan.changes
+        .iter()
+        .enumerate()
+        .map(|(index, note)| ChangeView {
+            index,
+            text: note.text.clone(),
+            by: note.by.name.clone(),
+            at: written::brief(note.by.at, lang),
+            accepted_by: note.accepted.as_ref().map(|mark| mark.name.clone()).unwrap_or_default(),
+            accepted_at: note.accepted.as_ref().map(|mark| written::brief(mark.at, lang)).unwrap_or_default(),
+        })
+        .collect()
+}
+
+fn trail(entry: &TrailEntry, lang: Lang) -> TrailView {
+    let (icon, tone) = match entry.act.as_str() {
+        "draw" | "edit" | "note_change" => ("pen", ""),
+        "submit" => ("send", "key"),
+        "return" | "return_report" => ("return", "warn"),
+        "approve" | "countersign" | "accept_change" => ("stamp", "good"),
+        "confirm" => ("done", "good"),
+        "reject" => ("ban", "bad"),
+        "withdraw" => ("x", "bad"),
+        "allow_emergency" => ("bolt", "bad"),
+        "decide_after_fact" => ("stamp", "key"),
+        "ask_extension" | "decide_extension" | "window_closed" => ("clock", ""),
+        "enter" => ("play", "key"),
+        "finish_work" | "finish_reconcile" => ("check", "good"),
+        "explain_finding" | "decide_finding" => ("compare", ""),
+        "submit_report" => ("report", "key"),
+        _ => ("info", ""),
+    };
+    TrailView {
+        act: entry.act.clone(),
+        who: entry.by.clone(),
+        at: written::brief(entry.at, lang),
+        era: entry.at.era(),
+        note: entry.remark.clone(),
+        icon,
+        tone,
+    }
+}
+
+/// The name of an item in keys of words.
+#[must_use]
+pub fn item_name(item: Item) -> &'static str {
+    match item {
+        Item::Time => "time",
+        Item::Worker => "worker",
+        Item::Source => "source",
+        Item::Target => "target",
+        Item::Function => "function",
+        Item::Command => "command",
+        Item::File => "file",
+        Item::PersonalData => "personal_data",
+        Item::Ending => "ending",
+        Item::Change => "change",
+    }
+}
+
+fn finding(index: usize, row: &Finding, lang: Lang) -> FindingView {
+    use sekisho_core::reconcile::Decision;
+    let verdict = match row.verdict {
+        Verdict::Match => "match",
+        Verdict::NotDone => "not_done",
+        Verdict::NotPlanned => "not_planned",
+        Verdict::Different => "different",
+    };
+    let decision = match row.decision {
+        None => "",
+        Some(Decision::NoProblem) => "no_problem",
+        Some(Decision::Correct) => "correct",
+        Some(Decision::Incident) => "incident",
+    };
+    // Functions and causes are names of ours; the template has their words. Everything else is shown as it is.
+    let words = |text: &str| match row.item {
+        Item::Function => text.split(", ").filter(|word| !word.is_empty()).map(|word| format!("function.{word}")).collect(),
+        Item::Ending if !text.is_empty() => vec![format!("cause.{text}")],
+        _ => Vec::new(),
+    };
+    FindingView {
+        index,
+        item: item_name(row.item),
+        verdict,
+        different: row.verdict != Verdict::Match,
+        planned: row.planned.clone(),
+        fact: row.actual.clone(),
+        planned_words: words(&row.planned),
+        fact_words: words(&row.actual),
+        session: row.session.as_ref().map(ToString::to_string).unwrap_or_default(),
+        seconds: row.at_ms.map(|ms| ms / 1000),
+        place: row.at_ms.map(written::position).unwrap_or_default(),
+        reason: row.reason.clone(),
+        decision,
+        decided_by: row.decided.as_ref().map(|mark| mark.name.clone()).unwrap_or_default(),
+        decided_at: row.decided.as_ref().map(|mark| written::brief(mark.at, lang)).unwrap_or_default(),
+    }
+}
