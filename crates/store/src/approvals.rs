@@ -1,0 +1,32 @@
+//! Signatures on approvals: the box signs on the approver's behalf, after their two factors, with the key of the log.
+
+use crate::Store;
+use crate::fault::Fault;
+use sekisho_core::plan::Plan;
+use sekisho_core::plan::approval::Approval;
+use sekisho_evidence::Digest;
+use sekisho_evidence::checkpoint::{Signature, sign_bytes, verify_bytes};
+
+/// Purpose of these signatures; one made for it holds for nothing else.
+const CONTEXT: &str = "approve/v1";
+
+/// Digest of what a plan's approvers sign, hex.
+pub(crate) fn digest_of(plan: &Plan) -> String {
+    Digest::of(&plan.signed_bytes()).to_string()
+}
+
+impl Store {
+    /// Signs one approval.
+    pub(crate) fn sign_approval(&self, approval: &Approval) -> Result<String, Fault> {
+        let signature = sign_bytes(self.inner.keys.log(), CONTEXT, &approval.signed_bytes());
+        signature.map(|signature| signature.to_string()).map_err(|breach| Fault::Crypto(breach.to_string()))
+    }
+
+    /// True if the signature of every approval of the plan holds.
+    pub(crate) fn signatures_hold(&self, plan: &Plan) -> bool {
+        plan.approvals.iter().all(|approval| {
+            let signature: Result<Signature, _> = approval.signature.parse();
+            signature.is_ok_and(|signature| verify_bytes(self.inner.keys.log().public(), CONTEXT, &approval.signed_bytes(), &signature).is_ok())
+        })
+    }
+}

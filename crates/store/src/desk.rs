@@ -1,0 +1,152 @@
+//! The store's side of the seam to the gateway: who may come in, written down before it is answered.
+//!
+//! Entering has a fixed order, because file and database cannot commit together: the recording's header is durable
+//! first, the `entered` entry second, and only then does an admission exist. A crash in between leaves a recording that
+//! no entry names, which the sweep sets aside; an entry without recording cannot come about.
+
+mod entering;
+mod halves;
+
+pub(crate) use halves::Halves;
+
+use crate::Store;
+use crate::fault::{Denied, Fault};
+use crate::logins::PersonRecord;
+use crate::recordings::Writer;
+use sekisho_core::authorize::Principal;
+use sekisho_core::desk::{Answer, Cause, Desk, Dialled, Entry, FirstProof, HalfPrincipal, OpenRecording, RefusedAsk};
+use sekisho_core::facts::Fact;
+use sekisho_core::ids::SessionId;
+use sekisho_core::people::{Actor, Via};
+use sekisho_core::refusal::Refusal;
+use sekisho_core::secret::Secret;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Codes that may be tried after one first factor.
+const CODE_TRIES: u32 = 3;
+/// Refusals inside one session that are written down; a worker cannot fill the log with what is not allowed.
+const REFUSALS_NOTED: u32 = 200;
+/// Longest text of a refused ask in the log.
+const ASK_CHARS: usize = 300;
+
+/// A fault at the desk refuses, and says that the log is the reason.
+fn unavailable(fault: &Fault) -> Refusal {
+    tracing::error!(%fault, "a fault at the desk refused a worker");
+    Refusal::LogUnavailable
+}
+
+fn told(denied: Denied) -> Refusal {
+    match denied {
+        Denied::Refusal(refusal) => refusal,
+        Denied::Fault(fault) => unavailable(&fault),
+    }
+}
+
+impl Store {
+    async fn half(&self, login: &str, source: IpAddr, proof: FirstProof) -> Result<HalfPrincipal, Refusal> {
+        let (record, first): (PersonRecord, &'static str) = match proof {
+            FirstProof::Password(password) => (self.check_password(login, &password, source).await.map_err(told)?, "password"),
+            FirstProof::VerifiedKey(key) => (self.check_key(login, &key, source).await.map_err(told)?, "key"),
+        };
+        let half = halves::Half { person: record.person.id, login: record.person.login, source, first, tries: CODE_TRIES };
+        self.inner.halves.keep(half)
+    }
+
+    async fn whole(&self, half: HalfPrincipal, code: &Secret) -> Result<Principal, (Option<HalfPrincipal>, Refusal)> {
+        let Some(mut kept) = self.inner.halves.take(&half) else { return Err((None, Refusal::LoginFailed)) };
+        match self.check_code(&kept.person, code, kept.source).await {
+            Ok(()) => {}
+            Err(Denied::Refusal(Refusal::LoginFailed)) => {
+                kept.tries -= 1;
+                let again = if kept.tries > 0 { self.inner.halves.keep(kept).ok() } else { None };
+                return Err((again, Refusal::LoginFailed));
+            }
+            Err(denied) => return Err((None, told(denied))),
+        }
+        let identified = async {
+            let mut tx = self.write(&self.worker_of(&kept.person, kept.source).await?).await?;
+            tx.fact(Fact::Identified { first: kept.first.to_owned() });
+            tx.commit().await
+        };
+        identified.await.map_err(|fault| (None, unavailable(&fault)))?;
+        Ok(Principal::assertion(kept.person, kept.login, kept.source))
+    }
+
+    async fn worker_of(&self, person: &sekisho_core::ids::PersonId, source: IpAddr) -> Result<Actor, Fault> {
+        let mut conn = self.read().acquire().await?;
+        let person = entering::person(&mut conn, person).await?;
+        let person = person.ok_or_else(|| Fault::Damaged("a person who was just identified is missing".into()))?;
+        Ok(Actor::of(&person, Via::Ssh, Some(source.to_string())))
+    }
+
+    async fn note_refused(&self, session: &SessionId, ask: RefusedAsk) {
+        let Some(writer) = self.inner.shelf.writer(session) else { return };
+        if writer.count_refusal() > REFUSALS_NOTED {
+            return;
+        }
+        let ask = RefusedAsk { ask: ask.ask.chars().filter(|c| !c.is_control()).take(ASK_CHARS).collect(), ..ask };
+        if let Err(fault) = self.note(&writer, Fact::RefusedInside { session: session.clone(), asked: ask }).await {
+            // Nothing was allowed, so nothing must be undone; what the log cannot take ends the session elsewhere.
+            tracing::error!(%session, %fault, "a refusal inside a session could not be written down");
+        }
+    }
+
+    async fn note(&self, writer: &Arc<Writer>, fact: Fact) -> Result<(), Fault> {
+        let mut tx = self.write(writer.worker()).await?;
+        tx.fact(fact);
+        tx.commit().await
+    }
+}
+
+impl Desk for Store {
+    fn first_factor<'a>(&'a self, login: &'a str, source: IpAddr, proof: FirstProof) -> Answer<'a, Result<HalfPrincipal, Refusal>> {
+        Box::pin(self.half(login, source, proof))
+    }
+
+    fn knows_key<'a>(&'a self, login: &'a str, _source: IpAddr, key: &'a str) -> Answer<'a, bool> {
+        Box::pin(async move {
+            match self.registered_keys(login).await {
+                Ok(keys) => keys.iter().any(|known| known == key),
+                Err(denied) => {
+                    tracing::error!(%denied, "the keys of a worker cannot be read");
+                    false
+                }
+            }
+        })
+    }
+
+    fn second_factor<'a>(&'a self, half: HalfPrincipal, code: Secret) -> Answer<'a, Result<Principal, (Option<HalfPrincipal>, Refusal)>> {
+        Box::pin(async move { self.whole(half, &code).await })
+    }
+
+    fn enter<'a>(&'a self, principal: &'a Principal, target: &'a str, plan: Option<&'a str>) -> Answer<'a, Result<Entry, Refusal>> {
+        Box::pin(async move {
+            let answer = self.let_in(principal, target, plan).await;
+            if let Err(refusal) = &answer {
+                self.write_refused(principal, target, plan, refusal).await;
+            }
+            answer
+        })
+    }
+
+    fn dialled<'a>(&'a self, session: &'a SessionId, outcome: Dialled) -> Answer<'a, Result<(), Refusal>> {
+        Box::pin(async move {
+            let writer = self.inner.shelf.writer(session).ok_or(Refusal::Fault)?;
+            let fact = Fact::Dialled { session: session.clone(), outcome };
+            self.note(&writer, fact).await.map_err(|fault| unavailable(&fault))
+        })
+    }
+
+    fn refused<'a>(&'a self, session: &'a SessionId, ask: RefusedAsk) -> Answer<'a, ()> {
+        Box::pin(self.note_refused(session, ask))
+    }
+
+    fn leave<'a>(&'a self, session: &'a SessionId, recording: OpenRecording, cause: Cause) -> Answer<'a, ()> {
+        Box::pin(async move {
+            self.end_session(session, cause).await;
+            // Dropped after the end was claimed; before that, dropping it would report the session as vanished.
+            drop(recording);
+        })
+    }
+}

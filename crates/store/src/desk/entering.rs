@@ -1,0 +1,299 @@
+//! Entering: gathering what the decision rests on, deciding, and opening.
+
+use super::{told, unavailable};
+use crate::Store;
+use crate::fault::{Denied, Fault};
+use crate::recordings::Sink;
+use crate::secrets::{Place, Sealed, random_bytes, random_id};
+use crate::write::Tx;
+use sekisho_core::authorize::{Case, Grant, Principal, authorize};
+use sekisho_core::desk::{Admission, Entry, OpenRecording, PlanChoice, TargetCredential};
+use sekisho_core::facts::Fact;
+use sekisho_core::ids::{PersonId, PlanId, SessionId, VendorId};
+use sekisho_core::people::{Actor, Person, Vendor, Via};
+use sekisho_core::plan::Plan;
+use sekisho_core::plan::act::began;
+use sekisho_core::reconcile::SessionFacts;
+use sekisho_core::refusal::Refusal;
+use sekisho_core::secret::Secret;
+use sekisho_core::target::{Account, CredentialKind, Target};
+use sekisho_core::time::Timestamp;
+use sekisho_evidence::recording::{DataKey, Header};
+use sqlx::{AnyConnection, Row};
+use zeroize::Zeroizing;
+
+/// Everything about one worker, one target and one plan at one moment.
+struct Gathered {
+    person: Person,
+    vendor: Vendor,
+    plan_vendor: Vendor,
+    target: Target,
+    account: Option<Account>,
+    plan: Plan,
+}
+
+impl Store {
+    pub(super) async fn let_in(&self, principal: &Principal, target: &str, number: Option<&str>) -> Result<Entry, Refusal> {
+        // What cannot be signed and published is not evidence: nobody is let in until it can.
+        if let Some(trouble) = self.inner.log.trouble() {
+            tracing::error!(%trouble, "nobody is let in while the log cannot be published");
+            return Err(Refusal::LogUnavailable);
+        }
+        let plans = self.open_plans(principal, target, number).await.map_err(told)?;
+        match plans.as_slice() {
+            [] => Err(Refusal::NoPlan),
+            [(plan, _)] => self.admit(principal, target, plan).await.map(|admission| Entry::Open(Box::new(admission))),
+            several => Ok(Entry::Choose(several.iter().map(|(_, choice)| choice.clone()).collect())),
+        }
+    }
+
+    /// The plans under which this worker may enter this target at this moment.
+    ///
+    /// # Errors
+    /// If there is none, the refusal that helps most.
+    async fn open_plans(&self, principal: &Principal, target: &str, number: Option<&str>) -> Result<Vec<(PlanId, PlanChoice)>, Denied> {
+        let mut conn = self.read().acquire().await.map_err(Fault::from)?;
+        let now = self.now();
+        let Some(person) = person(&mut conn, principal.person()).await? else { return Err(Refusal::PersonInactive.into()) };
+        if !person.may_act(now) {
+            return Err(Refusal::PersonInactive.into());
+        }
+        // An unknown target is answered like one that no plan names: which targets exist is not told.
+        let Some(target) = target_named(&mut conn, target).await? else { return Err(Refusal::NoPlan.into()) };
+        let mut open = Vec::new();
+        let mut refused: Vec<(Timestamp, Refusal)> = Vec::new();
+        let mut known = false;
+        for plan in plans_of(&mut conn, principal.person()).await? {
+            if number.is_some_and(|number| number != plan.number) || plan.content.target(&target.id).is_none() {
+                continue;
+            }
+            known = true;
+            let (from, _) = plan.window();
+            let gathered = gather(&mut conn, person.clone(), target.clone(), plan).await?;
+            match self.decide(principal, &gathered, now)? {
+                Ok(grant) => {
+                    let choice = PlanChoice { number: grant.plan_number, title: grant.plan_title, until: grant.until };
+                    open.push((gathered.plan.id, choice));
+                }
+                Err(refusal) => refused.push((from, refusal)),
+            }
+        }
+        if !open.is_empty() {
+            return Ok(open);
+        }
+        if number.is_some() && !known {
+            return Err(Refusal::PlanNotOpen.into());
+        }
+        refused.sort_by_key(|(from, refusal)| (rank(refusal), *from));
+        Err(refused.into_iter().next().map_or(Refusal::NoPlan, |(_, refusal)| refusal).into())
+    }
+
+    fn decide(&self, principal: &Principal, gathered: &Gathered, now: Timestamp) -> Result<Result<Grant, Refusal>, Fault> {
+        let digest = crate::approvals::digest_of(&gathered.plan);
+        let case = Case {
+            person: &gathered.person,
+            vendor: &gathered.vendor,
+            plan_vendor: &gathered.plan_vendor,
+            target: &gathered.target,
+            account: gathered.account.as_ref(),
+            plan: &gathered.plan,
+            digest: &digest,
+            signatures_hold: self.signatures_hold(&gathered.plan),
+            policy: self.policy(),
+            now,
+        };
+        Ok(authorize(principal, &case))
+    }
+
+    /// Opens a session under a plan: header first, entry second, admission last.
+    async fn admit(&self, principal: &Principal, target: &str, plan: &PlanId) -> Result<Admission, Refusal> {
+        let session: SessionId = random_id().map_err(|fault| unavailable(&fault))?;
+        let (worker, header, key) = self.prepare(principal, target, plan, &session).await.map_err(told)?;
+        let writer = self.inner.shelf.begin(session.clone(), header, key, worker.clone()).await?;
+        // From here on, whatever goes wrong drops the sink, and the session that never was is cleared away.
+        let sink = self.inner.shelf.sink(&writer);
+        self.enter_log(principal, target, plan, session, worker, sink, &writer.header_digest().to_string()).await.map_err(told)
+    }
+
+    async fn prepare(&self, principal: &Principal, target: &str, plan: &PlanId, session: &SessionId) -> Result<(Actor, Header, DataKey), Denied> {
+        let mut conn = self.read().acquire().await.map_err(Fault::from)?;
+        let person = person(&mut conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
+        let target = target_named(&mut conn, target).await?.ok_or(Refusal::NoPlan)?;
+        let key = Zeroizing::new(random_bytes::<32>()?);
+        let header = Header {
+            session: session.as_str().to_owned(),
+            plan: plan.as_str().to_owned(),
+            target: target.id.as_str().to_owned(),
+            person: person.id.as_str().to_owned(),
+            protocol: "ssh".to_owned(),
+            started_at: self.now().0,
+            log_origin: self.inner.settings.origin.clone(),
+            wrapped_key: self.inner.keys.wrap_recording_key(&key)?,
+        };
+        let worker = Actor::of(&person, Via::Ssh, Some(principal.source().to_string()));
+        Ok((worker, header, DataKey::from_bytes(*key)))
+    }
+
+    /// Decides once more with nobody else writing, and writes `entered`.
+    #[allow(clippy::too_many_arguments, reason = "one step of one road; a struct for it would be named after the step")]
+    async fn enter_log(
+        &self,
+        principal: &Principal,
+        target: &str,
+        plan: &PlanId,
+        session: SessionId,
+        worker: Actor,
+        sink: Sink,
+        header_digest: &str,
+    ) -> Result<Admission, Denied> {
+        let mut tx = self.write(&worker).await?;
+        let now = tx.now();
+        let conn = tx.sql();
+        let person = person(conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
+        let target = target_named(conn, target).await?.ok_or(Refusal::NoPlan)?;
+        let plan = plan_by_id(conn, plan).await?.ok_or(Refusal::NoPlan)?;
+        let mut gathered = gather(conn, person, target, plan).await?;
+        let grant = self.decide(principal, &gathered, now)??;
+        let account = gathered.account.take().ok_or(Refusal::TargetNotReady)?;
+        let credential = self.credential(tx.sql(), &account).await?;
+        began(&mut gathered.plan, session.clone());
+        save(&mut tx, &gathered, &session, principal, now, header_digest, &grant).await?;
+        tx.fact(Fact::Entered {
+            session: session.clone(),
+            plan: grant.plan.clone(),
+            target: grant.target.clone(),
+            target_name: grant.target_name.clone(),
+            username: grant.username.clone(),
+            recording_header_digest: header_digest.to_owned(),
+        });
+        tx.commit().await?;
+        Ok(Admission { session, grant, recording: OpenRecording::assertion(Box::new(sink)), credential })
+    }
+
+    async fn credential(&self, conn: &mut AnyConnection, account: &Account) -> Result<TargetCredential, Denied> {
+        let row = sqlx::query("SELECT credential FROM accounts WHERE id = $1").bind(account.id.as_str().to_owned()).fetch_one(conn).await?;
+        let place = Place { table: "accounts", row: account.id.as_str(), column: "credential" };
+        let plain = self.inner.keys.unseal(place, &Sealed::from_bytes(row.try_get("credential")?))?;
+        let secret = std::str::from_utf8(&plain).map(Secret::new).map_err(|_| Fault::Damaged("a stored credential is no text".into()))?;
+        Ok(match account.credential {
+            CredentialKind::Password => TargetCredential::Password(secret),
+            CredentialKind::PrivateKey => TargetCredential::PrivateKey(secret),
+        })
+    }
+
+    pub(super) async fn write_refused(&self, principal: &Principal, target: &str, plan: Option<&str>, refusal: &Refusal) {
+        let clean = |text: &str| text.chars().filter(|c| !c.is_control()).take(100).collect::<String>();
+        let detail = plan.map_or_else(|| clean(target), |plan| format!("{} {}", clean(target), clean(plan)));
+        let written = async {
+            let worker = self.worker_of(principal.person(), principal.source()).await?;
+            let mut tx = self.write(&worker).await?;
+            tx.fact(Fact::Refused { stage: "enter".into(), login: principal.login().to_owned(), code: refusal.code().to_owned(), detail });
+            tx.commit().await
+        };
+        if let Err(fault) = written.await {
+            tracing::error!(%fault, code = refusal.code(), "a refusal could not be written down; it was refused all the same");
+        }
+    }
+}
+
+/// Which of several refusals helps most: what can be done at once, then what time brings, then what others must do.
+fn rank(refusal: &Refusal) -> u8 {
+    match refusal {
+        Refusal::SourceNotAllowed | Refusal::TargetNotReady => 0,
+        Refusal::WindowNotOpen { .. } => 1,
+        Refusal::WindowClosed => 3,
+        Refusal::NoPlan => 4,
+        _ => 2,
+    }
+}
+
+async fn save(tx: &mut Tx, gathered: &Gathered, session: &SessionId, principal: &Principal, now: Timestamp, header_digest: &str, grant: &Grant) -> Result<(), Fault> {
+    let Gathered { person, vendor, plan, .. } = gathered;
+    let facts = SessionFacts {
+        session: session.clone(),
+        person: person.id.clone(),
+        person_name: person.name.clone(),
+        target: grant.target.clone(),
+        target_name: grant.target_name.clone(),
+        account: grant.username.clone(),
+        source: principal.source().to_string(),
+        started: now,
+        ended: None,
+        cause: None,
+        functions: std::collections::BTreeSet::new(),
+        commands: Vec::new(),
+        files: Vec::new(),
+    };
+    let changed = sqlx::query("UPDATE plans SET state = $2, version = $3, body = $4 WHERE id = $1")
+        .bind(plan.id.as_str().to_owned())
+        .bind(plan.state.as_str())
+        .bind(crate::log::as_i64(plan.version))
+        .bind(serde_json::to_string(plan)?)
+        .execute(tx.sql())
+        .await?;
+    if changed.rows_affected() != 1 {
+        return Err(Fault::Damaged(format!("the plan {} is missing", plan.id)));
+    }
+    let text = "INSERT INTO sessions (id, plan, person, target, vendor, account, source, started_at, header_digest, commands, files, facts) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10)";
+    sqlx::query(text)
+        .bind(session.as_str().to_owned())
+        .bind(plan.id.as_str().to_owned())
+        .bind(person.id.as_str().to_owned())
+        .bind(grant.target.as_str().to_owned())
+        .bind(vendor.id.as_str().to_owned())
+        .bind(grant.username.clone())
+        .bind(principal.source().to_string())
+        .bind(now.0)
+        .bind(header_digest.to_owned())
+        .bind(serde_json::to_string(&facts)?)
+        .execute(tx.sql())
+        .await?;
+    Ok(())
+}
+
+async fn gather(conn: &mut AnyConnection, person: Person, target: Target, plan: Plan) -> Result<Gathered, Denied> {
+    let own = person.vendor.clone().ok_or(Refusal::VendorInactive)?;
+    let vendor = vendor(conn, &own).await?.ok_or(Refusal::VendorInactive)?;
+    let plan_vendor = self::vendor(conn, &plan.vendor).await?.ok_or(Refusal::VendorInactive)?;
+    let account = match plan.content.target(&target.id) {
+        Some(used) => {
+            let row = sqlx::query("SELECT body FROM accounts WHERE id = $1").bind(used.account.as_str().to_owned()).fetch_optional(conn).await?;
+            row.map(|row| read(&row)).transpose()?
+        }
+        None => None,
+    };
+    Ok(Gathered { person, vendor, plan_vendor, target, account, plan })
+}
+
+fn read<T: serde::de::DeserializeOwned>(row: &sqlx::any::AnyRow) -> Result<T, Fault> {
+    Ok(serde_json::from_str(row.try_get("body")?)?)
+}
+
+pub(super) async fn person(conn: &mut AnyConnection, id: &PersonId) -> Result<Option<Person>, Fault> {
+    let row = sqlx::query("SELECT body FROM persons WHERE id = $1").bind(id.as_str().to_owned()).fetch_optional(conn).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+async fn vendor(conn: &mut AnyConnection, id: &VendorId) -> Result<Option<Vendor>, Fault> {
+    let row = sqlx::query("SELECT body FROM vendors WHERE id = $1").bind(id.as_str().to_owned()).fetch_optional(conn).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+async fn target_named(conn: &mut AnyConnection, name: &str) -> Result<Option<Target>, Fault> {
+    let row = sqlx::query("SELECT body FROM targets WHERE name = $1").bind(name.to_owned()).fetch_optional(conn).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+async fn plan_by_id(conn: &mut AnyConnection, id: &PlanId) -> Result<Option<Plan>, Fault> {
+    let row = sqlx::query("SELECT body FROM plans WHERE id = $1").bind(id.as_str().to_owned()).fetch_optional(conn).await?;
+    row.map(|row| read(&row)).transpose()
+}
+
+/// The plans that name the worker and admit sessions, by the beginning of their windows.
+async fn plans_of(conn: &mut AnyConnection, worker: &PersonId) -> Result<Vec<Plan>, Fault> {
+    let text = "SELECT p.body FROM plans p JOIN plan_workers w ON w.plan = p.id \
+        WHERE w.person = $1 AND p.state IN ('approved', 'emergency', 'in_progress') ORDER BY p.from_at";
+    let rows = sqlx::query(text).bind(worker.as_str().to_owned()).fetch_all(conn).await?;
+    rows.iter().map(read).collect()
+}

@@ -1,0 +1,86 @@
+//! Logins that have proved one factor and wait for the other. They live in memory only: a restart asks again.
+
+use crate::secrets::random_token;
+use sekisho_core::desk::HalfPrincipal;
+use sekisho_core::ids::PersonId;
+use sekisho_core::limits;
+use sekisho_core::refusal::Refusal;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Time for the second factor: what the gateway gives to the whole login.
+const PATIENCE: Duration = Duration::from_secs(limits::LOGIN_SECONDS as u64);
+
+/// What a ticket stands for.
+pub(super) struct Half {
+    pub person: PersonId,
+    pub login: String,
+    pub source: IpAddr,
+    /// `password` or `key`.
+    pub first: &'static str,
+    /// Codes that may still be tried.
+    pub tries: u32,
+}
+
+/// The tickets that were given out.
+#[derive(Default)]
+pub(crate) struct Halves(Mutex<HashMap<String, (Instant, Half)>>);
+
+impl Halves {
+    fn kept(&self) -> MutexGuard<'_, HashMap<String, (Instant, Half)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a ticket out.
+    pub(super) fn keep(&self, half: Half) -> Result<HalfPrincipal, Refusal> {
+        let ticket = random_token().map_err(|fault| super::unavailable(&fault))?.expose().to_owned();
+        let mut kept = self.kept();
+        kept.retain(|_, (since, _)| since.elapsed() < PATIENCE);
+        // Each connection before login holds at most one.
+        if kept.len() >= limits::HANDSHAKES {
+            return Err(Refusal::Busy);
+        }
+        let given = HalfPrincipal { ticket: ticket.clone(), login: half.login.clone(), source: half.source };
+        kept.insert(ticket, (Instant::now(), half));
+        Ok(given)
+    }
+
+    /// Takes a ticket back. It is good for one try, by the connection that it was given to.
+    pub(super) fn take(&self, half: &HalfPrincipal) -> Option<Half> {
+        let (since, kept) = self.kept().remove(&half.ticket)?;
+        let same = kept.login == half.login && kept.source == half.source;
+        (same && since.elapsed() < PATIENCE).then_some(kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn half(tries: u32) -> Half {
+        Half { person: PersonId::from_random([1; 10]), login: "sato".into(), source: IpAddr::from([10, 0, 0, 5]), first: "key", tries }
+    }
+
+    #[test]
+    fn a_ticket_is_good_once_and_for_its_own_connection() {
+        let halves = Halves::default();
+        let given = halves.keep(half(3)).unwrap();
+        let elsewhere = HalfPrincipal { source: IpAddr::from([10, 0, 0, 6]), ticket: given.ticket.clone(), login: given.login.clone() };
+        assert!(halves.take(&elsewhere).is_none());
+        assert!(halves.take(&given).is_none(), "a ticket that was shown from elsewhere is spent");
+        let given = halves.keep(half(3)).unwrap();
+        assert!(halves.take(&given).is_some());
+        assert!(halves.take(&given).is_none());
+    }
+
+    #[test]
+    fn the_number_of_tickets_is_bounded() {
+        let halves = Halves::default();
+        let given: Vec<_> = (0..limits::HANDSHAKES).map(|_| halves.keep(half(1)).unwrap()).collect();
+        assert_eq!(halves.keep(half(1)).unwrap_err(), Refusal::Busy);
+        halves.take(&given[0]).unwrap();
+        assert!(halves.keep(half(1)).is_ok());
+    }
+}

@@ -1,0 +1,222 @@
+//! The recordings of the box: where they lie, which are being written, and whether there is room for one more.
+
+mod flush;
+mod notes;
+mod read;
+mod writer;
+
+pub use read::Replay;
+pub(crate) use read::{cause_of, frames, play, scan_file};
+use read::function_of;
+pub(crate) use flush::Pulse;
+pub(crate) use notes::{Note, Notes};
+pub(crate) use writer::{Ending, Sink, Writer};
+
+use crate::fault::Fault;
+use crate::faults::Faults;
+use crate::log::sync_folder;
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use sekisho_core::desk::Recall;
+use sekisho_core::ids::SessionId;
+use sekisho_core::limits;
+use sekisho_core::people::Actor;
+use sekisho_core::refusal::Refusal;
+use sekisho_evidence::recording::{DataKey, FILE_SUFFIX, Header, RECORDINGS_DIR};
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, broadcast, mpsc};
+
+/// Folder of recordings that belong to no entry of the log, beside the recordings in the data folder.
+pub(crate) const ORPHANS_DIR: &str = "orphans";
+/// Space that is kept occupied, and set free when the disk runs full, so that database and log can still be written:
+/// the ends of the cut sessions, and the logins of those who come to make room.
+const BALLAST_BYTES: u64 = 32 * 1024 * 1024;
+const BALLAST_FILE: &str = "reserve";
+/// Free space below which running sessions are cut while there is still room to write that down.
+const DISK_FLOOR_BYTES: u64 = 16 * 1024 * 1024;
+/// How long a header may take to reach the disk before the worker is refused.
+const HEADER_PATIENCE: Duration = Duration::from_secs(3);
+
+/// All recordings of one data folder.
+pub(crate) struct Shelf {
+    data_dir: PathBuf,
+    folder: PathBuf,
+    faults: Arc<Faults>,
+    recalls: broadcast::Sender<Recall>,
+    open: Mutex<HashMap<SessionId, Arc<Writer>>>,
+    places: Arc<Semaphore>,
+    /// Sessions whose recording was dropped without leaving. Unbounded in type only: each of the admitted sessions
+    /// sends once.
+    vanished: mpsc::UnboundedSender<SessionId>,
+    vanished_ones: Mutex<Option<mpsc::UnboundedReceiver<SessionId>>>,
+    halted: AtomicBool,
+}
+
+impl Shelf {
+    /// The shelf of a data folder.
+    pub(crate) fn new(data_dir: &Path, faults: Arc<Faults>, recalls: broadcast::Sender<Recall>) -> Self {
+        let (vanished, receiver) = mpsc::unbounded_channel();
+        Self {
+            data_dir: data_dir.to_owned(),
+            folder: data_dir.join(RECORDINGS_DIR),
+            faults,
+            recalls,
+            open: Mutex::default(),
+            places: Arc::new(Semaphore::new(limits::SESSIONS)),
+            vanished,
+            vanished_ones: Mutex::new(Some(receiver)),
+            halted: AtomicBool::new(false),
+        }
+    }
+
+    /// Makes the folder and occupies the reserve.
+    pub(crate) fn set_up(&self) -> Result<(), Fault> {
+        if !self.folder.is_dir() {
+            let made = fs::DirBuilder::new().mode(0o700).recursive(true).create(&self.folder);
+            made.map_err(Fault::io("the folder of recordings cannot be made"))?;
+            sync_folder(&self.data_dir)?;
+        }
+        self.take_ballast();
+        Ok(())
+    }
+
+    /// The sessions that will vanish; given once.
+    pub(crate) fn vanished(&self) -> Option<mpsc::UnboundedReceiver<SessionId>> {
+        self.vanished_ones.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Nothing is written any more: the folder may have another owner from here on.
+    pub(crate) fn halt(&self) {
+        self.halted.store(true, Ordering::SeqCst);
+        for writer in self.writers() {
+            writer.lose(&"the store was closed");
+        }
+    }
+
+    /// True once nothing may be written.
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::SeqCst)
+    }
+
+    /// The file of a session's recording. The id has a checked form, so it is a plain file name.
+    pub(crate) fn path(&self, session: &SessionId) -> PathBuf {
+        self.folder.join(format!("{session}{FILE_SUFFIX}"))
+    }
+
+    /// The folder of recordings.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The recording that is being written for a session.
+    pub(crate) fn writer(&self, session: &SessionId) -> Option<Arc<Writer>> {
+        self.writers_map().get(session).cloned()
+    }
+
+    /// All recordings that are being written.
+    pub(crate) fn writers(&self) -> Vec<Arc<Writer>> {
+        self.writers_map().values().cloned().collect()
+    }
+
+    /// Sessions whose recording is being written.
+    pub(crate) fn running(&self) -> Vec<SessionId> {
+        self.writers_map().keys().cloned().collect()
+    }
+
+    fn writers_map(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Writer>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Free bytes for others than root on the disk of the recordings.
+    pub(crate) fn free_bytes(&self) -> Result<u64, Fault> {
+        let seen = statvfs(&self.folder).map_err(|error| Fault::Io { what: "the disk cannot be asked for its space".into(), source: error.into() })?;
+        Ok(seen.f_bavail.saturating_mul(seen.f_frsize))
+    }
+
+    /// Opens a recording: when this returns, its header and its name in the folder are on the disk.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`], [`Refusal::DiskFull`] or [`Refusal::NoRecording`]; then there is no file, or an orphan.
+    pub(crate) async fn begin(self: &Arc<Self>, session: SessionId, header: Header, key: DataKey, worker: Actor) -> Result<Arc<Writer>, Refusal> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::Busy)?;
+        let shelf = Arc::clone(self);
+        let work = tokio::task::spawn_blocking(move || {
+            if shelf.free_bytes().map_err(no_recording)? < limits::DISK_RESERVE_BYTES as u64 {
+                return Err(Refusal::DiskFull);
+            }
+            let path = shelf.path(&session);
+            let hands = writer::Hands { faults: Arc::clone(&shelf.faults), recalls: shelf.recalls.clone(), place, worker };
+            match Writer::create(session, &path, &shelf.folder, &header, key, hands) {
+                Ok(writer) => Ok(Arc::new(writer)),
+                Err(fault) => {
+                    // What was left behind has no entry in the log. If it cannot be removed, the sweep finds it.
+                    let _ = fs::remove_file(&path);
+                    Err(no_recording(fault))
+                }
+            }
+        });
+        match tokio::time::timeout(HEADER_PATIENCE, work).await {
+            Ok(Ok(Ok(writer))) => {
+                self.writers_map().insert(writer.session().clone(), Arc::clone(&writer));
+                Ok(writer)
+            }
+            Ok(Ok(Err(refusal))) => Err(refusal),
+            Ok(Err(fault)) => Err(no_recording(fault)),
+            // The file may yet appear; it is an orphan, which the sweep of the next start finds.
+            Err(_) => Err(no_recording("the disk does not answer")),
+        }
+    }
+
+    /// Takes back a recording whose `entered` entry was not written.
+    pub(crate) fn abandon(&self, writer: &Writer) {
+        self.writers_map().remove(writer.session());
+        let _ = fs::remove_file(self.path(writer.session()));
+    }
+
+    /// The recording has ended; its place is free.
+    pub(crate) fn close(&self, session: &SessionId) {
+        self.writers_map().remove(session);
+    }
+
+    /// The handle that goes to the gateway.
+    pub(crate) fn sink(&self, writer: &Arc<Writer>) -> Sink {
+        Sink::new(Arc::clone(writer), self.vanished.clone())
+    }
+
+    /// Occupies the reserve, if there is room for more than it.
+    fn take_ballast(&self) {
+        let path = self.data_dir.join(BALLAST_FILE);
+        if path.exists() || self.free_bytes().unwrap_or(0) < BALLAST_BYTES + limits::DISK_RESERVE_BYTES as u64 {
+            return;
+        }
+        let taken = File::create(&path).and_then(|file| Ok(fallocate(&file, FallocateFlags::empty(), 0, BALLAST_BYTES)?));
+        if taken.is_err() {
+            // A file system that cannot occupy space beforehand: the floor alone protects.
+            let _ = fs::remove_file(&path);
+        }
+    }
+
+    /// Sets the reserve free if there is next to nothing left beside it.
+    pub(crate) fn drop_ballast_if_full(&self) {
+        if self.free_bytes().is_ok_and(|free| free < DISK_FLOOR_BYTES) {
+            self.drop_ballast();
+        }
+    }
+
+    /// Sets the reserve free.
+    pub(crate) fn drop_ballast(&self) {
+        if fs::remove_file(self.data_dir.join(BALLAST_FILE)).is_ok() {
+            tracing::error!("the disk is full: the reserve was set free so that the log can be written");
+        }
+    }
+}
+
+fn no_recording(fault: impl std::fmt::Display) -> Refusal {
+    tracing::error!(%fault, "a recording cannot be opened");
+    Refusal::NoRecording
+}

@@ -1,0 +1,461 @@
+//! One recording that is being written.
+
+use super::notes::{Note, Notes, short_file, shortened};
+use crate::fault::Fault;
+use crate::faults::{Faults, Write};
+use crate::live::{Hub, ViewEvent};
+use bytes::Bytes;
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
+use sekisho_core::desk::{Cause, Event, Recall, RecallWord, RecordingLost, RecordingSink};
+use sekisho_core::ids::SessionId;
+use sekisho_core::people::Actor;
+use sekisho_core::reconcile::FileSeen;
+use sekisho_core::target::Function;
+use sekisho_evidence::Digest;
+use sekisho_evidence::limits::{CUT_AT_BYTES, MAX_FRAME_JSON_BYTES, SEAL_RESERVE_BYTES};
+use sekisho_evidence::recording::{ChannelKind, DataKey, Encoder, Exit, Frame, Header, RecordingBreach, Seal};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
+
+/// A write or sync that has not come back after this time has failed.
+const STUCK_AFTER: Duration = Duration::from_secs(4);
+/// Space is taken from the disk in steps of this size, ahead of the writing.
+const RESERVE_STEP: u64 = 128 * 1024;
+/// Number of the channel kind for the old SCP protocol, which the format leaves to its writers.
+pub(super) const SCP_KIND: u8 = 4;
+
+/// What a recording that is being written needs from the box.
+pub(super) struct Hands {
+    pub faults: Arc<Faults>,
+    pub recalls: broadcast::Sender<Recall>,
+    pub place: OwnedSemaphorePermit,
+    pub worker: Actor,
+}
+
+/// How a recording ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// The cause that stands in the seal and belongs into the log.
+    pub cause: Cause,
+    /// Chain value of the file: of the seal, or of what is whole if there is none.
+    pub digest: Digest,
+    /// Size of the file.
+    pub bytes: u64,
+}
+
+/// One recording that is being written.
+pub(crate) struct Writer {
+    session: SessionId,
+    path: PathBuf,
+    file: File,
+    began: Instant,
+    header_digest: Digest,
+    hands: Hands,
+    state: Mutex<State>,
+    hub: Arc<Hub>,
+    lost: AtomicBool,
+    left: AtomicBool,
+    unsynced: AtomicBool,
+    refusals: AtomicU32,
+    /// Milliseconds after `began`, plus one, at which the write or sync that is under way began; 0 if none is.
+    writing_since: AtomicU64,
+    syncing_since: AtomicU64,
+    /// Held by whoever moves notes into the database, so that they get there in their order.
+    pub(crate) keeping: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    /// `None` once sealed.
+    encoder: Option<Encoder>,
+    /// Bytes of the file that were written.
+    written: u64,
+    /// Bytes for which the disk has promised space.
+    promised: u64,
+    /// Segments that were cut and could not be written; the seal tries them again.
+    unwritten: Vec<u8>,
+    notes: Notes,
+}
+
+impl Writer {
+    /// Creates the file. When this returns, header and name are on the disk.
+    pub(super) fn create(session: SessionId, path: &Path, folder: &Path, header: &Header, key: DataKey, hands: Hands) -> Result<Self, Fault> {
+        let (encoder, bytes) = Encoder::start(header, key).map_err(|breach| Fault::Crypto(breach.to_string()))?;
+        hands.faults.gate(Write::RecordingHeader)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(Fault::io("a recording cannot be created"))?;
+        let written = bytes.len() as u64;
+        // The room for the seal is taken before the session begins, so that a full disk cannot prevent its end.
+        let promised = promise(&file, 0, written + SEAL_RESERVE_BYTES as u64).map_err(Fault::io("no room for a recording"))?;
+        file.write_all_at(&bytes, 0).map_err(Fault::io("the header of a recording cannot be written"))?;
+        hands.faults.gate(Write::Fsync)?;
+        file.sync_all().map_err(Fault::io("a recording cannot be synced"))?;
+        hands.faults.gate(Write::Fsync)?;
+        crate::log::sync_folder(folder)?;
+        Ok(Self {
+            session,
+            path: path.to_owned(),
+            file,
+            began: Instant::now(),
+            header_digest: encoder.header_digest(),
+            hands,
+            state: Mutex::new(State {
+                encoder: Some(encoder),
+                written,
+                promised,
+                unwritten: Vec::new(),
+                notes: Notes::default(),
+            }),
+            hub: Arc::default(),
+            lost: AtomicBool::new(false),
+            left: AtomicBool::new(false),
+            unsynced: AtomicBool::new(false),
+            refusals: AtomicU32::new(0),
+            writing_since: AtomicU64::new(0),
+            syncing_since: AtomicU64::new(0),
+            keeping: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// The session.
+    pub(crate) fn session(&self) -> &SessionId {
+        &self.session
+    }
+
+    /// H_0.
+    pub(crate) fn header_digest(&self) -> Digest {
+        self.header_digest
+    }
+
+    /// The worker, as the facts of the session name them.
+    pub(crate) fn worker(&self) -> &Actor {
+        &self.hands.worker
+    }
+
+    /// The watchers.
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Bytes on the disk.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.state().map_or(0, |state| state.written)
+    }
+
+    /// True once nothing more can be recorded.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::SeqCst)
+    }
+
+    /// Counts one more refusal inside the session and gives their number.
+    pub(crate) fn count_refusal(&self) -> u32 {
+        self.refusals.fetch_add(1, Ordering::SeqCst).saturating_add(1)
+    }
+
+    /// Claims the right to end the recording; true for the first who asks.
+    pub(crate) fn claim_end(&self) -> bool {
+        !self.left.swap(true, Ordering::SeqCst)
+    }
+
+    fn state(&self) -> Result<MutexGuard<'_, State>, RecordingLost> {
+        self.state.lock().map_err(|_| {
+            // A panic while the state was held may have left half a frame: nothing more can be recorded.
+            self.lose(&"its state is not sound");
+            RecordingLost
+        })
+    }
+
+    fn since_start(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
+    }
+
+    /// Gives the recording up and ends its session, also if it is idle.
+    pub(crate) fn lose(&self, fault: &dyn std::fmt::Display) {
+        if !self.lost.swap(true, Ordering::SeqCst) {
+            tracing::error!(session = %self.session, %fault, "a recording is lost; its session is cut");
+            // Without a receiver no gateway carries the session, and nobody is left to tell.
+            let _ = self.hands.recalls.send(Recall {
+                session: Some(self.session.clone()),
+                word: RecallWord::End(Cause::RecordingLost),
+            });
+        }
+    }
+
+    pub(crate) fn append(&self, channel: u32, event: Event<'_>) -> Result<(), RecordingLost> {
+        if self.is_lost() {
+            return Err(RecordingLost);
+        }
+        let at_ms = self.since_start();
+        let mut state = self.state()?;
+        let taken = state.record(at_ms, channel, event).map_err(|breach| breach.to_string());
+        let taken = taken.and_then(|()| {
+            if let Some(shown) = view(at_ms, channel, event) {
+                self.hub.publish(shown);
+            }
+            let waiting = state.encoder.as_ref().map_or(0, Encoder::pending_bytes);
+            if waiting >= CUT_AT_BYTES { self.write_out(&mut state).map_err(|fault| fault.to_string()) } else { Ok(()) }
+        });
+        taken.map_err(|fault| {
+            self.lose(&fault);
+            RecordingLost
+        })
+    }
+
+    /// Writes what waits in memory, so that a crash of the program loses nothing older. Blocks on the disk.
+    pub(super) fn cut(&self) {
+        if self.is_lost() {
+            return;
+        }
+        // If an append holds the state, it writes by itself; if it hangs, the watchdog sees it.
+        let Ok(mut state) = self.state.try_lock() else { return };
+        if let Err(fault) = self.write_out(&mut state) {
+            self.lose(&fault);
+        }
+    }
+
+    /// Writes and syncs, for somebody who wants to read the file at once. Blocks on the disk.
+    pub(crate) fn flush(&self) {
+        if let Ok(mut state) = self.state()
+            && !self.is_lost()
+            && let Err(fault) = self.write_out(&mut state)
+        {
+            self.lose(&fault);
+        }
+    }
+
+    fn write_out(&self, state: &mut State) -> Result<(), Fault> {
+        let Some(encoder) = state.encoder.as_mut() else { return Ok(()) };
+        let segment = encoder.cut_segment().map_err(|breach| Fault::Crypto(breach.to_string()))?;
+        if segment.is_empty() {
+            return Ok(());
+        }
+        self.writing_since.store(self.since_start() + 1, Ordering::SeqCst);
+        let result = self.write_segment(state, &segment);
+        self.writing_since.store(0, Ordering::SeqCst);
+        match result {
+            Ok(()) => {
+                state.written += segment.len() as u64;
+                self.unsynced.store(true, Ordering::SeqCst);
+                Ok(())
+            }
+            Err(fault) => {
+                state.unwritten = segment;
+                Err(fault)
+            }
+        }
+    }
+
+    fn write_segment(&self, state: &mut State, segment: &[u8]) -> Result<(), Fault> {
+        self.hands.faults.gate(Write::RecordingSegment)?;
+        let need = state.written + segment.len() as u64 + SEAL_RESERVE_BYTES as u64;
+        if need > state.promised {
+            state.promised = promise(&self.file, state.promised, need).map_err(Fault::io("no room for a recording"))?;
+        }
+        // At its exact place: if this breaks off, the seal is written over the torn part.
+        self.file.write_all_at(segment, state.written).map_err(Fault::io("a recording cannot be written"))
+    }
+
+    /// True if something was written and not synced.
+    pub(super) fn is_dirty(&self) -> bool {
+        self.unsynced.load(Ordering::SeqCst)
+    }
+
+    /// Syncs what was written. Blocks on the disk.
+    pub(super) fn sync(&self) {
+        if self.is_lost() || !self.unsynced.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        self.syncing_since.store(self.since_start() + 1, Ordering::SeqCst);
+        let synced = self
+            .hands
+            .faults
+            .gate(Write::Fsync)
+            .and_then(|()| self.file.sync_data().map_err(Fault::io("a recording cannot be synced")));
+        self.syncing_since.store(0, Ordering::SeqCst);
+        if let Err(fault) = synced {
+            self.lose(&fault);
+        }
+    }
+
+    /// Loses the recording if the disk has not answered for too long. Never blocks.
+    pub(super) fn watch_disk(&self) {
+        let now = self.since_start() + 1;
+        let patience = u64::try_from(STUCK_AFTER.as_millis()).unwrap_or(u64::MAX);
+        let stuck = |since: &AtomicU64| {
+            let since = since.load(Ordering::SeqCst);
+            since != 0 && now.saturating_sub(since) > patience
+        };
+        if stuck(&self.writing_since) || stuck(&self.syncing_since) {
+            self.lose(&"the disk does not answer");
+        }
+    }
+
+    /// True if notes wait.
+    pub(crate) fn has_notes(&self) -> bool {
+        self.state().is_ok_and(|state| !state.notes.waiting.is_empty())
+    }
+
+    /// Notes that were not yet kept.
+    pub(crate) fn take_notes(&self) -> Vec<Note> {
+        self.state().map(|mut state| std::mem::take(&mut state.notes.waiting)).unwrap_or_default()
+    }
+
+    /// Gives notes back that could not be kept.
+    pub(crate) fn put_back(&self, mut notes: Vec<Note>) {
+        if let Ok(mut state) = self.state() {
+            notes.append(&mut state.notes.waiting);
+            state.notes.waiting = notes;
+        }
+    }
+
+    /// Ends the recording: the rest, the seal, the sync. Blocks on the disk. To be called once.
+    pub(crate) fn seal(&self, cause: Cause, ended_at: i64) -> Ending {
+        match self.try_seal(cause, ended_at) {
+            Ok(ending) => ending,
+            Err(fault) => {
+                self.lose(&fault);
+                self.unsealed()
+            }
+        }
+    }
+
+    fn try_seal(&self, cause: Cause, ended_at: i64) -> Result<Ending, Fault> {
+        let broken = |what: &str| Fault::Crypto(format!("a recording cannot be sealed: {what}"));
+        let mut state = self.state().map_err(|_| broken("its state is not sound"))?;
+        let cause = if self.is_lost() { Cause::RecordingLost } else { cause };
+        let encoder = state.encoder.take().ok_or_else(|| broken("it is sealed"))?;
+        let seal = Seal { cause: cause.as_str().to_owned(), ended_at };
+        let (rest, sealed) = encoder.seal(seal).map_err(|breach| broken(&breach.to_string()))?;
+        let mut end = std::mem::take(&mut state.unwritten);
+        end.extend_from_slice(&rest);
+        self.hands.faults.gate(Write::RecordingSegment)?;
+        let bytes = state.written + end.len() as u64;
+        self.file.write_all_at(&end, state.written).map_err(Fault::io("the seal of a recording cannot be written"))?;
+        // Behind the seal may lie the torn rest of a write that failed, and space that was taken beforehand.
+        self.file.set_len(bytes).map_err(Fault::io("a recording cannot be cut behind its seal"))?;
+        self.hands.faults.gate(Write::Fsync)?;
+        self.file.sync_all().map_err(Fault::io("a recording cannot be synced"))?;
+        state.written = bytes;
+        Ok(Ending { cause, digest: sealed.digest, bytes })
+    }
+
+    /// What there is of a recording that cannot be sealed.
+    fn unsealed(&self) -> Ending {
+        let left = super::scan_file(&self.path).map(|scan| (scan.digest, scan.whole_bytes + scan.torn_bytes));
+        let (digest, bytes) = left.unwrap_or((self.header_digest, 0));
+        Ending { cause: Cause::RecordingLost, digest, bytes }
+    }
+}
+
+/// Takes space from the disk up to `need` bytes or a step beyond, and gives how far it reaches.
+fn promise(file: &File, promised: u64, need: u64) -> std::io::Result<u64> {
+    for end in [need + RESERVE_STEP, need] {
+        match fallocate(file, FallocateFlags::KEEP_SIZE, promised, end - promised) {
+            Ok(()) => return Ok(end),
+            // A file system without this: the reserve of the whole box is what protects.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(u64::MAX),
+            Err(Errno::NOSPC | Errno::DQUOT) if end > need => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Errno::NOSPC.into())
+}
+
+impl State {
+    fn record(&mut self, at_ms: u64, channel: u32, event: Event<'_>) -> Result<(), RecordingBreach> {
+        let encoder = self.encoder.as_mut().ok_or(RecordingBreach::Sealed)?;
+        let mut push = |frame| encoder.push(at_ms, channel, frame);
+        match event {
+            Event::Open { function, text, size } => {
+                let kind = match function {
+                    Function::Shell => ChannelKind::Shell,
+                    Function::Exec => ChannelKind::Exec,
+                    Function::Sftp => ChannelKind::Sftp,
+                    Function::Scp => ChannelKind::Other(SCP_KIND),
+                };
+                push(Frame::ChannelOpen { kind, text: text.to_owned() })?;
+                if let Some((cols, rows)) = size {
+                    push(Frame::Resize { cols: cols.into(), rows: rows.into() })?;
+                }
+                self.notes.used(function);
+                Ok(())
+            }
+            Event::Output(bytes) => push(Frame::Output(bytes.to_vec())),
+            Event::Error(bytes) => push(Frame::Error(bytes.to_vec())),
+            Event::Resize(cols, rows) => push(Frame::Resize { cols: cols.into(), rows: rows.into() }),
+            Event::Input { bytes } => push(Frame::InputCount { bytes, sha256: None }),
+            Event::Command(text) => {
+                push(Frame::Command { text: text.to_owned(), line: String::new() })?;
+                self.notes.command(at_ms, text);
+                Ok(())
+            }
+            Event::File(file) => {
+                let file = FileSeen { at_ms, ..short_file(file) };
+                let json = serde_json::to_string(&file).unwrap_or_default();
+                // Control characters grow sixfold in JSON; the shortened names keep the whole below the limit.
+                push(Frame::FileOp { json: if json.len() <= MAX_FRAME_JSON_BYTES { json } else { String::from("{}") } })?;
+                self.notes.file(&file);
+                Ok(())
+            }
+            Event::Message(text) => push(Frame::Message { text: text.to_owned() }),
+            Event::Close { exit } => {
+                let exit = match exit.split_once(' ') {
+                    Some(("exit", status)) => status.parse().ok().map(Exit::Status),
+                    Some(("signal", name)) => Some(Exit::Signal(shortened(name))),
+                    _ => None,
+                };
+                push(Frame::ChannelClose { exit })
+            }
+        }
+    }
+}
+
+fn view(at_ms: u64, ch: u32, event: Event<'_>) -> Option<ViewEvent> {
+    Some(match event {
+        Event::Open { function, text, size } => ViewEvent::Open { ch, at_ms, function, text: text.to_owned(), size },
+        Event::Output(bytes) => ViewEvent::Output { ch, at_ms, bytes: Bytes::copy_from_slice(bytes) },
+        Event::Error(bytes) => ViewEvent::Error { ch, at_ms, bytes: Bytes::copy_from_slice(bytes) },
+        Event::Resize(cols, rows) => ViewEvent::Resize { ch, at_ms, cols, rows },
+        Event::Input { .. } => return None,
+        Event::Command(text) => ViewEvent::Command { ch, at_ms, text: text.to_owned() },
+        Event::File(file) => ViewEvent::File { ch, at_ms, file: FileSeen { at_ms, ..file.clone() } },
+        Event::Message(text) => ViewEvent::Message { ch, at_ms, text: text.to_owned() },
+        Event::Close { exit } => ViewEvent::Close { ch, at_ms, exit: exit.to_owned() },
+    })
+}
+
+/// The end of a recording that goes to the gateway. Dropping it before the session left reports it as vanished.
+pub(crate) struct Sink {
+    writer: Arc<Writer>,
+    vanished: mpsc::UnboundedSender<SessionId>,
+}
+
+impl Sink {
+    pub(super) fn new(writer: Arc<Writer>, vanished: mpsc::UnboundedSender<SessionId>) -> Self {
+        Self { writer, vanished }
+    }
+}
+
+impl RecordingSink for Sink {
+    fn append(&self, channel: u32, event: Event<'_>) -> Result<(), RecordingLost> {
+        self.writer.append(channel, event)
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        if !self.writer.left.load(Ordering::SeqCst) {
+            // If the store is gone too, the sweep of the next start does it.
+            let _ = self.vanished.send(self.writer.session.clone());
+        }
+    }
+}
