@@ -33,6 +33,8 @@ pub(super) struct Line {
     anchor: Option<Anchor>,
     /// What was typed, as long as only characters and backspaces were.
     plain: Option<String>,
+    /// The row of the cursor when Enter was pressed; below zero when it scrolled away.
+    bottom: i64,
 }
 
 impl Line {
@@ -50,7 +52,7 @@ impl Line {
                 right: screen.between((row, column), (row, columns)).trim().to_owned(),
             }
         });
-        Self { anchor, plain: Some(String::new()) }
+        Self { anchor, plain: Some(String::new()), bottom: 0 }
     }
 
     pub(super) fn character(&mut self, c: char) {
@@ -73,6 +75,7 @@ impl Line {
     }
 
     pub(super) fn scrolled(&mut self, rows: u32) {
+        self.bottom -= i64::from(rows);
         if let Some(anchor) = &mut self.anchor {
             anchor.row -= i64::from(rows);
             anchor.start -= i64::from(rows);
@@ -80,7 +83,8 @@ impl Line {
     }
 
     /// Enter was pressed. A line of nothing is none.
-    pub(super) fn enter(self) -> Option<Entered> {
+    pub(super) fn enter(mut self, screen: &Screen) -> Option<Entered> {
+        self.bottom = i64::from(screen.cursor().0);
         if self.plain.as_deref().is_some_and(|plain| plain.trim().is_empty()) {
             return None;
         }
@@ -123,7 +127,9 @@ impl Entered {
         if self.age == 0
             && let Some(anchor) = &self.line.anchor
         {
-            if let Some(text) = anchored(anchor, screen, (end, columns)) {
+            // A shell that draws a line of several rows anew leaves its first row while the last is still below.
+            let bottom = u16::try_from(self.line.bottom).map_or(end, |bottom| screen.line_end(bottom).max(end));
+            if let Some(text) = anchored(anchor, screen, (bottom, columns)) {
                 return self.judge(&text, anchor, last_prompt);
             }
             // The screen was cleared and the prompt drawn anew somewhere else.
@@ -149,8 +155,9 @@ impl Entered {
             return if text.trim().is_empty() { Shown::Nothing } else { shown(text, &anchor.prompt) };
         };
         let typed = plain.trim_end();
-        if text == typed {
-            return shown(text, &anchor.prompt);
+        // Shells fill the column that a wide character left empty at the edge with a blank that nobody typed.
+        if bare(text).eq(bare(typed)) {
+            return shown(typed, &anchor.prompt);
         }
         // Typed before the prompt came: the prompt stands between the beginning and the text.
         if let Some(before) = text.strip_suffix(typed) {
@@ -191,6 +198,11 @@ fn anchored(anchor: &Anchor, screen: &Screen, end: (u16, u16)) -> Option<String>
         return None;
     }
     Some(screen.between((row, anchor.column), end))
+}
+
+/// The text without its blanks and line ends.
+fn bare(text: &str) -> impl Iterator<Item = char> + '_ {
+    text.chars().filter(|c| !c.is_whitespace())
 }
 
 fn clean(text: &str) -> String {

@@ -108,7 +108,7 @@ impl Watcher {
     fn enter(&mut self) {
         self.line();
         let Some(line) = self.current.take() else { return };
-        let Some(entered) = line.enter() else { return };
+        let Some(entered) = line.enter(&self.screen) else { return };
         self.entered_chars += entered.chars();
         self.entered.push_back(entered);
         while self.entered.len() > limits::WAITING_LINES || self.entered_chars > limits::WAITING_CHARS {

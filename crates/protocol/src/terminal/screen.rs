@@ -134,8 +134,8 @@ impl Screen {
 
     /// The last row of the logical line that `row` belongs to.
     pub(super) fn line_end(&self, row: u16) -> u16 {
-        let mut last = row;
-        while last + 1 < self.rows.get() && last - row < limits::LINE_ROWS && self.runs_on(last) {
+        let mut last = row.min(self.rows.get() - 1);
+        while last + 1 < self.rows.get() && last.saturating_sub(row) < limits::LINE_ROWS && self.runs_on(last) {
             last += 1;
         }
         last
