@@ -16,12 +16,15 @@
 //!
 //! Reads outside a change use `self.read()`, a pool of connections that cannot write.
 
+mod approvals;
 mod db;
 mod desk;
 mod fault;
 pub mod faults;
 mod jobs;
 mod keys;
+mod leaving;
+mod ledger;
 mod live;
 mod log;
 mod logins;
@@ -37,7 +40,8 @@ mod write;
 
 pub use fault::{Denied, Done, Fault};
 pub use log::LogFilter;
-pub use logins::EnrolmentLink;
+pub use ledger::{AccountAsk, CredentialAsk, NewPerson, PersonChange, PersonRow, TargetAsk, TargetRow, VendorAsk};
+pub use logins::{EnrolmentLink, EnrolmentOffer, NewLogin, WebLogin, WorkerKey};
 pub use open::InitReport;
 pub use settings::{Database, FirstAdministrator, Settings};
 pub use tls::TlsCertificate;
@@ -67,8 +71,10 @@ pub(crate) struct Inner {
     pub faults: Arc<Faults>,
     pub recall: broadcast::Sender<Recall>,
     pub shelf: Arc<recordings::Shelf>,
+    pub halves: desk::Halves,
     pub gauge: jobs::Gauge,
     pub hashing: logins::Hashing,
+    pub stripes: logins::Stripes,
     /// Held while the store lives, so that no second instance opens the same folder.
     pub lock: File,
 }

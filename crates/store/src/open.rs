@@ -113,8 +113,10 @@ impl Store {
             faults,
             recall,
             shelf,
+            halves: crate::desk::Halves::default(),
             gauge: crate::jobs::Gauge::default(),
             hashing: crate::logins::Hashing::default(),
+            stripes: crate::logins::Stripes::default(),
             lock,
         };
         Self { inner: Arc::new(inner) }

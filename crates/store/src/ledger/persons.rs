@@ -1,0 +1,311 @@
+//! Persons: registered, changed, reset, unlocked by the administrator; every right is read from here at each act.
+
+use super::{LEDGER_ROWS, bodies, body, load_person, load_vendor};
+use crate::Store;
+use crate::fault::{Done, Fault};
+use crate::logins::{EnrolmentLink, FIRST_LINK_SPAN, LINK_SPAN, end_web_logins, locked_until, unlock};
+use crate::secrets::random_id;
+use crate::settings::FirstAdministrator;
+use crate::write::Tx;
+use sekisho_core::desk::{Cause, Recall, RecallWord};
+use sekisho_core::facts::Fact;
+use sekisho_core::ids::{PersonId, SessionId, VendorId};
+use sekisho_core::people::{Actor, Person, Role, check_login_name, check_roles, double_roles};
+use sekisho_core::permission::{Action, may};
+use sekisho_core::plan::content::{check_line, check_text};
+use sekisho_core::refusal::Refusal;
+use sekisho_core::time::{Timestamp, parse_date};
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use std::collections::BTreeSet;
+
+/// A person to register.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewPerson {
+    /// Login name; never changes.
+    pub login: String,
+    /// Family name first.
+    pub name: String,
+    /// For a vendor's person; never changes.
+    pub vendor: Option<VendorId>,
+    /// Department or section.
+    pub department: String,
+    /// Mail address, empty if none.
+    pub mail: String,
+    /// Telephone, empty if none.
+    pub phone: String,
+    /// Roles.
+    pub roles: BTreeSet<Role>,
+    /// End of contract or appointment.
+    pub valid_until: Option<Timestamp>,
+    /// Last day of the confidentiality pledge, `YYYY-MM-DD`.
+    pub pledged_until: Option<String>,
+    /// Last day of the security training, `YYYY-MM-DD`.
+    pub trained_until: Option<String>,
+}
+
+/// What may change about a person.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PersonChange {
+    /// Family name first.
+    pub name: String,
+    /// Department or section.
+    pub department: String,
+    /// Mail address, empty if none.
+    pub mail: String,
+    /// Telephone, empty if none.
+    pub phone: String,
+    /// Roles.
+    pub roles: BTreeSet<Role>,
+    /// False disables: every login and session ends at once.
+    pub active: bool,
+    /// End of contract or appointment.
+    pub valid_until: Option<Timestamp>,
+    /// Last day of the confidentiality pledge, `YYYY-MM-DD`.
+    pub pledged_until: Option<String>,
+    /// Last day of the security training, `YYYY-MM-DD`.
+    pub trained_until: Option<String>,
+}
+
+impl PersonChange {
+    /// The person as they are, to change single fields of.
+    #[must_use]
+    pub fn of(person: &Person) -> Self {
+        let Person { name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until, .. } = person.clone();
+        Self { name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until }
+    }
+}
+
+/// A person in the ledger.
+#[derive(Clone, Debug)]
+pub struct PersonRow {
+    /// The person.
+    pub person: Person,
+    /// Until when they are locked out, if they are.
+    pub locked_until: Option<Timestamp>,
+    /// They have set password and second factor.
+    pub enrolled: bool,
+    /// Name of their vendor.
+    pub vendor_name: Option<String>,
+    /// Pairs of roles in one hand that weaken four eyes.
+    pub deviations: Vec<(Role, Role)>,
+}
+
+const ROWS: &str = "SELECT p.body, v.name AS vendor_name, c.changed_at, f.locked_until FROM persons p LEFT JOIN vendors v ON v.id = p.vendor \
+    LEFT JOIN credentials c ON c.person = p.id LEFT JOIN failures f ON f.subject = 'login:' || p.login";
+
+impl Store {
+    /// The ledger of persons. A vendor manager sees the own vendor's.
+    ///
+    /// # Errors
+    /// Without the right to read it.
+    pub async fn persons(&self, actor: &Actor) -> Done<Vec<PersonRow>> {
+        let own = own_vendor(actor)?;
+        let text = sqlx::AssertSqlSafe(format!("{ROWS} WHERE $1 IS NULL OR p.vendor = $1 ORDER BY p.login LIMIT $2"));
+        let rows = sqlx::query(text).bind(own).bind(LEDGER_ROWS).fetch_all(self.read()).await?;
+        Ok(rows.iter().map(|row| self.person_row(row)).collect::<Result<_, _>>()?)
+    }
+
+    /// One person of the ledger.
+    ///
+    /// # Errors
+    /// Without the right to read it; [`Refusal::NotFound`].
+    pub async fn person(&self, actor: &Actor, id: &PersonId) -> Done<PersonRow> {
+        let own = own_vendor(actor)?;
+        let text = sqlx::AssertSqlSafe(format!("{ROWS} WHERE p.id = $1 AND ($2 IS NULL OR p.vendor = $2)"));
+        let row = sqlx::query(text).bind(id.as_str().to_owned()).bind(own).fetch_optional(self.read()).await?.ok_or(Refusal::NotFound)?;
+        Ok(self.person_row(&row)?)
+    }
+
+    fn person_row(&self, row: &sqlx::any::AnyRow) -> Result<PersonRow, Fault> {
+        let person: Person = body(row)?;
+        let now = self.now();
+        Ok(PersonRow {
+            locked_until: row.try_get::<Option<i64>, _>("locked_until")?.map(Timestamp).filter(|until| now < *until),
+            enrolled: row.try_get::<Option<i64>, _>("changed_at")?.is_some(),
+            vendor_name: row.try_get("vendor_name")?,
+            deviations: double_roles(&person.roles),
+            person,
+        })
+    }
+
+    /// Registers a person. They can log in once they have used the link.
+    ///
+    /// # Errors
+    /// The rule that forbids it; [`Refusal::NameTaken`].
+    pub async fn add_person(&self, actor: &Actor, ask: NewPerson) -> Done<(Person, EnrolmentLink)> {
+        may(actor, Action::KeepLedger, None)?;
+        check_login_name(&ask.login)?;
+        let mut tx = self.write(actor).await?;
+        let added = self.insert_person(&mut tx, ask, "new", LINK_SPAN).await?;
+        tx.commit().await?;
+        Ok(added)
+    }
+
+    /// Registers the person who registers all others.
+    pub(crate) async fn add_first_administrator(&self, tx: &mut Tx, first: &FirstAdministrator) -> Done<EnrolmentLink> {
+        let roles = BTreeSet::from([Role::Administrator]);
+        let ask = NewPerson { login: first.login.clone(), name: first.name.clone(), roles, ..NewPerson::default() };
+        check_login_name(&ask.login)?;
+        Ok(self.insert_person(tx, ask, "first_administrator", FIRST_LINK_SPAN).await?.1)
+    }
+
+    async fn insert_person(&self, tx: &mut Tx, ask: NewPerson, reason: &str, span: std::time::Duration) -> Done<(Person, EnrolmentLink)> {
+        let NewPerson { login, name, vendor, department, mail, phone, roles, valid_until, pledged_until, trained_until } = ask;
+        let id: PersonId = random_id()?;
+        let person = Person { id, login, name, vendor, department, mail, phone, roles, active: true, valid_until, pledged_until, trained_until };
+        self.check_person(tx, &person).await?;
+        let taken = sqlx::query("SELECT id FROM persons WHERE login = $1").bind(person.login.clone()).fetch_optional(tx.sql()).await?;
+        if taken.is_some() {
+            return Err(Refusal::NameTaken.into());
+        }
+        sqlx::query("INSERT INTO persons (id, login, vendor, active, body) VALUES ($1, $2, $3, 1, $4)")
+            .bind(person.id.as_str().to_owned())
+            .bind(person.login.clone())
+            .bind(person.vendor.as_ref().map(|id| id.as_str().to_owned()))
+            .bind(serde_json::to_string(&person)?)
+            .execute(tx.sql())
+            .await?;
+        tx.fact(Fact::PersonAdded {
+            person: person.id.clone(),
+            login: person.login.clone(),
+            name: person.name.clone(),
+            vendor: person.vendor.clone(),
+            roles: person.roles.clone(),
+        });
+        let link = self.issue_link(tx, &person, reason, span).await?;
+        Ok((person, link))
+    }
+
+    /// Changes a person. One who is disabled, or loses a role, is out at once: logins end, and sessions are recalled.
+    ///
+    /// # Errors
+    /// The rule that forbids it; [`Refusal::LastAdministrator`]; [`Refusal::NotFound`].
+    pub async fn change_person(&self, actor: &Actor, id: &PersonId, change: PersonChange) -> Done<Person> {
+        may(actor, Action::KeepLedger, None)?;
+        let mut tx = self.write(actor).await?;
+        let before = load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        let PersonChange { name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until } = change;
+        let after = Person { id: id.clone(), login: before.login.clone(), vendor: before.vendor.clone(), name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until };
+        self.check_person(&mut tx, &after).await?;
+        let administers = |person: &Person| person.is(Role::Administrator) && person.may_act(tx_now(&tx));
+        if administers(&before) && !administers(&after) {
+            self.keep_an_administrator(&mut tx, id).await?;
+        }
+        sqlx::query("UPDATE persons SET active = $1, body = $2 WHERE id = $3")
+            .bind(i64::from(after.active))
+            .bind(serde_json::to_string(&after)?)
+            .bind(id.as_str().to_owned())
+            .execute(tx.sql())
+            .await?;
+        tx.fact(Fact::PersonChanged { person: id.clone(), roles: after.roles.clone(), active: after.active });
+        let now = tx.now();
+        if !after.may_act(now) {
+            end_web_logins(&mut tx, id, None, "disabled").await?;
+            sqlx::query("DELETE FROM enrolments WHERE person = $1").bind(id.as_str().to_owned()).execute(tx.sql()).await?;
+        }
+        if !after.may_act(now) || (before.is(Role::Worker) && !after.is(Role::Worker)) {
+            recall_sessions(&mut tx, "SELECT id FROM sessions WHERE ended_at IS NULL AND person = $1", id.as_str(), RecallWord::End(Cause::Recalled)).await?;
+        }
+        tx.commit().await?;
+        Ok(after)
+    }
+
+    /// Takes password and second factor away and issues a new link, after loss or suspicion.
+    ///
+    /// # Errors
+    /// Without a reason or the right; [`Refusal::NotFound`]; [`Refusal::PersonInactive`].
+    pub async fn reset_person(&self, actor: &Actor, id: &PersonId, reason: &str) -> Done<EnrolmentLink> {
+        may(actor, Action::KeepLedger, None)?;
+        check_text("reason", reason)?;
+        if reason.trim().is_empty() {
+            return Err(Refusal::ReasonNeeded.into());
+        }
+        let mut tx = self.write(actor).await?;
+        let person = load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        if !person.may_act(tx.now()) {
+            return Err(Refusal::PersonInactive.into());
+        }
+        self.remember_password(&mut tx, id).await?;
+        sqlx::query("DELETE FROM credentials WHERE person = $1").bind(id.as_str().to_owned()).execute(tx.sql()).await?;
+        end_web_logins(&mut tx, id, None, "password_changed").await?;
+        let link = self.issue_link(&mut tx, &person, &format!("reset: {reason}"), LINK_SPAN).await?;
+        tx.commit().await?;
+        Ok(link)
+    }
+
+    /// Lifts the lock after too many failures.
+    ///
+    /// # Errors
+    /// Without the right; [`Refusal::NotFound`].
+    pub async fn unlock_person(&self, actor: &Actor, id: &PersonId) -> Done<()> {
+        may(actor, Action::UnlockPerson, None)?;
+        let mut tx = self.write(actor).await?;
+        let person = load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        let now = tx.now();
+        if locked_until(tx.sql(), &person.login, now).await?.is_some() {
+            tx.fact(Fact::Unlocked { person: id.clone() });
+        }
+        unlock(tx.sql(), &person.login).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn check_person(&self, tx: &mut Tx, person: &Person) -> Done<()> {
+        for (field, text) in [("name", &person.name), ("department", &person.department), ("mail", &person.mail), ("phone", &person.phone)] {
+            check_line(field, text)?;
+        }
+        if person.name.trim().is_empty() {
+            return Err(Refusal::bad_field("name").into());
+        }
+        if !person.mail.is_empty() && (!person.mail.contains('@') || person.mail.contains(char::is_whitespace)) {
+            return Err(Refusal::bad_field("mail").into());
+        }
+        for (field, date) in [("pledged_until", &person.pledged_until), ("trained_until", &person.trained_until)] {
+            if date.as_deref().is_some_and(|date| parse_date(date).is_none()) {
+                return Err(Refusal::bad_field(field).into());
+            }
+        }
+        check_roles(&person.roles, person.vendor.as_ref(), self.policy().small_facility)?;
+        if let Some(vendor) = &person.vendor
+            && load_vendor(tx.sql(), vendor).await?.is_none()
+        {
+            return Err(Refusal::bad_field("vendor").into());
+        }
+        Ok(())
+    }
+
+    /// Somebody else must be left who can keep the ledgers and has a way to log in.
+    async fn keep_an_administrator(&self, tx: &mut Tx, except: &PersonId) -> Done<()> {
+        let text = "SELECT p.body FROM persons p JOIN credentials c ON c.person = p.id WHERE p.active = 1 AND p.vendor IS NULL AND p.id <> $1";
+        let rows = sqlx::query(text).bind(except.as_str().to_owned()).fetch_all(tx.sql()).await?;
+        let now = tx.now();
+        let others: Vec<Person> = bodies(&rows)?;
+        let left = others.iter().any(|person| person.is(Role::Administrator) && person.may_act(now));
+        if left { Ok(()) } else { Err(Refusal::LastAdministrator.into()) }
+    }
+}
+
+fn tx_now(tx: &Tx) -> Timestamp {
+    tx.now()
+}
+
+/// Sends a word to the sessions that a query names, once the change is durable.
+pub(crate) async fn recall_sessions(tx: &mut Tx, query: &'static str, of: &str, word: RecallWord) -> Result<(), Fault> {
+    let rows = sqlx::query(query).bind(of.to_owned()).fetch_all(tx.sql()).await?;
+    for row in rows {
+        let session = SessionId::parse(row.try_get("id")?);
+        // A malformed id cannot be told to a gateway, so every session is.
+        tx.recall(Recall { session, word: word.clone() });
+    }
+    Ok(())
+}
+
+/// Whose persons the actor may see: everybody's, or those of the own vendor.
+fn own_vendor(actor: &Actor) -> Result<Option<String>, Refusal> {
+    match &actor.vendor {
+        Some(vendor) if actor.is(Role::VendorManager) => Ok(Some(vendor.as_str().to_owned())),
+        _ => may(actor, Action::ReadLedger, None).map(|()| None),
+    }
+}

@@ -1,0 +1,295 @@
+//! Targets, the accounts on them, and the credentials that no worker ever sees.
+
+use super::{LEDGER_ROWS, bodies, load_target, load_vendor, load_vendors, persons::recall_sessions, principals};
+use crate::Store;
+use crate::fault::Done;
+use crate::logins::KeyLine;
+use crate::secrets::{Place, random_id};
+use crate::write::Tx;
+use sekisho_core::desk::{Cause, RecallWord};
+use sekisho_core::facts::Fact;
+use sekisho_core::ids::{AccountId, TargetId, VendorId};
+use sekisho_core::people::Actor;
+use sekisho_core::permission::{Action, may};
+use sekisho_core::plan::content::check_line;
+use sekisho_core::refusal::Refusal;
+use sekisho_core::secret::Secret;
+use sekisho_core::target::{Account, CredentialKind, Protocol, Target, check_host, check_target_name};
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use std::collections::BTreeSet;
+
+/// Host keys that one target may have.
+const HOST_KEYS: usize = 8;
+/// Accounts on one target.
+const ACCOUNTS: usize = 32;
+/// Longest credential: a private key of RSA 8192 in PEM is about 6 KiB.
+const CREDENTIAL_BYTES: usize = 16 * 1024;
+
+/// A target as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetAsk {
+    /// Short name, the second part of the SSH login.
+    pub name: String,
+    /// What hospital staff call it.
+    pub title: String,
+    /// How it is reached.
+    pub protocol: Protocol,
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Owning department.
+    #[serde(default)]
+    pub owner: String,
+    /// The vendor that maintains it.
+    pub vendor: VendorId,
+    /// Accepted host keys, one OpenSSH public-key line each.
+    #[serde(default)]
+    pub host_keys: Vec<String>,
+    /// Holds personal data of patients.
+    #[serde(default)]
+    pub personal_data: bool,
+    /// False takes it out of service.
+    #[serde(default = "yes")]
+    pub active: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A credential to keep.
+#[derive(Clone, Debug)]
+pub enum CredentialAsk {
+    /// A password.
+    Password(Secret),
+    /// A private key without passphrase, in OpenSSH or PKCS PEM form.
+    PrivateKey(Secret),
+}
+
+/// An account to register.
+#[derive(Clone, Debug)]
+pub struct AccountAsk {
+    /// Login name on the target.
+    pub username: String,
+    /// Administrator or root right on the target.
+    pub privileged: bool,
+    /// What Sekisho proves itself with.
+    pub credential: CredentialAsk,
+}
+
+/// A target in the ledger.
+#[derive(Clone, Debug)]
+pub struct TargetRow {
+    /// The target.
+    pub target: Target,
+    /// Accounts on it.
+    pub accounts: Vec<Account>,
+    /// Name of the vendor that maintains it.
+    pub vendor_name: String,
+}
+
+/// The place of an account's credential.
+pub(crate) fn place_of(account: &AccountId) -> Place<'_> {
+    Place { table: "accounts", row: account.as_str(), column: "credential" }
+}
+
+impl Store {
+    /// The ledger of targets. A vendor's person sees those of the own vendor and of the vendors it works for.
+    ///
+    /// # Errors
+    /// Without the right to read it.
+    pub async fn targets(&self, actor: &Actor) -> Done<Vec<TargetRow>> {
+        let vendors = load_vendors(self.read()).await?;
+        let visible: Option<BTreeSet<VendorId>> = match &actor.vendor {
+            Some(own) => Some(principals(&vendors, own).into_iter().collect()),
+            None => {
+                may(actor, Action::ReadLedger, None).or_else(|_| may(actor, Action::ReadPlan, None))?;
+                None
+            }
+        };
+        let targets: Vec<Target> = bodies(&sqlx::query("SELECT body FROM targets ORDER BY name LIMIT $1").bind(LEDGER_ROWS).fetch_all(self.read()).await?)?;
+        let accounts: Vec<Account> = bodies(&sqlx::query("SELECT body FROM accounts ORDER BY username, id").fetch_all(self.read()).await?)?;
+        let name = |id: &VendorId| vendors.iter().find(|vendor| vendor.id == *id).map_or_else(String::new, |vendor| vendor.name.clone());
+        let seen = targets.into_iter().filter(|target| visible.as_ref().is_none_or(|visible| visible.contains(&target.vendor)));
+        let row = |target: Target| TargetRow {
+            accounts: accounts.iter().filter(|account| account.target == target.id).cloned().collect(),
+            vendor_name: name(&target.vendor),
+            target,
+        };
+        Ok(seen.map(row).collect())
+    }
+
+    /// One target.
+    ///
+    /// # Errors
+    /// As [`Store::targets`]; [`Refusal::NotFound`].
+    pub async fn target(&self, actor: &Actor, id: &TargetId) -> Done<TargetRow> {
+        let seen = self.targets(actor).await?.into_iter().find(|row| row.target.id == *id);
+        Ok(seen.ok_or(Refusal::NotFound)?)
+    }
+
+    /// Registers a target.
+    ///
+    /// # Errors
+    /// The rule that forbids it; [`Refusal::NameTaken`].
+    pub async fn add_target(&self, actor: &Actor, ask: TargetAsk) -> Done<Target> {
+        may(actor, Action::KeepLedger, None)?;
+        let mut tx = self.write(actor).await?;
+        let target = checked(&mut tx, random_id()?, ask).await?;
+        sqlx::query("INSERT INTO targets (id, name, vendor, active, body) VALUES ($1, $2, $3, $4, $5)")
+            .bind(target.id.as_str().to_owned())
+            .bind(target.name.clone())
+            .bind(target.vendor.as_str().to_owned())
+            .bind(i64::from(target.active))
+            .bind(serde_json::to_string(&target)?)
+            .execute(tx.sql())
+            .await?;
+        tx.fact(kept(&target));
+        tx.commit().await?;
+        Ok(target)
+    }
+
+    /// Changes a target. The pinned host keys are exactly those given: a key is never added by being seen.
+    ///
+    /// # Errors
+    /// The rule that forbids it; [`Refusal::NameTaken`]; [`Refusal::NotFound`].
+    pub async fn change_target(&self, actor: &Actor, id: &TargetId, ask: TargetAsk) -> Done<Target> {
+        may(actor, Action::KeepLedger, None)?;
+        let mut tx = self.write(actor).await?;
+        let before = load_target(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        let target = checked(&mut tx, id.clone(), ask).await?;
+        sqlx::query("UPDATE targets SET name = $1, vendor = $2, active = $3, body = $4 WHERE id = $5")
+            .bind(target.name.clone())
+            .bind(target.vendor.as_str().to_owned())
+            .bind(i64::from(target.active))
+            .bind(serde_json::to_string(&target)?)
+            .bind(id.as_str().to_owned())
+            .execute(tx.sql())
+            .await?;
+        tx.fact(kept(&target));
+        if !target.active || target.vendor != before.vendor {
+            recall_sessions(&mut tx, "SELECT id FROM sessions WHERE ended_at IS NULL AND target = $1", id.as_str(), RecallWord::End(Cause::Recalled)).await?;
+        }
+        tx.commit().await?;
+        Ok(target)
+    }
+
+    /// Registers an account on a target with its credential.
+    ///
+    /// # Errors
+    /// The rule that forbids it; [`Refusal::NameTaken`]; [`Refusal::NotFound`].
+    pub async fn add_account(&self, actor: &Actor, target: &TargetId, ask: AccountAsk) -> Done<Account> {
+        may(actor, Action::KeepLedger, None)?;
+        let AccountAsk { username, privileged, credential } = ask;
+        // It stands in SSH logins and logs, and the first character must not make it an option of a command.
+        let sound = (1..=64).contains(&username.len()) && !username.starts_with('-') && username.bytes().all(|b| b.is_ascii_graphic());
+        if !sound {
+            return Err(Refusal::bad_field("username").into());
+        }
+        let (kind, plain) = check_credential(&credential)?;
+        let account = Account { id: random_id()?, target: target.clone(), username, privileged, credential: kind };
+        let sealed = self.inner.keys.seal(place_of(&account.id), plain.expose().as_bytes())?;
+        let mut tx = self.write(actor).await?;
+        load_target(tx.sql(), target).await?.ok_or(Refusal::NotFound)?;
+        let rows = sqlx::query("SELECT username FROM accounts WHERE target = $1").bind(target.as_str().to_owned()).fetch_all(tx.sql()).await?;
+        if rows.len() >= ACCOUNTS {
+            return Err(Refusal::too_many("TARGET_ACCOUNTS").into());
+        }
+        for row in rows {
+            if row.try_get::<&str, _>("username")? == account.username {
+                return Err(Refusal::NameTaken.into());
+            }
+        }
+        sqlx::query("INSERT INTO accounts (id, target, username, body, credential) VALUES ($1, $2, $3, $4, $5)")
+            .bind(account.id.as_str().to_owned())
+            .bind(target.as_str().to_owned())
+            .bind(account.username.clone())
+            .bind(serde_json::to_string(&account)?)
+            .bind(sealed.into_bytes())
+            .execute(tx.sql())
+            .await?;
+        tx.fact(Fact::CredentialKept { target: target.clone(), account: account.id.clone(), username: account.username.clone() });
+        tx.commit().await?;
+        Ok(account)
+    }
+
+    /// Exchanges the credential of an account.
+    ///
+    /// # Errors
+    /// A malformed credential; [`Refusal::NotFound`].
+    pub async fn set_credential(&self, actor: &Actor, id: &AccountId, credential: CredentialAsk) -> Done<Account> {
+        may(actor, Action::KeepLedger, None)?;
+        let (kind, plain) = check_credential(&credential)?;
+        let sealed = self.inner.keys.seal(place_of(id), plain.expose().as_bytes())?;
+        let mut tx = self.write(actor).await?;
+        let mut account = super::load_account(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        account.credential = kind;
+        sqlx::query("UPDATE accounts SET body = $1, credential = $2 WHERE id = $3")
+            .bind(serde_json::to_string(&account)?)
+            .bind(sealed.into_bytes())
+            .bind(id.as_str().to_owned())
+            .execute(tx.sql())
+            .await?;
+        tx.fact(Fact::CredentialKept { target: account.target.clone(), account: id.clone(), username: account.username.clone() });
+        tx.commit().await?;
+        Ok(account)
+    }
+}
+
+fn check_credential(credential: &CredentialAsk) -> Result<(CredentialKind, &Secret), Refusal> {
+    let (kind, secret, sound) = match credential {
+        CredentialAsk::Password(secret) => (CredentialKind::Password, secret, !secret.expose().chars().any(char::is_control)),
+        CredentialAsk::PrivateKey(secret) => {
+            let text = secret.expose().trim();
+            let framed = text.starts_with("-----BEGIN ") && text.contains("PRIVATE KEY-----") && text.ends_with("-----");
+            (CredentialKind::PrivateKey, secret, framed && !text.contains("ENCRYPTED"))
+        }
+    };
+    let length = secret.expose().len();
+    if sound && (1..=CREDENTIAL_BYTES).contains(&length) { Ok((kind, secret)) } else { Err(Refusal::bad_field("credential")) }
+}
+
+async fn checked(tx: &mut Tx, id: TargetId, ask: TargetAsk) -> Done<Target> {
+    let TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, active } = ask;
+    check_target_name(&name)?;
+    check_host(&host)?;
+    check_line("title", &title)?;
+    check_line("owner", &owner)?;
+    if title.trim().is_empty() {
+        return Err(Refusal::bad_field("title").into());
+    }
+    if port == 0 {
+        return Err(Refusal::bad_field("port").into());
+    }
+    if host_keys.len() > HOST_KEYS {
+        return Err(Refusal::too_many("HOST_KEYS").into());
+    }
+    let mut keys: Vec<String> = Vec::new();
+    for line in host_keys.iter().filter(|line| !line.trim().is_empty()) {
+        let key = KeyLine::parse(line).ok_or_else(|| Refusal::bad_field("host_keys"))?.key;
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    if load_vendor(tx.sql(), &vendor).await?.is_none() {
+        return Err(Refusal::bad_field("vendor").into());
+    }
+    let taken = sqlx::query("SELECT id FROM targets WHERE name = $1 AND id <> $2").bind(name.clone()).bind(id.as_str().to_owned()).fetch_optional(tx.sql()).await?;
+    if taken.is_some() {
+        return Err(Refusal::NameTaken.into());
+    }
+    Ok(Target { id, name, title, protocol, host, port, owner, vendor, host_keys: keys, personal_data, active })
+}
+
+fn kept(target: &Target) -> Fact {
+    Fact::TargetKept {
+        target: target.id.clone(),
+        name: target.name.clone(),
+        address: format!("{}:{}", target.host, target.port),
+        host_keys: target.host_keys.iter().filter_map(|line| KeyLine::parse(line)).map(|key| key.fingerprint).collect(),
+        active: target.active,
+    }
+}

@@ -1,0 +1,155 @@
+//! Vendors and subcontractors.
+
+use super::{load_vendor, load_vendors, persons::recall_sessions, principals};
+use crate::Store;
+use crate::fault::Done;
+use crate::secrets::random_id;
+use crate::write::Tx;
+use sekisho_core::desk::{Cause, RecallWord};
+use sekisho_core::facts::Fact;
+use sekisho_core::ids::VendorId;
+use sekisho_core::people::{Actor, Vendor};
+use sekisho_core::permission::{Action, may};
+use sekisho_core::plan::content::check_line;
+use sekisho_core::refusal::Refusal;
+use sekisho_core::source::Network;
+use sekisho_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Networks that one vendor may register.
+const SOURCES: usize = 64;
+/// Vendors in one chain of subcontracting.
+const CHAIN: usize = 5;
+
+/// A vendor as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct VendorAsk {
+    /// Registered company name.
+    pub name: String,
+    /// The vendor on whose behalf it works.
+    pub subcontractor_of: Option<VendorId>,
+    /// Networks its workers may come from.
+    pub sources: Vec<Network>,
+    /// 24-hour contact.
+    pub contact: String,
+    /// End of the maintenance contract.
+    pub contract_until: Option<Timestamp>,
+    /// False ends the relation.
+    pub active: bool,
+}
+
+impl Default for VendorAsk {
+    fn default() -> Self {
+        Self { name: String::new(), subcontractor_of: None, sources: Vec::new(), contact: String::new(), contract_until: None, active: true }
+    }
+}
+
+impl VendorAsk {
+    fn into_vendor(self, id: VendorId) -> Vendor {
+        let Self { name, subcontractor_of, sources, contact, contract_until, active } = self;
+        Vendor { id, name, subcontractor_of, sources, contact, contract_until, active }
+    }
+}
+
+impl Store {
+    /// The ledger of vendors. A vendor's person sees the own vendor and those that stand in a contract with it.
+    ///
+    /// # Errors
+    /// Without the right to read it.
+    pub async fn vendors(&self, actor: &Actor) -> Done<Vec<Vendor>> {
+        let all = load_vendors(self.read()).await?;
+        let Some(own) = &actor.vendor else {
+            may(actor, Action::ReadLedger, None).or_else(|_| may(actor, Action::ReadPlan, None))?;
+            return Ok(all);
+        };
+        let chain: BTreeSet<VendorId> = principals(&all, own).into_iter().collect();
+        let near = |vendor: &Vendor| chain.contains(&vendor.id) || vendor.subcontractor_of.as_ref() == Some(own);
+        Ok(all.into_iter().filter(near).collect())
+    }
+
+    /// One vendor.
+    ///
+    /// # Errors
+    /// As [`Store::vendors`]; [`Refusal::NotFound`].
+    pub async fn vendor(&self, actor: &Actor, id: &VendorId) -> Done<Vendor> {
+        let seen = self.vendors(actor).await?.into_iter().find(|vendor| vendor.id == *id);
+        Ok(seen.ok_or(Refusal::NotFound)?)
+    }
+
+    /// Registers a vendor.
+    ///
+    /// # Errors
+    /// The rule that forbids it; [`Refusal::NameTaken`].
+    pub async fn add_vendor(&self, actor: &Actor, ask: VendorAsk) -> Done<Vendor> {
+        may(actor, Action::KeepLedger, None)?;
+        let vendor = ask.into_vendor(random_id()?);
+        let mut tx = self.write(actor).await?;
+        check_vendor(&mut tx, &vendor).await?;
+        sqlx::query("INSERT INTO vendors (id, name, subcontractor_of, active, body) VALUES ($1, $2, $3, $4, $5)")
+            .bind(vendor.id.as_str().to_owned())
+            .bind(vendor.name.clone())
+            .bind(vendor.subcontractor_of.as_ref().map(|id| id.as_str().to_owned()))
+            .bind(i64::from(vendor.active))
+            .bind(serde_json::to_string(&vendor)?)
+            .execute(tx.sql())
+            .await?;
+        tx.fact(Fact::VendorKept { vendor: vendor.id.clone(), name: vendor.name.clone(), active: vendor.active });
+        tx.commit().await?;
+        Ok(vendor)
+    }
+
+    /// Changes a vendor. One that is disabled is out at once, with all its sessions.
+    ///
+    /// # Errors
+    /// The rule that forbids it; [`Refusal::NameTaken`]; [`Refusal::NotFound`].
+    pub async fn change_vendor(&self, actor: &Actor, id: &VendorId, ask: VendorAsk) -> Done<Vendor> {
+        may(actor, Action::KeepLedger, None)?;
+        let vendor = ask.into_vendor(id.clone());
+        let mut tx = self.write(actor).await?;
+        load_vendor(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        check_vendor(&mut tx, &vendor).await?;
+        sqlx::query("UPDATE vendors SET name = $1, subcontractor_of = $2, active = $3, body = $4 WHERE id = $5")
+            .bind(vendor.name.clone())
+            .bind(vendor.subcontractor_of.as_ref().map(|id| id.as_str().to_owned()))
+            .bind(i64::from(vendor.active))
+            .bind(serde_json::to_string(&vendor)?)
+            .bind(id.as_str().to_owned())
+            .execute(tx.sql())
+            .await?;
+        tx.fact(Fact::VendorKept { vendor: vendor.id.clone(), name: vendor.name.clone(), active: vendor.active });
+        let now = tx.now();
+        if !vendor.active || vendor.contract_until.is_some_and(|end| now >= end) {
+            let sessions = "SELECT s.id FROM sessions s JOIN plans p ON p.id = s.plan WHERE s.ended_at IS NULL AND (s.vendor = $1 OR p.vendor = $1)";
+            recall_sessions(&mut tx, sessions, id.as_str(), RecallWord::End(Cause::Recalled)).await?;
+        }
+        tx.commit().await?;
+        Ok(vendor)
+    }
+}
+
+async fn check_vendor(tx: &mut Tx, vendor: &Vendor) -> Done<()> {
+    check_line("name", &vendor.name)?;
+    check_line("contact", &vendor.contact)?;
+    if vendor.name.trim().is_empty() {
+        return Err(Refusal::bad_field("name").into());
+    }
+    if vendor.sources.len() > SOURCES {
+        return Err(Refusal::too_many("VENDOR_SOURCES").into());
+    }
+    let mut all = load_vendors(tx.sql()).await?;
+    if all.iter().any(|other| other.name == vendor.name && other.id != vendor.id) {
+        return Err(Refusal::NameTaken.into());
+    }
+    if let Some(above) = &vendor.subcontractor_of {
+        let known = all.iter().any(|other| other.id == *above);
+        all.retain(|other| other.id != vendor.id);
+        let chain = principals(&all, above);
+        // A ring of subcontractors would make each the other's principal.
+        if !known || chain.contains(&vendor.id) || *above == vendor.id || chain.len() >= CHAIN {
+            return Err(Refusal::bad_field("subcontractor_of").into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! Checking factors. Every failure is counted and written down; all failures have one answer.
+
+use super::failures::{count_login, count_source, locked_until, source_waits, unlock};
+use super::totp;
+use crate::Store;
+use crate::fault::{Denied, Done, Fault};
+use crate::secrets::{Place, Sealed};
+use crate::write::Tx;
+use sekisho_core::facts::Fact;
+use sekisho_core::ids::PersonId;
+use sekisho_core::limits;
+use sekisho_core::people::{Actor, Person, Role, Via, check_login_name};
+use sekisho_core::refusal::Refusal;
+use sekisho_core::secret::Secret;
+use sekisho_core::time::Timestamp;
+use sqlx::Row;
+use std::net::IpAddr;
+
+/// A person with what proves them.
+pub(crate) struct PersonRecord {
+    /// As the ledger has them.
+    pub person: Person,
+    /// PHC string of the password.
+    pub password: String,
+    totp: Sealed,
+    last_step: i64,
+    vendor_active: bool,
+}
+
+impl PersonRecord {
+    /// True while the person may log in at all.
+    pub fn may_log_in(&self, now: Timestamp) -> bool {
+        self.vendor_active && self.person.may_act(now)
+    }
+}
+
+/// One attempt to log in.
+#[derive(Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    /// The name that was given; may belong to nobody.
+    pub login: &'a str,
+    /// From where.
+    pub source: IpAddr,
+    /// By which door.
+    pub via: Via,
+    /// The name of the step in the log: `login`, `second_factor`.
+    pub stage: &'a str,
+}
+
+impl Store {
+    /// Checks a password as the first of two factors.
+    ///
+    /// # Errors
+    /// One refusal for every failure, or that the name or source must wait.
+    pub(crate) async fn check_password(&self, login: &str, password: &Secret, source: IpAddr) -> Done<PersonRecord> {
+        let attempt = Attempt { login, source, via: Via::Ssh, stage: "login" };
+        self.prove_password(&attempt, password).await
+    }
+
+    /// The password alone.
+    pub(super) async fn prove_password(&self, attempt: &Attempt<'_>, password: &Secret) -> Done<PersonRecord> {
+        let _turn = self.turn(attempt.login).await;
+        self.may_try(attempt).await?;
+        let record = self.record_of(attempt.login).await?;
+        let fits = self.password_fits(record.as_ref(), password).await?;
+        match record.filter(|record| fits && record.may_log_in(self.now())) {
+            Some(record) => Ok(record),
+            None => Err(self.failed(attempt).await),
+        }
+    }
+
+    /// Checks a one-time code as the second of two factors, after the first one of the same login. The code is spent.
+    ///
+    /// # Errors
+    /// One refusal for every failure, or that the name or source must wait.
+    pub(crate) async fn check_code(&self, person: &PersonId, code: &Secret, source: IpAddr) -> Done<()> {
+        let login = self.login_name(person).await?;
+        let attempt = Attempt { login: &login, source, via: Via::Ssh, stage: "second_factor" };
+        let (_, tx) = self.prove(&attempt, None, code).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Checks the code, and the password with it if there is one. Gives a transaction in which the code is spent: who
+    /// called adds what follows from the proof and commits.
+    pub(super) async fn prove(&self, attempt: &Attempt<'_>, password: Option<&Secret>, code: &Secret) -> Done<(PersonRecord, Tx)> {
+        let _turn = self.turn(attempt.login).await;
+        self.may_try(attempt).await?;
+        let record = self.record_of(attempt.login).await?;
+        let fits = match password {
+            Some(password) => self.password_fits(record.as_ref(), password).await?,
+            None => true,
+        };
+        // Both factors are looked at before anything is told, so that the answer does not say which one was wrong.
+        let Some(record) = record.filter(|_| fits) else { return Err(self.failed(attempt).await) };
+        let secret = self.totp_secret(&record)?;
+        let Some(step) = totp::check(&secret, code, record.last_step, self.now())? else { return Err(self.failed(attempt).await) };
+        if !record.may_log_in(self.now()) {
+            return Err(self.failed(attempt).await);
+        }
+        let actor = Actor::of(&record.person, attempt.via, Some(attempt.source.to_string()));
+        let mut tx = self.write(&actor).await?;
+        // The condition spends the code even if another door took it a moment ago.
+        let spent = sqlx::query("UPDATE credentials SET last_step = $1 WHERE person = $2 AND last_step < $1")
+            .bind(step)
+            .bind(record.person.id.as_str().to_owned())
+            .execute(tx.sql())
+            .await?;
+        if spent.rows_affected() != 1 {
+            drop(tx);
+            return Err(self.failed(attempt).await);
+        }
+        unlock(tx.sql(), attempt.login).await?;
+        Ok((record, tx))
+    }
+
+    /// Waits for one's turn: attempts on one name are made one after the other.
+    async fn turn(&self, login: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        self.inner.stripes.take(login).await
+    }
+
+    /// Refuses without counting while name or source must wait. Nothing is written here, so that a flood of attempts
+    /// cannot fill the log.
+    async fn may_try(&self, attempt: &Attempt<'_>) -> Done<()> {
+        let now = self.now();
+        if source_waits(self.read(), attempt.source, now).await? {
+            return Err(Refusal::SourceBlocked.into());
+        }
+        if locked_until(self.read(), attempt.login, now).await?.is_some() {
+            return Err(Refusal::LockedOut.into());
+        }
+        Ok(())
+    }
+
+    async fn password_fits(&self, record: Option<&PersonRecord>, password: &Secret) -> Result<bool, Fault> {
+        let sound = password.expose().chars().count() <= limits::PASSWORD_CHARS;
+        let hash = record.filter(|_| sound).map(|record| record.password.clone());
+        // What is too long is not hashed, yet as much work is done as for a password.
+        let password = if sound { password.clone() } else { Secret::new("") };
+        self.inner.hashing.verify(password, hash).await
+    }
+
+    /// Counts and writes down a failure, and gives the refusal for it.
+    async fn failed(&self, attempt: &Attempt<'_>) -> Denied {
+        match self.count_failure(attempt).await {
+            Ok(()) => Refusal::LoginFailed.into(),
+            Err(fault) => fault.into(),
+        }
+    }
+
+    async fn count_failure(&self, attempt: &Attempt<'_>) -> Result<(), Fault> {
+        let mut actor = Actor::system();
+        (actor.via, actor.source) = (attempt.via, Some(attempt.source.to_string()));
+        let mut tx = self.write(&actor).await?;
+        let now = tx.now();
+        count_source(tx.sql(), attempt.source, now).await?;
+        // A text that can be nobody's name is not kept: it may be a password in the wrong field.
+        let named = check_login_name(attempt.login).is_ok();
+        let login = if named { attempt.login.to_owned() } else { String::new() };
+        tx.fact(Fact::Refused { stage: attempt.stage.to_owned(), login: login.clone(), code: Refusal::LoginFailed.code().to_owned(), detail: String::new() });
+        if named && count_login(tx.sql(), attempt.login, self.policy(), now).await? {
+            tx.fact(Fact::LockedOut { login });
+        }
+        tx.commit().await
+    }
+
+    /// The person of a login name, if there is one and they have enrolled.
+    pub(super) async fn record_of(&self, login: &str) -> Result<Option<PersonRecord>, Fault> {
+        let text = "SELECT p.body, c.password, c.totp, c.last_step, v.active AS vendor_active FROM persons p \
+            JOIN credentials c ON c.person = p.id LEFT JOIN vendors v ON v.id = p.vendor WHERE p.login = $1";
+        let Some(row) = sqlx::query(text).bind(login.to_owned()).fetch_optional(self.read()).await? else { return Ok(None) };
+        Ok(Some(PersonRecord {
+            person: serde_json::from_str(row.try_get("body")?)?,
+            password: row.try_get("password")?,
+            totp: Sealed::from_bytes(row.try_get("totp")?),
+            last_step: row.try_get("last_step")?,
+            vendor_active: row.try_get::<Option<i64>, _>("vendor_active")?.is_none_or(|active| active == 1),
+        }))
+    }
+
+    pub(super) fn totp_secret(&self, record: &PersonRecord) -> Result<zeroize::Zeroizing<Vec<u8>>, Fault> {
+        let place = Place { table: "credentials", row: record.person.id.as_str(), column: "totp" };
+        self.inner.keys.unseal(place, &record.totp)
+    }
+
+    async fn login_name(&self, person: &PersonId) -> Done<String> {
+        let row = sqlx::query("SELECT login FROM persons WHERE id = $1").bind(person.as_str().to_owned()).fetch_optional(self.read()).await?;
+        match row {
+            Some(row) => Ok(row.try_get("login")?),
+            None => Err(Refusal::LoginFailed.into()),
+        }
+    }
+
+    /// The public keys that a worker may log in with, as `ssh-ed25519 AAAA…`. Empty for anybody else.
+    pub(crate) async fn registered_keys(&self, login: &str) -> Done<Vec<String>> {
+        let Some(record) = self.record_of(login).await? else { return Ok(Vec::new()) };
+        if !record.may_log_in(self.now()) || !record.person.is(Role::Worker) {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query("SELECT key FROM worker_keys WHERE person = $1 ORDER BY added_at").bind(record.person.id.as_str().to_owned()).fetch_all(self.read()).await?;
+        Ok(rows.iter().map(|row| row.try_get("key")).collect::<Result<_, _>>()?)
+    }
+
+    /// The person whose key was proved by a signature, as the first of two factors. Counts a failure if there is none.
+    ///
+    /// # Errors
+    /// As [`Store::check_password`].
+    pub(crate) async fn check_key(&self, login: &str, key: &str, source: IpAddr) -> Done<PersonRecord> {
+        let attempt = Attempt { login, source, via: Via::Ssh, stage: "login" };
+        let _turn = self.turn(login).await;
+        self.may_try(&attempt).await?;
+        let known = self.registered_keys(login).await?.iter().any(|registered| registered == key);
+        let record = if known { self.record_of(login).await? } else { None };
+        match record {
+            Some(record) => Ok(record),
+            None => Err(self.failed(&attempt).await),
+        }
+    }
+}

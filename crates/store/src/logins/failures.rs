@@ -1,0 +1,124 @@
+//! Failures are counted by login name and by source address, and too many of them make both wait.
+//!
+//! Names that belong to nobody are counted like those that do: being locked out tells nothing about who exists.
+
+use crate::fault::Fault;
+use crate::log::as_i64;
+use sekisho_core::limits;
+use sekisho_core::policy::Policy;
+use sekisho_core::time::Timestamp;
+use sqlx::{AnyConnection, Row};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Failures of one source are counted over this time.
+const SOURCE_SPAN: Duration = Duration::from_secs(600);
+/// The waiting time doubles with each lock-out, up to this.
+const LONGEST_LOCK: Duration = Duration::from_secs(24 * 3600);
+/// Attempts on one name are made one after the other, so that many at once cannot outrun the counting.
+const STRIPES: usize = 64;
+
+/// Locks that make attempts on one name wait for each other.
+pub(crate) struct Stripes([tokio::sync::Mutex<()>; STRIPES]);
+
+impl Default for Stripes {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| tokio::sync::Mutex::new(())))
+    }
+}
+
+impl Stripes {
+    /// Waits until no other attempt on this name is being made.
+    pub async fn take(&self, login: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let mut hasher = DefaultHasher::new();
+        login.hash(&mut hasher);
+        let place = usize::try_from(hasher.finish() % STRIPES as u64).unwrap_or(0);
+        match self.0.get(place) {
+            Some(stripe) => Some(stripe.lock().await),
+            None => None,
+        }
+    }
+}
+
+/// Who failed.
+pub(super) fn by_login(login: &str) -> String {
+    format!("login:{login}")
+}
+
+/// From where. IPv6 sources are counted by their /64, which one customer of a line usually holds whole.
+pub(super) fn by_source(source: IpAddr) -> String {
+    match source.to_canonical() {
+        IpAddr::V4(v4) => format!("source:{v4}"),
+        IpAddr::V6(v6) => format!("source:{}/64", std::net::Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
+    }
+}
+
+/// Until when the subject must wait, if it must.
+async fn waits(executor: impl sqlx::Executor<'_, Database = sqlx::Any>, subject: String, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
+    let row = sqlx::query("SELECT locked_until FROM failures WHERE subject = $1").bind(subject).fetch_optional(executor).await?;
+    let until = row.map(|row| row.try_get::<i64, _>("locked_until")).transpose()?;
+    Ok(until.map(Timestamp).filter(|until| now < *until))
+}
+
+/// Until when a login name is locked out, if it is.
+pub(crate) async fn locked_until(executor: impl sqlx::Executor<'_, Database = sqlx::Any>, login: &str, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
+    waits(executor, by_login(login), now).await
+}
+
+/// Whether a source must wait.
+pub(super) async fn source_waits(executor: impl sqlx::Executor<'_, Database = sqlx::Any>, source: IpAddr, now: Timestamp) -> Result<bool, Fault> {
+    Ok(waits(executor, by_source(source), now).await?.is_some())
+}
+
+/// Counts one failure of a login name. True if it locks the name out.
+pub(super) async fn count_login(conn: &mut AnyConnection, login: &str, policy: &Policy, now: Timestamp) -> Result<bool, Fault> {
+    let subject = by_login(login);
+    let row = sqlx::query("SELECT count, locks FROM failures WHERE subject = $1").bind(subject.clone()).fetch_optional(&mut *conn).await?;
+    let (count, locks) = match row {
+        Some(row) => (row.try_get::<i64, _>("count")? + 1, row.try_get::<i64, _>("locks")?),
+        None => (1, 0),
+    };
+    let locked = count >= as_i64(limits::LOGIN_FAILURES as u64);
+    let wait = Duration::from_secs(u64::from(policy.lockout_minutes) * 60 * (1 << locks.clamp(0, 10))).min(LONGEST_LOCK);
+    let until = if locked { now.plus(wait) } else { Timestamp(0) };
+    // A lock begins the count anew, so that each later lock needs as many failures again.
+    put(conn, subject, if locked { 0 } else { count }, now, locks + i64::from(locked), until).await?;
+    Ok(locked)
+}
+
+/// Counts one failure from a source.
+pub(super) async fn count_source(conn: &mut AnyConnection, source: IpAddr, now: Timestamp) -> Result<(), Fault> {
+    let subject = by_source(source);
+    let row = sqlx::query("SELECT count, first_at FROM failures WHERE subject = $1").bind(subject.clone()).fetch_optional(&mut *conn).await?;
+    let mut count = 1;
+    let mut first = now;
+    if let Some(row) = row {
+        let since = Timestamp(row.try_get("first_at")?);
+        if now < since.plus(SOURCE_SPAN) {
+            (count, first) = (row.try_get::<i64, _>("count")? + 1, since);
+        }
+    }
+    let until = if count >= as_i64(limits::SOURCE_FAILURES as u64) { first.plus(SOURCE_SPAN) } else { Timestamp(0) };
+    put(conn, subject, count, first, 0, until).await
+}
+
+async fn put(conn: &mut AnyConnection, subject: String, count: i64, first: Timestamp, locks: i64, until: Timestamp) -> Result<(), Fault> {
+    let text = "INSERT INTO failures (subject, count, first_at, locks, locked_until) VALUES ($1, $2, $3, $4, $5) \
+        ON CONFLICT (subject) DO UPDATE SET count = excluded.count, first_at = excluded.first_at, locks = excluded.locks, locked_until = excluded.locked_until";
+    sqlx::query(text).bind(subject).bind(count).bind(first.0).bind(locks).bind(until.0).execute(conn).await?;
+    Ok(())
+}
+
+/// Forgets the failures of a login name: after a login with both factors, or by a person who may unlock.
+pub(crate) async fn unlock(conn: &mut AnyConnection, login: &str) -> Result<(), Fault> {
+    sqlx::query("DELETE FROM failures WHERE subject = $1").bind(by_login(login)).execute(conn).await?;
+    Ok(())
+}
+
+/// Forgets what has had no weight for a day.
+pub(crate) async fn forget_old(conn: &mut AnyConnection, now: Timestamp) -> Result<(), Fault> {
+    let old = now.minus(LONGEST_LOCK).0;
+    sqlx::query("DELETE FROM failures WHERE first_at < $1 AND locked_until < $1").bind(old).execute(conn).await?;
+    Ok(())
+}

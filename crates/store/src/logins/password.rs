@@ -1,0 +1,76 @@
+//! Setting passwords: the rules of the core, and none of the last ones again.
+
+use super::web::{WebLogin, end_web_logins};
+use super::{factors::Attempt, hashing::Hashing};
+use crate::Store;
+use crate::fault::{Done, Fault};
+use crate::write::Tx;
+use sekisho_core::facts::Fact;
+use sekisho_core::ids::PersonId;
+use sekisho_core::password::check_password;
+use sekisho_core::people::Person;
+use sekisho_core::permission::Action;
+use sekisho_core::refusal::Refusal;
+use sekisho_core::secret::Secret;
+use sqlx::Row;
+
+/// Earlier passwords that may not be used again.
+const REMEMBERED: i64 = 5;
+
+impl Store {
+    /// Sets a new password. Every other login of the person in a browser ends.
+    ///
+    /// # Errors
+    /// A wrong old password counts as a failed login; the rules' refusals; without a fresh one-time code.
+    pub async fn change_password(&self, login: &WebLogin, old: Secret, new: Secret) -> Done<()> {
+        self.require_step_up(login, Action::KeepOwnLogin)?;
+        let person = &login.person;
+        let source = login.source;
+        self.prove_password(&Attempt { login: &person.login, source, via: login.actor.via, stage: "change_password" }, &old).await?;
+        let hash = self.new_password(person, new).await?;
+        let mut tx = self.write(&login.actor).await?;
+        self.put_password(&mut tx, &person.id, hash).await?;
+        end_web_logins(&mut tx, &person.id, Some(&login.id), "password_changed").await?;
+        tx.fact(Fact::PasswordChanged { person: person.id.clone() });
+        Ok(tx.commit().await?)
+    }
+
+    /// Checks a password against the rules and hashes it.
+    pub(super) async fn new_password(&self, person: &Person, password: Secret) -> Done<String> {
+        let names: Vec<&str> = [person.login.as_str(), person.name.as_str()].into_iter().chain(person.name.split_whitespace()).chain(person.mail.split('@')).collect();
+        let names: Vec<&str> = names.into_iter().filter(|name| name.chars().count() >= 3).chain([person.login.as_str()]).collect();
+        check_password(password.expose(), &names, self.policy())?;
+        let rows = sqlx::query("SELECT password FROM credentials WHERE person = $1 UNION ALL SELECT password FROM old_passwords WHERE person = $1")
+            .bind(person.id.as_str().to_owned())
+            .fetch_all(self.read())
+            .await?;
+        let hashing: &Hashing = &self.inner.hashing;
+        for row in rows {
+            if hashing.verify(password.clone(), Some(row.try_get("password")?)).await? {
+                return Err(Refusal::PasswordReused.into());
+            }
+        }
+        Ok(hashing.hash(password).await?)
+    }
+
+    /// Puts a new hash in the place of the old one, which is remembered.
+    pub(super) async fn put_password(&self, tx: &mut Tx, person: &PersonId, hash: String) -> Result<(), Fault> {
+        self.remember_password(tx, person).await?;
+        let now = tx.now().0;
+        sqlx::query("UPDATE credentials SET password = $1, changed_at = $2 WHERE person = $3").bind(hash).bind(now).bind(person.as_str().to_owned()).execute(tx.sql()).await?;
+        Ok(())
+    }
+
+    /// Keeps the present hash among the remembered ones and forgets those beyond their number.
+    pub(crate) async fn remember_password(&self, tx: &mut Tx, person: &PersonId) -> Result<(), Fault> {
+        let id = person.as_str().to_owned();
+        let text = "INSERT INTO old_passwords (person, changed_at, password) SELECT person, changed_at, password FROM credentials WHERE person = $1 \
+            ON CONFLICT (person, changed_at) DO UPDATE SET password = excluded.password";
+        sqlx::query(text).bind(id.clone()).execute(tx.sql()).await?;
+        // The present password counts among those that may not come again, so one less is kept here.
+        let text = "DELETE FROM old_passwords WHERE person = $1 AND changed_at NOT IN \
+            (SELECT changed_at FROM old_passwords WHERE person = $1 ORDER BY changed_at DESC LIMIT $2)";
+        sqlx::query(text).bind(id).bind(REMEMBERED - 1).execute(tx.sql()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,260 @@
+//! Logins of browsers and API clients: begun with both factors, ended by idleness, time, password change or disabling.
+
+use super::factors::Attempt;
+use crate::Store;
+use crate::fault::{Done, Fault};
+use crate::secrets::{random_id, random_token, token_hash};
+use crate::write::Tx;
+use sekisho_core::facts::Fact;
+use sekisho_core::ids::{PersonId, WebLoginId};
+use sekisho_core::people::{Actor, Person, Via};
+use sekisho_core::permission::Action;
+use sekisho_core::refusal::Refusal;
+use sekisho_core::secret::Secret;
+use sekisho_core::time::Timestamp;
+use sqlx::Row;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The time of the last request is written at most this often, so that reading pages costs no write each.
+const TOUCH: Duration = Duration::from_secs(30);
+/// Logins that one person may hold at once; the oldest ends when another begins.
+const LOGINS: i64 = 10;
+
+/// A login that has just begun.
+#[derive(Clone, Debug)]
+pub struct NewLogin {
+    /// Goes into the cookie or the client's header. The store keeps only its hash.
+    pub token: Secret,
+    /// Stands in every form.
+    pub csrf: String,
+    /// Who.
+    pub actor: Actor,
+    /// Identifier of the login.
+    pub login: WebLoginId,
+    /// When it ends in any case.
+    pub ends_at: Timestamp,
+}
+
+/// A login in force.
+#[derive(Clone, Debug)]
+pub struct WebLogin {
+    /// Identifier.
+    pub id: WebLoginId,
+    /// Who, with the roles held at this moment.
+    pub actor: Actor,
+    /// The person, as the ledger has them.
+    pub person: Person,
+    /// Stands in every form.
+    pub csrf: String,
+    /// Until when the last one-time code counts as fresh.
+    pub stepped_up_until: Option<Timestamp>,
+    /// When the login ends in any case.
+    pub ends_at: Timestamp,
+    /// `ja` or `en`.
+    pub lang: String,
+    /// Where this request comes from.
+    pub source: IpAddr,
+}
+
+fn via_name(via: Via) -> &'static str {
+    match via {
+        Via::Api => "api",
+        _ => "web",
+    }
+}
+
+impl Store {
+    /// Begins a login with password and one-time code together.
+    ///
+    /// # Errors
+    /// One refusal for every failure, or that the name or source must wait.
+    pub async fn log_in(&self, login: &str, password: Secret, code: Secret, source: IpAddr, via: Via) -> Done<NewLogin> {
+        let attempt = Attempt { login, source, via, stage: "login" };
+        let (record, mut tx) = self.prove(&attempt, Some(&password), &code).await?;
+        let person = record.person;
+        let (id, token, csrf) = (random_id::<WebLoginId>()?, random_token()?, random_token()?);
+        let now = tx.now();
+        let ends_at = now.plus(Duration::from_secs(u64::from(self.policy().login_hours) * 3600));
+        let surplus = sqlx::query("SELECT id FROM web_logins WHERE person = $1 ORDER BY started_at DESC LIMIT 100 OFFSET $2")
+            .bind(person.id.as_str().to_owned())
+            .bind(LOGINS - 1)
+            .fetch_all(tx.sql())
+            .await?;
+        for row in surplus {
+            sqlx::query("DELETE FROM web_logins WHERE id = $1").bind(row.try_get::<String, _>("id")?).execute(tx.sql()).await?;
+            tx.fact(Fact::LoggedOut { cause: "too_many".into() });
+        }
+        // The code was given this moment, so it counts as fresh.
+        let stepped_up = now.plus(self.step_up_span());
+        let text = "INSERT INTO web_logins (id, token_hash, person, via, source, csrf, lang, started_at, seen_at, ends_at, stepped_up_until) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10)";
+        sqlx::query(text)
+            .bind(id.as_str().to_owned())
+            .bind(token_hash(token.expose()))
+            .bind(person.id.as_str().to_owned())
+            .bind(via_name(via))
+            .bind(source.to_string())
+            .bind(csrf.expose().to_owned())
+            .bind("ja")
+            .bind(now.0)
+            .bind(ends_at.0)
+            .bind(stepped_up.0)
+            .execute(tx.sql())
+            .await?;
+        tx.fact(Fact::LoggedIn);
+        tx.commit().await?;
+        let actor = Actor::of(&person, via, Some(source.to_string()));
+        Ok(NewLogin { token, csrf: csrf.expose().to_owned(), actor, login: id, ends_at })
+    }
+
+    /// The login that a token belongs to. Counts as a sign of life of its holder.
+    ///
+    /// # Errors
+    /// [`Refusal::LoginNeeded`] for a token that is unknown, ended, or whose person may not act any more.
+    pub async fn login_of(&self, token: &str, source: IpAddr) -> Done<WebLogin> {
+        let text = "SELECT w.id, w.via, w.csrf, w.lang, w.seen_at, w.ends_at, w.stepped_up_until, p.body, v.active AS vendor_active FROM web_logins w \
+            JOIN persons p ON p.id = w.person LEFT JOIN vendors v ON v.id = p.vendor WHERE w.token_hash = $1";
+        let row = sqlx::query(text).bind(token_hash(token)).fetch_optional(self.read()).await?.ok_or(Refusal::LoginNeeded)?;
+        let now = self.now();
+        let person: Person = serde_json::from_str(row.try_get("body")?)?;
+        let seen_at = Timestamp(row.try_get("seen_at")?);
+        let ends_at = Timestamp(row.try_get("ends_at")?);
+        let vendor_active = row.try_get::<Option<i64>, _>("vendor_active")?.is_none_or(|active| active == 1);
+        if now >= ends_at || now >= seen_at.plus(self.login_idle()) || !person.may_act(now) || !vendor_active {
+            return Err(Refusal::LoginNeeded.into());
+        }
+        let id = id_of(row.try_get("id")?)?;
+        if now >= seen_at.plus(TOUCH) {
+            self.touch(&id, now).await?;
+        }
+        let via = if row.try_get::<&str, _>("via")? == "api" { Via::Api } else { Via::Web };
+        Ok(WebLogin {
+            id,
+            actor: Actor::of(&person, via, Some(source.to_string())),
+            person,
+            csrf: row.try_get("csrf")?,
+            stepped_up_until: row.try_get::<Option<i64>, _>("stepped_up_until")?.map(Timestamp),
+            ends_at,
+            lang: row.try_get("lang")?,
+            source,
+        })
+    }
+
+    async fn touch(&self, id: &WebLoginId, now: Timestamp) -> Result<(), Fault> {
+        let touched = async {
+            let mut tx = self.write(&Actor::system()).await?;
+            sqlx::query("UPDATE web_logins SET seen_at = $1 WHERE id = $2").bind(now.0).bind(id.as_str().to_owned()).execute(tx.sql()).await?;
+            tx.commit().await
+        };
+        // On a full disk people must still see their pages; the login then ends by idleness at the earliest moment.
+        if let Err(fault) = touched.await {
+            tracing::warn!(%fault, "a sign of life could not be written");
+        }
+        Ok(())
+    }
+
+    /// Ends a login. Without effect if it has ended.
+    ///
+    /// # Errors
+    /// A fault.
+    pub async fn log_out(&self, token: &str) -> Done<()> {
+        let text = "SELECT w.id, w.via, p.body FROM web_logins w JOIN persons p ON p.id = w.person WHERE w.token_hash = $1";
+        let Some(row) = sqlx::query(text).bind(token_hash(token)).fetch_optional(self.read()).await? else { return Ok(()) };
+        let person: Person = serde_json::from_str(row.try_get("body")?)?;
+        let via = if row.try_get::<&str, _>("via")? == "api" { Via::Api } else { Via::Web };
+        let mut tx = self.write(&Actor::of(&person, via, None)).await?;
+        let gone = sqlx::query("DELETE FROM web_logins WHERE id = $1").bind(row.try_get::<String, _>("id")?).execute(tx.sql()).await?;
+        if gone.rows_affected() == 1 {
+            tx.fact(Fact::LoggedOut { cause: "logout".into() });
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes a fresh one-time code for acts that need one.
+    ///
+    /// # Errors
+    /// As with a login: a wrong code counts as a failure.
+    pub async fn step_up(&self, login: &WebLogin, code: Secret) -> Done<()> {
+        let attempt = Attempt { login: &login.person.login, source: login.source, via: login.actor.via, stage: "second_factor" };
+        let (_, mut tx) = self.prove(&attempt, None, &code).await?;
+        let until = tx.now().plus(self.step_up_span());
+        let done = sqlx::query("UPDATE web_logins SET stepped_up_until = $1 WHERE id = $2").bind(until.0).bind(login.id.as_str().to_owned()).execute(tx.sql()).await?;
+        if done.rows_affected() != 1 {
+            return Err(Refusal::LoginNeeded.into());
+        }
+        tx.fact(Fact::SteppedUp);
+        Ok(tx.commit().await?)
+    }
+
+    /// Whether the last one-time code is fresh enough for the action.
+    ///
+    /// # Errors
+    /// [`Refusal::StepUpNeeded`].
+    pub fn require_step_up(&self, login: &WebLogin, action: Action) -> Result<(), Refusal> {
+        let fresh = login.stepped_up_until.is_some_and(|until| self.now() < until);
+        if fresh || !action.needs_step_up() { Ok(()) } else { Err(Refusal::StepUpNeeded) }
+    }
+
+    /// Chooses the language of this login's pages.
+    ///
+    /// # Errors
+    /// [`Refusal::BadField`] for anything but `ja` and `en`.
+    pub async fn set_lang(&self, login: &WebLogin, lang: &str) -> Done<()> {
+        if !matches!(lang, "ja" | "en") {
+            return Err(Refusal::bad_field("lang").into());
+        }
+        let mut tx = self.write(&login.actor).await?;
+        sqlx::query("UPDATE web_logins SET lang = $1 WHERE id = $2").bind(lang.to_owned()).bind(login.id.as_str().to_owned()).execute(tx.sql()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Ends the logins whose time has come, with a fact for each.
+    pub(crate) async fn expire_web_logins(&self) -> Done<()> {
+        let now = self.now();
+        let idle_since = now.minus(self.login_idle());
+        let text = "SELECT w.id, w.ends_at, p.body FROM web_logins w JOIN persons p ON p.id = w.person WHERE w.ends_at <= $1 OR w.seen_at <= $2 LIMIT 200";
+        let rows = sqlx::query(text).bind(now.0).bind(idle_since.0).fetch_all(self.read()).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.write(&Actor::system()).await?;
+        for row in rows {
+            let person: Person = serde_json::from_str(row.try_get("body")?)?;
+            let cause = if row.try_get::<i64, _>("ends_at")? <= now.0 { "expired" } else { "idle" };
+            // A request may have come in since the list was made.
+            let gone = sqlx::query("DELETE FROM web_logins WHERE id = $1 AND (ends_at <= $2 OR seen_at <= $3)")
+                .bind(row.try_get::<String, _>("id")?)
+                .bind(now.0)
+                .bind(idle_since.0)
+                .execute(tx.sql())
+                .await?;
+            if gone.rows_affected() == 1 {
+                tx.fact_by(Actor::of(&person, Via::Web, None), Fact::LoggedOut { cause: cause.into() });
+            }
+        }
+        Ok(tx.commit().await?)
+    }
+
+    fn step_up_span(&self) -> Duration {
+        Duration::from_secs(u64::from(self.policy().step_up_minutes) * 60)
+    }
+
+    fn login_idle(&self) -> Duration {
+        Duration::from_secs(u64::from(self.policy().login_idle_minutes) * 60)
+    }
+}
+
+/// Ends every login of a person but `except`.
+pub(crate) async fn end_web_logins(tx: &mut Tx, person: &PersonId, except: Option<&WebLoginId>, cause: &str) -> Result<(), Fault> {
+    let except = except.map_or("", |id| id.as_str()).to_owned();
+    let gone = sqlx::query("DELETE FROM web_logins WHERE person = $1 AND id <> $2").bind(person.as_str().to_owned()).bind(except).execute(tx.sql()).await?;
+    for _ in 0..gone.rows_affected() {
+        tx.fact(Fact::LoggedOut { cause: cause.to_owned() });
+    }
+    Ok(())
+}
+
+fn id_of(text: &str) -> Result<WebLoginId, Fault> {
+    WebLoginId::parse(text).ok_or_else(|| Fault::Damaged(format!("{text:?} is no identifier of a login")))
+}
