@@ -1,1 +1,61 @@
-//! gateway
+//! The only ear on the outside: listens, proves who calls, dials the target, carries what both say.
+//!
+//! The gateway decides nothing: it asks the [`Desk`], which writes down what it answers before it answers. It holds
+//! no SQL, no signing key and no HTML.
+
+mod keys;
+mod line;
+mod listen;
+mod lobby;
+mod recall;
+mod session;
+mod ssh;
+
+pub use keys::{KeyFault, check_public_key_line, fingerprint, generate_host_keys, public_line};
+pub use listen::Gateway;
+pub use ssh::scan::{ScanFault, scan_host_keys};
+
+use sekisho_core::desk::Desk;
+use sekisho_core::secret::Secret;
+use sekisho_core::time::Clock;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What the gateway is told at its start.
+#[derive(Debug)]
+pub struct GatewaySettings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Our host keys in OpenSSH PEM form, as [`generate_host_keys`] makes them.
+    pub host_keys: Vec<Secret>,
+    /// The facility's name, for the banner.
+    pub facility: String,
+}
+
+/// The gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayFault {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    /// A host key cannot be read.
+    #[error("host key: {0}")]
+    HostKey(#[from] KeyFault),
+    /// There is no host key.
+    #[error("no host key")]
+    NoHostKey,
+}
+
+/// Opens the listener. Connections are accepted once [`Gateway::run`] runs.
+///
+/// # Errors
+/// [`GatewayFault`].
+pub async fn bind(settings: GatewaySettings, desk: Arc<dyn Desk>, clock: Arc<dyn Clock>) -> Result<Gateway, GatewayFault> {
+    let keys = settings.host_keys.iter().map(keys::read_host_key).collect::<Result<Vec<_>, _>>()?;
+    if keys.is_empty() {
+        return Err(GatewayFault::NoHostKey);
+    }
+    let listener = tokio::net::TcpListener::bind(settings.listen).await.map_err(|error| GatewayFault::Listen(settings.listen, error))?;
+    let address = listener.local_addr().map_err(|error| GatewayFault::Listen(settings.listen, error))?;
+    Ok(Gateway::new(listener, address, ssh::House::new(keys, &settings.facility, desk, clock)))
+}

@@ -1,0 +1,140 @@
+//! A TCP connection that can be severed from outside, whatever its owner is waiting for.
+//!
+//! The SSH library owns the stream and may stand in a blocked write when a session must end. Severing makes every
+//! read and write on the stream fail at once, so that no stalled peer can hold a session open.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// The handle that severs a [`Line`]. Cloning gives another handle to the same line.
+#[derive(Clone, Debug, Default)]
+pub struct Cut(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    severed: AtomicBool,
+    waiting: Mutex<[Option<Waker>; 2]>,
+}
+
+const READING: usize = 0;
+const WRITING: usize = 1;
+
+impl Cut {
+    /// Makes every read and write on the line fail from this moment on.
+    pub fn sever(&self) {
+        self.0.severed.store(true, Ordering::SeqCst);
+        let waiting = std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        for waker in waiting.into_iter().flatten() {
+            waker.wake();
+        }
+    }
+
+    fn check(&self, side: usize, cx: &mut Context<'_>) -> io::Result<()> {
+        if let Some(slot) = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).get_mut(side)
+            && !slot.as_ref().is_some_and(|known| known.will_wake(cx.waker()))
+        {
+            *slot = Some(cx.waker().clone());
+        }
+        // Looked at after the waker is in its place: a cut in between finds either the flag read or the waker set.
+        if self.is_severed() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+
+    fn is_severed(&self) -> bool {
+        self.0.severed.load(Ordering::SeqCst)
+    }
+}
+
+/// A TCP stream with its [`Cut`].
+#[derive(Debug)]
+pub struct Line {
+    stream: TcpStream,
+    cut: Cut,
+}
+
+impl Line {
+    /// Takes the stream, without Nagle's delay and with keepalive probes, so that a peer that vanished is noticed.
+    pub fn new(stream: TcpStream, cut: Cut) -> Self {
+        let probes = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
+        let socket = socket2::SockRef::from(&stream);
+        if let Err(error) = stream.set_nodelay(true).and_then(|()| socket.set_tcp_keepalive(&probes)) {
+            tracing::debug!(%error, "socket options");
+        }
+        Self { stream, cut }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if self.cut.is_severed() {
+            // What still waits in the system's send buffer is thrown away with the connection.
+            let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.cut.check(READING, cx)?;
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.cut.check(WRITING, cx)?;
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.cut.check(WRITING, cx)?;
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.cut.check(WRITING, cx)?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.cut.check(WRITING, cx)?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_blocked_write_and_a_blocked_read_both_end_when_the_line_is_severed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (_silent, _) = listener.accept().await.unwrap();
+        let cut = Cut::default();
+        let (mut reader, mut writer) = tokio::io::split(Line::new(stream, cut.clone()));
+        let reading = tokio::spawn(async move { reader.read_u8().await });
+        let writing = tokio::spawn(async move {
+            loop {
+                writer.write_all(&[0; 65536]).await?;
+            }
+            #[allow(unreachable_code)]
+            io::Result::Ok(())
+        });
+        tokio::task::yield_now().await;
+        cut.sever();
+        assert_eq!(reading.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        assert_eq!(writing.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+    }
+}

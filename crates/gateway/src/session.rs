@@ -1,0 +1,310 @@
+//! A session that is being carried: its permission, its recording, its end. Knows no protocol.
+//!
+//! INVARIANT: what [`Session::record`] has not accepted reaches nobody. Once the session has ended it accepts
+//! nothing, and it ends with the first thing that it could not write.
+
+use crate::recall::Running;
+use sekisho_core::authorize::Grant;
+use sekisho_core::desk::{Cause, Desk, Event, OpenRecording};
+use sekisho_core::ids::SessionId;
+use sekisho_core::time::{Clock, Timestamp};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// How often the grant is looked at again.
+const TURN: Duration = Duration::from_millis(250);
+/// Messages that may wait for one terminal.
+const NOTICES: usize = 8;
+
+/// The session has ended; nothing more may be carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended;
+
+/// One session.
+pub struct Session {
+    id: SessionId,
+    grant: Grant,
+    clock: Arc<dyn Clock>,
+    began: Timestamp,
+    until: AtomicI64,
+    recording: RwLock<Option<OpenRecording>>,
+    cause: watch::Sender<Option<Cause>>,
+    active: AtomicI64,
+    warned: Mutex<Option<Duration>>,
+    channels: Mutex<BTreeMap<u32, Arc<Gauge>>>,
+    next: AtomicU32,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What the session keeps of one channel.
+#[derive(Debug)]
+struct Gauge {
+    input: AtomicU64,
+    /// Where messages for this channel's terminal go; none if it has no terminal.
+    terminal: Option<mpsc::Sender<String>>,
+}
+
+/// A channel's place in its session. Dropping it takes the channel out.
+#[derive(Debug)]
+pub struct Place {
+    session: Arc<Session>,
+    number: u32,
+    gauge: Arc<Gauge>,
+}
+
+impl Place {
+    /// Counts bytes from the worker. They are not stored.
+    pub fn count_input(&self, bytes: usize) {
+        self.gauge.input.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.session.touch();
+    }
+
+    /// Writes one event of this channel into the recording.
+    ///
+    /// # Errors
+    /// [`Ended`]: what the event describes must not go on.
+    pub fn record(&self, event: Event<'_>) -> Result<(), Ended> {
+        self.session.record(self.number, event)
+    }
+
+    /// Writes down how the channel closed, after the input that is still only counted.
+    pub fn close(&self, exit: &str) -> Result<(), Ended> {
+        self.session.flush_input(self.number, &self.gauge)?;
+        self.record(Event::Close { exit })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.session.channels().remove(&self.number);
+    }
+}
+
+impl Session {
+    /// Its id.
+    pub fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    /// Its permission.
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// End of the window, extensions included.
+    pub fn until(&self) -> Timestamp {
+        Timestamp(self.until.load(Ordering::SeqCst))
+    }
+
+    /// Milliseconds since the session began.
+    pub fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.began.until(self.clock.now()).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Ends the session. The first cause stays.
+    pub fn end(&self, cause: Cause) {
+        self.cause.send_if_modified(|known| {
+            let first = known.is_none();
+            if first {
+                *known = Some(cause);
+            }
+            first
+        });
+    }
+
+    /// Why it ended, if it did.
+    pub fn cause(&self) -> Option<Cause> {
+        *self.cause.borrow()
+    }
+
+    /// Waits for the end.
+    pub async fn ended(&self) -> Cause {
+        let mut cause = self.cause.subscribe();
+        match cause.wait_for(Option::is_some).await {
+            Ok(cause) => cause.unwrap_or(Cause::Vanished),
+            Err(_) => Cause::Vanished,
+        }
+    }
+
+    /// Moves the end of the window, later only.
+    pub fn extend(&self, until: Timestamp) {
+        if self.until.fetch_max(until.0, Ordering::SeqCst) < until.0 {
+            *self.warned.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    /// Notes that somebody is at work.
+    pub fn touch(&self) {
+        self.active.store(self.clock.now().0, Ordering::Relaxed);
+    }
+
+    /// Gives a channel its number. With a terminal, messages for it come out of the receiver.
+    pub fn place(self: &Arc<Self>, terminal: bool) -> (Place, mpsc::Receiver<String>) {
+        let (sender, notices) = mpsc::channel(NOTICES);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let gauge = Arc::new(Gauge { input: AtomicU64::new(0), terminal: terminal.then_some(sender) });
+        self.channels().insert(number, Arc::clone(&gauge));
+        self.touch();
+        (Place { session: Arc::clone(self), number, gauge }, notices)
+    }
+
+    /// Writes a message to every terminal and into the recording. False if there is no terminal.
+    pub fn notify(&self, text: &str) -> bool {
+        let terminals: Vec<_> =
+            self.channels().iter().filter_map(|(number, gauge)| gauge.terminal.clone().map(|way| (*number, way))).collect();
+        let told = !terminals.is_empty();
+        for (number, terminal) in terminals {
+            // A terminal that does not read for so long is not told; the recording keeps what was said.
+            let _ = terminal.try_send(text.to_owned());
+            let _ = self.record(number, Event::Message(text));
+        }
+        told
+    }
+
+    fn record(&self, channel: u32, event: Event<'_>) -> Result<(), Ended> {
+        if self.cause().is_some() {
+            return Err(Ended);
+        }
+        self.append(channel, event)
+    }
+
+    fn append(&self, channel: u32, event: Event<'_>) -> Result<(), Ended> {
+        let recording = self.recording.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(open) = recording.as_ref() else { return Err(Ended) };
+        open.append(channel, event).map_err(|lost| {
+            tracing::error!(session = %self.id, %lost, "the session ends");
+            self.end(Cause::RecordingLost);
+            Ended
+        })
+    }
+
+    fn flush_input(&self, number: u32, gauge: &Gauge) -> Result<(), Ended> {
+        match gauge.input.swap(0, Ordering::Relaxed) {
+            0 => Ok(()),
+            bytes => self.append(number, Event::Input { bytes }),
+        }
+    }
+
+    fn channels(&self) -> std::sync::MutexGuard<'_, BTreeMap<u32, Arc<Gauge>>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the grant again and again until the session has ended. `warn` makes the words of a warning.
+    pub async fn watch(&self, warn: impl Fn(Duration, Timestamp) -> String) -> Cause {
+        let mut turn = tokio::time::interval(TURN);
+        turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut cause = self.cause.subscribe();
+        loop {
+            tokio::select! {
+                ended = cause.wait_for(Option::is_some) => return ended.ok().and_then(|cause| *cause).unwrap_or(Cause::Vanished),
+                _ = turn.tick() => self.look(&warn),
+            }
+        }
+    }
+
+    fn look(&self, warn: &impl Fn(Duration, Timestamp) -> String) {
+        let (now, until) = (self.clock.now(), self.until());
+        if now >= until {
+            return self.end(Cause::WindowEnded);
+        }
+        if Timestamp(self.active.load(Ordering::Relaxed)).until(now) >= self.grant.idle {
+            return self.end(Cause::Idle);
+        }
+        let left = now.until(until);
+        // Of the warnings that are due, the one nearest to the end speaks for the others.
+        if let Some(due) = self.grant.warn_before.iter().copied().filter(|before| left <= *before).min() {
+            let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+            if warned.is_none_or(|given| due < given) {
+                *warned = Some(due);
+                drop(warned);
+                self.notify(&warn(left, until));
+            }
+        }
+        let gauges: Vec<_> = self.channels().iter().map(|(number, gauge)| (*number, Arc::clone(gauge))).collect();
+        for (number, gauge) in gauges {
+            if self.flush_input(number, &gauge).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The one owner of a session's end: whoever holds it calls [`Opened::leave`], and if it is dropped without that
+/// (a task panicked), the end is written all the same.
+pub struct Opened {
+    session: Arc<Session>,
+    desk: Arc<dyn Desk>,
+    running: Arc<Running>,
+}
+
+impl Opened {
+    /// Opens a session from the permission and the open recording that came in one answer, and makes it known.
+    pub fn new(id: SessionId, grant: Grant, recording: OpenRecording, desk: Arc<dyn Desk>, clock: Arc<dyn Clock>, running: Arc<Running>) -> Self {
+        let now = clock.now();
+        let session = Arc::new(Session {
+            until: AtomicI64::new(grant.until.0),
+            id,
+            grant,
+            clock,
+            began: now,
+            recording: RwLock::new(Some(recording)),
+            cause: watch::Sender::new(None),
+            active: AtomicI64::new(now.0),
+            warned: Mutex::new(None),
+            channels: Mutex::default(),
+            next: AtomicU32::new(1),
+        });
+        running.add(&session);
+        Self { session, desk, running }
+    }
+
+    /// The session.
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// Seals the recording and writes down the end. `last_words` is what the channels that are still open are told.
+    pub async fn leave(self, last_words: Option<&str>) {
+        if let Some((recording, cause)) = self.take(last_words) {
+            self.desk.leave(&self.session.id, recording, cause).await;
+        }
+        self.running.remove(&self.session.id);
+    }
+
+    fn take(&self, last_words: Option<&str>) -> Option<(OpenRecording, Cause)> {
+        self.session.end(Cause::Vanished);
+        let open: Vec<_> = self.session.channels().iter().map(|(number, gauge)| (*number, Arc::clone(gauge))).collect();
+        for (number, gauge) in open {
+            let _ = self.session.flush_input(number, &gauge);
+            if let Some(words) = last_words {
+                let _ = self.session.append(number, Event::Message(words));
+            }
+            let _ = self.session.append(number, Event::Close { exit: "" });
+        }
+        let recording = self.session.recording.write().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some((recording, self.session.cause().unwrap_or(Cause::Vanished)))
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let Some((recording, cause)) = self.take(None) else { return };
+        tracing::error!(session = %self.session.id, "the task that carried the session died");
+        let (desk, running, id) = (Arc::clone(&self.desk), Arc::clone(&self.running), self.session.id.clone());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                desk.leave(&id, recording, cause).await;
+                running.remove(&id);
+            });
+        }
+    }
+}

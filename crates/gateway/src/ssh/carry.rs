@@ -1,0 +1,432 @@
+//! Carries one channel between worker and target.
+//!
+//! Two loops, one for each direction, in one task: each takes a message, has it recorded and understood, and waits
+//! until the other side has room for it. What is not taken stays in the sender's window, so a slow side slows the
+//! other one, and nothing but its own channel.
+
+use super::arrive::Sign;
+use super::dial::Target;
+use super::observe::{Observer, Seen};
+use super::wish::{Start, Terminal, Wish};
+use super::words;
+use super::worker::{STDERR, Worker};
+use crate::session::{Place, Session};
+use bytes::Bytes;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
+use sekisho_core::desk::{Cause, Desk, Event, RefusedAsk};
+use sekisho_core::limits;
+use sekisho_core::refusal::Refusal;
+use sekisho_core::target::Function;
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Time for the target to answer the start of a channel.
+const START: Duration = Duration::from_secs(limits::DIAL_SECONDS as u64);
+/// Time to bring input to the target after the worker closed the channel.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Longest name of a signal that is passed on.
+const SIGNAL_BYTES: usize = 32;
+/// Greatest window that is passed on, in columns, rows or pixels.
+const SIZE: u32 = 65_535;
+/// Messages of the target that may come before its answer to the start.
+const EARLY: usize = 16;
+
+/// What the channels of one session share.
+pub struct Carrier {
+    pub session: Arc<Session>,
+    pub target: Arc<Target>,
+    pub desk: Arc<dyn Desk>,
+    refusals: AtomicUsize,
+    forward_to_tell: AtomicBool,
+    forward_told: AtomicBool,
+    welcomed: AtomicBool,
+}
+
+/// How a channel ended, as the worker's side saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// Closed by one of the two sides.
+    Orderly,
+    /// The worker's connection broke.
+    Broken,
+}
+
+/// A worker's channel whose work can start.
+pub struct Opening {
+    pub worker: Worker,
+    pub reader: ChannelReadHalf,
+    pub sign: Arc<Sign>,
+    pub wish: Wish,
+    /// Input that was typed before the target was reached.
+    pub early: Bytes,
+}
+
+impl Carrier {
+    pub fn new(session: Arc<Session>, target: Arc<Target>, desk: Arc<dyn Desk>) -> Self {
+        Self {
+            session,
+            target,
+            desk,
+            refusals: AtomicUsize::new(0),
+            forward_to_tell: AtomicBool::new(false),
+            forward_told: AtomicBool::new(false),
+            welcomed: AtomicBool::new(false),
+        }
+    }
+
+    /// A forward was asked for and refused: written down, and told on the terminal once.
+    pub async fn refuse_forward(&self, ask: String) {
+        self.note(ask, Refusal::ForwardingRefused).await;
+        if !self.forward_told.swap(true, Ordering::SeqCst) && !self.session.notify(&words::refusal(&Refusal::ForwardingRefused)) {
+            // No terminal yet: the next channel tells it.
+            self.forward_to_tell.store(true, Ordering::SeqCst);
+        }
+    }
+
+    async fn note(&self, ask: String, refusal: Refusal) {
+        if self.refusals.fetch_add(1, Ordering::SeqCst) < limits::SESSION_REFUSALS {
+            self.desk.refused(self.session.id(), RefusedAsk { ask, refusal }).await;
+        }
+    }
+
+    /// Carries one channel to its end.
+    pub async fn carry(&self, opening: Opening) -> Finish {
+        let Opening { mut worker, reader, sign, mut wish, early } = opening;
+        let allowed = match wish.judge(&self.session.grant().functions) {
+            Ok(allowed) => allowed,
+            Err(refusal) => {
+                worker.has_terminal(wish.terminal.is_some());
+                let text = words::refusal(&refusal);
+                self.note(wish.ask_text(), refusal).await;
+                worker.farewell(Some(&text)).await;
+                return Finish::Orderly;
+            }
+        };
+        let files = matches!(allowed.function, Function::Sftp | Function::Scp);
+        if files {
+            // A terminal would change the bytes.
+            wish.terminal = None;
+        }
+        worker.has_terminal(wish.terminal.is_some());
+        let observer = match (&wish.terminal, allowed.scp) {
+            (_, Some(transfer)) => Observer::scp(transfer),
+            (Some(terminal), None) => Observer::terminal(terminal.columns, terminal.rows),
+            (None, None) if files => Observer::sftp(),
+            (None, None) => Observer::Plain,
+        };
+        let (place, notices) = self.session.place(wish.terminal.is_some());
+        let command = wish.command_text();
+        let size = observer.size();
+        let mut opened = place.record(Event::Open { function: allowed.function, text: &command, size });
+        if allowed.function == Function::Exec {
+            opened = opened.and_then(|()| place.record(Event::Command(&command)));
+        }
+        let lane = Lane { carrier: self, place, worker, observer: Mutex::new(observer), terminal: wish.terminal.is_some(), files };
+        // If it could not be recorded the session has ended, which the lane finds before anything else.
+        let _ = opened;
+        lane.run(reader, notices, &sign, wish, early).await
+    }
+}
+
+/// One channel that is being carried.
+struct Lane<'a> {
+    carrier: &'a Carrier,
+    place: Place,
+    worker: Worker,
+    observer: Mutex<Observer>,
+    terminal: bool,
+    files: bool,
+}
+
+/// Why the way to the target ended.
+enum Up {
+    /// The worker closed the channel.
+    Closed,
+    /// The worker's connection broke.
+    Broken,
+    /// The target takes no more input.
+    Full,
+}
+
+/// Nothing more may be carried on this channel.
+struct Stop;
+
+impl Lane<'_> {
+    fn session(&self) -> &Session {
+        &self.carrier.session
+    }
+
+    async fn run(
+        self,
+        mut reader: ChannelReadHalf,
+        mut notices: mpsc::Receiver<String>,
+        sign: &Sign,
+        wish: Wish,
+        early: Bytes,
+    ) -> Finish {
+        let session = Arc::clone(&self.carrier.session);
+        let carried = self.start_and_carry(&mut reader, &mut notices, sign, wish, early);
+        let (finish, exit) = tokio::select! {
+            biased;
+            cause = session.ended() => {
+                let text = cause.refusal().map(|refusal| words::refusal(&refusal));
+                self.worker.farewell(text.as_deref()).await;
+                return if cause == Cause::WorkerGone { Finish::Broken } else { Finish::Orderly };
+            }
+            carried = carried => carried,
+        };
+        let observer = self.observer.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for seen in observer.finish(session.elapsed_ms()) {
+            let _ = self.place.record(seen.event());
+        }
+        let _ = self.place.close(&exit);
+        let _ = self.worker.close().await;
+        finish
+    }
+
+    async fn start_and_carry(
+        &self,
+        reader: &mut ChannelReadHalf,
+        notices: &mut mpsc::Receiver<String>,
+        sign: &Sign,
+        wish: Wish,
+        early: Bytes,
+    ) -> (Finish, String) {
+        let refused = async |refusal: Refusal| {
+            self.worker.farewell(Some(&words::refusal(&refusal))).await;
+            (Finish::Orderly, String::new())
+        };
+        if self.greet().await.is_err() {
+            return (Finish::Broken, String::new());
+        }
+        let Ok(Ok(channel)) = tokio::time::timeout(START, self.carrier.target.open()).await else {
+            return refused(Refusal::TargetUnreachable).await;
+        };
+        let (mut from_target, to_target) = channel.split();
+        let Ok(Ok(first)) = tokio::time::timeout(START, self.start(&wish, &to_target, &mut from_target)).await else {
+            return refused(Refusal::TargetUnreachable).await;
+        };
+        let exit = Mutex::new(String::new());
+        let finish = {
+            let mut up = pin!(self.up(reader, &to_target, early, wish.input_ended));
+            let mut down = pin!(self.down(&mut from_target, notices, first, &exit));
+            let mut closed = pin!(async {
+                sign.closed().await;
+                tokio::time::sleep(DRAIN).await;
+            });
+            let mut taking = true;
+            loop {
+                tokio::select! {
+                    // The end of the target's channel is the end of the work; what is still typed has no reader.
+                    _ = &mut down => break Finish::Orderly,
+                    ended = &mut up, if taking => match ended {
+                        Up::Closed => break Finish::Orderly,
+                        Up::Broken => break Finish::Broken,
+                        Up::Full => taking = false,
+                    },
+                    () = &mut closed => break Finish::Orderly,
+                }
+            }
+        };
+        let _ = to_target.close().await;
+        (finish, exit.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the worker reads first.
+    async fn greet(&self) -> Result<(), super::worker::Gone> {
+        let mut texts = Vec::new();
+        if self.terminal && !self.carrier.welcomed.swap(true, Ordering::SeqCst) {
+            let grant = self.session().grant();
+            texts.push(words::welcome(&grant.plan_number, &grant.plan_title, self.session().until()));
+        }
+        if !self.files && self.carrier.forward_to_tell.swap(false, Ordering::SeqCst) {
+            texts.push(words::refusal(&Refusal::ForwardingRefused));
+        }
+        for text in texts {
+            let _ = self.place.record(Event::Message(&text));
+            self.worker.say(&text).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks the target for terminal, environment and work, in the worker's order, and waits for its answers.
+    async fn start(
+        &self,
+        wish: &Wish,
+        to_target: &ChannelWriteHalf<client::Msg>,
+        from_target: &mut ChannelReadHalf,
+    ) -> Result<VecDeque<ChannelMsg>, Stop> {
+        if let Some(Terminal { term, columns, rows, pixel_width, pixel_height, modes }) = &wish.terminal {
+            let asked = to_target.request_pty(true, term, *columns, *rows, *pixel_width, *pixel_height, modes);
+            asked.await.map_err(|_| Stop)?;
+        }
+        for (name, value) in &wish.variables {
+            to_target.set_env(false, name.as_str(), value.as_str()).await.map_err(|_| Stop)?;
+        }
+        let asked = match &wish.start {
+            Start::Shell => to_target.request_shell(true).await,
+            Start::Exec(command) => to_target.exec(true, command.as_slice()).await,
+            Start::Subsystem(name) => to_target.request_subsystem(true, name.as_str()).await,
+        };
+        asked.map_err(|_| Stop)?;
+        let mut terminal_open = wish.terminal.is_some();
+        let mut early = VecDeque::new();
+        loop {
+            match from_target.wait().await.ok_or(Stop)? {
+                ChannelMsg::Success if terminal_open => terminal_open = false,
+                ChannelMsg::Failure if terminal_open => {
+                    terminal_open = false;
+                    self.worker.say(&words::no_terminal()).await.map_err(|_| Stop)?;
+                }
+                ChannelMsg::Success => return Ok(early),
+                ChannelMsg::Failure | ChannelMsg::Close => return Err(Stop),
+                ChannelMsg::WindowAdjusted { .. } => {}
+                other if early.len() < EARLY => early.push_back(other),
+                _ => return Err(Stop),
+            }
+        }
+    }
+
+    /// Worker to target.
+    async fn up(&self, reader: &mut ChannelReadHalf, to_target: &ChannelWriteHalf<client::Msg>, early: Bytes, ended: bool) -> Up {
+        if !early.is_empty() && self.input(early, to_target).await.is_err() {
+            return Up::Full;
+        }
+        if ended && to_target.eof().await.is_err() {
+            return Up::Full;
+        }
+        loop {
+            let passed = match reader.wait().await {
+                Some(ChannelMsg::Data { data }) => self.input(data, to_target).await,
+                Some(ChannelMsg::Eof) => to_target.eof().await.map_err(|_| Stop),
+                Some(ChannelMsg::WindowChange { col_width, row_height, pix_width, pix_height }) if self.terminal => {
+                    self.resize([col_width, row_height, pix_width, pix_height], to_target).await
+                }
+                Some(ChannelMsg::Signal { signal }) => self.signal(signal, to_target).await,
+                Some(ChannelMsg::Close) => return Up::Closed,
+                None => return Up::Broken,
+                // Requests that were refused when they came, and data that a client may not send.
+                Some(_) => Ok(()),
+            };
+            if passed.is_err() {
+                return Up::Full;
+            }
+        }
+    }
+
+    async fn input(&self, data: Bytes, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
+        self.place.count_input(data.len());
+        self.understand(|observer, at_ms| observer.from_worker(&data, at_ms))?;
+        to_target.data_bytes(data).await.map_err(|_| Stop)
+    }
+
+    async fn resize(&self, size: [u32; 4], to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
+        let [columns, rows, width, height] = size.map(|side| side.min(SIZE));
+        let shown = self.observer.lock().unwrap_or_else(PoisonError::into_inner).resize(columns, rows);
+        if let Some((columns, rows)) = shown {
+            self.place.record(Event::Resize(columns, rows)).map_err(|_| Stop)?;
+        }
+        to_target.window_change(columns, rows, width, height).await.map_err(|_| Stop)
+    }
+
+    async fn signal(&self, signal: Sig, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
+        if matches!(&signal, Sig::Custom(name) if name.len() > SIGNAL_BYTES) {
+            return Ok(());
+        }
+        to_target.signal(signal).await.map_err(|_| Stop)
+    }
+
+    /// Target to worker.
+    async fn down(
+        &self,
+        from_target: &mut ChannelReadHalf,
+        notices: &mut mpsc::Receiver<String>,
+        mut early: VecDeque<ChannelMsg>,
+        exit: &Mutex<String>,
+    ) {
+        loop {
+            let message = match early.pop_front() {
+                Some(message) => Some(message),
+                None => tokio::select! {
+                    message = from_target.wait() => message,
+                    Some(text) = notices.recv() => {
+                        if self.worker.say(&text).await.is_err() {
+                            return;
+                        }
+                        continue;
+                    }
+                },
+            };
+            let Some(message) = message else {
+                // The connection to the target is gone; the session's end, which says so, is on its way.
+                tokio::time::sleep(super::GOODBYE).await;
+                return;
+            };
+            if self.pass_down(message, exit).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn pass_down(&self, message: ChannelMsg, exit: &Mutex<String>) -> Result<(), Stop> {
+        let note = |text: String| *exit.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        let passed = match message {
+            ChannelMsg::Data { data } => {
+                if !self.files {
+                    self.place.record(Event::Output(&data)).map_err(|_| Stop)?;
+                }
+                self.understand(|observer, at_ms| observer.from_target(&data, at_ms))?;
+                self.busy();
+                self.worker.output(data).await
+            }
+            ChannelMsg::ExtendedData { data, ext: STDERR } => {
+                self.place.record(Event::Error(&data)).map_err(|_| Stop)?;
+                self.busy();
+                self.worker.error(data).await
+            }
+            ChannelMsg::ExitStatus { exit_status } => {
+                note(format!("exit {exit_status}"));
+                self.worker.exit_status(exit_status).await
+            }
+            ChannelMsg::ExitSignal { signal_name, core_dumped, error_message, lang_tag } => {
+                note(format!("signal {}", signal_text(&signal_name)));
+                self.worker.exit_signal(signal_name, core_dumped, error_message, lang_tag).await
+            }
+            ChannelMsg::Eof => self.worker.eof().await,
+            ChannelMsg::Close => return Err(Stop),
+            _ => Ok(()),
+        };
+        passed.map_err(|_| Stop)
+    }
+
+    /// A transfer or a long command is work, too; a terminal that only draws is not.
+    fn busy(&self) {
+        if !self.terminal {
+            self.session().touch();
+        }
+    }
+
+    fn understand(&self, look: impl FnOnce(&mut Observer, u64) -> Result<Vec<Seen>, super::observe::Breach>) -> Result<(), Stop> {
+        let at_ms = self.session().elapsed_ms();
+        let seen = look(&mut self.observer.lock().unwrap_or_else(PoisonError::into_inner), at_ms);
+        match seen {
+            Ok(seen) => seen.iter().try_for_each(|seen| self.place.record(seen.event())).map_err(|_| Stop),
+            Err(_) => {
+                self.session().end(Cause::Breach);
+                Err(Stop)
+            }
+        }
+    }
+}
+
+/// The signal's name as SSH writes it.
+fn signal_text(signal: &Sig) -> String {
+    match signal {
+        Sig::Custom(name) => words::visible(name).chars().take(SIGNAL_BYTES).collect(),
+        known => format!("{known:?}"),
+    }
+}

@@ -1,0 +1,305 @@
+//! A worker's visit from the first channel to the end: enter, dial, carry, leave.
+
+use super::arrive::{Arrival, Ask, Sign, Visitor};
+use super::carry::{Carrier, Finish, Opening};
+use super::choose;
+use super::dial::{self, Target};
+use super::login::Claim;
+use super::wish::Wish;
+use super::worker::Worker;
+use super::{GOODBYE, House, words};
+use crate::line::Cut;
+use crate::session::{Opened, Session};
+use bytes::Bytes;
+use russh::server::{Handle, Msg, RunningSession};
+use russh::{Channel, ChannelReadHalf};
+use sekisho_core::authorize::Principal;
+use sekisho_core::desk::{Admission, Cause, Dialled, Entry, TargetCredential};
+use sekisho_core::limits;
+use sekisho_core::refusal::Refusal;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Refused forwards that are remembered before there is a session to write them into.
+const EARLY_REFUSALS: usize = 16;
+/// Time for the orderly end of a channel whose connection has ended.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// Serves a worker whose login is complete.
+pub async fn visit(house: &Arc<House>, arrival: Arrival, asked: mpsc::Receiver<Ask>, running: RunningSession<Visitor>, cut: &Cut) {
+    let Arrival { principal, claim, handle } = arrival;
+    let mut hall = Hall { house: Arc::clone(house), handle, asked, running, refused: Vec::new(), over: false };
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(limits::LOGIN_SECONDS as u64);
+    match tokio::time::timeout_at(deadline, hall.first_channel()).await {
+        Ok(Some(opening)) => {
+            if let Some((opened, opening, credential)) = enter(&mut hall, &principal, &claim, opening, deadline).await {
+                hall.work(opened, opening, credential, cut).await;
+                return;
+            }
+        }
+        Ok(None) => return,
+        Err(_) => tracing::debug!(worker = principal.login(), "no channel in time"),
+    }
+    hall.goodbye().await;
+}
+
+/// The worker's connection between login and leave.
+struct Hall {
+    house: Arc<House>,
+    handle: Handle,
+    asked: mpsc::Receiver<Ask>,
+    running: RunningSession<Visitor>,
+    refused: Vec<String>,
+    /// The connection has ended; its future must not be asked again.
+    over: bool,
+}
+
+/// Asks the desk, and the worker where the desk leaves a choice.
+async fn enter(
+    hall: &mut Hall,
+    principal: &Principal,
+    claim: &Claim,
+    mut opening: Opening,
+    deadline: tokio::time::Instant,
+) -> Option<(Opened, Opening, TargetCredential)> {
+    let mut plan = claim.plan.clone();
+    let house = Arc::clone(&hall.house);
+    loop {
+        // Announced first: a recall that comes between the desk's answer and our table must find the session.
+        let entering = house.running.entering();
+        let answer = if house.is_stopping() {
+            Err(Refusal::Cut)
+        } else {
+            house.desk.enter(principal, &claim.target, plan.as_deref()).await
+        };
+        match answer {
+            Ok(Entry::Open(admission)) => {
+                let Admission { session, grant, recording, credential } = *admission;
+                let (desk, clock, running) = (Arc::clone(&house.desk), Arc::clone(&house.clock), Arc::clone(&house.running));
+                let opened = Opened::new(session, grant, recording, desk, clock, running);
+                drop(entering);
+                return Some((opened, opening, credential));
+            }
+            Ok(Entry::Choose(choices)) if plan.is_none() && opening.wish.is_interactive() => {
+                let choice = choose::choose(&opening.worker, &mut opening.reader, &mut opening.wish, &choices);
+                match tokio::time::timeout_at(deadline, hall.unless_over(choice)).await {
+                    Ok(Some(Some(chosen))) => {
+                        plan = Some(chosen.number);
+                        opening.early = chosen.rest;
+                    }
+                    _ => {
+                        opening.worker.farewell(Some(&words::refusal(&Refusal::PlanNotOpen))).await;
+                        return None;
+                    }
+                }
+            }
+            Ok(Entry::Choose(choices)) => {
+                opening.worker.farewell(Some(&words::choose_by_login(&choices, &claim.login()))).await;
+                return None;
+            }
+            Err(refusal) => {
+                opening.worker.farewell(Some(&words::refusal(&refusal))).await;
+                return None;
+            }
+        }
+    }
+}
+
+impl Hall {
+    /// The first channel that asks for something.
+    async fn first_channel(&mut self) -> Option<Opening> {
+        loop {
+            let asked = tokio::select! {
+                _ = &mut self.running => {
+                    self.over = true;
+                    return None;
+                }
+                asked = self.asked.recv() => asked?,
+            };
+            match asked {
+                Ask::Refused(ask) => self.remember(ask),
+                Ask::Channel(channel, sign) => {
+                    let handle = self.handle.clone();
+                    if let Some(opening) = self.unless_over(open(channel, sign, handle)).await? {
+                        return Some(opening);
+                    }
+                }
+            }
+        }
+    }
+
+    fn remember(&mut self, ask: String) {
+        if self.refused.len() < EARLY_REFUSALS {
+            self.refused.push(ask);
+        }
+    }
+
+    /// Runs it unless the worker's connection ends first.
+    async fn unless_over<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
+        if self.over {
+            return None;
+        }
+        tokio::select! {
+            done = future => Some(done),
+            _ = &mut self.running => {
+                self.over = true;
+                None
+            }
+        }
+    }
+
+    /// Gives the worker's client the time to end by itself, then ends the connection.
+    async fn goodbye(&mut self) {
+        if self.over {
+            return;
+        }
+        if tokio::time::timeout(SETTLE, &mut self.running).await.is_err() {
+            let ended = self.handle.disconnect(russh::Disconnect::ByApplication, String::new(), String::new());
+            let _ = tokio::time::timeout(SETTLE, ended).await;
+            let _ = tokio::time::timeout(SETTLE, &mut self.running).await;
+        }
+        self.over = true;
+    }
+
+    /// Dials, carries, leaves.
+    async fn work(mut self, opened: Opened, opening: Opening, credential: TargetCredential, cut: &Cut) {
+        let session = Arc::clone(opened.session());
+        if self.house.is_stopping() {
+            session.end(Cause::Shutdown);
+        }
+        let mut tasks = JoinSet::new();
+        let last_words = match self.dial(&session, credential).await {
+            Ok(target) => {
+                self.carry(&session, Arc::new(target), opening, &mut tasks).await;
+                session.ended().await.refusal()
+            }
+            Err(refusal) => {
+                opening.worker.farewell(refusal.as_ref().map(words::refusal).as_deref()).await;
+                refusal
+            }
+        };
+        let last_words = last_words.as_ref().map(words::refusal);
+        let farewell = async {
+            // The channels' tasks say goodbye by themselves, each within its own time.
+            let _ = tokio::time::timeout(GOODBYE + SETTLE / 2, async { while tasks.join_next().await.is_some() {} }).await;
+            tasks.abort_all();
+            self.goodbye().await;
+            cut.sever();
+        };
+        // The end is written whatever the worker's side does meanwhile.
+        tokio::join!(opened.leave(last_words.as_deref()), farewell);
+    }
+
+    /// Reaches the target and has the outcome written down. Nothing is carried before that is done.
+    async fn dial(&mut self, session: &Arc<Session>, credential: TargetCredential) -> Result<Target, Option<Refusal>> {
+        let dialling = async {
+            tokio::select! {
+                dialled = dial::dial(session, credential) => Some(dialled),
+                _ = session.watch(words::warning) => None,
+            }
+        };
+        let Some(dialled) = self.unless_over(dialling).await else {
+            session.end(Cause::WorkerGone);
+            return Err(None);
+        };
+        let Some((outcome, target)) = dialled else { return Err(session.ended().await.refusal()) };
+        let refusal = match &outcome {
+            Dialled::HostKeyChanged { .. } => Refusal::HostKeyChanged,
+            _ => Refusal::TargetUnreachable,
+        };
+        match (self.house.desk.dialled(session.id(), outcome).await, target) {
+            (Ok(()), Some(target)) => Ok(target),
+            (Ok(()), None) => {
+                session.end(Cause::DialFailed);
+                Err(Some(refusal))
+            }
+            (Err(refusal), _) => {
+                session.end(Cause::DialFailed);
+                Err(Some(refusal))
+            }
+        }
+    }
+
+    /// Carries channels until the session has ended.
+    async fn carry(&mut self, session: &Arc<Session>, target: Arc<Target>, first: Opening, tasks: &mut JoinSet<Finish>) {
+        let carrier = Arc::new(Carrier::new(Arc::clone(session), target, Arc::clone(&self.house.desk)));
+        let mut waiting = Vec::new();
+        while let Ok(ask) = self.asked.try_recv() {
+            match ask {
+                Ask::Refused(ask) => self.remember(ask),
+                Ask::Channel(channel, sign) => waiting.push((channel, sign)),
+            }
+        }
+        for ask in std::mem::take(&mut self.refused) {
+            carrier.refuse_forward(ask).await;
+        }
+        let begin = Arc::clone(&carrier);
+        tasks.spawn(async move { begin.carry(first).await });
+        for (channel, sign) in waiting {
+            tasks.spawn(later(Arc::clone(&carrier), channel, sign, self.handle.clone()));
+        }
+        let mut watch = pin!(session.watch(words::warning));
+        loop {
+            tokio::select! {
+                _ = &mut watch => break,
+                _ = &mut self.running => {
+                    self.over = true;
+                    let cause = if settle(tasks).await == Finish::Orderly { Cause::Closed } else { Cause::WorkerGone };
+                    session.end(cause);
+                    break;
+                }
+                Some(ask) = self.asked.recv() => match ask {
+                    Ask::Refused(ask) => carrier.refuse_forward(ask).await,
+                    Ask::Channel(channel, sign) => {
+                        tasks.spawn(later(Arc::clone(&carrier), channel, sign, self.handle.clone()));
+                    }
+                },
+                Some(done) = tasks.join_next() => {
+                    if let Err(error) = done {
+                        tracing::error!(session = %session.id(), %error, "a channel's task died");
+                        session.end(Cause::Breach);
+                    }
+                }
+            }
+        }
+        let _ = tokio::time::timeout(SETTLE, carrier.target.disconnect()).await;
+    }
+}
+
+/// The connection has ended: whether every channel had been closed before.
+async fn settle(tasks: &mut JoinSet<Finish>) -> Finish {
+    let all = async {
+        while let Some(done) = tasks.join_next().await {
+            if !matches!(done, Ok(Finish::Orderly)) {
+                return Finish::Broken;
+            }
+        }
+        Finish::Orderly
+    };
+    tokio::time::timeout(SETTLE, all).await.unwrap_or(Finish::Broken)
+}
+
+/// Reads what a channel asks for. `None` if it ended before.
+async fn open(channel: Channel<Msg>, sign: Arc<Sign>, handle: Handle) -> Option<Opening> {
+    let (mut reader, write): (ChannelReadHalf, _) = channel.split();
+    let wish = Wish::read(&mut reader).await?;
+    let mut worker = Worker::new(write, handle);
+    worker.has_terminal(wish.terminal.is_some());
+    Some(Opening { worker, reader, sign, wish, early: Bytes::new() })
+}
+
+/// A channel that was opened while the session runs.
+async fn later(carrier: Arc<Carrier>, channel: Channel<Msg>, sign: Arc<Sign>, handle: Handle) -> Finish {
+    let limit = Duration::from_secs(limits::LOGIN_SECONDS as u64);
+    let opening = tokio::select! {
+        opening = tokio::time::timeout(limit, open(channel, sign, handle)) => opening,
+        _ = carrier.session.ended() => return Finish::Orderly,
+    };
+    match opening {
+        Ok(Some(opening)) => carrier.carry(opening).await,
+        Ok(None) | Err(_) => Finish::Orderly,
+    }
+}

@@ -1,0 +1,120 @@
+//! What a worker reads on the terminal: Japanese first, then English, as many terminals at vendors show only one.
+
+use sekisho_core::desk::PlanChoice;
+use sekisho_core::refusal::Refusal;
+use sekisho_core::time::Timestamp;
+use std::time::Duration;
+
+/// Bytes of a text of others (a title, a command) that are shown or recorded.
+const SHOWN_CHARS: usize = 4_000;
+
+/// The banner before login.
+pub fn banner(facility: &str) -> String {
+    let facility = visible(facility);
+    format!(
+        "{facility}\r\n\
+         関所(Sekisho)保守作業の入口です。許可された作業者だけが接続できます。\r\n\
+         接続中の操作はすべて録画・記録されます。\r\n\
+         Sekisho maintenance gateway of {facility}. Authorised workers only.\r\n\
+         Everything you do in this session is recorded.\r\n"
+    )
+}
+
+/// A refusal with its code, both languages and the next step, in lines of their own.
+pub fn refusal(refusal: &Refusal) -> String {
+    let words = refusal.words();
+    let detail = refusal.detail().map(|detail| format!(" [{}]", visible(&detail))).unwrap_or_default();
+    let (code, ja, next_ja, en, next_en) = (words.code, words.ja, words.next_ja, words.en, words.next_en);
+    format!("[{code}] {ja}{detail}\n          {next_ja}\n[{code}] {en}{detail}\n          {next_en}\n")
+}
+
+/// A refusal for places that show only ASCII.
+pub fn refusal_ascii(refusal: &Refusal) -> String {
+    let words = refusal.words();
+    format!("{}: {} {}", words.code, words.en, words.next_en)
+}
+
+/// The refusal of an exec or file transfer because several plans are open.
+pub fn choose_by_login(choices: &[PlanChoice], login: &str) -> String {
+    format!(
+        "{}{}使う計画を {login}+番号 の形で指定してください。\nName the plan in your login: {login}+NUMBER\n",
+        refusal(&Refusal::PlanNotOpen),
+        list(choices)
+    )
+}
+
+/// The question which plan the work belongs to.
+pub fn choose(choices: &[PlanChoice]) -> String {
+    format!(
+        "\n使える作業計画が複数あります。番号を押してください(q で中止)。\nSeveral work plans are open. Press a number (q to quit).\n\n{}> ",
+        list(choices)
+    )
+}
+
+fn list(choices: &[PlanChoice]) -> String {
+    choices
+        .iter()
+        .enumerate()
+        .map(|(at, choice)| {
+            format!("  {}) {}  {}  (〜 {})\n", at + 1, visible(&choice.number), visible(&choice.title), choice.until.minute())
+        })
+        .collect()
+}
+
+/// What the worker reads once the target is reached, on a terminal only.
+pub fn welcome(number: &str, title: &str, until: Timestamp) -> String {
+    format!(
+        "作業計画 {} {} / 終了 {} / 録画中\nPlan {} until {}. This session is recorded.\n",
+        visible(number),
+        visible(title),
+        until.minute(),
+        visible(number),
+        until.minute()
+    )
+}
+
+/// The warning before the window closes.
+pub fn warning(left: Duration, until: Timestamp) -> String {
+    let minutes = left.as_secs().div_ceil(60);
+    format!(
+        "*** 関所: 作業時間は残り約{minutes}分です({} に切断されます)。延長は画面から申請してください。\n\
+         *** Sekisho: the window closes in about {minutes} min, at {}. Apply for an extension if you need one.\n",
+        until.minute(),
+        until.minute()
+    )
+}
+
+/// What the worker reads when the target has no terminal to give.
+pub fn no_terminal() -> String {
+    "接続先が端末を割り当てませんでした。\nThe target gave no terminal.\n".to_owned()
+}
+
+/// A text of others made fit for terminals and logs: control characters and direction marks become visible.
+pub fn visible(text: &str) -> String {
+    sekisho_protocol::files::display(text.as_bytes()).chars().take(SHOWN_CHARS).collect()
+}
+
+/// A text with the line ends that a terminal in raw mode needs.
+pub fn for_terminal(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\n', "\r\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_tells_code_sentence_and_next_step_in_both_languages() {
+        let text = refusal(&Refusal::FunctionNotInPlan { function: "sftp\u{1b}[2J".to_owned() });
+        let words = Refusal::FunctionNotInPlan { function: String::new() }.words();
+        for part in [words.code, words.ja, words.next_ja, words.en, words.next_en, "sftp"] {
+            assert!(text.contains(part), "{part}");
+        }
+        assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn terminals_get_carriage_returns_once() {
+        assert_eq!(for_terminal("a\r\nb\nc"), "a\r\nb\r\nc");
+    }
+}

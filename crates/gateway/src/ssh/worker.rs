@@ -1,0 +1,84 @@
+//! The worker's end of one channel: what is written to it, and how it ends.
+
+use super::{GOODBYE, words};
+use bytes::Bytes;
+use russh::server::{Handle, Msg};
+use russh::{ChannelWriteHalf, Sig};
+
+/// SSH's number of the standard error stream (RFC 4254 section 5.2).
+pub const STDERR: u32 = 1;
+/// The status that SSH clients give when the connection, not the command, failed.
+const FAILED: u32 = 255;
+
+/// The connection or the channel is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gone;
+
+/// The writing end of a worker's channel.
+pub struct Worker {
+    write: ChannelWriteHalf<Msg>,
+    handle: Handle,
+    terminal: bool,
+}
+
+impl Worker {
+    pub fn new(write: ChannelWriteHalf<Msg>, handle: Handle) -> Self {
+        Self { write, handle, terminal: false }
+    }
+
+    /// The channel has a terminal, whose lines need a carriage return.
+    pub fn has_terminal(&mut self, terminal: bool) {
+        self.terminal = terminal;
+    }
+
+    /// Standard output. Waits for the worker's window.
+    pub async fn output(&self, data: Bytes) -> Result<(), Gone> {
+        self.write.data_bytes(data).await.map_err(|_| Gone)
+    }
+
+    /// Standard error. Waits for the worker's window.
+    pub async fn error(&self, data: Bytes) -> Result<(), Gone> {
+        self.write.extended_data_bytes(STDERR, data).await.map_err(|_| Gone)
+    }
+
+    /// A message of ours, on a line of its own, where clients show it whatever they do with the output.
+    pub async fn say(&self, text: &str) -> Result<(), Gone> {
+        let text = if self.terminal { format!("\r\n{}", words::for_terminal(text)) } else { text.to_owned() };
+        self.error(Bytes::from(text)).await
+    }
+
+    /// A question on the terminal.
+    pub async fn ask(&self, text: &str) -> Result<(), Gone> {
+        self.output(Bytes::from(words::for_terminal(text))).await
+    }
+
+    pub async fn eof(&self) -> Result<(), Gone> {
+        self.write.eof().await.map_err(|_| Gone)
+    }
+
+    pub async fn exit_status(&self, status: u32) -> Result<(), Gone> {
+        self.write.exit_status(status).await.map_err(|_| Gone)
+    }
+
+    /// By the handle, which shares the write half's queue, so that the order is kept.
+    pub async fn exit_signal(&self, signal: Sig, core_dumped: bool, message: String, language: String) -> Result<(), Gone> {
+        self.handle.exit_signal_request(self.write.id(), signal, core_dumped, message, language).await.map_err(|()| Gone)
+    }
+
+    pub async fn close(&self) -> Result<(), Gone> {
+        self.write.close().await.map_err(|_| Gone)
+    }
+
+    /// Says why, gives the status of a failed connection and closes. A worker that does not read is not waited for.
+    pub async fn farewell(&self, text: Option<&str>) {
+        let goodbye = async {
+            if let Some(text) = text {
+                self.say(text).await?;
+            }
+            self.exit_status(FAILED).await?;
+            self.eof().await?;
+            self.close().await
+        };
+        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+    }
+}
