@@ -1,4 +1,4 @@
-//! The places where trust is minted: their list may not grow unseen.
+//! The places where trust is minted, and those that ask for it: their list may not grow unseen.
 
 use super::lex;
 use super::tree::Tree;
@@ -55,6 +55,17 @@ fn sites(tree: &Tree) -> Vec<String> {
                 found.push(format!("{path}::{name}"));
             }
         }
+        // A minter that other rooms may call is only as good as its callers.
+        let tight: String = code.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ::", "::").replace(":: ", "::");
+        for (at, _) in tight.match_indices("::assertion") {
+            let name = |c: char| c.is_alphanumeric() || c == '_';
+            let before = tight.get(..at).unwrap_or_default();
+            let after = tight.get(at + "::assertion".len()..).unwrap_or_default();
+            let kind: String = before.chars().rev().take_while(|c| name(*c)).collect();
+            if !after.starts_with(name) && !kind.is_empty() {
+                found.push(format!("{path} calls {}::assertion", kind.chars().rev().collect::<String>()));
+            }
+        }
     }
     found
 }
@@ -92,6 +103,14 @@ mod tests {
             .len(),
             1
         );
+    }
+
+    #[test]
+    fn a_new_caller_is_red() {
+        let caller = ("crates/store/src/desk.rs", "fn f() { core::desk::Principal:: assertion(a); X::assertions(); }");
+        assert_eq!(check(&Tree::of(&[caller, (LIST, "")])).len(), 1);
+        let listed = "crates/store/src/desk.rs calls Principal::assertion";
+        assert!(check(&Tree::of(&[caller, (LIST, listed)])).is_empty());
     }
 
     #[test]
