@@ -4,7 +4,7 @@ use crate::form::Form;
 use crate::routes::Kind;
 use crate::settings::WebSettings;
 use crate::stop::{Reply, Stop, field_of};
-use crate::view::{Views, base};
+use crate::view::{Views, base, notes};
 use crate::words::{self, Lang};
 use axum::body::{Body, Bytes};
 use axum::extract::ws::WebSocketUpgrade;
@@ -337,8 +337,18 @@ impl Call {
     /// A fault if the template fails.
     pub fn page_titled(&self, template: &str, title: &str, context: Value) -> Reply {
         let status = if self.problem.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-        let html = self.ctx.house.views.render(template, base(self, title), context)?;
+        let base = minijinja::value::merge_maps([base(self, title), notes(self)]);
+        let html = self.ctx.house.views.render(template, base, context)?;
         answer(status, "text/html; charset=utf-8", html)
+    }
+
+    /// A part of a page, for `data-refresh`.
+    ///
+    /// # Errors
+    /// A fault if the template fails.
+    pub fn fragment(&self, template: &str, context: Value) -> Reply {
+        let html = self.ctx.house.views.render(template, base(self, ""), context)?;
+        answer(StatusCode::OK, "text/html; charset=utf-8", html)
     }
 
     /// On to another page of ours, with GET.

@@ -51,7 +51,13 @@ impl Default for Views {
     }
 }
 
-/// What every page has: words, facility, person, menu, notes, the form's problem.
+/// The notes that wait for this login, for whole pages only: a part that is fetched anew must not take them away.
+#[must_use]
+pub fn notes(call: &Call) -> Value {
+    context! { flash => value(call.ctx.take_notes()) }
+}
+
+/// What every page has: words, facility, person, menu, the form's problem.
 #[must_use]
 pub fn base(call: &Call, title: &str) -> Value {
     let ctx = &call.ctx;
@@ -79,7 +85,6 @@ pub fn base(call: &Call, title: &str) -> Value {
         version => ctx.house.settings.version.as_str(),
         assets => value(assets::manifest()),
         csrf => ctx.csrf.as_str(),
-        flash => value(ctx.take_notes()),
         keepalive => "/keepalive",
         problem => problem.map(value),
         error_at,

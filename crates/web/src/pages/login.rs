@@ -41,9 +41,9 @@ async fn show(call: Call) -> Reply {
     if call.problem.is_none() && call.ctx.login.is_some() {
         return call.see(local_path(&next).unwrap_or("/"));
     }
-    let ended = call.problem.is_none() && call.query().has("ended");
+    let why = ["ended", "enrolled", "changed"].into_iter().find(|why| call.problem.is_none() && call.query().has(why));
     let form = call.typed_or(Form::default());
-    call.page("login.html", "login.title", context! { form => minijinja::Value::from_object(form), next, ended })
+    call.page("login.html", "login.title", context! { form => minijinja::Value::from_object(form), next, why })
 }
 
 async fn submit(call: Call) -> Reply {
@@ -121,7 +121,7 @@ fn set_cookie(response: &mut Response, name: &str, value: &str) -> Result<(), St
     Ok(())
 }
 
-fn clear_cookie(response: &mut Response, name: &str) {
+pub(crate) fn clear_cookie(response: &mut Response, name: &str) {
     if let Ok(line) = HeaderValue::from_str(&format!("{name}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict")) {
         response.headers_mut().append(SET_COOKIE, line);
     }

@@ -1,16 +1,29 @@
 //! The pages and the API, one folder or file for each address.
 
+pub mod account;
+pub mod enrol;
+pub mod first;
+pub mod health;
+pub mod log;
 pub mod login;
 pub mod menu;
+pub mod persons;
 pub mod plans;
 pub mod sessions;
+pub mod targets;
+pub mod vendors;
 
 use crate::routes::Route;
+use sekisho_core::time::{Timestamp, format_date};
+use std::time::Duration;
 
 /// Every page's routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let mut routes = login::routes();
-    routes.extend(plans::routes());
-    routes.extend(sessions::routes());
-    routes
+    let parts = [first::routes, login::routes, enrol::routes, account::routes, persons::routes, vendors::routes, targets::routes, log::routes, health::routes, plans::routes, sessions::routes];
+    parts.into_iter().flat_map(|part| part()).collect()
+}
+
+/// The last whole day before a moment: what "valid until" means to people, as `YYYY-MM-DD`.
+pub(crate) fn last_day(end: Timestamp) -> String {
+    format_date(end.minus(Duration::from_millis(1)).date())
 }

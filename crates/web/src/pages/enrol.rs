@@ -1,0 +1,130 @@
+//! Enrolment by a one-time link: password and second factor together, once. The store keeps no way back to it.
+
+use crate::call::{Call, see_other};
+use crate::form::Form;
+use crate::routes::{Access, Route};
+use crate::stop::{Reply, Stop};
+use axum::http::Method;
+use minijinja::Value;
+use minijinja::context;
+use qrcode::{Color, EcLevel, QrCode};
+use schemars::JsonSchema;
+use sekisho_core::refusal::Refusal;
+use sekisho_core::secret::Secret;
+use serde::{Deserialize, Serialize};
+
+/// The routes.
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::page("/enrol/{token}", Access::Public, show),
+        Route::form("/enrol/{token}", Access::Public, submit).again(show),
+        Route::api(Method::GET, "/api/v1/enrolments/{token}", Access::Public, "What a one-time enrolment link offers.", api_show).gives::<Offer>(),
+        Route::api(Method::POST, "/api/v1/enrolments/{token}", Access::Public, "Set password and second factor by a one-time link.", api_enrol).takes::<EnrolAsk>(),
+    ]
+}
+
+async fn show(call: Call) -> Reply {
+    let offer = call.ctx.store().enrolment(call.param("token")).await?;
+    let policy = call.ctx.store().policy();
+    call.page(
+        "enrol.html",
+        "enrol.title",
+        context! {
+            token => call.param("token"),
+            name => offer.person.name,
+            login => offer.person.login,
+            least => policy.password_min,
+            symbols => policy.password_symbols,
+            qr => qr_svg(offer.totp_url.expose()),
+            secret => in_groups(offer.totp_secret_base32.expose()),
+            form => Value::from_object(Form::default()),
+        },
+    )
+}
+
+async fn submit(call: Call) -> Reply {
+    let form = call.form();
+    let password = twice(form, "new_password")?;
+    call.ctx.store().enrol(call.param("token"), password, Secret::new(form.text("code"))).await?;
+    see_other("/login?enrolled=1")
+}
+
+/// A new password that was typed twice the same. Its second field has the first one's name with a 2 behind it.
+///
+/// # Errors
+/// [`Refusal::BadField`] at the second field.
+pub(super) fn twice(form: &Form, name: &str) -> Result<Secret, Stop> {
+    let again = format!("{name}2");
+    if form.raw(name).unwrap_or_default().is_empty() {
+        return Err(Stop::bad_field(name));
+    }
+    if form.raw(name) == form.raw(&again) { Ok(form.secret(name)) } else { Err(Refusal::bad_field(&again).into()) }
+}
+
+/// The code as one path: no style, no script, nothing of others but dark and light squares.
+fn qr_svg(text: &str) -> String {
+    let Ok(code) = QrCode::with_error_correction_level(text, EcLevel::M) else { return String::new() };
+    let width = code.width();
+    let mut path = String::new();
+    for (at, color) in code.to_colors().into_iter().enumerate() {
+        if color == Color::Dark {
+            path.push_str(&format!("M{} {}h1v1h-1z", at % width, at / width));
+        }
+    }
+    let side = width + 8;
+    format!("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-4 -4 {side} {side}\" shape-rendering=\"crispEdges\"><rect x=\"-4\" y=\"-4\" width=\"{side}\" height=\"{side}\" fill=\"#fff\"/><path fill=\"#000\" d=\"{path}\"/></svg>")
+}
+
+/// Groups of four, as people read and type them.
+fn in_groups(secret: &str) -> String {
+    let letters: Vec<char> = secret.chars().collect();
+    letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
+}
+
+/// What a link offers.
+#[derive(Serialize, JsonSchema)]
+struct Offer {
+    /// Login name.
+    login: String,
+    /// Display name.
+    name: String,
+    /// For an authenticator, `otpauth://…`.
+    totp_url: String,
+    /// Least length of the password.
+    password_min: usize,
+}
+
+/// What the person chose.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct EnrolAsk {
+    /// The new password.
+    password: Secret,
+    /// The first code of the authenticator.
+    code: Secret,
+}
+
+async fn api_show(call: Call) -> Reply {
+    let offer = call.ctx.store().enrolment(call.param("token")).await?;
+    let password_min = call.ctx.store().policy().password_min;
+    call.answer(&Offer { login: offer.person.login, name: offer.person.name, totp_url: offer.totp_url.expose().to_owned(), password_min })
+}
+
+async fn api_enrol(call: Call) -> Reply {
+    let ask: EnrolAsk = call.json()?;
+    call.ctx.store().enrol(call.param("token"), ask.password, ask.code).await?;
+    call.nothing()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_is_drawn_and_carries_no_text() {
+        let svg = qr_svg("otpauth://totp/Sekisho:sato?secret=JBSWY3DPEHPK3PXP&issuer=Sekisho");
+        assert!(svg.starts_with("<svg ") && svg.matches("h1v1h-1z").count() > 200);
+        assert!(!svg.contains("otpauth") && !svg.contains("style"));
+        assert_eq!(in_groups("JBSWY3DPEHPK3PXP"), "JBSW Y3DP EHPK 3PXP");
+    }
+}

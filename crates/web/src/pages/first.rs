@@ -1,0 +1,282 @@
+//! 今すること: what this person must do now, what runs at this moment, and for workers the line to copy.
+
+use crate::call::{Call, Ctx};
+use crate::routes::{Access, Route};
+use crate::stop::{Reply, Stop};
+use axum::http::Method;
+use minijinja::{Value, context};
+use sekisho_core::duty::{Duty, DutyKind};
+use sekisho_core::ids::PlanId;
+use sekisho_core::people::Role;
+use sekisho_core::permission::Action;
+use sekisho_core::time::Timestamp;
+use sekisho_store::{SessionFilter, SessionRow};
+use std::collections::BTreeMap;
+
+/// The routes.
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::page("/", Access::LoggedIn, show),
+        Route::page("/now", Access::LoggedIn, now),
+        Route::api(Method::GET, "/api/v1/duties", Access::LoggedIn, "What this person must do now, the most urgent first.", api_duties).gives::<Vec<Duty>>(),
+    ]
+}
+
+/// Plans whose details are looked up for one page: the rest of a long list stands there by number and title.
+const DETAILS: usize = 8;
+
+async fn show(call: Call) -> Reply {
+    let ctx = &call.ctx;
+    let duties = ctx.store().duties(ctx.actor()?).await?;
+    let moving = moving(ctx, &duties).await?;
+    call.page("first/show.html", "first.title", context! { hello => hello(ctx)?, cards => cards(ctx, &duties), rows => rows(ctx, &duties), work => work(ctx, &duties).await?, deviations => deviations(ctx).await?, ..moving })
+}
+
+/// The part that is fetched anew every few seconds: emergencies and running sessions.
+async fn now(call: Call) -> Reply {
+    let ctx = &call.ctx;
+    let duties = ctx.store().duties(ctx.actor()?).await?;
+    let moving = moving(ctx, &duties).await?;
+    call.fragment("first/now.html", moving)
+}
+
+async fn api_duties(call: Call) -> Reply {
+    call.answer(&call.ctx.store().duties(call.ctx.actor()?).await?)
+}
+
+fn hello(ctx: &Ctx) -> Result<String, Stop> {
+    let hour = ctx.now().jst().hour();
+    let key = match hour {
+        4..=10 => "first.hello_morning",
+        11..=16 => "first.hello_day",
+        _ => "first.hello_evening",
+    };
+    Ok(ctx.t_with(key, &[("name", &ctx.login()?.person.name)]))
+}
+
+/// Where a duty is done, and how the button is called.
+fn place(kind: DutyKind, plan: &PlanId) -> String {
+    let act = match kind {
+        DutyKind::AllowEmergency => "/allow",
+        DutyKind::Approve => "/approve",
+        DutyKind::ApproveAfterFact => "/after_fact",
+        DutyKind::DecideExtension => "/extension",
+        DutyKind::Explain | DutyKind::Reconcile => "/reconcile",
+        DutyKind::Report => "/report",
+        DutyKind::Confirm | DutyKind::Countersign => "/confirm",
+        DutyKind::Correct => "/change",
+        DutyKind::RunningNow | DutyKind::Work | DutyKind::Submit => "",
+    };
+    format!("/plans/{plan}{act}")
+}
+
+fn name_of(kind: DutyKind) -> &'static str {
+    match kind {
+        DutyKind::AllowEmergency => "allow_emergency",
+        DutyKind::DecideExtension => "decide_extension",
+        DutyKind::RunningNow => "running_now",
+        DutyKind::Approve => "approve",
+        DutyKind::ApproveAfterFact => "approve_after_fact",
+        DutyKind::Work => "work",
+        DutyKind::Correct => "correct",
+        DutyKind::Explain => "explain",
+        DutyKind::Reconcile => "reconcile",
+        DutyKind::Report => "report",
+        DutyKind::Countersign => "countersign",
+        DutyKind::Confirm => "confirm",
+        DutyKind::Submit => "submit",
+    }
+}
+
+fn icon_of(kind: DutyKind) -> &'static str {
+    match kind {
+        DutyKind::AllowEmergency | DutyKind::ApproveAfterFact => "bolt",
+        DutyKind::DecideExtension => "clock",
+        DutyKind::RunningNow | DutyKind::Work => "screen",
+        DutyKind::Approve => "stamp",
+        DutyKind::Correct | DutyKind::Explain => "pen",
+        DutyKind::Reconcile => "compare",
+        DutyKind::Report => "report",
+        DutyKind::Countersign | DutyKind::Confirm => "eye",
+        DutyKind::Submit => "send",
+    }
+}
+
+/// What runs has its own part of the page, and emergencies have theirs; neither is a card as well.
+fn is_elsewhere(kind: DutyKind) -> bool {
+    matches!(kind, DutyKind::RunningNow | DutyKind::AllowEmergency | DutyKind::Work)
+}
+
+/// One card for each kind, in the order in which the store sorted the duties.
+fn cards(ctx: &Ctx, duties: &[Duty]) -> Vec<Value> {
+    let mut kinds: Vec<DutyKind> = Vec::new();
+    for duty in duties.iter().filter(|duty| !is_elsewhere(duty.kind)) {
+        if !kinds.contains(&duty.kind) {
+            kinds.push(duty.kind);
+        }
+    }
+    let card = |kind: DutyKind| {
+        let of: Vec<&Duty> = duties.iter().filter(|duty| duty.kind == kind).collect();
+        let first = of.iter().min_by_key(|duty| duty.due.unwrap_or(Timestamp(i64::MAX))).copied()?;
+        let name = name_of(kind);
+        let tone = if first.overdue || kind == DutyKind::ApproveAfterFact { "urgent" } else { "" };
+        Some(context! {
+            title => ctx.t(&format!("duty.{name}")),
+            action => ctx.t(&format!("duty.{name}_act")),
+            n => of.len(),
+            href => place(kind, &first.plan),
+            icon => icon_of(kind),
+            text => format!("{} {}", first.number, first.title),
+            due => due(ctx, first),
+            overdue => first.overdue,
+            tone,
+        })
+    };
+    kinds.into_iter().filter_map(card).collect()
+}
+
+fn due(ctx: &Ctx, duty: &Duty) -> String {
+    let Some(at) = duty.due else { return String::new() };
+    let key = if duty.overdue { "first.overdue" } else { "first.due" };
+    ctx.t_with(key, &[("at", &at.minute())])
+}
+
+/// Every duty as a row, where there is more than one of a kind.
+fn rows(ctx: &Ctx, duties: &[Duty]) -> Vec<Value> {
+    let many = |kind: DutyKind| duties.iter().filter(|duty| duty.kind == kind).count() > 1;
+    let shown = duties.iter().filter(|duty| !is_elsewhere(duty.kind) && many(duty.kind));
+    let row = |duty: &Duty| {
+        let name = name_of(duty.kind);
+        context! {
+            what => ctx.t(&format!("duty.{name}")),
+            action => ctx.t(&format!("duty.{name}_act")),
+            number => duty.number.as_str(),
+            title => duty.title.as_str(),
+            href => place(duty.kind, &duty.plan),
+            due => due(ctx, duty),
+            overdue => duty.overdue,
+        }
+    };
+    shown.map(row).collect()
+}
+
+/// Emergencies that wait and sessions that run.
+async fn moving(ctx: &Ctx, duties: &[Duty]) -> Result<Value, Stop> {
+    let mut emergencies = Vec::new();
+    for duty in duties.iter().filter(|duty| duty.kind == DutyKind::AllowEmergency).take(DETAILS) {
+        emergencies.push(emergency(ctx, duty).await?);
+    }
+    let ends: BTreeMap<&PlanId, Timestamp> =
+        duties.iter().filter(|duty| matches!(duty.kind, DutyKind::RunningNow | DutyKind::Work)).filter_map(|duty| Some((&duty.plan, duty.due?))).collect();
+    let running = if ctx.may(Action::ReadSession) {
+        let filter = SessionFilter { running: Some(true), ..SessionFilter::default() };
+        ctx.store().sessions(ctx.actor()?, &filter).await?.rows
+    } else {
+        Vec::new()
+    };
+    let running: Vec<Value> = running.iter().map(|row| session(row, ends.get(&row.plan).copied())).collect();
+    Ok(context! {
+        emergencies,
+        running,
+        may_watch => ctx.may(Action::WatchSession),
+        may_cut => ctx.may(Action::CutSession),
+        may_read => ctx.may(Action::ReadSession),
+        is_clerk => ctx.actor()?.is(Role::DutyClerk),
+        is_hospital => ctx.actor()?.is_hospital(),
+    })
+}
+
+fn session(row: &SessionRow, until: Option<Timestamp>) -> Value {
+    context! {
+        id => row.facts.session.as_str(),
+        person => row.facts.person_name.as_str(),
+        target => row.facts.target_name.as_str(),
+        started => row.facts.started.0,
+        plan => row.plan.as_str(),
+        number => row.plan_number.as_str(),
+        title => row.plan_title.as_str(),
+        until => until.map(|at| at.0),
+    }
+}
+
+async fn emergency(ctx: &Ctx, duty: &Duty) -> Result<Value, Stop> {
+    let view = ctx.store().plan(ctx.actor()?, &duty.plan).await?;
+    let content = &view.plan.content;
+    let names = &view.names;
+    let workers: Vec<String> = content.workers.iter().filter_map(|id| names.persons.get(id)).map(|person| person.name.clone()).collect();
+    let targets: Vec<String> = content.targets.iter().filter_map(|used| names.targets.get(&used.target)).map(|row| row.target.title.clone()).collect();
+    Ok(context! {
+        href => place(DutyKind::AllowEmergency, &duty.plan),
+        plan => duty.plan.as_str(),
+        number => duty.number.as_str(),
+        title => duty.title.as_str(),
+        vendor => names.vendors.get(&view.plan.vendor).map(|vendor| vendor.name.as_str()),
+        workers,
+        targets,
+        reason => content.emergency_reason.as_deref().unwrap_or_default(),
+        impact => content.impact.as_str(),
+        contact => content.contact.as_str(),
+        call => telephone(&content.contact),
+    })
+}
+
+/// The first telephone number in a text, for a link that dials; empty if there is none.
+fn telephone(text: &str) -> String {
+    let is_part = |c: &char| c.is_ascii_digit() || matches!(c, '-' | '+' | '(' | ')');
+    let mut best = String::new();
+    for part in text.split(|c: char| !is_part(&c)) {
+        let digits: String = part.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
+        if (9..=15).contains(&digits.len()) && best.is_empty() {
+            best = digits;
+        }
+    }
+    best
+}
+
+/// The open plans of a worker, each with the exact line for each of its targets.
+async fn work(ctx: &Ctx, duties: &[Duty]) -> Result<Vec<Value>, Stop> {
+    let mut open = Vec::new();
+    let login = ctx.login()?;
+    for duty in duties.iter().filter(|duty| duty.kind == DutyKind::Work).take(DETAILS) {
+        let view = ctx.store().plan(&login.actor, &duty.plan).await?;
+        let (from, until) = view.plan.window();
+        let names = &view.names;
+        let targets = view.plan.content.targets.iter().filter_map(|used| names.targets.get(&used.target));
+        let lines: Vec<Value> = targets.map(|row| context! { name => row.target.title.as_str(), line => ssh_line(ctx, &login.person.login, &row.target.name) }).collect();
+        let is_open = from <= ctx.now();
+        open.push(context! { number => duty.number.as_str(), title => duty.title.as_str(), plan => duty.plan.as_str(), from => from.0, until => until.0, is_open, lines });
+    }
+    Ok(open)
+}
+
+/// What a worker types. The names come from the ledger, whose forms admit no blank and no quote.
+#[must_use]
+pub fn ssh_line(ctx: &Ctx, login: &str, target: &str) -> String {
+    let settings = &ctx.house.settings;
+    format!("ssh -p {} {login}+{target}@{}", settings.ssh_port, settings.ssh_host)
+}
+
+/// Double roles in the small-facility profile: shown, never hidden.
+async fn deviations(ctx: &Ctx) -> Result<Vec<Value>, Stop> {
+    if !ctx.store().policy().small_facility || !ctx.actor()?.is_hospital() {
+        return Ok(Vec::new());
+    }
+    if !ctx.may(Action::ReadLedger) {
+        return Ok(vec![context! { text => ctx.t("first.deviation_general") }]);
+    }
+    let persons = ctx.store().persons(ctx.actor()?).await?;
+    Ok(persons.iter().flat_map(|row| row.deviations.iter().map(|pair| context! { text => super::persons::deviation(ctx, &row.person.name, *pair) })).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_telephone_number_is_found_among_words() {
+        assert_eq!(telephone("サポート窓口 03-1234-5678(内線 12)"), "0312345678");
+        assert_eq!(telephone("+81-90-1234-5678 田中"), "+819012345678");
+        assert_eq!(telephone("内線 1234"), "");
+        assert_eq!(telephone("javascript:alert(1)"), "");
+    }
+}

@@ -1,0 +1,238 @@
+//! The log (証跡): what was written, in words; its checkpoint and key; export and verification.
+
+mod sentence;
+
+pub use sentence::sentence;
+
+use crate::call::{Call, Ctx, answer, download};
+use crate::form::Form;
+use crate::routes::{Access, Route};
+use crate::stop::{Reply, Stop};
+use axum::http::{Method, StatusCode};
+use minijinja::{Value, context};
+use schemars::JsonSchema;
+use sekisho_core::facts::Entry;
+use sekisho_core::ids::{PersonId, PlanId, SessionId};
+use sekisho_core::permission::Action;
+use sekisho_core::time::{Timestamp, parse_date};
+use sekisho_store::LogFilter;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const READ: Access = Access::May(Action::ReadLog);
+/// Rows of one page.
+const ROWS: usize = 50;
+/// Rows that one step of an export asks the store for.
+const STEP: usize = 500;
+/// Entries of one export; more are had in several, by date.
+const EXPORT_ENTRIES: usize = 100_000;
+
+/// The routes.
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::page("/log", READ, list),
+        Route::page("/log/export", READ, export),
+        Route::page("/log/verify", READ, show_verify),
+        Route::form("/log/verify", READ, verify),
+        Route::api(Method::GET, "/api/v1/log", READ, "Entries of the log, the newest first.", api_list).query::<LogQuery>().gives::<Vec<serde_json::Value>>(),
+        Route::api(Method::GET, "/api/v1/log/export", READ, "Entries as JSON lines, the oldest first.", export).query::<LogQuery>().gives_file("application/x-ndjson"),
+        Route::api(Method::GET, "/api/v1/log/checkpoint", READ, "The signed checkpoint, as published.", api_checkpoint).gives_file("text/plain"),
+        Route::api(Method::GET, "/api/v1/log/key", READ, "The log's public key in verifier form.", api_key).gives::<KeyAnswer>(),
+        Route::api(Method::POST, "/api/v1/log/verify", READ, "Verify log and recordings in place.", api_verify).gives::<serde_json::Value>(),
+    ]
+}
+
+/// Which entries.
+#[derive(Deserialize, JsonSchema)]
+#[allow(dead_code, reason = "describes the query; the fields are read by name")]
+struct LogQuery {
+    /// About this session.
+    session: Option<SessionId>,
+    /// About this plan.
+    plan: Option<PlanId>,
+    /// By this person.
+    person: Option<PersonId>,
+    /// Of this kind, such as `entered`.
+    kind: Option<String>,
+    /// First day, `YYYY-MM-DD`, Japanese time.
+    from: Option<String>,
+    /// Last day, `YYYY-MM-DD`, Japanese time.
+    until: Option<String>,
+    /// Numbers below this one.
+    before: Option<u64>,
+}
+
+/// The log's public key.
+#[derive(Serialize, JsonSchema)]
+struct KeyAnswer {
+    /// C2SP verifier form: name, hash and key.
+    key: String,
+}
+
+/// Kinds in the order of the form.
+const KINDS: [&str; 29] = [
+    "entered", "left", "dialled", "cut_asked", "refused_inside", "file_moved", "view_began", "view_ended", "plan_drawn", "plan_acted", "file_attached", "reconciled", "escalated", "identified",
+    "refused", "logged_in", "logged_out", "stepped_up", "locked_out", "unlocked", "person_added", "person_changed", "enrolment_issued", "enrolled", "vendor_kept", "target_kept", "credential_kept",
+    "started", "clock_jumped",
+];
+
+fn filter(query: &Form) -> Result<LogFilter, Stop> {
+    let day = |text: &str| parse_date(text).map(|date| Timestamp::from_jst(date, 0, 0));
+    Ok(LogFilter {
+        session: query.parse_opt("session", SessionId::parse)?,
+        plan: query.parse_opt("plan", PlanId::parse)?,
+        person: query.parse_opt("person", PersonId::parse)?,
+        kind: query.parse_opt("kind", |text| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_').then(|| text.to_owned()))?,
+        from: query.parse_opt("from", day)?,
+        until: query.end_of_day_opt("until")?,
+        before_seq: query.parse_opt("before", |text| text.parse().ok())?,
+        rows: Some(ROWS),
+    })
+}
+
+/// Display names for the identifiers that entries hold, as far as this person may read the ledgers.
+#[derive(Default)]
+pub struct LogNames {
+    names: BTreeMap<String, String>,
+}
+
+impl LogNames {
+    /// Reads the ledgers.
+    ///
+    /// # Errors
+    /// A fault of the store.
+    pub async fn read(ctx: &Ctx) -> Result<Self, Stop> {
+        let mut names = BTreeMap::new();
+        if ctx.may(Action::ReadLedger) {
+            let actor = ctx.actor()?;
+            names.extend(ctx.store().persons(actor).await?.into_iter().map(|row| (row.person.id.to_string(), row.person.name)));
+            names.extend(ctx.store().vendors(actor).await?.into_iter().map(|vendor| (vendor.id.to_string(), vendor.name)));
+            names.extend(ctx.store().targets(actor).await?.into_iter().map(|row| (row.target.id.to_string(), row.target.title)));
+        }
+        Ok(Self { names })
+    }
+
+    /// The name, or the identifier where none is known.
+    #[must_use]
+    pub fn of(&self, id: &str) -> String {
+        self.names.get(id).cloned().unwrap_or_else(|| id.to_owned())
+    }
+}
+
+/// An entry for a template: number, time, who, what, and where to look.
+#[must_use]
+pub fn entry(ctx: &Ctx, names: &LogNames, entry: &Entry) -> Value {
+    let via = serde_json::to_value(entry.actor.via).ok().and_then(|via| via.as_str().map(str::to_owned)).unwrap_or_default();
+    context! {
+        seq => entry.seq,
+        at => entry.at.0,
+        who => entry.actor.name.as_str(),
+        login => entry.actor.login.as_str(),
+        via => ctx.t(&format!("log.via_{via}")),
+        source => entry.actor.source.as_deref().unwrap_or_default(),
+        what => sentence(ctx.lang, names, &entry.fact),
+        session => entry.fact.session().map(|id| id.as_str()),
+        plan => entry.fact.plan().map(|id| id.as_str()),
+        tone => sentence::tone(&entry.fact),
+    }
+}
+
+async fn list(call: Call) -> Reply {
+    let ctx = &call.ctx;
+    let query = call.query();
+    let entries = ctx.store().log_entries(ctx.actor()?, &filter(query)?).await?;
+    let names = LogNames::read(ctx).await?;
+    let rows: Vec<Value> = entries.iter().map(|held| entry(ctx, &names, held)).collect();
+    let older = (entries.len() == ROWS).then(|| entries.last().map(|last| last.seq)).flatten();
+    let people = if ctx.may(Action::ReadLedger) { ctx.store().persons(ctx.actor()?).await? } else { Vec::new() };
+    let people: Vec<(String, String)> = people.into_iter().map(|row| (row.person.id.to_string(), row.person.name)).collect();
+    let kinds: Vec<(&str, String)> = KINDS.into_iter().map(|kind| (kind, ctx.t(&format!("log.kind_{kind}")))).collect();
+    let kept: Vec<String> = ["session", "plan", "person", "kind", "from", "until"].into_iter().filter(|name| !query.text(name).is_empty()).map(|name| format!("{name}={}", query.text(name))).collect();
+    call.page(
+        "log/list.html",
+        "log.title",
+        context! {
+            rows,
+            older,
+            kept => kept.join("&"),
+            form => Value::from_object(query.clone()),
+            people => crate::view::value(people),
+            kinds => crate::view::value(kinds),
+            checkpoint => checkpoint(ctx)?,
+            key => ctx.store().log_public_key(),
+        },
+    )
+}
+
+fn checkpoint(ctx: &Ctx) -> Result<String, Stop> {
+    ctx.store().checkpoint().map_err(|fault| Stop::Fault(fault.to_string()))
+}
+
+async fn export(call: Call) -> Reply {
+    let ctx = &call.ctx;
+    let mut asked = filter(call.query())?;
+    asked.rows = Some(STEP);
+    let mut lines: Vec<String> = Vec::new();
+    loop {
+        let entries = ctx.store().log_entries(ctx.actor()?, &asked).await?;
+        for held in &entries {
+            lines.push(serde_json::to_string(held)?);
+        }
+        asked.before_seq = entries.last().map(|last| last.seq);
+        if entries.len() < STEP || lines.len() >= EXPORT_ENTRIES {
+            break;
+        }
+    }
+    lines.reverse();
+    let name = format!("sekisho-log-{}.jsonl", ctx.now().minute().replace([' ', ':'], "-"));
+    download(&name, "application/x-ndjson", lines.join("\n") + "\n")
+}
+
+async fn show_verify(call: Call) -> Reply {
+    call.see("/log")
+}
+
+/// The result is the answer itself: it is a reading of this moment, and a reload asks before it reads again.
+async fn verify(call: Call) -> Reply {
+    let ctx = &call.ctx;
+    let verdict = ctx.store().verify_now().await?;
+    let findings: Vec<Value> = verdict
+        .findings
+        .iter()
+        .map(|finding| {
+            let text = if ctx.lang == crate::words::Lang::Ja { finding.ja.as_str() } else { finding.what.as_str() };
+            context! { code => finding.code, place => finding.place.as_str(), text }
+        })
+        .collect();
+    call.page(
+        "log/verify.html",
+        "log.verify",
+        context! {
+            ok => verdict.ok,
+            entries => verdict.entries,
+            recordings => verdict.recordings,
+            first_bad => verdict.first_bad.as_deref(),
+            findings,
+            more => verdict.more_findings,
+            checkpoint => checkpoint(ctx)?,
+            key => ctx.store().log_public_key(),
+            at => ctx.now().0,
+        },
+    )
+}
+
+async fn api_list(call: Call) -> Reply {
+    call.answer(&call.ctx.store().log_entries(call.ctx.actor()?, &filter(call.query())?).await?)
+}
+
+async fn api_checkpoint(call: Call) -> Reply {
+    answer(StatusCode::OK, "text/plain; charset=utf-8", checkpoint(&call.ctx)?)
+}
+
+async fn api_key(call: Call) -> Reply {
+    call.answer(&KeyAnswer { key: call.ctx.store().log_public_key() })
+}
+
+async fn api_verify(call: Call) -> Reply {
+    call.answer(&call.ctx.store().verify_now().await?)
+}

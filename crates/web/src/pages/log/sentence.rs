@@ -1,0 +1,103 @@
+//! Every fact as a sentence. The match has no catch-all: a fact without words does not compile.
+
+use super::LogNames;
+use crate::words::{self, Lang};
+use sekisho_core::desk::Dialled;
+use sekisho_core::facts::{Fact, ViewMode};
+use sekisho_core::people::Role;
+use sekisho_core::plan::state::PlanState;
+use std::collections::BTreeSet;
+
+fn roles(lang: Lang, roles: &BTreeSet<Role>) -> String {
+    let names: Vec<&str> = roles.iter().map(|role| words::role(lang, *role)).collect();
+    names.join(if lang == Lang::Ja { "・" } else { ", " })
+}
+
+fn state(lang: Lang, state: PlanState) -> &'static str {
+    match lang {
+        Lang::Ja => state.ja(),
+        Lang::En => state.en(),
+    }
+}
+
+/// A word of a small closed set, such as a cause; the value itself if the set has grown.
+fn one_of(lang: Lang, set: &str, value: &str) -> String {
+    words::find(lang, &format!("{set}_{value}")).map_or_else(|| value.to_owned(), str::to_owned)
+}
+
+fn mode(lang: Lang, mode: ViewMode) -> String {
+    let name = match mode {
+        ViewMode::Live => "live",
+        ViewMode::Replay => "replay",
+        ViewMode::Export => "export",
+    };
+    one_of(lang, "log.mode", name)
+}
+
+/// How the row stands out: `bad`, `warn` or nothing.
+pub(super) fn tone(fact: &Fact) -> &'static str {
+    match fact {
+        Fact::Refused { .. } | Fact::LockedOut { .. } | Fact::OrphanFound { .. } | Fact::ClockJumped { .. } | Fact::RefusedInside { .. } => "bad",
+        Fact::CutAsked { .. } | Fact::Escalated { .. } | Fact::EnrolmentIssued { .. } | Fact::CredentialKept { .. } => "warn",
+        _ => "",
+    }
+}
+
+/// The sentence for a fact.
+#[must_use]
+pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
+    let say = |key: &str, values: &[(&str, &str)]| words::word_with(lang, &format!("fact.{key}"), values);
+    let state_of = |held: bool| words::word(lang, if held { "fact.active" } else { "fact.inactive" });
+    match fact {
+        Fact::Initialised { origin, key } => say("initialised", &[("origin", origin), ("key", key)]),
+        Fact::Started { version } => say("started", &[("version", version)]),
+        Fact::Stopped => say("stopped", &[]),
+        Fact::Identified { first } => say("identified", &[("first", &one_of(lang, "log.first", first))]),
+        Fact::Refused { stage, login, code, detail } => say("refused", &[("stage", &one_of(lang, "log.stage", stage)), ("login", login), ("code", code), ("detail", detail)]),
+        Fact::LoggedIn => say("logged_in", &[]),
+        Fact::LoggedOut { cause } => say("logged_out", &[("cause", &one_of(lang, "log.end", cause))]),
+        Fact::SteppedUp => say("stepped_up", &[]),
+        Fact::LockedOut { login } => say("locked_out", &[("login", login)]),
+        Fact::Unlocked { person } => say("unlocked", &[("person", &names.of(person.as_str()))]),
+        Fact::PersonAdded { login, name, vendor, roles: held, .. } => {
+            let side = vendor.as_ref().map_or_else(|| words::word(lang, "fact.hospital"), |id| names.of(id.as_str()));
+            say("person_added", &[("name", name), ("login", login), ("vendor", &side), ("roles", &roles(lang, held))])
+        }
+        Fact::PersonChanged { person, roles: held, active } => say("person_changed", &[("person", &names.of(person.as_str())), ("roles", &roles(lang, held)), ("state", &state_of(*active))]),
+        Fact::EnrolmentIssued { person, reason } => say("enrolment_issued", &[("person", &names.of(person.as_str())), ("reason", &one_of(lang, "log.enrolment", reason))]),
+        Fact::Enrolled { person } => say("enrolled", &[("person", &names.of(person.as_str()))]),
+        Fact::PasswordChanged { person } => say("password_changed", &[("person", &names.of(person.as_str()))]),
+        Fact::KeyAdded { person, fingerprint, .. } => say("key_added", &[("person", &names.of(person.as_str())), ("fingerprint", fingerprint)]),
+        Fact::KeyRemoved { person, key } => say("key_removed", &[("person", &names.of(person.as_str())), ("key", key.as_str())]),
+        Fact::VendorKept { name, active, .. } => say("vendor_kept", &[("name", name), ("state", &state_of(*active))]),
+        Fact::TargetKept { name, address, host_keys, active, .. } => say("target_kept", &[("name", name), ("address", address), ("keys", &host_keys.join(" ")), ("state", &state_of(*active))]),
+        Fact::CredentialKept { target, username, .. } => say("credential_kept", &[("target", &names.of(target.as_str())), ("username", username)]),
+        Fact::PlanDrawn { number, vendor, .. } => say("plan_drawn", &[("number", number), ("vendor", &names.of(vendor.as_str()))]),
+        Fact::PlanActed { number, act, from, to, revision, remark, .. } => {
+            let act = one_of(lang, "act", act);
+            let key = if remark.is_empty() { "plan_acted" } else { "plan_acted_remark" };
+            say(key, &[("number", number), ("act", &act), ("from", state(lang, *from)), ("to", state(lang, *to)), ("revision", &revision.to_string()), ("remark", remark)])
+        }
+        Fact::FileAttached { attachment, sha256, .. } => say("file_attached", &[("attachment", attachment.as_str()), ("sha256", sha256)]),
+        Fact::Escalated { duty, .. } => say("escalated", &[("duty", &one_of(lang, "log.duty", duty))]),
+        Fact::Entered { target_name, username, .. } => say("entered", &[("target", target_name), ("username", username)]),
+        Fact::Dialled { outcome, .. } => match outcome {
+            Dialled::Connected { host_key } => say("dialled_connected", &[("key", host_key)]),
+            Dialled::Unreachable { detail } => say("dialled_unreachable", &[("detail", detail)]),
+            Dialled::HostKeyChanged { seen } => say("dialled_host_key", &[("key", seen)]),
+            Dialled::CredentialRefused => say("dialled_credential", &[]),
+        },
+        Fact::RefusedInside { asked, .. } => say("refused_inside", &[("ask", &asked.ask), ("code", asked.refusal.code())]),
+        Fact::FileMoved { file, .. } => {
+            let key = if file.ok { "file_moved" } else { "file_failed" };
+            say(key, &[("op", &one_of(lang, "log.file", &file.op)), ("path", &file.path), ("bytes", &crate::view::bytes(file.bytes)), ("sha256", file.sha256.as_deref().unwrap_or("-"))])
+        }
+        Fact::Left { cause, bytes, .. } => say("left", &[("cause", &one_of(lang, "log.cause", cause.as_str())), ("bytes", &crate::view::bytes(*bytes))]),
+        Fact::OrphanFound { file } => say("orphan_found", &[("file", file)]),
+        Fact::CutAsked { reason, .. } => say("cut_asked", &[("reason", reason)]),
+        Fact::ViewBegan { mode: how, .. } => say("view_began", &[("mode", &mode(lang, *how))]),
+        Fact::ViewEnded { mode: how, .. } => say("view_ended", &[("mode", &mode(lang, *how))]),
+        Fact::Reconciled { rows, differences, .. } => say("reconciled", &[("rows", &rows.to_string()), ("differences", &differences.to_string())]),
+        Fact::ClockJumped { back_ms } => say("clock_jumped", &[("back_ms", &back_ms.to_string())]),
+    }
+}
