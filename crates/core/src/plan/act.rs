@@ -457,7 +457,13 @@ pub fn pass_time(plan: &Plan, now: Timestamp, context: &Context<'_>) -> Option<P
     let (_, until) = plan.window();
     let over = now >= until;
     let mut next = plan.clone();
+    let mut name = "window_closed";
     match plan.state {
+        // A plan was withdrawn while a session ran: what that session did until it ended belongs to the comparison.
+        PlanState::Aborted if !context.session_running && untouched(&plan.findings) && plan.findings != context.findings => {
+            next.findings.clone_from(&context.findings);
+            name = "facts_completed";
+        }
         PlanState::Submitted if over && !plan.is_emergency() => next.state = PlanState::Expired,
         PlanState::Approved if over => next.state = PlanState::Expired,
         PlanState::Emergency if over && plan.sessions.is_empty() => next.state = PlanState::Expired,
@@ -465,9 +471,14 @@ pub fn pass_time(plan: &Plan, now: Timestamp, context: &Context<'_>) -> Option<P
         _ => return None,
     }
     let by = Actor::system();
-    next.trail.push(TrailEntry { at: now, by: by.name, act: "window_closed".into(), state: next.state, remark: String::new() });
+    next.trail.push(TrailEntry { at: now, by: by.name, act: name.into(), state: next.state, remark: String::new() });
     next.version += 1;
     Some(next)
+}
+
+/// Nobody has given a reason or a decision yet.
+fn untouched(findings: &[Finding]) -> bool {
+    findings.iter().all(|finding| finding.reason.is_empty() && finding.decision.is_none())
 }
 
 fn end_work(plan: &mut Plan, at: Timestamp, context: &Context<'_>) {

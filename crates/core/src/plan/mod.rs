@@ -6,6 +6,7 @@
 pub mod act;
 pub mod approval;
 pub mod content;
+pub mod offer;
 pub mod state;
 
 use crate::ids::{PersonId, PlanId, SessionId, VendorId};
