@@ -59,8 +59,8 @@ impl Store {
     async fn close_recording(&self, session: &SessionId, started: Timestamp, header: &str) -> Result<(Ending, Timestamp), Fault> {
         let (path, now) = (self.inner.shelf.path(session), self.now());
         let closed = blocking({
-            let path = path.clone();
-            move || close_file(&path, started)
+            let (path, header) = (path.clone(), header.to_owned());
+            move || close_file(&path, &header, started)
         });
         match closed.await {
             Ok((ending, ended_at, torn)) => {
@@ -170,8 +170,12 @@ impl Store {
 }
 
 /// Seals a file that a crash left open; gives its end, the time of its last frame, and the bytes that were cut off.
-fn close_file(path: &Path, started: Timestamp) -> Result<(Ending, Timestamp, u64), Fault> {
+fn close_file(path: &Path, header: &str, started: Timestamp) -> Result<(Ending, Timestamp, u64), Fault> {
     let scan = scan_file(path)?;
+    if scan.header_digest.to_string() != header {
+        // Sealing it would give a foreign recording the look of this one.
+        return Err(Fault::Damaged("the file is not the recording that was begun".into()));
+    }
     let last = started.plus(std::time::Duration::from_millis(scan.last_ms));
     if let Some(seal) = &scan.seal {
         // The crash came between the seal and the log.

@@ -4,12 +4,13 @@ use super::{told, unavailable};
 use crate::Store;
 use crate::fault::{Denied, Fault};
 use crate::recordings::Sink;
-use crate::secrets::{Place, Sealed, random_bytes, random_id};
+use crate::ledger::{bodies, body, load_account, load_person, load_vendor, place_of};
+use crate::secrets::{Sealed, random_bytes, random_id};
 use crate::write::Tx;
 use sekisho_core::authorize::{Case, Grant, Principal, authorize};
 use sekisho_core::desk::{Admission, Entry, OpenRecording, PlanChoice, TargetCredential};
 use sekisho_core::facts::Fact;
-use sekisho_core::ids::{PersonId, PlanId, SessionId, VendorId};
+use sekisho_core::ids::{PersonId, PlanId, SessionId};
 use sekisho_core::people::{Actor, Person, Vendor, Via};
 use sekisho_core::plan::Plan;
 use sekisho_core::plan::act::began;
@@ -54,7 +55,7 @@ impl Store {
     async fn open_plans(&self, principal: &Principal, target: &str, number: Option<&str>) -> Result<Vec<(PlanId, PlanChoice)>, Denied> {
         let mut conn = self.read().acquire().await.map_err(Fault::from)?;
         let now = self.now();
-        let Some(person) = person(&mut conn, principal.person()).await? else { return Err(Refusal::PersonInactive.into()) };
+        let Some(person) = load_person(&mut *conn, principal.person()).await? else { return Err(Refusal::PersonInactive.into()) };
         if !person.may_act(now) {
             return Err(Refusal::PersonInactive.into());
         }
@@ -117,7 +118,7 @@ impl Store {
 
     async fn prepare(&self, principal: &Principal, target: &str, plan: &PlanId, session: &SessionId) -> Result<(Actor, Header, DataKey), Denied> {
         let mut conn = self.read().acquire().await.map_err(Fault::from)?;
-        let person = person(&mut conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
+        let person = load_person(&mut *conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
         let target = target_named(&mut conn, target).await?.ok_or(Refusal::NoPlan)?;
         let key = Zeroizing::new(random_bytes::<32>()?);
         let header = Header {
@@ -149,7 +150,7 @@ impl Store {
         let mut tx = self.write(&worker).await?;
         let now = tx.now();
         let conn = tx.sql();
-        let person = person(conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
+        let person = load_person(&mut *conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
         let target = target_named(conn, target).await?.ok_or(Refusal::NoPlan)?;
         let plan = plan_by_id(conn, plan).await?.ok_or(Refusal::NoPlan)?;
         let mut gathered = gather(conn, person, target, plan).await?;
@@ -172,8 +173,7 @@ impl Store {
 
     async fn credential(&self, conn: &mut AnyConnection, account: &Account) -> Result<TargetCredential, Denied> {
         let row = sqlx::query("SELECT credential FROM accounts WHERE id = $1").bind(account.id.as_str().to_owned()).fetch_one(conn).await?;
-        let place = Place { table: "accounts", row: account.id.as_str(), column: "credential" };
-        let plain = self.inner.keys.unseal(place, &Sealed::from_bytes(row.try_get("credential")?))?;
+        let plain = self.inner.keys.unseal(place_of(&account.id), &Sealed::from_bytes(row.try_get("credential")?))?;
         let secret = std::str::from_utf8(&plain).map(Secret::new).map_err(|_| Fault::Damaged("a stored credential is no text".into()))?;
         Ok(match account.credential {
             CredentialKind::Password => TargetCredential::Password(secret),
@@ -254,40 +254,23 @@ async fn save(tx: &mut Tx, gathered: &Gathered, session: &SessionId, principal: 
 
 async fn gather(conn: &mut AnyConnection, person: Person, target: Target, plan: Plan) -> Result<Gathered, Denied> {
     let own = person.vendor.clone().ok_or(Refusal::VendorInactive)?;
-    let vendor = vendor(conn, &own).await?.ok_or(Refusal::VendorInactive)?;
-    let plan_vendor = self::vendor(conn, &plan.vendor).await?.ok_or(Refusal::VendorInactive)?;
+    let vendor = load_vendor(&mut *conn, &own).await?.ok_or(Refusal::VendorInactive)?;
+    let plan_vendor = load_vendor(&mut *conn, &plan.vendor).await?.ok_or(Refusal::VendorInactive)?;
     let account = match plan.content.target(&target.id) {
-        Some(used) => {
-            let row = sqlx::query("SELECT body FROM accounts WHERE id = $1").bind(used.account.as_str().to_owned()).fetch_optional(conn).await?;
-            row.map(|row| read(&row)).transpose()?
-        }
+        Some(used) => load_account(conn, &used.account).await?,
         None => None,
     };
     Ok(Gathered { person, vendor, plan_vendor, target, account, plan })
 }
 
-fn read<T: serde::de::DeserializeOwned>(row: &sqlx::any::AnyRow) -> Result<T, Fault> {
-    Ok(serde_json::from_str(row.try_get("body")?)?)
-}
-
-pub(super) async fn person(conn: &mut AnyConnection, id: &PersonId) -> Result<Option<Person>, Fault> {
-    let row = sqlx::query("SELECT body FROM persons WHERE id = $1").bind(id.as_str().to_owned()).fetch_optional(conn).await?;
-    row.map(|row| read(&row)).transpose()
-}
-
-async fn vendor(conn: &mut AnyConnection, id: &VendorId) -> Result<Option<Vendor>, Fault> {
-    let row = sqlx::query("SELECT body FROM vendors WHERE id = $1").bind(id.as_str().to_owned()).fetch_optional(conn).await?;
-    row.map(|row| read(&row)).transpose()
-}
-
 async fn target_named(conn: &mut AnyConnection, name: &str) -> Result<Option<Target>, Fault> {
     let row = sqlx::query("SELECT body FROM targets WHERE name = $1").bind(name.to_owned()).fetch_optional(conn).await?;
-    row.map(|row| read(&row)).transpose()
+    row.as_ref().map(body).transpose()
 }
 
 async fn plan_by_id(conn: &mut AnyConnection, id: &PlanId) -> Result<Option<Plan>, Fault> {
     let row = sqlx::query("SELECT body FROM plans WHERE id = $1").bind(id.as_str().to_owned()).fetch_optional(conn).await?;
-    row.map(|row| read(&row)).transpose()
+    row.as_ref().map(body).transpose()
 }
 
 /// The plans that name the worker and admit sessions, by the beginning of their windows.
@@ -295,5 +278,5 @@ async fn plans_of(conn: &mut AnyConnection, worker: &PersonId) -> Result<Vec<Pla
     let text = "SELECT p.body FROM plans p JOIN plan_workers w ON w.plan = p.id \
         WHERE w.person = $1 AND p.state IN ('approved', 'emergency', 'in_progress') ORDER BY p.from_at";
     let rows = sqlx::query(text).bind(worker.as_str().to_owned()).fetch_all(conn).await?;
-    rows.iter().map(read).collect()
+    bodies(&rows)
 }

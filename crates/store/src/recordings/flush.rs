@@ -1,54 +1,71 @@
 //! The pulse of the recordings: what waits is written, what was written is synced, and a disk that does not answer is
 //! noticed.
 
+use super::writer::STUCK_AFTER;
 use super::{DISK_FLOOR_BYTES, Shelf};
 use sekisho_core::limits;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
-/// Syncs under way at once. More would only queue in the kernel.
-const SYNCS: usize = 8;
+/// Syncs under way at once. Each recording has at most one, so that one that hangs delays no other.
+const SYNCS: usize = 64;
+/// The disk is looked at this often while nothing is recorded.
+const SPACE_EVERY: Duration = Duration::from_secs(5);
 
-/// One beat after the other; beats do not wait for a disk that hangs.
-#[derive(Default)]
+/// One beat after the other; no beat waits for the disk.
 pub(crate) struct Pulse {
-    cutting: Option<JoinHandle<()>>,
-    syncing: Option<JoinHandle<()>>,
+    writing: Option<(Instant, JoinHandle<()>)>,
+    looked: Option<Instant>,
+    syncs: Arc<Semaphore>,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self { writing: None, looked: None, syncs: Arc::new(Semaphore::new(SYNCS)) }
+    }
 }
 
 impl Pulse {
     /// One beat. Called about every quarter of a second, so that kill -9 loses less than a second.
     pub(crate) fn beat(&mut self, shelf: &Arc<Shelf>) {
-        for writer in shelf.writers() {
+        let writers = shelf.writers();
+        for writer in &writers {
             writer.watch_disk();
         }
-        let idle = |task: &Option<JoinHandle<()>>| task.as_ref().is_none_or(JoinHandle::is_finished);
-        if idle(&self.cutting) {
-            let shelf = Arc::clone(shelf);
-            self.cutting = Some(tokio::task::spawn_blocking(move || {
-                for writer in shelf.writers() {
-                    writer.cut();
-                }
-                shelf.watch_space();
-            }));
-        }
-        if idle(&self.syncing) {
-            let dirty: Vec<_> = shelf.writers().into_iter().filter(|writer| writer.is_dirty()).collect();
-            if !dirty.is_empty() {
-                self.syncing = Some(tokio::spawn(async move {
-                    let hands = Arc::new(Semaphore::new(SYNCS));
-                    let mut tasks = JoinSet::new();
-                    for writer in dirty {
-                        let Ok(hand) = Arc::clone(&hands).acquire_owned().await else { return };
-                        tasks.spawn_blocking(move || {
-                            writer.sync();
-                            drop(hand);
-                        });
+        match &self.writing {
+            Some((since, task)) if !task.is_finished() => {
+                if since.elapsed() > STUCK_AFTER {
+                    for writer in &writers {
+                        writer.lose(&"the disk does not answer");
                     }
-                    while tasks.join_next().await.is_some() {}
-                }));
+                }
             }
+            _ => {
+                let due = self.looked.is_none_or(|at| at.elapsed() >= SPACE_EVERY);
+                if due || !writers.is_empty() {
+                    self.looked = Some(Instant::now());
+                    let (shelf, writers) = (Arc::clone(shelf), writers.clone());
+                    let work = move || {
+                        for writer in writers {
+                            writer.cut();
+                        }
+                        shelf.watch_space();
+                    };
+                    self.writing = Some((Instant::now(), tokio::task::spawn_blocking(work)));
+                }
+            }
+        }
+        for writer in writers {
+            if !writer.wants_sync() {
+                continue;
+            }
+            let Ok(hand) = Arc::clone(&self.syncs).try_acquire_owned() else { return };
+            tokio::task::spawn_blocking(move || {
+                writer.sync();
+                drop(hand);
+            });
         }
     }
 }

@@ -145,6 +145,8 @@ impl Shelf {
     pub(crate) async fn begin(self: &Arc<Self>, session: SessionId, header: Header, key: DataKey, worker: Actor) -> Result<Arc<Writer>, Refusal> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::Busy)?;
         let shelf = Arc::clone(self);
+        let given_up = Arc::new(AtomicBool::new(false));
+        let gave_up = Arc::clone(&given_up);
         let work = tokio::task::spawn_blocking(move || {
             if shelf.free_bytes().map_err(no_recording)? < limits::DISK_RESERVE_BYTES as u64 {
                 return Err(Refusal::DiskFull);
@@ -152,11 +154,11 @@ impl Shelf {
             let path = shelf.path(&session);
             let hands = writer::Hands { faults: Arc::clone(&shelf.faults), recalls: shelf.recalls.clone(), place, worker };
             match Writer::create(session, &path, &shelf.folder, &header, key, hands) {
-                Ok(writer) => Ok(Arc::new(writer)),
-                Err(fault) => {
+                Ok(writer) if !gave_up.load(Ordering::SeqCst) => Ok(Arc::new(writer)),
+                refused => {
                     // What was left behind has no entry in the log. If it cannot be removed, the sweep finds it.
                     let _ = fs::remove_file(&path);
-                    Err(no_recording(fault))
+                    Err(refused.map_or_else(no_recording, |_| Refusal::NoRecording))
                 }
             }
         });
@@ -167,8 +169,10 @@ impl Shelf {
             }
             Ok(Ok(Err(refusal))) => Err(refusal),
             Ok(Err(fault)) => Err(no_recording(fault)),
-            // The file may yet appear; it is an orphan, which the sweep of the next start finds.
-            Err(_) => Err(no_recording("the disk does not answer")),
+            Err(_) => {
+                given_up.store(true, Ordering::SeqCst);
+                Err(no_recording("the disk does not answer"))
+            }
         }
     }
 

@@ -24,7 +24,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 
 /// A write or sync that has not come back after this time has failed.
-const STUCK_AFTER: Duration = Duration::from_secs(4);
+pub(super) const STUCK_AFTER: Duration = Duration::from_secs(4);
+/// What was written and still waits for a sync to begin after this time counts as lost too.
+const UNSYNCED_AFTER: Duration = Duration::from_secs(8);
 /// Space is taken from the disk in steps of this size, ahead of the writing.
 const RESERVE_STEP: u64 = 128 * 1024;
 /// Number of the channel kind for the old SCP protocol, which the format leaves to its writers.
@@ -61,11 +63,12 @@ pub(crate) struct Writer {
     hub: Arc<Hub>,
     lost: AtomicBool,
     left: AtomicBool,
-    unsynced: AtomicBool,
     refusals: AtomicU32,
-    /// Milliseconds after `began`, plus one, at which the write or sync that is under way began; 0 if none is.
+    /// Milliseconds after `began`, plus one, at which the write or sync that is under way began, and since when
+    /// something written waits for a sync; 0 for not at all.
     writing_since: AtomicU64,
     syncing_since: AtomicU64,
+    unsynced_since: AtomicU64,
     /// Held by whoever moves notes into the database, so that they get there in their order.
     pub(crate) keeping: tokio::sync::Mutex<()>,
 }
@@ -118,10 +121,10 @@ impl Writer {
             hub: Arc::default(),
             lost: AtomicBool::new(false),
             left: AtomicBool::new(false),
-            unsynced: AtomicBool::new(false),
             refusals: AtomicU32::new(0),
             writing_since: AtomicU64::new(0),
             syncing_since: AtomicU64::new(0),
+            unsynced_since: AtomicU64::new(0),
             keeping: tokio::sync::Mutex::default(),
         })
     }
@@ -244,7 +247,8 @@ impl Writer {
         match result {
             Ok(()) => {
                 state.written += segment.len() as u64;
-                self.unsynced.store(true, Ordering::SeqCst);
+                // Unless something older waits already.
+                let _ = self.unsynced_since.compare_exchange(0, self.since_start() + 1, Ordering::SeqCst, Ordering::SeqCst);
                 Ok(())
             }
             Err(fault) => {
@@ -264,37 +268,34 @@ impl Writer {
         self.file.write_all_at(segment, state.written).map_err(Fault::io("a recording cannot be written"))
     }
 
-    /// True if something was written and not synced.
-    pub(super) fn is_dirty(&self) -> bool {
-        self.unsynced.load(Ordering::SeqCst)
+    /// True if something was written and no sync is under way. Whoever asked must call [`Writer::sync`].
+    pub(super) fn wants_sync(&self) -> bool {
+        let waits = self.unsynced_since.load(Ordering::SeqCst) != 0;
+        waits && self.syncing_since.compare_exchange(0, self.since_start() + 1, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
-    /// Syncs what was written. Blocks on the disk.
+    /// Syncs what was written, after [`Writer::wants_sync`]. Blocks on the disk.
     pub(super) fn sync(&self) {
-        if self.is_lost() || !self.unsynced.swap(false, Ordering::SeqCst) {
-            return;
+        self.unsynced_since.store(0, Ordering::SeqCst);
+        if !self.is_lost() {
+            let synced = self.hands.faults.gate(Write::Fsync);
+            let synced = synced.and_then(|()| self.file.sync_data().map_err(Fault::io("a recording cannot be synced")));
+            if let Err(fault) = synced {
+                self.lose(&fault);
+            }
         }
-        self.syncing_since.store(self.since_start() + 1, Ordering::SeqCst);
-        let synced = self
-            .hands
-            .faults
-            .gate(Write::Fsync)
-            .and_then(|()| self.file.sync_data().map_err(Fault::io("a recording cannot be synced")));
         self.syncing_since.store(0, Ordering::SeqCst);
-        if let Err(fault) = synced {
-            self.lose(&fault);
-        }
     }
 
     /// Loses the recording if the disk has not answered for too long. Never blocks.
     pub(super) fn watch_disk(&self) {
         let now = self.since_start() + 1;
-        let patience = u64::try_from(STUCK_AFTER.as_millis()).unwrap_or(u64::MAX);
-        let stuck = |since: &AtomicU64| {
+        let stuck = |since: &AtomicU64, patience: Duration| {
             let since = since.load(Ordering::SeqCst);
-            since != 0 && now.saturating_sub(since) > patience
+            since != 0 && u128::from(now.saturating_sub(since)) > patience.as_millis()
         };
-        if stuck(&self.writing_since) || stuck(&self.syncing_since) {
+        let hangs = stuck(&self.writing_since, STUCK_AFTER) || stuck(&self.syncing_since, STUCK_AFTER);
+        if hangs || stuck(&self.unsynced_since, UNSYNCED_AFTER) {
             self.lose(&"the disk does not answer");
         }
     }
