@@ -1,5 +1,86 @@
-//! What the box does by itself.
+//! What the box does by itself: publishing the log, passing time, expiring logins.
+//!
+//! Recordings have a pulse of their own, which beats whether or not these run.
 
-/// What the disk watch measured last.
+use crate::Store;
+use crate::fault::{Done, Fault};
+use crate::logins::forget_old;
+use sekisho_core::ids::PlanId;
+use sekisho_core::people::Actor;
+use sekisho_core::plan::Plan;
+use sekisho_core::plan::state::PlanState;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Between two rounds of the small jobs.
+const ROUND: Duration = Duration::from_secs(3);
+/// Rounds between two times of forgetting old failures: about an hour.
+const ROUNDS_TO_FORGET: u32 = 1200;
+
+/// What the jobs remember between rounds.
 #[derive(Default)]
-pub(crate) struct Gauge {}
+pub(crate) struct Gauge {
+    /// Aborted plans that were looked at in this version.
+    aborted: Mutex<BTreeMap<PlanId, u64>>,
+}
+
+impl Gauge {
+    /// False for an aborted plan that was looked at and has not changed since; its comparison is not made again.
+    pub fn is_news(&self, plan: &Plan) -> bool {
+        if plan.state != PlanState::Aborted {
+            return true;
+        }
+        let mut seen = self.aborted.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.insert(plan.id.clone(), plan.version) != Some(plan.version)
+    }
+}
+
+impl Store {
+    /// Does what the box does by itself, until the store is closed or the task is ended. Run it once, as a task.
+    pub async fn run_jobs(&self) {
+        tokio::join!(self.keep_publishing(), self.rounds());
+    }
+
+    async fn rounds(&self) {
+        let mut ticks = tokio::time::interval(ROUND);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut round = 0_u32;
+        loop {
+            ticks.tick().await;
+            if self.inner.log.is_closed() {
+                return;
+            }
+            if let Err(denied) = self.do_round(round.is_multiple_of(ROUNDS_TO_FORGET)).await {
+                // The next round tries again; what it could not do is late, not lost.
+                tracing::error!(%denied, "a job of the box failed");
+            }
+            round = round.wrapping_add(1);
+        }
+    }
+
+    /// One round of the small jobs, as [`Store::run_jobs`] does every few seconds.
+    ///
+    /// # Errors
+    /// The first fault; what comes after it waits for the next round.
+    pub async fn run_jobs_once(&self) -> Done<()> {
+        self.do_round(true).await
+    }
+
+    async fn do_round(&self, forget: bool) -> Done<()> {
+        self.expire_web_logins().await?;
+        self.pass_time().await?;
+        if forget {
+            self.forget().await?;
+        }
+        Ok(())
+    }
+
+    async fn forget(&self) -> Result<(), Fault> {
+        let mut tx = self.write(&Actor::system()).await?;
+        let now = tx.now();
+        forget_old(tx.sql(), now).await?;
+        sqlx::query("DELETE FROM enrolments WHERE expires_at <= $1").bind(now.0).execute(tx.sql()).await?;
+        tx.commit().await
+    }
+}

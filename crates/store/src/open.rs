@@ -94,7 +94,7 @@ impl Store {
         let mut tx = store.write(&Actor::system()).await?;
         tx.fact(Fact::Started { version: env!("CARGO_PKG_VERSION").to_owned() });
         tx.commit().await?;
-        // store.sweep().await?;
+        store.sweep().await?;
         store.publish().await?;
         Ok(store)
     }
@@ -140,6 +140,7 @@ impl Store {
 
     /// Lets go of database and folder without a word, as a crash would.
     pub async fn shut(&self) {
+        self.inner.log.close();
         self.inner.shelf.halt();
         let conn = self.inner.log.writer().lock().await.close();
         if let Some(conn) = conn

@@ -128,6 +128,8 @@ CREATE TABLE plan_numbers (
     last BIGINT NOT NULL
 );
 
+-- `seal` binds the body to the box's key: a plan that somebody else wrote here, or changed, admits nobody. `is_open` is 1
+-- while somebody still has to do something.
 CREATE TABLE plans (
     id TEXT PRIMARY KEY NOT NULL,
     number TEXT NOT NULL UNIQUE,
@@ -139,9 +141,12 @@ CREATE TABLE plans (
     until_at BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     version BIGINT NOT NULL,
-    body TEXT NOT NULL
+    is_open BIGINT NOT NULL,
+    body TEXT NOT NULL,
+    seal BYTEA NOT NULL
 );
 CREATE INDEX plans_state ON plans (state, from_at);
+CREATE INDEX plans_open ON plans (is_open, until_at);
 CREATE INDEX plans_vendor ON plans (vendor, created_at);
 
 -- Who is named in a plan; one row for each worker.

@@ -128,6 +128,8 @@ CREATE TABLE plan_numbers (
     last INTEGER NOT NULL
 ) STRICT;
 
+-- `seal` binds the body to the box's key: a plan that somebody else wrote here, or changed, admits nobody. `is_open` is 1
+-- while somebody still has to do something.
 CREATE TABLE plans (
     id TEXT PRIMARY KEY NOT NULL,
     number TEXT NOT NULL UNIQUE,
@@ -139,9 +141,12 @@ CREATE TABLE plans (
     until_at INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
-    body TEXT NOT NULL
+    is_open INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    seal BLOB NOT NULL
 ) STRICT;
 CREATE INDEX plans_state ON plans (state, from_at);
+CREATE INDEX plans_open ON plans (is_open, until_at);
 CREATE INDEX plans_vendor ON plans (vendor, created_at);
 
 -- Who is named in a plan; one row for each worker.

@@ -136,7 +136,7 @@ impl Store {
     /// # Errors
     /// The rule that forbids it; [`Refusal::NameTaken`].
     pub async fn add_person(&self, actor: &Actor, ask: NewPerson) -> Done<(Person, EnrolmentLink)> {
-        may(actor, Action::KeepLedger, None)?;
+        self.require(actor, Action::KeepLedger, None, "add_person").await?;
         check_login_name(&ask.login)?;
         let mut tx = self.write(actor).await?;
         let added = self.insert_person(&mut tx, ask, "new", LINK_SPAN).await?;
@@ -184,7 +184,7 @@ impl Store {
     /// # Errors
     /// The rule that forbids it; [`Refusal::LastAdministrator`]; [`Refusal::NotFound`].
     pub async fn change_person(&self, actor: &Actor, id: &PersonId, change: PersonChange) -> Done<Person> {
-        may(actor, Action::KeepLedger, None)?;
+        self.require(actor, Action::KeepLedger, None, "change_person").await?;
         let mut tx = self.write(actor).await?;
         let before = load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
         let PersonChange { name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until } = change;
@@ -218,7 +218,7 @@ impl Store {
     /// # Errors
     /// Without a reason or the right; [`Refusal::NotFound`]; [`Refusal::PersonInactive`].
     pub async fn reset_person(&self, actor: &Actor, id: &PersonId, reason: &str) -> Done<EnrolmentLink> {
-        may(actor, Action::KeepLedger, None)?;
+        self.require(actor, Action::KeepLedger, None, "reset_person").await?;
         check_text("reason", reason)?;
         if reason.trim().is_empty() {
             return Err(Refusal::ReasonNeeded.into());
@@ -241,7 +241,7 @@ impl Store {
     /// # Errors
     /// Without the right; [`Refusal::NotFound`].
     pub async fn unlock_person(&self, actor: &Actor, id: &PersonId) -> Done<()> {
-        may(actor, Action::UnlockPerson, None)?;
+        self.require(actor, Action::UnlockPerson, None, "unlock_person").await?;
         let mut tx = self.write(actor).await?;
         let person = load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
         let now = tx.now();

@@ -136,7 +136,7 @@ impl Store {
     /// # Errors
     /// The rule that forbids it; [`Refusal::NameTaken`].
     pub async fn add_target(&self, actor: &Actor, ask: TargetAsk) -> Done<Target> {
-        may(actor, Action::KeepLedger, None)?;
+        self.require(actor, Action::KeepLedger, None, "add_target").await?;
         let mut tx = self.write(actor).await?;
         let target = checked(&mut tx, random_id()?, ask).await?;
         sqlx::query("INSERT INTO targets (id, name, vendor, active, body) VALUES ($1, $2, $3, $4, $5)")
@@ -157,7 +157,7 @@ impl Store {
     /// # Errors
     /// The rule that forbids it; [`Refusal::NameTaken`]; [`Refusal::NotFound`].
     pub async fn change_target(&self, actor: &Actor, id: &TargetId, ask: TargetAsk) -> Done<Target> {
-        may(actor, Action::KeepLedger, None)?;
+        self.require(actor, Action::KeepLedger, None, "change_target").await?;
         let mut tx = self.write(actor).await?;
         let before = load_target(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
         let target = checked(&mut tx, id.clone(), ask).await?;
@@ -182,7 +182,7 @@ impl Store {
     /// # Errors
     /// The rule that forbids it; [`Refusal::NameTaken`]; [`Refusal::NotFound`].
     pub async fn add_account(&self, actor: &Actor, target: &TargetId, ask: AccountAsk) -> Done<Account> {
-        may(actor, Action::KeepLedger, None)?;
+        self.require(actor, Action::KeepLedger, None, "add_account").await?;
         let AccountAsk { username, privileged, credential } = ask;
         // It stands in SSH logins and logs, and the first character must not make it an option of a command.
         let sound = (1..=64).contains(&username.len()) && !username.starts_with('-') && username.bytes().all(|b| b.is_ascii_graphic());
@@ -221,7 +221,7 @@ impl Store {
     /// # Errors
     /// A malformed credential; [`Refusal::NotFound`].
     pub async fn set_credential(&self, actor: &Actor, id: &AccountId, credential: CredentialAsk) -> Done<Account> {
-        may(actor, Action::KeepLedger, None)?;
+        self.require(actor, Action::KeepLedger, None, "set_credential").await?;
         let (kind, plain) = check_credential(&credential)?;
         let sealed = self.inner.keys.seal(place_of(id), plain.expose().as_bytes())?;
         let mut tx = self.write(actor).await?;

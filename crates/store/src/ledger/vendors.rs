@@ -83,7 +83,7 @@ impl Store {
     /// # Errors
     /// The rule that forbids it; [`Refusal::NameTaken`].
     pub async fn add_vendor(&self, actor: &Actor, ask: VendorAsk) -> Done<Vendor> {
-        may(actor, Action::KeepLedger, None)?;
+        self.require(actor, Action::KeepLedger, None, "add_vendor").await?;
         let vendor = ask.into_vendor(random_id()?);
         let mut tx = self.write(actor).await?;
         check_vendor(&mut tx, &vendor).await?;
@@ -105,7 +105,7 @@ impl Store {
     /// # Errors
     /// The rule that forbids it; [`Refusal::NameTaken`]; [`Refusal::NotFound`].
     pub async fn change_vendor(&self, actor: &Actor, id: &VendorId, ask: VendorAsk) -> Done<Vendor> {
-        may(actor, Action::KeepLedger, None)?;
+        self.require(actor, Action::KeepLedger, None, "change_vendor").await?;
         let vendor = ask.into_vendor(id.clone());
         let mut tx = self.write(actor).await?;
         load_vendor(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;

@@ -9,7 +9,7 @@ mod publish;
 mod recover;
 
 pub use entries::LogFilter;
-pub(crate) use folder::{DataFolder, write_durably};
+pub(crate) use folder::{DataFolder, sync_folder, write_durably};
 pub(crate) use publish::{Press, blocking};
 pub(crate) use recover::{Recovered, recover};
 
@@ -22,7 +22,7 @@ use sekisho_evidence::Digest;
 use sekisho_evidence::limits::MAX_ENTRY_BYTES;
 use sekisho_evidence::log::{Tree, leaf_hash};
 use sqlx::{AnyConnection, Row};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -37,6 +37,7 @@ pub(crate) struct Head {
     grown: Notify,
     published: AtomicU64,
     trouble: Mutex<Option<String>>,
+    closed: AtomicBool,
 }
 
 struct State {
@@ -56,6 +57,7 @@ impl Head {
             press: tokio::sync::Mutex::new(found.press),
             grown: Notify::new(),
             trouble: Mutex::new(None),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -140,6 +142,17 @@ impl Head {
         drop(state);
         self.grown.notify_one();
         Ok(())
+    }
+
+    /// Ends the tasks that wait for the log to grow.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.grown.notify_one();
+    }
+
+    /// True once the store was closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// Returns when there is something to publish.

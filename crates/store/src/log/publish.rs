@@ -35,11 +35,14 @@ impl Press {
 }
 
 impl Store {
-    /// Publishes as the log grows, within a second of each line, until the task that runs this is ended.
+    /// Publishes as the log grows, within a second of each line, until the store is closed.
     pub(crate) async fn keep_publishing(&self) {
         loop {
             if self.inner.log.published() >= self.inner.log.size() {
                 self.inner.log.grown().await;
+            }
+            if self.inner.log.is_closed() {
+                return;
             }
             tokio::time::sleep(GATHER).await;
             if let Err(fault) = self.publish().await {
