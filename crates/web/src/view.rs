@@ -119,6 +119,7 @@ fn environment() -> Environment<'static> {
     env.add_filter("jst_min", |at: Value| at_of(&at).map(Timestamp::minute));
     env.add_filter("local", |at: Value| at_of(&at).map(Timestamp::local));
     env.add_filter("era", |at: Value| at_of(&at).map(Timestamp::era));
+    env.add_filter("last_day", |at: Value| at_of(&at).map(crate::pages::last_day));
     env.add_filter("date", |at: Value| at_of(&at).map(|at| sekisho_core::time::format_date(at.date())));
     env.add_filter("era_date", |text: String| parse_date(&text).map_or(text, era_date));
     env.add_filter("bytes", |size: u64| bytes(size));

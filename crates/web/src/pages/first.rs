@@ -3,7 +3,6 @@
 use crate::call::{Call, Ctx};
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
-use axum::http::Method;
 use minijinja::{Value, context};
 use sekisho_core::duty::{Duty, DutyKind};
 use sekisho_core::ids::PlanId;
@@ -18,7 +17,6 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::page("/", Access::LoggedIn, show),
         Route::page("/now", Access::LoggedIn, now),
-        Route::api(Method::GET, "/api/v1/duties", Access::LoggedIn, "What this person must do now, the most urgent first.", api_duties).gives::<Vec<Duty>>(),
     ]
 }
 
@@ -40,10 +38,6 @@ async fn now(call: Call) -> Reply {
     call.fragment("first/now.html", moving)
 }
 
-async fn api_duties(call: Call) -> Reply {
-    call.answer(&call.ctx.store().duties(call.ctx.actor()?).await?)
-}
-
 fn hello(ctx: &Ctx) -> Result<String, Stop> {
     let hour = ctx.now().jst().hour();
     let key = match hour {
@@ -59,13 +53,13 @@ fn place(kind: DutyKind, plan: &PlanId) -> String {
     let act = match kind {
         DutyKind::AllowEmergency => "/allow",
         DutyKind::Approve => "/approve",
-        DutyKind::ApproveAfterFact => "/after_fact",
-        DutyKind::DecideExtension => "/extension",
+        DutyKind::ApproveAfterFact => "/after-fact",
+        DutyKind::DecideExtension => "/extension/decide",
         DutyKind::Explain | DutyKind::Reconcile => "/reconcile",
         DutyKind::Report => "/report",
-        DutyKind::Confirm | DutyKind::Countersign => "/confirm",
-        DutyKind::Correct => "/change",
-        DutyKind::RunningNow | DutyKind::Work | DutyKind::Submit => "",
+        DutyKind::Confirm => "/confirm",
+        DutyKind::Correct => "/edit",
+        DutyKind::RunningNow | DutyKind::Work | DutyKind::Submit | DutyKind::Countersign => "",
     };
     format!("/plans/{plan}{act}")
 }
@@ -121,8 +115,8 @@ fn cards(ctx: &Ctx, duties: &[Duty]) -> Vec<Value> {
         let name = name_of(kind);
         let tone = if first.overdue || kind == DutyKind::ApproveAfterFact { "urgent" } else { "" };
         Some(context! {
-            title => ctx.t(&format!("duty.{name}")),
-            action => ctx.t(&format!("duty.{name}_act")),
+            title => ctx.t(&format!("first.duty_{name}")),
+            action => ctx.t(&format!("first.duty_{name}_act")),
             n => of.len(),
             href => place(kind, &first.plan),
             icon => icon_of(kind),
@@ -148,8 +142,8 @@ fn rows(ctx: &Ctx, duties: &[Duty]) -> Vec<Value> {
     let row = |duty: &Duty| {
         let name = name_of(duty.kind);
         context! {
-            what => ctx.t(&format!("duty.{name}")),
-            action => ctx.t(&format!("duty.{name}_act")),
+            what => ctx.t(&format!("first.duty_{name}")),
+            action => ctx.t(&format!("first.duty_{name}_act")),
             number => duty.number.as_str(),
             title => duty.title.as_str(),
             href => place(duty.kind, &duty.plan),

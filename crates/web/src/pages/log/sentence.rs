@@ -74,7 +74,7 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::CredentialKept { target, username, .. } => say("credential_kept", &[("target", &names.of(target.as_str())), ("username", username)]),
         Fact::PlanDrawn { number, vendor, .. } => say("plan_drawn", &[("number", number), ("vendor", &names.of(vendor.as_str()))]),
         Fact::PlanActed { number, act, from, to, revision, remark, .. } => {
-            let act = one_of(lang, "act", act);
+            let act = one_of(lang, "log.act", act);
             let key = if remark.is_empty() { "plan_acted" } else { "plan_acted_remark" };
             say(key, &[("number", number), ("act", &act), ("from", state(lang, *from)), ("to", state(lang, *to)), ("revision", &revision.to_string()), ("remark", remark)])
         }
