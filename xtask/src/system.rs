@@ -75,6 +75,11 @@ const NEEDS: &[Need] = &[
     },
     Need {
         group: Group::Test,
+        seen: || shell::find("rsync").is_some(),
+        package: || "rsync",
+    },
+    Need {
+        group: Group::Test,
         seen: japanese_font,
         package: || "fonts-noto-cjk",
     },

@@ -61,12 +61,19 @@ pub const PARTS: [Part; 11] = [
 pub async fn enrol(api: &Api, link: &str, login: &str, name: &str, role: Role) -> Result<Player> {
     let token = link.rsplit('/').next().context("the link has no token")?;
     let offer = api.get(None, &format!("/api/v1/enrolments/{token}")).await?;
-    let secret = offer.get("totp_secret").and_then(Value::as_str).context("the link offers no secret")?.to_owned();
+    let address = offer.get("totp_url").and_then(Value::as_str).context("the link offers no secret")?;
+    let secret = secret_of(address).context("the link's otpauth address has no secret")?;
     let phone = Phone::new(&secret)?;
     let password = password();
     let code = phone.fresh().await;
     api.post(None, &format!("/api/v1/enrolments/{token}"), &json!({ "password": password, "code": code })).await?;
     Ok(Player { login: login.into(), name: name.into(), role, password, totp_secret: secret, ssh_key_file: None, phone })
+}
+
+/// The secret in an `otpauth://` address, base32.
+fn secret_of(address: &str) -> Option<String> {
+    let (_, query) = address.split_once('?')?;
+    query.split('&').find_map(|pair| pair.strip_prefix("secret=")).map(str::to_owned)
 }
 
 /// Makes a worker's SSH key and registers it for them.
@@ -78,7 +85,7 @@ pub async fn register_key(api: &Api, player: &mut Player, folder: &Path) -> Resu
     let file = folder.join(format!("{}_ed25519", player.login));
     let line = hosts::make_key(&file)?;
     let token = api.log_in(player).await?;
-    api.post(Some(&token), "/api/v1/account/keys", &json!({ "line": line, "comment": "demo" })).await?;
+    api.post(Some(&token), "/api/v1/me/keys", &json!({ "key": format!("{line} {}@hoshu", player.login) })).await?;
     player.ssh_key_file = Some(file);
     Ok(())
 }

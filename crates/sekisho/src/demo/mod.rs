@@ -133,7 +133,7 @@ fn facts(demo: &Demo) -> Value {
         .map(|player| {
             json!({
                 "login": player.login, "name": player.name, "role": player.role.as_str(), "password": player.password,
-                "totp_secret": player.totp_secret, "ssh_key_file": player.ssh_key_file,
+                "totp_secret": player.totp_secret, "totp_last_step": player.phone.last_step(), "ssh_key_file": player.ssh_key_file,
             })
         })
         .collect();

@@ -36,6 +36,12 @@ impl Phone {
         self.totp.generate(Self::now())
     }
 
+    /// The newest step whose code was given. Who takes over this secret goes on after it.
+    #[must_use]
+    pub fn last_step(&self) -> u64 {
+        *self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// A code that was not used before. A server accepts one step early and one late, so three can follow in a row;
     /// after that this waits, as a person would.
     pub async fn fresh(&self) -> String {

@@ -91,7 +91,7 @@ pub async fn open(api: &Api, folder: &Path, first_link: &str) -> Result<Hospital
         let ready = (role == Role::Worker).then_some(&day);
         let body = json!({ "login": login, "name": name, "vendor": vendor, "roles": [role.as_str()], "pledged_until": ready, "trained_until": ready });
         let added = api.post(Some(&token), "/api/v1/persons", &body).await.with_context(|| format!("registering {login}"))?;
-        let mut player = cast::enrol(api, &text(&added, "enrolment_url")?, login, name, role).await.with_context(|| format!("enrolling {login}"))?;
+        let mut player = cast::enrol(api, &text(&added, "enrolment.url")?, login, name, role).await.with_context(|| format!("enrolling {login}"))?;
         if role == Role::Worker {
             cast::register_key(api, &mut player, &folder.join("keys")).await?;
         }
@@ -105,11 +105,11 @@ pub async fn open(api: &Api, folder: &Path, first_link: &str) -> Result<Hospital
     for (name, title, owner, vendor) in STAGES {
         let host = hosts::start(&folder.join(name), &authorized)?;
         let body = json!({
-            "name": name, "title": title, "host": "127.0.0.1", "port": host.port, "owner": owner, "vendor": vendors.get(vendor),
+            "name": name, "title": title, "protocol": "ssh", "host": "127.0.0.1", "port": host.port, "owner": owner, "vendor": vendors.get(vendor),
             "host_keys": [host.host_key], "personal_data": true, "active": true,
         });
         let id = text(&api.post(Some(&token), "/api/v1/targets", &body).await?, "id")?;
-        let body = json!({ "username": account, "privileged": false, "private_key": private });
+        let body = json!({ "username": account, "privileged": false, "credential": { "private_key": private } });
         let kept = api.post(Some(&token), &format!("/api/v1/targets/{id}/accounts"), &body).await?;
         stages.push(Stage { name, id, account: text(&kept, "id")?, host });
     }

@@ -1,0 +1,159 @@
+//! What a power cut, a stop and a full disk leave behind.
+
+use super::api::text;
+use super::house::{House, TARGET};
+use super::phone::Phone;
+use super::program::{run, said, wait_for};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// The greatest N of `tick-N` in a text.
+fn last_tick(text: &str) -> u32 {
+    text.split("tick-").skip(1).filter_map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()).max().unwrap_or(0)
+}
+
+/// Twenty ticks a second, each written once.
+const TICKS: &str = "for i in $(seq 1 2000); do echo tick-$i; sleep 0.05; done";
+
+fn verified(house: &House, name: &str) {
+    let copy = house.evidence(name);
+    let verdict = run(&["verify", &copy.display().to_string(), "--key", &house.log_key]);
+    assert!(verdict.status.success(), "{}", said(&verdict));
+}
+
+fn cause_and_recording(house: &House, session: &str) -> (String, Value) {
+    let told = house.session(session);
+    (text(&told, "facts.cause"), told.get("recording").cloned().unwrap_or(Value::Null))
+}
+
+#[test]
+fn a_kill_in_mid_session_loses_at_most_a_second_and_the_restart_closes_the_session() {
+    let house = House::own();
+    let (worker, _) = house.at_work("kil", &["shell", "exec"]);
+    let mut shell = house.terminal.shell(&worker, TARGET);
+    shell.type_line(TICKS);
+    shell.wait_for("tick-60");
+    let session = house.running("kil");
+    house.end("KILL", Duration::from_secs(10));
+    let (status, _) = shell.wait_for_end(Duration::from_secs(20));
+    assert!(!status.success());
+    let seen = last_tick(&shell.screen());
+
+    let restarted = Instant::now();
+    house.start_again();
+    let ended = house.ended("kil", 1);
+    assert!(restarted.elapsed() < Duration::from_secs(60), "the session was closed after {:?}", restarted.elapsed());
+    assert_eq!(ended, [session.clone()]);
+    let (cause, recording) = cause_and_recording(&house, &session);
+    assert_eq!(cause, "vanished");
+    assert_eq!(recording.get("sealed"), Some(&json!(true)), "{recording}");
+    let export = house.console(&["recording", "export", &session, "--channel", "0"]);
+    let kept = last_tick(&String::from_utf8_lossy(&export.stdout));
+    assert!(kept + 20 >= seen, "the worker saw tick {seen}, the recording ends at {kept}: more than a second is lost");
+
+    // The house is usable: the plan is still open, and the same worker comes in again.
+    let again = house.terminal.exec(&worker, TARGET, "echo mata");
+    assert_eq!(String::from_utf8_lossy(&again.stdout), "mata\n", "{}", said(&again));
+    assert!(house.end("TERM", Duration::from_secs(30)).success());
+    verified(&house, "copy");
+}
+
+#[test]
+fn a_stop_seals_what_runs_within_thirty_seconds_and_says_so_to_the_worker() {
+    let house = House::own();
+    let (worker, _) = house.at_work("ter", &["shell"]);
+    let mut shell = house.terminal.shell(&worker, TARGET);
+    shell.type_line(TICKS);
+    shell.wait_for("tick-20");
+    let session = house.running("ter");
+    let began = Instant::now();
+    let status = house.end("TERM", Duration::from_secs(30));
+    assert!(status.success(), "serve ended with {status}");
+    let took = began.elapsed();
+    let (status, _) = shell.wait_for_end(Duration::from_secs(10));
+    assert!(!status.success() && took < Duration::from_secs(30), "{status} after {took:?}");
+    verified(&house, "copy");
+    house.start_again();
+    let (cause, recording) = cause_and_recording(&house, &session);
+    assert_eq!((cause.as_str(), recording.get("sealed")), ("shutdown", Some(&json!(true))), "{recording}");
+    let export = house.console(&["recording", "export", &session, "--channel", "0"]);
+    let (kept, seen) = (last_tick(&String::from_utf8_lossy(&export.stdout)), last_tick(&shell.screen()));
+    assert!(kept >= seen, "the worker saw tick {seen}, and the sealed recording ends at {kept}");
+}
+
+/// A small file system of the test's own, taken away at the end.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// `None` if this account may not mount.
+    fn mount(size: &str) -> Option<Self> {
+        let folder = tempfile::Builder::new().prefix("street-disk-").tempdir().ok()?.keep();
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&folder).stderr(std::process::Stdio::null()).status();
+        let disk = Self(folder);
+        status.is_ok_and(|status| status.success()).then_some(disk)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let quiet = std::process::Stdio::null;
+        let unmounted = Command::new("umount").arg(&self.0).stderr(quiet()).status().is_ok_and(|status| status.success());
+        if !unmounted {
+            let _ = Command::new("umount").arg("-l").arg(&self.0).stderr(quiet()).status();
+        }
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+/// Writes until nothing more fits.
+fn fill(folder: &Path) -> PathBuf {
+    let path = folder.join("filler");
+    let mut file = std::fs::File::create(&path).expect("the filler");
+    let block = vec![0x5a; 1024 * 1024];
+    while file.write_all(&block).is_ok() {}
+    path
+}
+
+#[test]
+fn a_full_disk_cuts_the_session_admits_nobody_and_still_lets_the_staff_in() {
+    let Some(disk) = SmallDisk::mount("420m") else {
+        println!("NOT RUN: this account may not mount a small file system, so the full disk was not tried");
+        return;
+    };
+    {
+        let house = House::own_at(disk.0.join("data"));
+        let (worker, _) = house.at_work("ful", &["shell", "exec"]);
+        let mut shell = house.terminal.shell(&worker, TARGET);
+        shell.type_line(TICKS);
+        shell.wait_for("tick-20");
+        let session = house.running("ful");
+        let filler = fill(&disk.0);
+        let (status, took) = shell.wait_for_end(Duration::from_secs(20));
+        assert!(!status.success() && took < Duration::from_secs(6), "the session went on for {took:?} on a full disk");
+
+        let refused = house.terminal.exec(&worker, TARGET, "true");
+        let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && (words.contains("SKS-4012") || words.contains("SKS-4010")), "{}", said(&refused));
+        let person = &house.planner_person;
+        let phone = Phone::new(&person.secret).after(person.phone.last_step());
+        let token = house.api.log_in(&person.login, &person.password, &phone.code());
+        assert_eq!(house.api.ask(&token, "/api/v1/me").status, 200);
+
+        assert_eq!(house.ended("ful", 1), [session.clone()]);
+        let (cause, recording) = cause_and_recording(&house, &session);
+        assert_eq!((cause.as_str(), recording.get("sealed")), ("recording_lost", Some(&json!(true))), "{recording}");
+
+        std::fs::remove_file(filler).expect("room is made");
+        let again = wait_for("work goes on once there is room", Duration::from_secs(60), || {
+            let again = house.terminal.exec(&worker, TARGET, "echo mata");
+            again.status.success().then_some(again)
+        });
+        assert_eq!(String::from_utf8_lossy(&again.stdout), "mata\n");
+        house.ended("ful", 2);
+        house.end("TERM", Duration::from_secs(30));
+        verified(&house, "copy");
+    }
+}

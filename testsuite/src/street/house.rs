@@ -1,0 +1,307 @@
+//! A small Sekisho of a test's own: `init`, `serve`, people, a vendor, a real server. Made through the doors that people use.
+
+use super::api::{Api, text};
+use super::keeper::Keeper;
+use super::phone::Phone;
+use super::program::{self, free_port, said, signal, wait_for};
+use super::sshd::{self, Sshd};
+use super::terminal::{Person, Terminal};
+use sekisho_core::time::{Clock, Timestamp, format_date};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Name of the one target.
+pub const TARGET: &str = "ehr-db01";
+
+/// The house.
+pub struct House {
+    /// Everything that the test may throw away.
+    pub folder: PathBuf,
+    /// `sekisho.toml`.
+    pub config: PathBuf,
+    /// The data folder.
+    pub data: PathBuf,
+    /// The log's public key, as `init` printed it.
+    pub log_key: String,
+    /// Pages and API.
+    pub api: Api,
+    /// The workers' side.
+    pub terminal: Terminal,
+    /// The target.
+    pub host: Sshd,
+    /// Token of the administrator.
+    pub admin: String,
+    /// Token of the operator.
+    pub operator: String,
+    /// Token of the planner.
+    pub planner: String,
+    /// The planner, to log in again.
+    pub planner_person: Person,
+    web: u16,
+    vendor: String,
+    target: String,
+    account: String,
+    server: Mutex<Option<(Child, Keeper)>>,
+    _temporary: Option<TempDir>,
+}
+
+/// Log of the server, for the words of a failure.
+fn log_file(folder: &Path) -> PathBuf {
+    folder.join("sekisho.log")
+}
+
+fn now() -> Timestamp {
+    sekisho::clock::SystemClock.now()
+}
+
+/// The house that the tests share which do not end it.
+pub fn shared() -> &'static House {
+    static HOUSE: OnceLock<House> = OnceLock::new();
+    HOUSE.get_or_init(|| {
+        let folder = tempfile::Builder::new().prefix("street-").tempdir().expect("a temporary folder").keep();
+        House::open(folder.clone(), folder.join("data"), None, "")
+    })
+}
+
+impl House {
+    /// A house that ends with the test.
+    pub fn own() -> Self {
+        let temporary = tempfile::Builder::new().prefix("street-").tempdir().expect("a temporary folder");
+        let folder = temporary.path().to_path_buf();
+        Self::open(folder.clone(), folder.join("data"), Some(temporary), "")
+    }
+
+    /// The same with lines of its own in `[policy]`.
+    pub fn own_with(policy: &str) -> Self {
+        let temporary = tempfile::Builder::new().prefix("street-").tempdir().expect("a temporary folder");
+        let folder = temporary.path().to_path_buf();
+        Self::open(folder.clone(), folder.join("data"), Some(temporary), policy)
+    }
+
+    /// The same with its data in a folder elsewhere.
+    pub fn own_at(data: PathBuf) -> Self {
+        let temporary = tempfile::Builder::new().prefix("street-").tempdir().expect("a temporary folder");
+        let folder = temporary.path().to_path_buf();
+        Self::open(folder, data, Some(temporary), "")
+    }
+
+    fn open(folder: PathBuf, data: PathBuf, temporary: Option<TempDir>, policy: &str) -> Self {
+        let (web, ssh) = (free_port(), free_port());
+        let config = folder.join("sekisho.toml");
+        let text_of = format!(
+            "[facility]\nname = \"青葉記念病院\"\nid = \"street\"\n\n[data]\ndir = \"{}\"\n\n[ssh]\nlisten = \"127.0.0.1:{ssh}\"\n\n\
+             [web]\nlisten = \"127.0.0.1:{web}\"\nhosts = [\"127.0.0.1\"]\n\n[log]\nlevel = \"info\"\n\n[policy]\n{policy}\n",
+            data.display()
+        );
+        std::fs::write(&config, text_of).expect("the configuration");
+        let init = program::run(&["--config", &config.display().to_string(), "--json", "init", "--admin", "aoki", "--admin-name", "青木 誠"]);
+        assert!(init.status.success(), "init: {}", said(&init));
+        let report: Value = serde_json::from_slice(&init.stdout).expect("init --json prints JSON");
+        let server = start(&folder, &config, web, temporary.is_none());
+        let api = Api::new(&format!("https://127.0.0.1:{web}"), Path::new(&text(&report, "ca_file")));
+        let aoki = enrol(&api, &text(&report, "enrolment_url"), "aoki");
+        let admin = api.log_in("aoki", &aoki.password, &aoki.phone.code());
+        let year = now().plus(Duration::from_secs(365 * 86_400));
+        let vendor = json!({ "name": "北斗メディカルシステム株式会社", "sources": ["127.0.0.0/8"], "contact": "03-5550-0101", "contract_until": year, "active": true });
+        let vendor = text(&api.post(&admin, "/api/v1/vendors", &vendor), "id");
+        let host = Sshd::start(&folder.join("host"));
+        let target = json!({
+            "name": TARGET, "title": "電子カルテ DBサーバ", "host": "127.0.0.1", "port": host.port, "owner": "医療情報室", "vendor": vendor,
+            "host_keys": [host.host_key], "personal_data": false, "active": true,
+        });
+        let target = text(&api.post(&admin, "/api/v1/targets", &target), "id");
+        let private = std::fs::read_to_string(&host.key_file).expect("the target's key");
+        let account = json!({ "username": sshd::account(), "privileged": false, "private_key": private });
+        let account = text(&api.post(&admin, &format!("/api/v1/targets/{target}/accounts"), &account), "id");
+        let staff = |login: &str, name: &str, role: &str| {
+            let body = json!({ "login": login, "name": name, "roles": [role] });
+            enrol(&api, &text(&api.post(&admin, "/api/v1/persons", &body), "enrolment_url"), login)
+        };
+        let ueda = staff("ueda", "上田 健", "operator");
+        let ishikawa = staff("ishikawa", "石川 由美", "planner");
+        let operator = api.log_in("ueda", &ueda.password, &ueda.phone.code());
+        let planner = api.log_in("ishikawa", &ishikawa.password, &ishikawa.phone.code());
+        let terminal = Terminal::new(&folder.join("terminal"), ssh);
+        let log_key = text(&report, "log_public_key");
+        Self {
+            folder, config, data, log_key, api, terminal, host, admin, operator, planner, planner_person: ishikawa, web, vendor, target, account,
+            server: Mutex::new(Some(server)), _temporary: temporary,
+        }
+    }
+
+    /// A new worker with an SSH key, and their token.
+    pub fn worker(&self, login: &str) -> (Person, String) {
+        let year = format_date(now().plus(Duration::from_secs(365 * 86_400)).date());
+        let body = json!({ "login": login, "name": format!("保守 {login}"), "vendor": self.vendor, "roles": ["worker"], "pledged_until": year, "trained_until": year });
+        let added = self.api.post(&self.admin, "/api/v1/persons", &body);
+        let mut person = enrol(&self.api, &text(&added, "enrolment_url"), login);
+        let token = self.api.log_in(login, &person.password, &person.phone.code());
+        let key = self.folder.join(format!("{login}_ed25519"));
+        let line = sshd::make_key(&key);
+        self.api.post(&token, "/api/v1/account/keys", &json!({ "line": line, "comment": "street" }));
+        person.key_file = Some(key);
+        (person, token)
+    }
+
+    /// A worker with an approved plan whose window is open.
+    pub fn at_work(&self, login: &str, functions: &[&str]) -> (Person, String) {
+        let (person, token) = self.worker(login);
+        let plan = self.plan(&token, login, functions);
+        (person, plan)
+    }
+
+    /// Applies and approves; gives the plan's id.
+    pub fn plan(&self, token: &str, login: &str, functions: &[&str]) -> String {
+        let plan = self.checked(token, login, functions);
+        let done = self.api.approve(&self.planner, &plan);
+        assert_eq!(text(&done, "state"), "approved", "{done}");
+        plan
+    }
+
+    /// A plan that waits for the planner only.
+    pub fn half_approved(&self, token: &str, login: &str) -> String {
+        self.checked(token, login, &["shell"])
+    }
+
+    /// Address of the pages.
+    pub fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.web)
+    }
+
+    fn checked(&self, token: &str, login: &str, functions: &[&str]) -> String {
+        let choices = self.api.get(token, "/api/v1/plans/choices");
+        let workers = choices.get("workers").and_then(Value::as_array).cloned().unwrap_or_default();
+        let worker = workers.iter().find(|worker| worker.get("login").and_then(Value::as_str) == Some(login));
+        let worker = text(worker.unwrap_or_else(|| panic!("{login} cannot be named in a plan: {choices}")), "id");
+        let content = json!({
+            "title": format!("保守作業 {login}"), "class": "investigation", "purpose": "街路の試験",
+            "targets": [{ "target": self.target, "account": self.account, "functions": functions }],
+            "workers": [worker], "from": now().minus(Duration::from_secs(60)), "until": now().plus(Duration::from_secs(3600)),
+            "steps": "1. 試験する", "impact": "なし", "rollback": "不要", "contact": "090-0000-0000",
+        });
+        let plan = text(&self.api.post(token, "/api/v1/plans", &json!({ "vendor": self.vendor, "content": content })), "id");
+        self.api.act(token, &plan, &json!({ "act": "submit" }));
+        self.api.approve(&self.operator, &plan);
+        plan
+    }
+
+    /// Sessions of a worker, the newest first, with what the list tells of them.
+    pub fn sessions(&self, login: &str) -> Vec<Value> {
+        let value = self.api.get(&self.operator, "/api/v1/sessions");
+        let rows = value.get("rows").and_then(Value::as_array).cloned().unwrap_or_default();
+        let name = format!("保守 {login}");
+        rows.into_iter().filter(|row| row.pointer("/facts/person_name").and_then(Value::as_str) == Some(&name)).collect()
+    }
+
+    /// Waits until a worker has `count` sessions that have ended, and gives their ids, the newest first.
+    pub fn ended(&self, login: &str, count: usize) -> Vec<String> {
+        wait_for(&format!("{count} ended sessions of {login}"), Duration::from_secs(30), || {
+            let rows = self.sessions(login);
+            let over = rows.iter().all(|row| row.get("running").and_then(Value::as_bool) == Some(false));
+            (over && rows.len() >= count).then(|| rows.iter().map(|row| text(row, "facts.session")).collect())
+        })
+    }
+
+    /// Waits for the running session of a worker.
+    pub fn running(&self, login: &str) -> String {
+        wait_for(&format!("a running session of {login}"), Duration::from_secs(20), || {
+            let rows = self.sessions(login);
+            rows.iter().find(|row| row.get("running").and_then(Value::as_bool) == Some(true)).map(|row| text(row, "facts.session"))
+        })
+    }
+
+    /// A session with everything that is known of it.
+    pub fn session(&self, id: &str) -> Value {
+        self.api.get(&self.operator, &format!("/api/v1/sessions/{id}"))
+    }
+
+    /// A `sekisho` command on this house's configuration.
+    pub fn console(&self, args: &[&str]) -> std::process::Output {
+        let config = self.config.display().to_string();
+        let mut all = vec!["--config", &config];
+        all.extend(args);
+        program::run(&all)
+    }
+
+    /// The server's process.
+    pub fn pid(&self) -> u32 {
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        server.as_ref().expect("the server runs").0.id()
+    }
+
+    /// Sends the server a signal, waits for its end and gives its status.
+    pub fn end(&self, name: &str, patience: Duration) -> ExitStatus {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut child, keeper) = server.take().expect("the server runs");
+        signal(child.id(), name);
+        let status = wait_for(&format!("the server ends on {name}"), patience, || child.try_wait().expect("its state"));
+        drop(keeper);
+        status
+    }
+
+    /// Starts the server again on the same data.
+    pub fn start_again(&self) {
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(server.is_none(), "the server runs");
+        *server = Some(start(&self.folder, &self.config, self.web, false));
+    }
+
+    /// Copies what an outsider is given: log and recordings, no keys.
+    pub fn evidence(&self, name: &str) -> PathBuf {
+        let copy = self.folder.join(name);
+        std::fs::create_dir_all(&copy).expect("a folder for the copy");
+        for part in ["log", "recordings"] {
+            program::copy_folder(&self.data.join(part), &copy);
+        }
+        copy
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some((mut child, _keeper)) = self.server.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            if std::thread::panicking() {
+                eprintln!("{}", std::fs::read_to_string(log_file(&self.folder)).unwrap_or_default());
+            }
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn start(folder: &Path, config: &Path, web: u16, sweep: bool) -> (Child, Keeper) {
+    let log = std::fs::File::options().append(true).create(true).open(log_file(folder)).expect("the server's log");
+    let mut child = Command::new(program::sekisho())
+        .arg("--config")
+        .arg(config)
+        .arg("serve")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .expect("sekisho starts");
+    let keeper = Keeper::of(child.id(), sweep.then_some(folder));
+    wait_for("the pages answer", Duration::from_secs(30), || {
+        assert!(child.try_wait().expect("its state").is_none(), "serve ended: {}", std::fs::read_to_string(log_file(folder)).unwrap_or_default());
+        std::net::TcpStream::connect(("127.0.0.1", web)).ok()
+    });
+    (child, keeper)
+}
+
+/// Sets password and code by a one-time link.
+fn enrol(api: &Api, link: &str, login: &str) -> Person {
+    let token = link.rsplit('/').next().expect("the link has a token");
+    let offer = api.get("", &format!("/api/v1/enrolments/{token}"));
+    let secret = text(&offer, "totp_secret");
+    let phone = Phone::new(&secret);
+    let password = format!("Machi-kado-{}7!", login.chars().rev().collect::<String>());
+    let password = if password.contains(login) { format!("Tori-no-uta-{}!", login.len() + 4711) } else { password };
+    let body = json!({ "password": password, "code": phone.code() });
+    let answer = api.try_post(None, &format!("/api/v1/enrolments/{token}"), &body);
+    assert!((200..300).contains(&answer.status), "enrolment of {login}: HTTP {} {}", answer.status, answer.text);
+    Person { login: login.to_owned(), password, secret, phone, key_file: None }
+}

@@ -1,0 +1,276 @@
+// Pictures of every page, in Japanese, at 1280 and 390 pixels: all into target/screens, those that README and guides show
+// into docs/images. Takes a running demo by its facts file (`node screens.mjs facts.json`), or starts one.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { request } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { debts, launch, visitor } from "./street/browser.mjs";
+import { Phone } from "./street/phone.mjs";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const out = join(root, "target/screens");
+const shown = join(root, "docs/images");
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const work = await mkdtemp(join(tmpdir(), "sekisho-screens-"));
+const endings = [];
+let owing = 0;
+
+async function demo() {
+  if (process.argv[2]) return JSON.parse(await readFile(process.argv[2], "utf8"));
+  const binary = [process.env.SEKISHO_BIN, join(root, "target/demo/sekisho"), join(root, "target/debug/sekisho")].find((path) => path && existsSync(path));
+  if (!binary) throw new Error("build it first: cargo build -p sekisho");
+  const facts = join(work, "facts.json");
+  const child = spawn(binary, ["demo", "--web-port", "0", "--ssh-port", "0", "--facts", facts, "--dir", join(work, "hospital")], { stdio: ["ignore", "ignore", "inherit"] });
+  endings.push(() => new Promise((resolve) => { child.once("exit", resolve); if (child.exitCode !== null) resolve(); else child.kill("SIGTERM"); }));
+  while (!existsSync(facts)) {
+    if (child.exitCode !== null) throw new Error("the demo ended");
+    await pause(200);
+  }
+  await pause(200);
+  return JSON.parse(await readFile(facts, "utf8"));
+}
+
+const facts = await demo();
+const ca = await readFile(facts.web.ca_file);
+const people = new Map(facts.people.map((person) => [person.login, { ...person, phone: new Phone(person.totp_secret, person.totp_last_step) }]));
+const tokens = new Map();
+
+function call(method, path, token, body) {
+  return new Promise((resolve, reject) => {
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const headers = { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(text ? { "content-type": "application/json", "content-length": Buffer.byteLength(text) } : {}) };
+    const sent = request(facts.web.url + path, { method, ca, headers }, (response) => {
+      const parts = [];
+      response.on("data", (part) => parts.push(part));
+      response.on("end", () => {
+        const answer = Buffer.concat(parts).toString();
+        if (response.statusCode >= 300) reject(new Error(`${method} ${path}: ${response.statusCode} ${answer.slice(0, 300)}`));
+        else resolve(answer ? JSON.parse(answer) : null);
+      });
+    });
+    sent.on("error", reject);
+    sent.end(text);
+  });
+}
+
+async function token(login) {
+  if (!tokens.has(login)) {
+    const { password, phone } = people.get(login);
+    tokens.set(login, (await call("POST", "/api/v1/logins", undefined, { login, password, code: await phone.code() })).token);
+  }
+  return tokens.get(login);
+}
+
+const act = async (login, plan, what) => call("POST", `/api/v1/plans/${plan}/acts`, await token(login), what);
+
+async function approve(login, plan) {
+  const { digest } = await call("GET", `/api/v1/plans/${plan}`, await token(login));
+  return act(login, plan, { act: "approve", digest });
+}
+
+async function draw(login, target, content) {
+  const choices = await call("GET", "/api/v1/plans/choices", await token(login));
+  const row = choices.targets.find((row) => row.target.name === target);
+  const worker = choices.workers.find((row) => row.login === login);
+  const body = { purpose: "", steps: "", impact: "", rollback: "", ...content, targets: [{ target: row.target.id, account: row.accounts[0].id, functions: ["shell", "sftp"] }], workers: [worker.id] };
+  const plan = await call("POST", "/api/v1/plans", await token(login), { vendor: row.target.vendor, content: body });
+  await act(login, plan.id, { act: "submit" });
+  return plan.id;
+}
+
+async function shell(login, target) {
+  const { ssh_key_file: key, phone } = people.get(login);
+  const answer = join(work, "answer");
+  await writeFile(answer, "#!/bin/sh\nprintf '%s\\n' \"$CODE\"\n");
+  await chmod(answer, 0o700);
+  const args = ["-F", "/dev/null", "-o", `UserKnownHostsFile=${facts.ssh.known_hosts}`, "-o", "LogLevel=ERROR", "-i", key, "-o", "IdentitiesOnly=yes", "-p", String(facts.ssh.port), "-tt", `${login}+${target}@127.0.0.1`];
+  const env = { ...process.env, SSH_ASKPASS: answer, SSH_ASKPASS_REQUIRE: "force", DISPLAY: "none:0", CODE: await phone.code(), TERM: "xterm-256color" };
+  const child = spawn("ssh", args, { env, stdio: ["pipe", "ignore", "ignore"] });
+  endings.push(async () => child.kill());
+  await pause(2500);
+  return {
+    async type(...lines) {
+      for (const line of lines) {
+        child.stdin.write(`${line}\n`);
+        await pause(700);
+      }
+    },
+    async end() {
+      child.stdin.end("exit\n");
+      await Promise.race([new Promise((resolve) => child.once("exit", resolve)), pause(5000)]);
+    },
+  };
+}
+
+const browser = await launch();
+const widths = [1280, 390];
+const rooms = new Map();
+
+/** A browser window of a person who has logged in by the page. */
+async function room(login, width) {
+  const key = `${login} ${width}`;
+  if (rooms.has(key)) return rooms.get(key);
+  const other = rooms.get(`${login} ${width === 390 ? 1280 : 390}`);
+  const cookies = other ? await other.context.cookies() : [];
+  const login_cookie = cookies.find((cookie) => cookie.name === "__Host-sekisho");
+  const one = await visitor(browser, facts.web.url, { width, height: width === 390 ? 844 : 900, cookie: login_cookie && `${login_cookie.name}=${login_cookie.value}` });
+  if (!login_cookie) {
+    await one.page.goto("/login");
+    await one.page.locator("#f-login").fill(login);
+    await one.page.locator("#f-password").fill(people.get(login).password);
+    await one.page.locator("#f-code").fill(await people.get(login).phone.code());
+    await one.page.locator("main button").last().click();
+    await one.page.waitForURL((url) => url.pathname === "/");
+  }
+  rooms.set(key, one);
+  return one;
+}
+
+const slug = (path) => path.split("?")[0].split("/").filter(Boolean).map((part) => (/^[a-z]+-.{12,}/.test(part) || part.length > 24 ? "x" : part)).join("-") || "home";
+
+async function take(page, name, { full = true } = {}) {
+  await page.evaluate(() => document.fonts.ready);
+  for (const debt of await debts(page)) {
+    owing += 1;
+    console.error(`${name} (${new URL(page.url()).pathname}): ${debt}`);
+  }
+  const file = join(out, `${name}.png`);
+  await page.screenshot({ path: file, fullPage: full });
+  return file;
+}
+
+/** Opens an address as somebody and takes its picture at both widths. */
+async function both(login, path, name, ready = async () => {}) {
+  for (const width of widths) {
+    const { page } = await room(login, width);
+    await page.goto(path);
+    await ready(page);
+    await take(page, `${name}-${width}`);
+  }
+}
+
+/** One picture for README or a guide: the window as it is opened, or the whole page. */
+async function show(login, width, path, file, { ready = async () => {}, full = false, height } = {}) {
+  const { page } = await room(login, width);
+  if (height) await page.setViewportSize({ width, height });
+  await page.goto(path);
+  await ready(page);
+  await copyFile(await take(page, `shown-${file}`, { full }), join(shown, `${file}.png`));
+  if (height) await page.setViewportSize({ width, height: width === 390 ? 844 : 900 });
+}
+
+const minutes = (n) => Date.now() + n * 60_000;
+const watching = async (page) => {
+  await page.locator('[data-live][data-state="watching"]').waitFor();
+  await page.waitForFunction(() => document.querySelector(".xterm-rows")?.innerText.trim().length > 20);
+  await pause(800);
+};
+const replaying = async (page) => {
+  await page.locator('[data-replay][data-state="ready"]').waitFor();
+  await pause(800);
+};
+
+try {
+  await rm(out, { recursive: true, force: true });
+  await mkdir(out, { recursive: true });
+  await mkdir(shown, { recursive: true });
+
+  // A job that waits for its reconciliation, with something that was not planned.
+  const checked = await draw("suzuki", "pacs01", {
+    title: "PACS 画像転送エラーの調査", class: "investigation", purpose: "院内からの連絡による調査", from: minutes(-1), until: minutes(60), steps: "1. ログを確認する\n2. 設定を確認する",
+    commands: ["uptime", "df"], impact: "なし(参照のみ)", rollback: "不要", contact: "045-555-0202",
+  });
+  await approve("ueda", checked);
+  await approve("ishikawa", checked);
+  const past = await shell("suzuki", "pacs01");
+  await past.type("uptime", "df -h /", "cat /etc/hostname");
+  await past.end();
+  for (let n = 0; n < 20; n += 1) {
+    const done = await act("suzuki", checked, { act: "finish_work" }).catch(() => null);
+    if (done) break;
+    await pause(500);
+  }
+  // An emergency that waits for the clerk.
+  const emergency = await draw("suzuki", "pacs01", {
+    title: "CT画像が表示できない", class: "fault", from: 0, until: 0, contact: "045-555-0202 鈴木", emergency_reason: "救急外来でCT画像が開けないと連絡がありました。画像配信サービスの状態を確認し、再起動します。",
+  });
+  // Somebody is at work.
+  const now = await shell("sato", "ehr-db01");
+  await now.type("PS1='\\[\\e[32m\\]ehr-db01\\[\\e[0m\\]:\\w\\$ '", "clear", "uptime", "df -h / /dev/shm", "ls --color=always /etc/ssh", "free -h");
+
+  const sessions = await call("GET", "/api/v1/sessions", await token("ohno"));
+  const running = sessions.rows.find((row) => row.running).facts.session;
+  const told = async (id) => (await call("GET", `/api/v1/sessions/${id}`, await token("ohno"))).facts;
+  const ended = [];
+  for (const row of sessions.rows.filter((row) => !row.running)) ended.push(await told(row.facts.session));
+  const recorded = ended.sort((a, b) => b.commands.length - a.commands.length)[0].session;
+  const plans = (await call("GET", "/api/v1/plans", await token("ishikawa"))).rows;
+  const closed = plans.find((plan) => plan.state === "closed").id;
+  const waiting = plans.find((plan) => plan.state === "submitted" && !plan.emergency).id;
+
+  // Those that people see first.
+  await show("ueda", 1280, "/", "home-operator");
+  await show("ueda", 1280, `/sessions/${running}/watch`, "watch", { ready: watching });
+  await show("ueda", 1280, `/plans/${facts.open_plan}`, "plan", { height: 1100 });
+  await show("ueda", 1280, `/sessions/${recorded}/replay`, "replay", { ready: async (page) => { await replaying(page); await page.keyboard.press("ArrowRight"); await pause(800); } });
+  await show("eguchi", 390, "/", "home-clerk-phone");
+  await show("ishikawa", 1280, `/plans/${waiting}/approve`, "approve", { full: true });
+  await show("ueda", 1280, `/plans/${checked}/reconcile`, "reconcile", { full: true });
+  await show("eguchi", 390, `/plans/${emergency}/allow`, "guide-allow", { full: true });
+  await show("eguchi", 390, `/sessions/${running}/watch`, "guide-cut", { ready: watching });
+  await show("ueda", 1280, `/plans/${waiting}/approve`, "guide-approve");
+  await show("ueda", 1280, `/plans/${checked}/reconcile`, "guide-reconcile");
+  await show("kimura", 1280, "/log", "guide-log");
+  {
+    const { page } = await room("ishikawa", 1280);
+    await page.goto(`/plans/${closed}/report/print`);
+    // 178 mm of text on A4 at 96 dots an inch.
+    await page.setViewportSize({ width: 673, height: 950 });
+    await page.emulateMedia({ media: "print" });
+    await copyFile(await take(page, "shown-report-print"), join(shown, "report-print.png"));
+    await page.emulateMedia({ media: "screen" });
+    await page.setViewportSize({ width: 1280, height: 900 });
+  }
+  const added = await call("POST", "/api/v1/persons", await token("aoki"), { login: "yamada", name: "山田 花子", roles: ["operator"] });
+  for (const width of widths) {
+    const stranger = await visitor(browser, facts.web.url, { width });
+    await stranger.page.goto("/login");
+    await take(stranger.page, `login-${width}`);
+    await stranger.page.goto(new URL(added.enrolment_url).pathname);
+    const file = await take(stranger.page, `enrol-${width}`);
+    if (width === 1280) await copyFile(file, join(shown, "guide-enrol.png"));
+    await stranger.page.goto("/enrol/nobody");
+    await take(stranger.page, `enrol-refused-${width}`);
+    await stranger.context.close();
+  }
+
+  // Every role's first page, and one page of each kind, as the first role that is shown it.
+  const seen = new Set();
+  for (const login of ["ueda", "ishikawa", "sato", "suzuki", "takahashi", "eguchi", "ohno", "kato", "kimura", "aoki"]) {
+    const { page } = await room(login, 1280);
+    await both(login, "/", `home-${login}`);
+    const open = ["/"];
+    for (let path = open.shift(); path !== undefined; path = open.shift()) {
+      await page.goto(path).catch(() => null);
+      const links = await page.evaluate(() => [...document.querySelectorAll("a[href^='/']:not([download])")].map((link) => link.getAttribute("href").split("#")[0]));
+      for (const link of links) {
+        const name = slug(link);
+        if (link === "/" || seen.has(name) || /asciicast|attachments\/|export|\.ndjson/.test(link)) continue;
+        seen.add(name);
+        open.push(link);
+        await both(login, link, `page-${name}`, link.endsWith("/watch") ? watching : link.endsWith("/replay") ? replaying : undefined);
+      }
+    }
+  }
+  await now.end();
+  for (const [key, { faults }] of rooms) for (const fault of faults) { owing += 1; console.error(`${key}: ${fault}`); }
+  console.log(`${seen.size} kinds of pages, ${owing} defects; pictures in ${out}`);
+} finally {
+  await browser.close();
+  for (const end of endings.reverse()) await end().catch(() => {});
+  await rm(work, { recursive: true, force: true });
+}
+process.exit(owing ? 1 : 0);
