@@ -79,7 +79,7 @@ impl Store {
         Ok(Actor::of(&person, Via::Ssh, Some(source.to_string())))
     }
 
-    async fn note_refused(&self, session: &SessionId, ask: RefusedAsk) {
+    async fn note_inside(&self, session: &SessionId, ask: RefusedAsk) {
         let Some(writer) = self.inner.shelf.writer(session) else { return };
         if writer.count_refusal() > REFUSALS_NOTED {
             return;
@@ -138,7 +138,7 @@ impl Desk for Store {
     }
 
     fn refused<'a>(&'a self, session: &'a SessionId, ask: RefusedAsk) -> Answer<'a, ()> {
-        Box::pin(self.note_refused(session, ask))
+        Box::pin(self.note_inside(session, ask))
     }
 
     fn leave<'a>(&'a self, session: &'a SessionId, recording: OpenRecording, cause: Cause) -> Answer<'a, ()> {

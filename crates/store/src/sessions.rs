@@ -11,12 +11,12 @@ use sekisho_core::ids::{PersonId, PlanId, SessionId, TargetId, VendorId};
 use sekisho_core::limits;
 use sekisho_core::people::{Actor, Person, Role, Vendor};
 use sekisho_core::permission::{Action, may};
-use sekisho_core::plan::Plan;
 use sekisho_core::plan::content::check_text;
 use sekisho_core::reconcile::{CommandSeen, FileSeen, SessionFacts};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::target::Target;
 use sekisho_core::time::Timestamp;
+use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub struct SessionFilter {
 }
 
 /// A page of sessions.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct SessionPage {
     /// The rows, the newest first.
     pub rows: Vec<SessionRow>,
@@ -51,7 +51,7 @@ pub struct SessionPage {
 }
 
 /// One session in a list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct SessionRow {
     /// Facts without the lists of commands and files.
     pub facts: SessionFacts,
@@ -72,7 +72,7 @@ pub struct SessionRow {
 }
 
 /// One session with everything.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct SessionView {
     /// The row, with full facts.
     pub row: SessionRow,
@@ -83,7 +83,7 @@ pub struct SessionView {
 }
 
 /// A recording as far as it can be seen without opening it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RecordingInfo {
     /// Size in bytes; of a running one, as far as it is on the disk.
     pub bytes: u64,
@@ -141,7 +141,7 @@ impl Store {
     /// # Errors
     /// Without the right to see any.
     pub async fn sessions(&self, actor: &Actor, filter: &SessionFilter) -> Done<SessionPage> {
-        may(actor, Action::ReadSession, None)?;
+        self.require(actor, Action::ReadSession, None, "sessions").await?;
         let narrow = actor.vendor.is_some() && !actor.is(Role::VendorManager);
         let own = narrow.then(|| actor.person.as_ref().map(|id| id.as_str().to_owned())).flatten();
         let text = format!(
@@ -171,7 +171,7 @@ impl Store {
     /// # Errors
     /// Without the right, or if there is none.
     pub async fn session(&self, actor: &Actor, session: &SessionId) -> Done<SessionView> {
-        self.allowed(actor, Action::ReadSession, session).await?;
+        self.allowed(actor, Action::ReadSession, session, "session").await?;
         let text = format!("{COLUMNS} WHERE s.id = $1");
         let found = sqlx::query(sqlx::AssertSqlSafe(text)).bind(session.as_str().to_owned()).fetch_optional(self.read()).await?;
         let found = found.ok_or(Refusal::NotFound)?;
@@ -291,7 +291,7 @@ impl Store {
     /// # Errors
     /// Without the right, or if it does not run.
     pub async fn cut(&self, actor: &Actor, session: &SessionId, reason: &str) -> Done<()> {
-        self.allowed(actor, Action::CutSession, session).await?;
+        self.allowed(actor, Action::CutSession, session, "cut").await?;
         check_text("reason", reason)?;
         if self.inner.shelf.writer(session).is_none() {
             return Err(Refusal::NotFound.into());
@@ -339,14 +339,17 @@ impl Store {
     }
 
     async fn ended_because(&self, session: &SessionId, now: Timestamp) -> Result<Option<Cause>, Fault> {
-        let text = "SELECT p.body AS plan, w.body AS person, v.body AS vendor, a.body AS plan_vendor, t.body AS target FROM sessions s \
+        let text = "SELECT p.body, p.seal, w.body AS person, v.body AS vendor, a.body AS plan_vendor, t.body AS target FROM sessions s \
             JOIN plans p ON p.id = s.plan JOIN persons w ON w.id = s.person JOIN vendors v ON v.id = s.vendor \
             JOIN vendors a ON a.id = p.vendor JOIN targets t ON t.id = s.target WHERE s.id = $1";
         let Some(row) = sqlx::query(text).bind(session.as_str().to_owned()).fetch_optional(self.read()).await? else {
             // Its `entered` entry is being written at this moment.
             return Ok(None);
         };
-        let plan: Plan = serde_json::from_str(row.try_get("plan")?)?;
+        let Ok(plan) = self.plan_of_row(&row) else {
+            // What somebody else wrote into the row permits nothing.
+            return Ok(Some(Cause::Recalled));
+        };
         let person: Person = serde_json::from_str(row.try_get("person")?)?;
         let target: Target = serde_json::from_str(row.try_get("target")?)?;
         let in_force = |name: &str| -> Result<bool, Fault> {

@@ -7,7 +7,7 @@ use crate::recordings::{Replay, play};
 use sekisho_core::facts::{Fact, ViewMode};
 use sekisho_core::ids::SessionId;
 use sekisho_core::people::Actor;
-use sekisho_core::permission::{Action, may};
+use sekisho_core::permission::Action;
 use sekisho_core::refusal::Refusal;
 use sekisho_evidence::recording::{DataKey, ExportFault, Header, asciicast};
 use std::io::{self, Write};
@@ -71,7 +71,7 @@ impl Store {
     /// # Errors
     /// Without the right, for a session that does not run, or with [`sekisho_core::limits::WATCHERS`] watching.
     pub async fn watch(&self, actor: &Actor, session: &SessionId) -> Done<Watch> {
-        self.allowed(actor, Action::WatchSession, session).await?;
+        self.allowed(actor, Action::WatchSession, session, "watch").await?;
         let writer = self.inner.shelf.writer(session).ok_or(Refusal::NotFound)?;
         let viewing = self.begin_view(actor, session, ViewMode::Live).await?;
         let (backlog, seat) = writer.hub().join().map_err(|cannot| match cannot {
@@ -86,7 +86,7 @@ impl Store {
     /// # Errors
     /// Without the right, or if the recording cannot be opened.
     pub async fn replay(&self, actor: &Actor, session: &SessionId) -> Done<Replay> {
-        self.allowed(actor, Action::ViewRecording, session).await?;
+        self.allowed(actor, Action::ViewRecording, session, "replay").await?;
         let viewing = self.begin_view(actor, session, ViewMode::Replay).await?;
         self.write_out(session).await;
         Ok(play(self.inner.shelf.path(session), self.unwrapper(), viewing).await?)
@@ -97,7 +97,7 @@ impl Store {
     /// # Errors
     /// Without the right, if the recording cannot be read, or [`Refusal::TooLarge`].
     pub async fn export_asciicast(&self, actor: &Actor, session: &SessionId, channel: u32) -> Done<Vec<u8>> {
-        self.allowed(actor, Action::ViewRecording, session).await?;
+        self.allowed(actor, Action::ViewRecording, session, "export").await?;
         let _viewing = self.begin_view(actor, session, ViewMode::Export).await?;
         self.write_out(session).await;
         let (path, unwrap) = (self.inner.shelf.path(session), self.unwrapper());
@@ -132,12 +132,17 @@ impl Store {
         }
     }
 
-    /// Checks the right to a session. A vendor's person reaches the own vendor's sessions, a worker the own ones.
-    pub(crate) async fn allowed(&self, actor: &Actor, action: Action, session: &SessionId) -> Done<()> {
+    /// Checks the right to a session, and writes down that it was missing. A vendor's person reaches the own vendor's
+    /// sessions, a worker the own ones.
+    pub(crate) async fn allowed(&self, actor: &Actor, action: Action, session: &SessionId, what: &str) -> Done<()> {
+        let detail = format!("{what} {session}");
         // Whoever may not do it to any session learns nothing about this one.
-        may(actor, action, None)?;
+        self.require(actor, action, None, &detail).await?;
         let owner = self.owner_of(session).await?.ok_or(Refusal::NotFound)?;
-        owner.may(actor, action)?;
+        if let Err(refusal) = owner.may(actor, action) {
+            self.note_refused_act(actor, &detail, &refusal).await;
+            return Err(refusal.into());
+        }
         Ok(())
     }
 }

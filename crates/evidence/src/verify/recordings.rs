@@ -174,7 +174,15 @@ fn compare(
 }
 
 fn ended(path: &str, scan: &Scan, same: bool, findings: &mut Findings) {
-    if scan.seal.is_none() {
+    if scan.seal.is_none() && same {
+        // A disk that failed could not take the seal. The log's digest covers all whole bytes, so nothing was changed.
+        findings.warning(
+            "recording-lost",
+            path,
+            "The recording ended without a seal, and is whole as far as the log's digest reaches.",
+            "録画は封印なしで終了しましたが、ログのダイジェストまでの内容は一致しています。",
+        );
+    } else if scan.seal.is_none() {
         findings.error(
             "recording-unsealed",
             path,

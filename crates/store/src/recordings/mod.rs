@@ -152,7 +152,7 @@ impl Shelf {
                 return Err(Refusal::DiskFull);
             }
             let path = shelf.path(&session);
-            let hands = writer::Hands { faults: Arc::clone(&shelf.faults), recalls: shelf.recalls.clone(), place, worker };
+            let hands = writer::Hands { faults: Arc::clone(&shelf.faults), recalls: shelf.recalls.clone(), _place: place, worker };
             match Writer::create(session, &path, &shelf.folder, &header, key, hands) {
                 Ok(writer) if !gave_up.load(Ordering::SeqCst) => Ok(Arc::new(writer)),
                 refused => {

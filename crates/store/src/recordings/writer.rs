@@ -36,7 +36,8 @@ pub(super) const SCP_KIND: u8 = 4;
 pub(super) struct Hands {
     pub faults: Arc<Faults>,
     pub recalls: broadcast::Sender<Recall>,
-    pub place: OwnedSemaphorePermit,
+    /// One of the places for running sessions; given back with this.
+    pub _place: OwnedSemaphorePermit,
     pub worker: Actor,
 }
 
