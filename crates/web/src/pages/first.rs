@@ -196,15 +196,14 @@ fn session(row: &SessionRow, until: Option<Timestamp>) -> Value {
 async fn emergency(ctx: &Ctx, duty: &Duty) -> Result<Value, Stop> {
     let view = ctx.store().plan(ctx.actor()?, &duty.plan).await?;
     let content = &view.plan.content;
-    let names = &view.names;
-    let workers: Vec<String> = content.workers.iter().filter_map(|id| names.persons.get(id)).map(|person| person.name.clone()).collect();
-    let targets: Vec<String> = content.targets.iter().filter_map(|used| names.targets.get(&used.target)).map(|row| row.target.title.clone()).collect();
+    let workers: Vec<String> = content.workers.iter().filter_map(|id| view.persons.get(id)).map(|person| person.name.clone()).collect();
+    let targets: Vec<String> = content.targets.iter().filter_map(|used| view.targets.get(&used.target)).map(|target| target.title.clone()).collect();
     Ok(context! {
         href => place(DutyKind::AllowEmergency, &duty.plan),
         plan => duty.plan.as_str(),
         number => duty.number.as_str(),
         title => duty.title.as_str(),
-        vendor => names.vendors.get(&view.plan.vendor).map(|vendor| vendor.name.as_str()),
+        vendor => view.vendors.get(&view.plan.vendor).map(String::as_str),
         workers,
         targets,
         reason => content.emergency_reason.as_deref().unwrap_or_default(),
@@ -234,9 +233,8 @@ async fn work(ctx: &Ctx, duties: &[Duty]) -> Result<Vec<Value>, Stop> {
     for duty in duties.iter().filter(|duty| duty.kind == DutyKind::Work).take(DETAILS) {
         let view = ctx.store().plan(&login.actor, &duty.plan).await?;
         let (from, until) = view.plan.window();
-        let names = &view.names;
-        let targets = view.plan.content.targets.iter().filter_map(|used| names.targets.get(&used.target));
-        let lines: Vec<Value> = targets.map(|row| context! { name => row.target.title.as_str(), line => ssh_line(ctx, &login.person.login, &row.target.name) }).collect();
+        let targets = view.plan.content.targets.iter().filter_map(|used| view.targets.get(&used.target));
+        let lines: Vec<Value> = targets.map(|target| context! { name => target.title.as_str(), line => ssh_line(ctx, &login.person.login, &target.name) }).collect();
         let is_open = from <= ctx.now();
         open.push(context! { number => duty.number.as_str(), title => duty.title.as_str(), plan => duty.plan.as_str(), from => from.0, until => until.0, is_open, lines });
     }

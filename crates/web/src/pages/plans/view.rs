@@ -545,7 +545,7 @@ fn content(content: &PlanContent, names: &Names) -> ContentView {
     }
 }
 
-fn slot_name(slot: Slot) -> &'static str {
+pub(super) fn slot_name(slot: Slot) -> &'static str {
     match slot {
         Slot::Technical => "technical",
         Slot::Final => "final",
@@ -594,7 +594,7 @@ fn duty_view(duty: &Duty, lang: Lang) -> DutyView {
 /// The buttons, the ones that move the plan forward first. What a list shows in its own rows has no button here.
 const ACTS: [ActView; 17] = [
     button("allow_emergency", "allow", "danger", "bolt"),
-    button("decide_after_fact", "after-fact", "primary", "stamp"),
+    button("decide_after_fact", "after_fact", "primary", "stamp"),
     button("approve", "approve", "primary", "stamp"),
     button("decide_extension", "extension/decide", "primary", "clock"),
     button("submit", "submit", "primary", "send"),

@@ -1,0 +1,95 @@
+//! What the sessions of a plan moved, and how they are printed.
+
+use super::written;
+use crate::call::Call;
+use crate::stop::Stop;
+use sekisho_core::reconcile::FileSeen;
+use sekisho_store::{PlanView, SessionView};
+use serde::Serialize;
+
+/// Sessions whose details a report lists. A plan with more has them on its page, and the report says how many.
+const SESSIONS_PRINTED: usize = 100;
+
+/// A file that was moved or changed.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct FileView {
+    pub op: &'static str,
+    pub path: String,
+    pub size: String,
+    pub sha256: String,
+    pub ok: bool,
+    pub place: String,
+    pub seconds: u64,
+}
+
+/// A session on paper.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct PrintedSession {
+    pub era: String,
+    pub person: String,
+    pub target: String,
+    pub source: String,
+    pub commands: u64,
+    pub files: u64,
+    pub digest: String,
+}
+
+/// The name of a file operation in keys of words. What clients can ask for beyond these is shown as "other".
+fn op_name(op: &str) -> &'static str {
+    ["put", "get", "remove", "rmdir", "rename", "mkdir"].into_iter().find(|known| *known == op).unwrap_or("other")
+}
+
+/// A file operation as a page shows it.
+#[must_use]
+pub fn file(seen: &FileSeen) -> FileView {
+    FileView {
+        op: op_name(&seen.op),
+        path: seen.path.clone(),
+        size: written::size(seen.bytes),
+        sha256: seen.sha256.clone().unwrap_or_default(),
+        ok: seen.ok,
+        place: written::position(seen.at_ms),
+        seconds: seen.at_ms / 1000,
+    }
+}
+
+async fn sessions(call: &Call, view: &PlanView) -> Result<Vec<SessionView>, Stop> {
+    let mut found = Vec::new();
+    for row in view.sessions.iter().take(SESSIONS_PRINTED) {
+        found.push(call.ctx.store().session(call.ctx.actor()?, &row.facts.session).await?);
+    }
+    Ok(found)
+}
+
+/// Files that went through whole, over all sessions of the plan that the reader may see.
+pub(super) async fn moved(call: &Call, view: &PlanView) -> Result<Vec<FileView>, Stop> {
+    let mut list = Vec::new();
+    for session in sessions(call, view).await? {
+        list.extend(session.row.facts.files.iter().filter(|seen| seen.ok).map(file));
+    }
+    Ok(list)
+}
+
+/// The sessions with the digests of their recordings, the oldest first.
+pub(super) async fn printed(call: &Call, view: &PlanView) -> Result<Vec<PrintedSession>, Stop> {
+    let mut list = Vec::new();
+    for session in sessions(call, view).await? {
+        let facts = &session.row.facts;
+        list.push((
+            facts.started,
+            PrintedSession {
+                era: facts.ended.map_or_else(|| format!("{} 〜", facts.started.era()), |ended| written::era_span(facts.started, ended)),
+                person: facts.person_name.clone(),
+                target: facts.target_name.clone(),
+                source: facts.source.clone(),
+                commands: session.row.commands,
+                files: session.row.files,
+                digest: session.recording.digest.clone().unwrap_or_default(),
+            },
+        ));
+    }
+    list.sort_by_key(|(started, _)| *started);
+    Ok(list.into_iter().map(|(_, session)| session).collect())
+}

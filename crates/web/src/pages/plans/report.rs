@@ -1,0 +1,92 @@
+//! 完了報告: written by the worker over the recorded facts, returned by the planner, printed.
+
+use super::act::{self, Verb};
+use super::{files, told};
+use crate::call::Call;
+use crate::form::Form;
+use crate::routes::{Access, Route};
+use crate::stop::{Reply, Stop};
+use crate::view::value;
+use minijinja::context;
+use sekisho_core::permission::Action;
+use sekisho_core::plan::act::PlanAct;
+use sekisho_core::plan::{Plan, ReportContent};
+
+const WRITE: Verb = Verb { template: "plans/report.html", title: "report.write", action: Action::WriteReport, act: "submit_report" };
+const RETURN: Verb = Verb { template: "plans/report/return.html", title: "do.return_report", action: Action::ConfirmReport, act: "return_report" };
+
+pub(super) fn routes() -> Vec<Route> {
+    let mut routes = act::pair("/plans/{id}/report", &WRITE, ask, submit);
+    routes.extend(act::pair("/plans/{id}/report/return", &RETURN, ask_return, give_back));
+    routes.push(Route::page("/plans/{id}/report/print", Access::May(Action::ReadPlan), print));
+    routes
+}
+
+/// Why the planner returned the report, if that was the last thing that happened to it.
+fn returned(plan: &Plan) -> String {
+    let last = plan.trail.iter().rev().find(|entry| matches!(entry.act.as_str(), "submit_report" | "return_report"));
+    last.filter(|entry| entry.act == "return_report").map(|entry| entry.remark.clone()).unwrap_or_default()
+}
+
+/// A report that came back is shown as it was written.
+fn typed(plan: &Plan) -> Form {
+    let Some(report) = &plan.report else { return Form::default() };
+    let it = &report.content;
+    Form::of([
+        ("result", it.result.as_str()),
+        ("cause", &it.cause),
+        ("prevention", &it.prevention),
+        ("remaining", &it.remaining),
+        ("versions", &it.versions),
+        ("personal", if it.personal_data_used { "yes" } else { "no" }),
+        ("personal_detail", &it.personal_data_detail),
+    ])
+}
+
+async fn ask(call: Call) -> Reply {
+    let view = told::view(&call).await?;
+    let form = minijinja::Value::from_object(call.typed_or(typed(&view.plan)));
+    let files = files::moved(&call, &view).await?;
+    WRITE.ask_with(call, &view, context! { form, files => value(files), returned => returned(&view.plan) })
+}
+
+async fn submit(call: Call) -> Reply {
+    let form = call.form();
+    let text = |name: &str| form.text(name).replace("\r\n", "\n");
+    let used = form.parse("personal", |text| match text {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
+    })?;
+    let content = ReportContent {
+        result: text("result"),
+        cause: text("cause"),
+        prevention: text("prevention"),
+        remaining: text("remaining"),
+        versions: text("versions"),
+        personal_data_used: used,
+        personal_data_detail: text("personal_detail"),
+    };
+    act::done(&call, PlanAct::SubmitReport { content: Box::new(content) }).await
+}
+
+async fn ask_return(call: Call) -> Reply {
+    RETURN.ask(call, context! {}).await
+}
+
+async fn give_back(call: Call) -> Reply {
+    act::done(&call, PlanAct::ReturnReport { reason: act::reason(&call) }).await
+}
+
+async fn print(call: Call) -> Reply {
+    let view = told::view(&call).await?;
+    if view.plan.report.is_none() {
+        return Err(Stop::not_found());
+    }
+    let sessions = files::printed(&call, &view).await?;
+    let files = files::moved(&call, &view).await?;
+    let checkpoint = call.ctx.store().checkpoint().map_err(|fault| Stop::Fault(fault.to_string()))?;
+    let plan = told::page(&call.ctx, &view)?;
+    let title = format!("{} {}", call.ctx.t("print.report_title"), plan.number);
+    call.page_titled("print/report.html", &title, context! { plan => value(plan), sessions => value(sessions), files => value(files), checkpoint })
+}

@@ -1,0 +1,77 @@
+//! From what the store tells to what a page shows.
+
+use super::view::{Gate, Named, Names, PlanPage, SessionLine, Told};
+use super::written;
+use crate::call::{Call, Ctx};
+use crate::stop::Stop;
+use crate::words::Lang;
+use sekisho_core::ids::PlanId;
+use sekisho_store::{PlanView, SessionRow};
+
+/// The plan of the address, as the reader may see it.
+pub(crate) async fn view(call: &Call) -> Result<PlanView, Stop> {
+    let id = call.id("id", PlanId::parse)?;
+    Ok(call.ctx.store().plan(call.ctx.actor()?, &id).await?)
+}
+
+/// The page of a plan.
+pub(crate) fn page(ctx: &Ctx, view: &PlanView) -> Result<PlanPage, Stop> {
+    let names = names(view);
+    let gate = Gate { host: ctx.house.settings.ssh_host.clone(), port: ctx.house.settings.ssh_port };
+    Ok(PlanPage::of(Told {
+        plan: &view.plan,
+        digest: &view.digest,
+        names: &names,
+        missing: &view.missing,
+        sessions: view.sessions.iter().map(|row| line(row, ctx.lang)).collect(),
+        running: view.session_running,
+        allowed: &view.allowed,
+        duties: &view.duties,
+        policy: ctx.store().policy(),
+        gate: &gate,
+        me: ctx.actor()?.person.as_ref(),
+        now: ctx.now(),
+        lang: ctx.lang,
+    }))
+}
+
+/// One session in a list.
+pub(crate) fn line(row: &SessionRow, lang: Lang) -> SessionLine {
+    let facts = &row.facts;
+    let time = match facts.ended {
+        Some(ended) => written::brief_span(facts.started, ended, lang),
+        None => format!("{} 〜", written::brief(facts.started, lang)),
+    };
+    SessionLine {
+        id: facts.session.to_string(),
+        person: facts.person_name.clone(),
+        target: facts.target_name.clone(),
+        source: facts.source.clone(),
+        account: facts.account.clone(),
+        time,
+        running: row.running,
+        cause: facts.cause.clone().unwrap_or_else(|| "running".to_owned()),
+        commands: usize::try_from(row.commands).unwrap_or(usize::MAX),
+        files: usize::try_from(row.files).unwrap_or(usize::MAX),
+        plan: row.plan.to_string(),
+        plan_number: row.plan_number.clone(),
+        until_ms: 0,
+        until: String::new(),
+    }
+}
+
+fn names(view: &PlanView) -> Names {
+    let mut names = Names::default();
+    names.vendors.clone_from(&view.vendors);
+    for (id, person) in &view.persons {
+        let org = person.vendor.as_ref().and_then(|vendor| names.vendors.get(vendor)).cloned().unwrap_or_default();
+        names.persons.insert(id.clone(), Named { name: person.name.clone(), login: person.login.clone(), org });
+    }
+    for (id, target) in &view.targets {
+        names.targets.insert(id.clone(), (target.name.clone(), target.title.clone()));
+    }
+    for (id, account) in &view.accounts {
+        names.accounts.insert(id.clone(), (account.username.clone(), account.privileged));
+    }
+    names
+}

@@ -1,0 +1,154 @@
+//! A session as its pages show it.
+
+use crate::call::{Call, Ctx};
+use crate::pages::plans::files::{self, FileView};
+use crate::pages::plans::written;
+use crate::stop::Stop;
+use sekisho_core::facts::{Entry, Fact};
+use sekisho_core::ids::SessionId;
+use sekisho_core::permission::Action;
+use sekisho_core::plan::Plan;
+use sekisho_store::SessionView;
+use serde::Serialize;
+
+/// The page.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct SessionPage {
+    pub id: String,
+    pub short: String,
+    pub person: String,
+    pub org: String,
+    pub target: String,
+    pub target_title: String,
+    pub account: String,
+    pub source: String,
+    pub time: String,
+    pub duration: String,
+    pub running: bool,
+    pub cause: String,
+    pub functions: Vec<&'static str>,
+    pub commands: Vec<CommandView>,
+    pub files: Vec<FileView>,
+    pub plan: String,
+    pub plan_number: String,
+    pub plan_title: String,
+    pub until: String,
+    pub until_ms: i64,
+    pub recording: RecordingView,
+    pub entries: Vec<EntryView>,
+}
+
+/// A command and its place in the recording.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct CommandView {
+    pub place: String,
+    pub seconds: u64,
+    pub text: String,
+}
+
+/// The recording.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct RecordingView {
+    pub size: String,
+    pub sealed: bool,
+    pub digest: String,
+    pub verified: &'static str,
+}
+
+/// An entry of the log.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct EntryView {
+    pub seq: u64,
+    pub at: String,
+    pub who: String,
+    pub kind: &'static str,
+    pub detail: String,
+}
+
+/// The session of the address, as the reader may see it.
+pub(super) async fn view(call: &Call) -> Result<SessionView, Stop> {
+    let id = call.id("id", SessionId::parse)?;
+    Ok(call.ctx.store().session(call.ctx.actor()?, &id).await?)
+}
+
+/// The page of a session. Its plan adds the end of the window and the names that people use.
+pub(super) async fn page(call: &Call, view: &SessionView) -> Result<SessionPage, Stop> {
+    let told = if call.ctx.may(Action::ReadPlan) { call.ctx.store().plan(call.ctx.actor()?, &view.row.plan).await.ok() } else { None };
+    let mut page = of(&call.ctx, view, told.as_ref().map(|told| &told.plan));
+    if let Some(told) = told {
+        let plan = crate::pages::plans::told::page(&call.ctx, &told)?;
+        page.org = plan.vendor;
+        page.target_title = plan.content.targets.into_iter().find(|target| target.name == page.target).map(|target| target.title).unwrap_or_default();
+    }
+    Ok(page)
+}
+
+fn of(ctx: &Ctx, view: &SessionView, plan: Option<&Plan>) -> SessionPage {
+    let (row, lang) = (&view.row, ctx.lang);
+    let facts = &row.facts;
+    let (time, duration) = match facts.ended {
+        Some(ended) => {
+            let minutes = facts.started.until(ended).as_secs().div_ceil(60).to_string();
+            (written::span(facts.started, ended, lang), ctx.t_with("sessions.duration", &[("minutes", &minutes)]))
+        }
+        None => (format!("{} 〜", written::moment(facts.started, lang)), String::new()),
+    };
+    let until = plan.map(|plan| plan.window().1);
+    let id = facts.session.to_string();
+    SessionPage {
+        short: ctx.t_with("sessions.short", &[("id", id.get(4..10).unwrap_or(&id))]),
+        id,
+        person: facts.person_name.clone(),
+        org: String::new(),
+        target: facts.target_name.clone(),
+        target_title: String::new(),
+        account: facts.account.clone(),
+        source: facts.source.clone(),
+        time,
+        duration,
+        running: row.running,
+        cause: facts.cause.clone().unwrap_or_else(|| "running".to_owned()),
+        functions: facts.functions.iter().map(|function| function.as_str()).collect(),
+        commands: facts
+            .commands
+            .iter()
+            .map(|seen| CommandView { place: written::position(seen.at_ms), seconds: seen.at_ms / 1000, text: seen.text.clone() })
+            .collect(),
+        files: facts.files.iter().map(files::file).collect(),
+        plan: row.plan.to_string(),
+        plan_number: row.plan_number.clone(),
+        plan_title: row.plan_title.clone(),
+        until: until.map(|until| written::brief(until, lang)).unwrap_or_default(),
+        until_ms: until.map(|until| until.0).unwrap_or_default(),
+        recording: RecordingView {
+            size: written::size(view.recording.bytes),
+            sealed: view.recording.sealed,
+            digest: view.recording.digest.clone().unwrap_or_default(),
+            verified: match view.recording.verified {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "",
+            },
+        },
+        entries: view.entries.iter().map(entry).collect(),
+    }
+}
+
+fn entry(entry: &Entry) -> EntryView {
+    let (kind, detail) = match &entry.fact {
+        Fact::Entered { username, target_name, .. } => ("entered", format!("{username}@{target_name}")),
+        Fact::Dialled { .. } => ("dialled", String::new()),
+        Fact::RefusedInside { asked, .. } => ("refused_inside", format!("{} {}", asked.refusal.code(), asked.ask)),
+        Fact::FileMoved { file, .. } => ("file_moved", format!("{} {}", file.op, file.path)),
+        Fact::Left { digest, .. } => ("left", format!("SHA-256 {}", digest.get(..16).unwrap_or(digest))),
+        Fact::CutAsked { reason, .. } => ("cut_asked", reason.clone()),
+        Fact::ViewBegan { .. } => ("view_began", String::new()),
+        Fact::ViewEnded { .. } => ("view_ended", String::new()),
+        _ => ("other", String::new()),
+    };
+    EntryView { seq: entry.seq, at: entry.at.second(), who: entry.actor.name.clone(), kind, detail }
+}

@@ -1,0 +1,23 @@
+//! Sessions: `/sessions/…` and `/api/v1/sessions…`. Lists, facts, live view, replay, export and the cut.
+
+pub(crate) mod api;
+mod cut;
+pub mod facts;
+mod list;
+mod live;
+pub mod messages;
+mod recording;
+mod replay;
+mod show;
+mod watch;
+
+use crate::routes::Route;
+
+/// Every route of this folder.
+pub(crate) fn routes() -> Vec<Route> {
+    let mut routes = list::routes();
+    for more in [show::routes(), watch::routes(), live::routes(), replay::routes(), recording::routes(), cut::routes(), api::routes()] {
+        routes.extend(more);
+    }
+    routes
+}

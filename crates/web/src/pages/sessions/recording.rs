@@ -1,0 +1,66 @@
+//! A recording as lines of JSON, sent while it is read: memory stays bounded however long the session was.
+
+use super::messages;
+use crate::call::{Call, answer};
+use crate::routes::{Access, Route};
+use crate::stop::Reply;
+use crate::words::{self, Lang};
+use axum::body::{Body, Bytes};
+use axum::http::StatusCode;
+use sekisho_core::ids::SessionId;
+use sekisho_core::permission::Action;
+use sekisho_store::{Replay, ViewEvent};
+use std::convert::Infallible;
+
+/// Lines are gathered to pieces of about this size.
+const PIECE_BYTES: usize = 64 * 1024;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![Route::api(axum::http::Method::GET, "/sessions/{id}/recording", Access::MayStepUp(Action::ViewRecording), "The recording, for the page of the replay.", fetch).gives_file("application/x-ndjson")]
+}
+
+pub(super) async fn fetch(call: Call) -> Reply {
+    let id = call.id("id", SessionId::parse)?;
+    let (store, actor) = (call.ctx.store(), call.ctx.actor()?);
+    let facts = store.session(actor, &id).await?.row.facts;
+    let replay = store.replay(actor, &id).await?;
+    let end = facts.ended.unwrap_or_else(|| call.ctx.now());
+    let duration = u64::try_from(facts.started.until(end).as_millis()).unwrap_or(0);
+    let head = messages::head(id.as_str(), replay.started_at, duration);
+    let reading = Reading { replay, lang: call.ctx.lang, last_ms: 0, first: Some(format!("{head}\n")), done: false };
+    let stream = futures_util::stream::unfold(reading, |mut reading| async move {
+        let piece = reading.piece().await?;
+        Some((Ok::<Bytes, Infallible>(piece), reading))
+    });
+    answer(StatusCode::OK, "application/x-ndjson", Body::from_stream(stream))
+}
+
+struct Reading {
+    replay: Replay,
+    lang: Lang,
+    last_ms: u64,
+    first: Option<String>,
+    done: bool,
+}
+
+impl Reading {
+    /// The next piece; `None` when all was sent. A damaged recording ends without its `end` line, which the viewer tells.
+    async fn piece(&mut self) -> Option<Bytes> {
+        let mut piece = self.first.take().unwrap_or_default();
+        while !self.done && piece.len() < PIECE_BYTES {
+            match self.replay.next().await {
+                Some(Ok(event)) => self.line(&event, &mut piece),
+                Some(Err(_)) | None => self.done = true,
+            }
+        }
+        if piece.is_empty() { None } else { Some(Bytes::from(piece)) }
+    }
+
+    fn line(&mut self, event: &ViewEvent, piece: &mut String) {
+        self.last_ms = event.at_ms().unwrap_or(self.last_ms);
+        let lang = self.lang;
+        let message = messages::of(event, self.last_ms, &|key| words::word(lang, key));
+        piece.push_str(&message.to_string());
+        piece.push('\n');
+    }
+}

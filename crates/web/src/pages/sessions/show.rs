@@ -1,0 +1,21 @@
+//! One session: who, when, from where, to which system, what.
+
+use super::facts;
+use crate::call::Call;
+use crate::routes::{Access, Route};
+use crate::stop::Reply;
+use crate::view::value;
+use minijinja::context;
+use sekisho_core::permission::Action;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![Route::page("/sessions/{id}", Access::May(Action::ReadSession), show)]
+}
+
+async fn show(call: Call) -> Reply {
+    let view = facts::view(&call).await?;
+    let s = facts::page(&call, &view).await?;
+    let title = format!("{} → {}", s.person, s.target);
+    let (can_watch, can_cut, can_replay) = (call.ctx.may(Action::WatchSession), call.ctx.may(Action::CutSession), call.ctx.may(Action::ViewRecording));
+    call.page_titled("sessions/show.html", &title, context! { s => value(s), can_watch, can_cut, can_replay })
+}
