@@ -1,5 +1,6 @@
 //! The desk: who comes in, who does not, and that nothing is opened that could not be written down first.
 
+use super::base::{Base, on_both};
 use super::ward::{PASSWORD, Ward, WORKER_KEY, recalled, shell, source, until};
 use sekisho_core::desk::{Cause, Desk, Dialled, Entry, FirstProof, RecallWord, RefusedAsk, TargetCredential};
 use sekisho_core::facts::Fact;
@@ -13,9 +14,24 @@ use sekisho_store::{PersonChange, SessionFilter};
 use std::net::IpAddr;
 use std::time::Duration;
 
-#[tokio::test]
-async fn a_worker_with_both_factors_and_a_plan_comes_in_and_the_log_tells_it_in_order() {
-    let ward = Ward::new().await;
+on_both! {
+    a_worker_with_both_factors_and_a_plan_comes_in_and_the_log_tells_it_in_order,
+    after_three_wrong_codes_the_first_factor_is_asked_again,
+    a_spent_code_and_a_ticket_of_another_connection_prove_nothing,
+    only_a_registered_key_is_a_first_factor,
+    each_refusal_says_what_helps_and_is_written_down,
+    with_several_plans_open_the_worker_chooses,
+    a_withdrawn_plan_opens_nothing,
+    whichever_write_fails_nobody_comes_in,
+    a_log_that_cannot_be_written_stops_the_dialling,
+    a_withdrawn_plan_and_a_disabled_worker_end_the_session_within_two_seconds,
+    a_clerk_cuts_and_the_log_names_clerk_and_cause,
+    an_admission_that_is_dropped_counts_as_vanished,
+    a_worker_sees_only_the_own_sessions_and_refusals_inside_are_written,
+}
+
+async fn a_worker_with_both_factors_and_a_plan_comes_in_and_the_log_tells_it_in_order(base: Base) {
+    let ward = Ward::over(base).await;
     let plan = ward.approved(ward.content()).await;
     let principal = ward.principal().await;
     let admission = ward.try_enter(&principal).await.unwrap();
@@ -48,9 +64,8 @@ async fn a_worker_with_both_factors_and_a_plan_comes_in_and_the_log_tells_it_in_
     assert!(verdict.ok && verdict.recordings == 1, "{verdict}");
 }
 
-#[tokio::test]
-async fn after_three_wrong_codes_the_first_factor_is_asked_again() {
-    let ward = Ward::new().await;
+async fn after_three_wrong_codes_the_first_factor_is_asked_again(base: Base) {
+    let ward = Ward::over(base).await;
     let mut half = ward.store.first_factor("sato", source(), FirstProof::Password(Secret::new(PASSWORD))).await.unwrap();
     for left in [true, true, false] {
         let (again, refusal) = ward.store.second_factor(half, Secret::new("000000")).await.unwrap_err();
@@ -62,9 +77,8 @@ async fn after_three_wrong_codes_the_first_factor_is_asked_again() {
     }
 }
 
-#[tokio::test]
-async fn a_spent_code_and_a_ticket_of_another_connection_prove_nothing() {
-    let ward = Ward::new().await;
+async fn a_spent_code_and_a_ticket_of_another_connection_prove_nothing(base: Base) {
+    let ward = Ward::over(base).await;
     let code = ward.code();
     let password = || FirstProof::Password(Secret::new(PASSWORD));
     let half = ward.store.first_factor("sato", source(), password()).await.unwrap();
@@ -76,9 +90,8 @@ async fn a_spent_code_and_a_ticket_of_another_connection_prove_nothing() {
     assert!(matches!(ward.store.second_factor(half, ward.code()).await, Err((None, Refusal::LoginFailed))));
 }
 
-#[tokio::test]
-async fn only_a_registered_key_is_a_first_factor() {
-    let ward = Ward::new().await;
+async fn only_a_registered_key_is_a_first_factor(base: Base) {
+    let ward = Ward::over(base).await;
     let key = || FirstProof::VerifiedKey(WORKER_KEY.into());
     assert!(!ward.store.knows_key("sato", source(), WORKER_KEY).await);
     assert_eq!(ward.store.first_factor("sato", source(), key()).await.unwrap_err(), Refusal::LoginFailed);
@@ -94,9 +107,8 @@ async fn only_a_registered_key_is_a_first_factor() {
     assert!(ward.store.first_factor("sato", source(), key()).await.is_err());
 }
 
-#[tokio::test]
-async fn each_refusal_says_what_helps_and_is_written_down() {
-    let ward = Ward::new().await;
+async fn each_refusal_says_what_helps_and_is_written_down(base: Base) {
+    let ward = Ward::over(base).await;
     let principal = ward.principal().await;
     let hour = Duration::from_secs(3600);
     let refused = async |target: &str, plan: Option<&str>| ward.store.enter(&principal, target, plan).await.err().unwrap();
@@ -128,9 +140,8 @@ async fn each_refusal_says_what_helps_and_is_written_down() {
     assert_eq!(std::fs::read_dir(ward.dir.join("recordings")).unwrap().count(), 0, "nothing was opened");
 }
 
-#[tokio::test]
-async fn with_several_plans_open_the_worker_chooses() {
-    let ward = Ward::new().await;
+async fn with_several_plans_open_the_worker_chooses(base: Base) {
+    let ward = Ward::over(base).await;
     let first = ward.approved(ward.content()).await;
     let second = ward.approved(ward.content()).await;
     let principal = ward.principal().await;
@@ -142,9 +153,8 @@ async fn with_several_plans_open_the_worker_chooses() {
     assert_eq!(admission.grant.plan, second.id);
 }
 
-#[tokio::test]
-async fn a_withdrawn_plan_opens_nothing() {
-    let ward = Ward::new().await;
+async fn a_withdrawn_plan_opens_nothing(base: Base) {
+    let ward = Ward::over(base).await;
     let plan = ward.approved(ward.content()).await;
     let principal = ward.principal().await;
     ward.store.act_on_plan(&ward.planner, &plan.id, PlanAct::Withdraw { reason: "中止".into() }, None).await.unwrap();
@@ -153,9 +163,8 @@ async fn a_withdrawn_plan_opens_nothing() {
 
 /// Every write on the way in is made to fail in turn. Whatever fails, there is no admission, so nothing can be dialled,
 /// and what was begun is cleared away.
-#[tokio::test]
-async fn whichever_write_fails_nobody_comes_in() {
-    let ward = Ward::new().await;
+async fn whichever_write_fails_nobody_comes_in(base: Base) {
+    let ward = Ward::over(base).await;
     ward.approved(ward.content()).await;
     let principal = ward.principal().await;
     let mut failed = 0;
@@ -183,9 +192,8 @@ async fn whichever_write_fails_nobody_comes_in() {
     assert!(ward.store.verify_now().await.unwrap().ok);
 }
 
-#[tokio::test]
-async fn a_log_that_cannot_be_written_stops_the_dialling() {
-    let ward = Ward::new().await;
+async fn a_log_that_cannot_be_written_stops_the_dialling(base: Base) {
+    let ward = Ward::over(base).await;
     let admission = ward.entered().await;
     ward.store.faults().fail_from_nth_write(0);
     let outcome = Dialled::Connected { host_key: "SHA256:x".into() };
@@ -194,9 +202,8 @@ async fn a_log_that_cannot_be_written_stops_the_dialling() {
     ward.left(admission, Cause::DialFailed).await;
 }
 
-#[tokio::test]
-async fn a_withdrawn_plan_and_a_disabled_worker_end_the_session_within_two_seconds() {
-    let ward = Ward::new().await;
+async fn a_withdrawn_plan_and_a_disabled_worker_end_the_session_within_two_seconds(base: Base) {
+    let ward = Ward::over(base).await;
     let admission = ward.entered().await;
     let mut recalls = ward.store.recalls();
     let withdraw = PlanAct::Withdraw { reason: "中止".into() };
@@ -216,9 +223,8 @@ async fn a_withdrawn_plan_and_a_disabled_worker_end_the_session_within_two_secon
     ward.left(admission, Cause::Recalled).await;
 }
 
-#[tokio::test]
-async fn a_clerk_cuts_and_the_log_names_clerk_and_cause() {
-    let ward = Ward::new().await;
+async fn a_clerk_cuts_and_the_log_names_clerk_and_cause(base: Base) {
+    let ward = Ward::over(base).await;
     let admission = ward.entered().await;
     let mut recalls = ward.store.recalls();
     assert!(ward.store.cut(&ward.worker_actor(), &admission.session, "").await.is_err(), "a worker cuts nobody");
@@ -234,9 +240,8 @@ async fn a_clerk_cuts_and_the_log_names_clerk_and_cause() {
     assert!(ward.store.cut(&ward.clerk, &session, "").await.is_err(), "what has ended cannot be cut");
 }
 
-#[tokio::test]
-async fn an_admission_that_is_dropped_counts_as_vanished() {
-    let ward = Ward::new().await;
+async fn an_admission_that_is_dropped_counts_as_vanished(base: Base) {
+    let ward = Ward::over(base).await;
     let admission = ward.entered().await;
     let session = admission.session.clone();
     drop(admission);
@@ -252,9 +257,8 @@ async fn an_admission_that_is_dropped_counts_as_vanished() {
     assert!(ward.store.verify_now().await.unwrap().ok);
 }
 
-#[tokio::test]
-async fn a_worker_sees_only_the_own_sessions_and_refusals_inside_are_written() {
-    let ward = Ward::new().await;
+async fn a_worker_sees_only_the_own_sessions_and_refusals_inside_are_written(base: Base) {
+    let ward = Ward::over(base).await;
     let admission = ward.entered().await;
     let ask = RefusedAsk { ask: "direct-tcpip 10.0.0.5:3306\n".into(), refusal: Refusal::ForwardingRefused };
     ward.store.refused(&admission.session, ask).await;

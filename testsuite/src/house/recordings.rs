@@ -1,5 +1,6 @@
 //! Recordings: no session without one, nothing lost but a second, nothing altered unseen, every look at one a fact.
 
+use super::base::{Base, on_both};
 use super::ward::{PASSWORD, Ward, facts_of, recalled, settings, shell, source, until};
 use sekisho_core::desk::{Admission, Cause, Event, RecallWord, RecordingLost};
 use sekisho_core::facts::{Fact, ViewMode};
@@ -15,6 +16,13 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
+
+on_both! {
+    what_happened_is_replayed_listed_exported_and_every_look_is_in_the_log,
+    after_a_crash_the_recording_is_sealed_as_vanished_and_the_rest_goes_on,
+    a_recording_that_cannot_be_written_ends_the_session_also_an_idle_one,
+    a_damaged_recording_and_an_orphan_block_nothing,
+}
 
 fn output(admission: &Admission, text: &str) {
     admission.recording.append(1, Event::Output(text.as_bytes())).unwrap();
@@ -37,9 +45,8 @@ fn text(events: &[ViewEvent]) -> String {
     String::from_utf8_lossy(&bytes.flatten().collect::<Vec<u8>>()).into_owned()
 }
 
-#[tokio::test]
-async fn what_happened_is_replayed_listed_exported_and_every_look_is_in_the_log() {
-    let ward = Ward::new().await;
+async fn what_happened_is_replayed_listed_exported_and_every_look_is_in_the_log(base: Base) {
+    let ward = Ward::over(base).await;
     let admission = ward.entered().await;
     let session = admission.session.clone();
     shell(&admission);
@@ -129,9 +136,8 @@ fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
     files
 }
 
-#[tokio::test]
-async fn after_a_crash_the_recording_is_sealed_as_vanished_and_the_rest_goes_on() {
-    let mut ward = Ward::new().await;
+async fn after_a_crash_the_recording_is_sealed_as_vanished_and_the_rest_goes_on(base: Base) {
+    let mut ward = Ward::over(base).await;
     let admission = ward.entered().await;
     let session = admission.session.clone();
     let header = fs::metadata(ward.recording(&session)).unwrap().len();
@@ -210,9 +216,8 @@ async fn kill_nine_loses_at_most_one_second() {
     assert!(verdict.ok, "{verdict}");
 }
 
-#[tokio::test]
-async fn a_recording_that_cannot_be_written_ends_the_session_also_an_idle_one() {
-    let ward = Ward::new().await;
+async fn a_recording_that_cannot_be_written_ends_the_session_also_an_idle_one(base: Base) {
+    let ward = Ward::over(base).await;
     let admission = ward.entered().await;
     let mut recalls = ward.store.recalls();
     shell(&admission);
@@ -323,9 +328,8 @@ async fn a_changed_exchanged_or_missing_recording_is_found() {
     assert!(verdict.ok, "{verdict}");
 }
 
-#[tokio::test]
-async fn a_damaged_recording_and_an_orphan_block_nothing() {
-    let mut ward = Ward::new().await;
+async fn a_damaged_recording_and_an_orphan_block_nothing(base: Base) {
+    let mut ward = Ward::over(base).await;
     let broken = ward.entered().await;
     let header = fs::metadata(ward.recording(&broken.session)).unwrap().len();
     shell(&broken);

@@ -1,6 +1,7 @@
 //! A small hospital in one process: the store over a fresh folder, a clock that the test sets, one vendor, one target,
 //! one worker with both factors, and the people who decide.
 
+use super::base::Base;
 use sekisho_core::authorize::Principal;
 use sekisho_core::desk::{Admission, Cause, Desk, Entry, Event, FirstProof, Recall};
 use sekisho_core::facts;
@@ -39,6 +40,10 @@ impl SetClock {
     pub fn pass(&self, span: Duration) {
         self.0.fetch_add(span.as_millis() as i64, Ordering::SeqCst);
     }
+
+    pub fn set_back(&self, span: Duration) {
+        self.0.fetch_sub(span.as_millis() as i64, Ordering::SeqCst);
+    }
 }
 
 impl Clock for SetClock {
@@ -49,6 +54,7 @@ impl Clock for SetClock {
 
 pub struct Ward {
     pub dir: PathBuf,
+    pub settings: Settings,
     pub clock: Arc<SetClock>,
     pub store: Store,
     pub vendor: Vendor,
@@ -59,7 +65,8 @@ pub struct Ward {
     pub planner: Actor,
     pub clerk: Actor,
     codes: totp_rs::Totp,
-    _folder: Option<tempfile::TempDir>,
+    /// Keeps folder and database for as long as the ward.
+    _base: Option<Base>,
 }
 
 pub fn settings(dir: &Path) -> Settings {
@@ -71,7 +78,6 @@ pub fn settings(dir: &Path) -> Settings {
         origin: "sekisho.example/aoba".into(),
         policy: Policy::default(),
         base_url: "https://gateway.example:8443".into(),
-        retention_days: 365,
     }
 }
 
@@ -80,17 +86,26 @@ pub fn source() -> IpAddr {
 }
 
 impl Ward {
+    /// Over SQLite.
     pub async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut ward = Self::at(&folder.path().join("data")).await;
-        ward._folder = Some(folder);
+        Self::over(Base::sqlite()).await
+    }
+
+    /// Over either database.
+    pub async fn over(base: Base) -> Self {
+        let mut ward = Self::set_up(base.settings(), base.clock.clone()).await;
+        ward._base = Some(base);
         ward
     }
 
+    /// In a folder of the test's choice.
     pub async fn at(dir: &Path) -> Self {
-        let clock = SetClock::new();
-        Store::init(settings(dir), clock.clone(), FirstAdministrator::default()).await.unwrap();
-        let store = Store::open(settings(dir), clock.clone()).await.unwrap();
+        Self::set_up(settings(dir), SetClock::new()).await
+    }
+
+    async fn set_up(settings: Settings, clock: Arc<SetClock>) -> Self {
+        Store::init(settings.clone(), clock.clone(), FirstAdministrator::default()).await.unwrap();
+        let store = Store::open(settings.clone(), clock.clone()).await.unwrap();
         let console = Actor::console();
         let networks = vec![Network::parse("10.20.0.0/16").unwrap()];
         let vendor = VendorAsk { name: "北斗メディカル".into(), sources: networks, ..VendorAsk::default() };
@@ -131,7 +146,8 @@ impl Ward {
             staff.push(Actor::of(&person, Via::Web, Some("192.168.1.10".into())));
         }
         let (clerk, planner, operator) = (staff.pop().unwrap(), staff.pop().unwrap(), staff.pop().unwrap());
-        Self { dir: dir.to_owned(), clock, store, vendor, target, account, worker, operator, planner, clerk, codes, _folder: None }
+        let dir = settings.data_dir.clone();
+        Self { dir, settings, clock, store, vendor, target, account, worker, operator, planner, clerk, codes, _base: None }
     }
 
     /// The worker as pages and API see them.
@@ -209,7 +225,7 @@ impl Ward {
     /// As after a crash: nothing is said to the old store; a new one opens the same folder.
     pub async fn crash(&mut self) {
         self.store.shut().await;
-        self.store = Store::open(settings(&self.dir), self.clock.clone()).await.unwrap();
+        self.store = Store::open(self.settings.clone(), self.clock.clone()).await.unwrap();
     }
 
     pub fn recording(&self, session: &SessionId) -> PathBuf {
