@@ -8,7 +8,6 @@ pub use persons::{NewPerson, PersonChange, PersonRow};
 pub use targets::{AccountAsk, CredentialAsk, TargetAsk, TargetRow};
 pub use vendors::VendorAsk;
 pub(crate) use persons::recall_sessions;
-pub(crate) use targets::place_of;
 
 use crate::fault::Fault;
 use sekisho_core::ids::{AccountId, PersonId, TargetId, VendorId};

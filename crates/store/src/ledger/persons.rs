@@ -79,7 +79,7 @@ impl PersonChange {
 }
 
 /// A person in the ledger.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct PersonRow {
     /// The person.
     pub person: Person,
@@ -190,7 +190,9 @@ impl Store {
         let PersonChange { name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until } = change;
         let after = Person { id: id.clone(), login: before.login.clone(), vendor: before.vendor.clone(), name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until };
         self.check_person(&mut tx, &after).await?;
-        let administers = |person: &Person| person.is(Role::Administrator) && person.may_act(tx_now(&tx));
+        // A closure over the transaction would keep this verb's future from moving between threads.
+        let now = tx.now();
+        let administers = |person: &Person| person.is(Role::Administrator) && person.may_act(now);
         if administers(&before) && !administers(&after) {
             self.keep_an_administrator(&mut tx, id).await?;
         }
@@ -201,7 +203,6 @@ impl Store {
             .execute(tx.sql())
             .await?;
         tx.fact(Fact::PersonChanged { person: id.clone(), roles: after.roles.clone(), active: after.active });
-        let now = tx.now();
         if !after.may_act(now) {
             end_web_logins(&mut tx, id, None, "disabled").await?;
             sqlx::query("DELETE FROM enrolments WHERE person = $1").bind(id.as_str().to_owned()).execute(tx.sql()).await?;
@@ -285,10 +286,6 @@ impl Store {
         let left = others.iter().any(|person| person.is(Role::Administrator) && person.may_act(now));
         if left { Ok(()) } else { Err(Refusal::LastAdministrator.into()) }
     }
-}
-
-fn tx_now(tx: &Tx) -> Timestamp {
-    tx.now()
 }
 
 /// Sends a word to the sessions that a query names, once the change is durable.

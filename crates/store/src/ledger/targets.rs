@@ -81,7 +81,7 @@ pub struct AccountAsk {
 }
 
 /// A target in the ledger.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct TargetRow {
     /// The target.
     pub target: Target,
@@ -92,7 +92,7 @@ pub struct TargetRow {
 }
 
 /// The place of an account's credential.
-pub(crate) fn place_of(account: &AccountId) -> Place<'_> {
+fn place_of(account: &AccountId) -> Place<'_> {
     Place { table: "accounts", row: account.as_str(), column: "credential" }
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), Fault> {
 }
 
 /// The data folder, for the readers of `evidence`.
-pub(crate) struct DataFolder(pub PathBuf);
+pub struct DataFolder(pub PathBuf);
 
 impl Files for DataFolder {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, ReadFault> {

@@ -9,7 +9,8 @@ mod publish;
 mod recover;
 
 pub use entries::LogFilter;
-pub(crate) use folder::{DataFolder, sync_folder, write_durably};
+pub use folder::DataFolder;
+pub(crate) use folder::{sync_folder, write_durably};
 pub(crate) use publish::{Press, blocking};
 pub(crate) use recover::{Recovered, recover};
 
@@ -18,7 +19,6 @@ use crate::write::Writer;
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::people::Actor;
 use sekisho_core::time::Timestamp;
-use sekisho_evidence::Digest;
 use sekisho_evidence::limits::MAX_ENTRY_BYTES;
 use sekisho_evidence::log::{Tree, leaf_hash};
 use sqlx::{AnyConnection, Row};
@@ -73,11 +73,6 @@ impl Head {
     /// Number of lines that are durable.
     pub fn size(&self) -> u64 {
         self.state().tree.size()
-    }
-
-    /// Root over the lines that are durable.
-    pub fn root(&self) -> Digest {
-        self.state().tree.root()
     }
 
     /// Number of lines that the published checkpoint covers.

@@ -1,0 +1,14 @@
+//! Ring four: the store over a real database, with a clock that the test sets and writes that the test makes fail.
+//!
+//! Whatever depends on the database runs on SQLite and on PostgreSQL; see [`base`].
+
+pub mod base;
+mod desk;
+mod faults;
+mod ledger;
+mod log;
+mod logins;
+mod plans;
+pub mod postgres;
+mod recordings;
+pub mod ward;
