@@ -38,7 +38,10 @@ pub(crate) async fn pass(house: Arc<House>, route: &'static Route, request: Requ
     let outcome = match credentials::find(&mut ctx, &parts).await {
         Ok(proved) => match checked(&ctx, route, &mut parts, body, proved).await {
             Ok(call) => run(route, call).await,
-            Err(stop) => Err((None, stop)),
+            Err(stop) => {
+                write_down(&ctx, route, &stop).await;
+                Err((None, stop))
+            }
         },
         Err(stop) => Err((None, stop)),
     };
@@ -47,6 +50,13 @@ pub(crate) async fn pass(house: Arc<House>, route: &'static Route, request: Requ
         Err((call, stop)) => refuse::answer(&ctx, route, call, stop, &parts).await,
     };
     refuse::finish(&ctx, route.info.kind, &parts, response)
+}
+
+/// A right that was missing, and a request that another site sent with this person's cookie, are facts.
+async fn write_down(ctx: &Ctx, route: &Route, stop: &Stop) {
+    if let (Some(login), Stop::Refused(refusal @ (Refusal::NotAllowed | Refusal::ForeignRequest))) = (&ctx.login, stop) {
+        ctx.store().note_refused_act(&login.actor, &format!("{} {}", route.info.method, route.info.path), refusal).await;
+    }
 }
 
 /// Answers a request to no route of ours.

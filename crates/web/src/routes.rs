@@ -215,3 +215,53 @@ pub(crate) fn router(house: &Arc<House>) -> Router {
         .fallback(move |request: axum::extract::Request| gate::lost(Arc::clone(&lost), Refusal::NotFound, request))
         .method_not_allowed_fallback(move |request: axum::extract::Request| gate::lost(Arc::clone(&wrong), Refusal::NotFound, request))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_address_stands_twice() {
+        let mut seen = BTreeSet::new();
+        for route in all() {
+            assert!(seen.insert((route.info.method.to_string(), route.info.path)), "{} {}", route.info.method, route.info.path);
+        }
+    }
+
+    #[test]
+    fn only_the_way_in_is_public() {
+        let open: Vec<String> = all().iter().filter(|route| route.info.access == Access::Public).map(|route| format!("{} {}", route.info.method, route.info.path)).collect();
+        assert_eq!(
+            open,
+            [
+                "GET /assets/{name}",
+                "GET /api/v1/openapi.json",
+                "GET /login",
+                "POST /login",
+                "POST /language",
+                "POST /api/v1/logins",
+                "GET /enrol/{token}",
+                "POST /enrol/{token}",
+                "GET /api/v1/enrolments/{token}",
+                "POST /api/v1/enrolments/{token}",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_api_route_says_what_it_does() {
+        for route in all().iter().filter(|route| route.info.kind == Kind::Api) {
+            assert!(route.summary.ends_with('.'), "{} {}", route.info.method, route.info.path);
+            assert!(route.info.path.starts_with("/api/v1/"), "{}", route.info.path);
+        }
+    }
+
+    #[test]
+    fn acts_that_core_calls_grave_ask_for_a_fresh_code() {
+        for route in all().iter().filter(|route| route.info.method != Method::GET) {
+            if let Access::May(action) = route.info.access {
+                assert!(!action.needs_step_up(), "{} {} needs a fresh code", route.info.method, route.info.path);
+            }
+        }
+    }
+}

@@ -158,6 +158,51 @@ pub fn bytes(size: u64) -> String {
 mod tests {
     use super::*;
 
+    fn templates() -> Vec<(String, String)> {
+        Files::iter().map(|name| (name.to_string(), source(&name).unwrap())).collect()
+    }
+
+    #[test]
+    fn every_template_compiles() {
+        let env = environment();
+        for (name, _) in templates() {
+            env.get_template(&name).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        }
+    }
+
+    #[test]
+    fn every_word_that_a_template_asks_for_exists() {
+        for (name, text) in templates() {
+            for quote in ['"', '\''] {
+                let call = format!("t({quote}");
+                for (at, _) in text.match_indices(&call) {
+                    let is_other_name = text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+                    let key = text[at + call.len()..].split(quote).next().unwrap();
+                    let is_begun = text[at + call.len() + key.len()..].trim_start_matches(quote).trim_start().starts_with('~');
+                    if is_other_name || is_begun || key.ends_with('…') {
+                        continue;
+                    }
+                    for lang in [Lang::Ja, Lang::En] {
+                        assert!(words::find(lang, key).is_some(), "{name} asks for {key:?}, which has no word in {}", lang.as_str());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_template_trusts_a_text_or_breaks_the_policy() {
+        for (name, text) in templates() {
+            // icon draws our own shapes and qr our own squares.
+            assert!(name == "components.html" || !text.contains("|safe"), "{name} marks a text as safe");
+            for bad in ["style=\"", "onclick", "javascript:", "<style", "<script>", "autoescape"] {
+                assert!(!text.contains(bad), "{name} contains {bad}");
+            }
+            let posts = text.matches("method=\"post\"").count();
+            assert!(text.matches("csrf_field()").count() >= posts, "{name} has a form without the anti-forgery field");
+        }
+    }
+
     #[test]
     fn sizes_are_readable() {
         assert_eq!(bytes(999), "999 B");

@@ -13,6 +13,10 @@ use sekisho_core::time::Timestamp;
 use serde::Serialize;
 
 const READ: Access = Access::May(Action::ReadLedger);
+/// Free space at which the page warns, as a multiple of the reserve below which no session is admitted.
+const WARN_AT: u64 = 4;
+/// Milliseconds by which a clock may stand behind the log before somebody should look.
+const CLOCK_SLACK_MS: u64 = 1000;
 
 /// The routes.
 pub(crate) fn routes() -> Vec<Route> {
@@ -29,38 +33,60 @@ struct HealthAnswer {
     disk_free: u64,
     /// Free bytes below which no session is admitted.
     disk_reserve: u64,
+    /// Size of that disk.
+    disk_size: u64,
     /// Entries in the log.
     log_size: u64,
+    /// Entries that the published checkpoint covers.
+    log_published: u64,
     /// When the last checkpoint was published.
     last_checkpoint: Option<Timestamp>,
     /// Sessions running now.
     running_sessions: u64,
     /// `sqlite` or `postgres`.
-    database: String,
+    database: &'static str,
     /// What the box takes for the present moment.
     clock: Timestamp,
+    /// Milliseconds by which the clock stands behind the last entry of the log.
+    clock_behind_ms: u64,
+    /// Persons who are locked out.
+    locked: u64,
     /// What needs a hand, one sentence each.
     problems: Vec<String>,
 }
 
 async fn read(call: &Call) -> Result<HealthAnswer, crate::stop::Stop> {
-    let health = call.ctx.store().health().await;
+    let health = call.ctx.store().health(call.ctx.actor()?).await?;
     Ok(HealthAnswer {
         disk_free: health.disk_free,
+        disk_size: health.disk_size,
         disk_reserve: limits::DISK_RESERVE_BYTES as u64,
         log_size: health.log_size,
+        log_published: health.log_published,
         last_checkpoint: health.last_checkpoint,
-        running_sessions: health.running_sessions as u64,
+        running_sessions: health.running_sessions,
         database: health.database,
         clock: health.clock,
+        clock_behind_ms: health.clock_behind_ms,
+        locked: health.locked,
         problems: health.problems,
     })
 }
 
 async fn show(call: Call) -> Reply {
     let health = read(&call).await?;
-    let is_tight = health.disk_free < health.disk_reserve.saturating_mul(4);
-    call.page("health.html", "health.title", context! { health => value(health), is_tight })
+    let mut problems = Vec::new();
+    if health.disk_free < health.disk_reserve {
+        problems.push(call.ctx.t_with("health.full", &[("free", &crate::view::bytes(health.disk_free))]));
+    }
+    if health.clock_behind_ms > CLOCK_SLACK_MS {
+        problems.push(call.ctx.t_with("health.clock_behind", &[("n", &(health.clock_behind_ms / 1000).to_string())]));
+    }
+    if health.problems.len() > problems.len() {
+        problems.push(call.ctx.t("health.log_trouble"));
+    }
+    let is_tight = health.disk_free < health.disk_reserve.saturating_mul(WARN_AT);
+    call.page("health.html", "health.title", context! { details => health.problems.clone(), problems, health => value(health), is_tight })
 }
 
 async fn api_show(call: Call) -> Reply {

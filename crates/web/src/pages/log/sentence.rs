@@ -101,3 +101,44 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::ClockJumped { back_ms } => say("clock_jumped", &[("back_ms", &back_ms.to_string())]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sekisho_core::ids::{PersonId, SessionId};
+    use sekisho_core::desk::Cause;
+
+    #[test]
+    fn a_fact_reads_as_a_sentence_in_both_languages() {
+        let names = LogNames::default();
+        let person = PersonId::from_random([1; 10]);
+        let session = SessionId::from_random([2; 10]);
+        let facts = [
+            Fact::Stopped,
+            Fact::LoggedOut { cause: "idle".into() },
+            Fact::Refused { stage: "web".into(), login: "sato".into(), code: "SKS-2001".into(), detail: "GET /log".into() },
+            Fact::PersonChanged { person: person.clone(), roles: [Role::Planner].into(), active: false },
+            Fact::Left { session: session.clone(), cause: Cause::WindowEnded, digest: String::new(), bytes: 1_500_000 },
+            Fact::ViewBegan { session, mode: ViewMode::Live },
+        ];
+        for lang in [Lang::Ja, Lang::En] {
+            for fact in &facts {
+                let text = sentence(lang, &names, fact);
+                assert!(!text.contains("fact.") && !text.contains("log.") && !text.contains('{'), "{text}");
+                assert!(text.ends_with(if lang == Lang::Ja { '。' } else { '.' }), "{text}");
+            }
+        }
+        assert_eq!(sentence(Lang::Ja, &names, &facts[4]), "接続が終わりました(作業時間の終了)。録画 1.5 MB を封印しました。");
+    }
+
+    #[test]
+    fn every_closed_set_has_its_words() {
+        use Cause as C;
+        let causes = [C::Closed, C::TargetGone, C::WorkerGone, C::DialFailed, C::WindowEnded, C::Cut, C::Recalled, C::Idle, C::RecordingLost, C::Breach, C::Shutdown, C::Vanished];
+        for lang in [Lang::Ja, Lang::En] {
+            for cause in causes {
+                assert!(words::find(lang, &format!("log.cause_{}", cause.as_str())).is_some(), "{cause:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Pages and API over real TLS: a store on a temporary folder, the web face on a port of its own, clients beside it.
+
+mod box_health;
+mod browser;
+mod clinic;
+mod enrolment;
+mod guards;
+mod headers;
+mod ledger;
+mod log_page;
+mod step_up;
+mod walk;
