@@ -195,6 +195,12 @@ impl Config {
         }
     }
 
+    /// The name or address that workers give to their SSH client.
+    #[must_use]
+    pub fn ssh_host(&self) -> String {
+        self.web.hosts.first().cloned().unwrap_or_else(|| "localhost".into())
+    }
+
     /// The origin line of the log's checkpoints.
     #[must_use]
     pub fn origin(&self) -> String {

@@ -96,7 +96,7 @@ fn free_space(config: &Config) -> Look {
 async fn store(config: &Config) -> Look {
     match crate::serve::open_store(config).await {
         Ok(store) => {
-            store.close().await;
+            let _ = store.close().await;
             Look { what: "store".into(), ok: true, seen: "opens, and its log continues its checkpoint".into(), next: String::new() }
         }
         Err(fault) => Look { what: "store".into(), ok: false, seen: format!("{fault:#}"), next: "run `sekisho verify` on a copy; see SECURITY.md".into() },

@@ -77,18 +77,19 @@ pub async fn start(config: &Config) -> Result<Running> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let store = open_store(config).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let settings = GatewaySettings { listen: config.ssh.listen, host_keys: store.ssh_host_keys().await?, facility: config.facility.name.clone() };
+    let settings = GatewaySettings { listen: config.ssh.listen, host_keys: host_keys(&store)?, facility: config.facility.name.clone() };
     let gateway = sekisho_gateway::bind(settings, Arc::new(store.clone()), clock)
         .await
         .with_context(|| format!("the SSH gateway cannot listen on {}", config.ssh.listen))?;
     let gateway = Arc::new(gateway);
-    let (certificates, key) = certificate(config, &store).await?;
+    let (certificates, key) = certificate(config, &store)?;
     let settings = WebSettings {
         listen: config.web.listen,
         hosts: config.web.hosts.clone(),
         certificates,
         key,
         base_url: config.base_url(),
+        ssh_host: config.ssh_host(),
         ssh_port: gateway.local_addr().port(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
@@ -98,7 +99,10 @@ pub async fn start(config: &Config) -> Result<Running> {
     let (stop_web, stopped) = oneshot::channel();
     let addresses = (web.local_addr(), gateway.local_addr());
     let tasks = vec![
-        tokio::spawn(store.clone().run_jobs()),
+        tokio::spawn({
+            let store = store.clone();
+            async move { store.run_jobs().await }
+        }),
         tokio::spawn(forward_recalls(store.recalls(), gateway.clone())),
         tokio::spawn(control::answer(control, store.clone())),
         tokio::spawn({
@@ -132,12 +136,30 @@ async fn forward_recalls(mut recalls: broadcast::Receiver<Recall>, gateway: Arc<
     }
 }
 
-async fn certificate(config: &Config, store: &Store) -> Result<(Vec<Vec<u8>>, Secret)> {
-    if config.web.certificate.as_os_str().is_empty() {
-        return Ok(store.tls_certificate(&config.web.hosts).await?);
+/// The gateway's host keys: made once, kept sealed.
+fn host_keys(store: &Store) -> Result<Vec<Secret>> {
+    let kept = store.ssh_host_keys()?;
+    if !kept.is_empty() {
+        return Ok(kept);
     }
-    sekisho_web::read_certificate(&config.web.certificate, &config.web.key)
-        .with_context(|| format!("cannot use the certificate {}", config.web.certificate.display()))
+    let made = sekisho_gateway::generate_host_keys().context("cannot make SSH host keys")?;
+    store.keep_ssh_host_keys(&made)?;
+    Ok(made)
+}
+
+/// The certificate chain and key for the pages, DER: our own CA's, or the one that is configured.
+fn certificate(config: &Config, store: &Store) -> Result<(Vec<Vec<u8>>, Vec<u8>)> {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let (certificate, key) = (&config.web.certificate, &config.web.key);
+    if certificate.as_os_str().is_empty() {
+        let made = store.tls_certificate(&config.web.hosts)?;
+        return Ok((made.chain, made.key.to_vec()));
+    }
+    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.with_context(|| format!("cannot use the certificate {}", certificate.display()))?;
+    let key = PrivateKeyDer::from_pem_file(key).with_context(|| format!("cannot use the key {}", key.display()))?;
+    Ok((chain.into_iter().map(|certificate| certificate.to_vec()).collect(), key.secret_der().to_vec()))
 }
 
 impl Running {
@@ -145,7 +167,9 @@ impl Running {
     pub async fn stop(self) {
         self.gateway.shutdown(SHUTDOWN).await;
         let _ = self.stop_web.send(());
-        self.store.close().await;
+        if let Err(fault) = self.store.close().await {
+            tracing::error!(%fault, "the last entries of the log were not published");
+        }
         for task in self.tasks {
             task.abort();
         }

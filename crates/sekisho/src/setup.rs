@@ -7,6 +7,7 @@ use crate::{print, serve};
 use anyhow::{Context, Result};
 use sekisho_store::{FirstAdministrator, InitReport, Store};
 use serde_json::json;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -16,10 +17,15 @@ use std::sync::Arc;
 /// The folder holds a Sekisho already, or cannot be written.
 pub async fn init(config: &Config, args: &InitArgs) -> Result<InitReport> {
     let first = FirstAdministrator { login: args.admin.clone(), name: args.admin_name.clone() };
-    let host_keys = sekisho_gateway::generate_host_keys().context("cannot make SSH host keys")?;
-    Store::init(serve::store_settings(config), Arc::new(SystemClock), first, host_keys)
+    Store::init(serve::store_settings(config), Arc::new(SystemClock), first)
         .await
         .with_context(|| format!("cannot set up {}", config.data.dir.display()))
+}
+
+/// Where the certificate of the private CA lies, for browsers to trust.
+#[must_use]
+pub fn ca_file(config: &Config) -> PathBuf {
+    config.data.dir.join("ca.pem")
 }
 
 /// Runs `init` and prints what the person at the console needs.
@@ -28,7 +34,7 @@ pub async fn init(config: &Config, args: &InitArgs) -> Result<InitReport> {
 /// See [`init`].
 pub async fn run(config: &Config, args: &InitArgs, json: bool) -> Result<ExitCode> {
     let report = init(config, args).await?;
-    let link = &report.first_administrator;
+    let link = &report.first_admin;
     let text = format!(
         "関所の初期設定が終わりました。 / Sekisho is set up in {}.\n\n\
          1. `sekisho serve` で起動します。 / Start it.\n\
@@ -37,15 +43,15 @@ pub async fn run(config: &Config, args: &InitArgs, json: bool) -> Result<ExitCod
          記録台帳の公開鍵(別の場所に控えてください) / Public key of the log, to be kept elsewhere:\n\n   {}\n",
         config.data.dir.display(),
         link.expires_at.minute(),
-        link.url,
-        report.ca_file.display(),
+        link.url.expose(),
+        ca_file(config).display(),
         report.log_public_key,
     );
     let value = json!({
         "data_dir": config.data.dir,
-        "enrolment_url": link.url,
+        "enrolment_url": link.url.expose(),
         "expires_at": link.expires_at,
-        "ca_file": report.ca_file,
+        "ca_file": ca_file(config),
         "log_public_key": report.log_public_key,
     });
     print(json, &value, &text)?;

@@ -32,7 +32,7 @@ pub fn run(args: &VerifyArgs, config: Option<&Config>, json: bool) -> Result<Exi
     let outside = args.checkpoint.as_ref().map(read).transpose()?;
     let none = BTreeSet::new();
     let recordings = if args.log_only { Recordings::Skip } else { Recordings::Check { running: &none } };
-    let files = sekisho_store::FolderFiles::new(&folder);
+    let files = sekisho_store::DataFolder(folder);
     let verdict = verify(&files, &key, outside.as_deref(), recordings);
     let mut text = verdict.to_string();
     if !trusted {

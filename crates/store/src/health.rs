@@ -84,6 +84,7 @@ impl Store {
         if health.clock_behind_ms > 1000 {
             found.push(format!("The clock stands {} s behind the log; set it right.", health.clock_behind_ms / 1000));
         }
+        found.extend(self.inner.shelf.alarms());
         found
     }
 }

@@ -22,8 +22,8 @@ const BEAT: Duration = Duration::from_millis(250);
 const NOTES_AT_ONCE: usize = 256;
 /// Time for which notes may fail to be kept before the session is cut: no log, no session.
 const NOTES_PATIENCE: Duration = Duration::from_secs(4);
-/// Permissions are looked at anew after every change of the log, and at least this often.
-const PERMISSIONS_EVERY: Duration = Duration::from_secs(2);
+/// Permissions are looked at anew after every entry that can end one, and at least this often.
+const PERMISSIONS_EVERY: Duration = Duration::from_secs(5);
 /// Wait before an end that could not be written down is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -60,6 +60,11 @@ impl Store {
                 Ok(()) => break,
                 Err(fault) if self.inner.shelf.is_halted() => {
                     tracing::error!(session = %writer.session(), %fault, "the end of a session was not written; the next start writes it");
+                    break;
+                }
+                Err(fault @ Fault::Damaged(_)) => {
+                    // Trying again would find the same row.
+                    self.inner.shelf.alarm(format!("The end of session {} could not be written: {fault}.", writer.session()));
                     break;
                 }
                 Err(fault) => {
@@ -161,6 +166,13 @@ impl Store {
         Ok(())
     }
 
+    /// Looks at the permissions of running sessions if it is due, or if an entry from `seen` on can have ended one.
+    async fn look_at_permissions(&self, due: bool, seen: u64) -> Result<(), Fault> {
+        let text = "SELECT COUNT(*) AS n FROM log WHERE seq >= $1 AND kind IN ('plan_acted', 'person_changed', 'vendor_kept', 'target_kept')";
+        let row = sqlx::query(text).bind(crate::log::as_i64(seen)).fetch_one(self.read()).await?;
+        if due || row.try_get::<i64, _>("n")? > 0 { self.recall_what_ended().await } else { Ok(()) }
+    }
+
     async fn move_some(&self, writer: &Writer, notes: &[Note]) -> Result<(), Fault> {
         let mut tx = self.write(writer.worker()).await?;
         Self::keep_notes(&mut tx, writer.session(), writer.worker(), notes).await?;
@@ -223,15 +235,17 @@ impl Beat {
             return;
         }
         let size = store.inner.log.size();
-        let due = self.looked_at.is_none_or(|(at, seen)| seen != size || at.elapsed() >= PERMISSIONS_EVERY);
-        if due {
-            self.looked_at = Some((Instant::now(), size));
-            let store = store.clone();
-            self.permissions = Some(tokio::spawn(async move {
-                if let Err(fault) = store.recall_what_ended().await {
-                    tracing::error!(%fault, "the permissions of running sessions cannot be looked at");
-                }
-            }));
+        let (at, seen) = self.looked_at.unwrap_or((Instant::now(), 0));
+        let due = self.looked_at.is_none() || at.elapsed() >= PERMISSIONS_EVERY;
+        if !due && seen == size {
+            return;
         }
+        self.looked_at = Some((if due { Instant::now() } else { at }, size));
+        let store = store.clone();
+        self.permissions = Some(tokio::spawn(async move {
+            if let Err(fault) = store.look_at_permissions(due, seen).await {
+                tracing::error!(%fault, "the permissions of running sessions cannot be looked at");
+            }
+        }));
     }
 }

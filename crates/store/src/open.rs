@@ -61,6 +61,9 @@ impl Store {
         let first_admin = store.add_first_administrator(&mut tx, &first).await?;
         tx.commit().await?;
         store.publish().await?;
+        // Beside the log for convenience; a verifier who trusts nobody brings the key from elsewhere.
+        let place = store.inner.settings.data_dir.join("log/public-key");
+        crate::log::write_durably(&place, format!("{key}\n").as_bytes(), 0o644, None)?;
         store.shut().await;
         Ok(InitReport { log_public_key: key, first_admin })
     }

@@ -33,8 +33,6 @@ pub struct Settings {
     pub policy: Policy,
     /// Address under which browsers reach this box, for links: `https://gateway.example:8443`.
     pub base_url: String,
-    /// Days for which recordings are kept. Nothing is deleted in this version; it is shown and checked.
-    pub retention_days: u32,
 }
 
 /// The person for whom `init` prints the first enrolment link.

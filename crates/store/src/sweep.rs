@@ -40,7 +40,7 @@ impl Store {
         for row in rows {
             let id: String = row.try_get("id")?;
             let Some(session) = SessionId::parse(&id) else {
-                tracing::error!(%id, "ALARM: a session in the database has a malformed id");
+                self.inner.shelf.alarm(format!("A session in the database has the malformed id {id:?}."));
                 continue;
             };
             let started = Timestamp(row.try_get("started_at")?);
@@ -70,7 +70,7 @@ impl Store {
                 Ok((ending, ended_at.min(now)))
             }
             Err(fault) => {
-                tracing::error!(%session, %fault, "ALARM: a recording is damaged or missing; it is left as it is");
+                self.inner.shelf.alarm(format!("The recording of session {session} is damaged or missing and was left as it is: {fault}."));
                 let left = blocking(move || digest_of(&path)).await;
                 // Without a file, the digest of the header is the last that is known of it.
                 let (digest, bytes) = left.or_else(|_| header.parse().map(|digest| (digest, 0)).map_err(|_| Fault::Damaged("no digest".into())))?;
@@ -134,7 +134,7 @@ impl Store {
                 sync_folder(&folder)
             });
             if let Err(fault) = moved.await {
-                tracing::error!(%fault, "ALARM: an orphan stays among the recordings");
+                self.inner.shelf.alarm(format!("A recording that no entry of the log names could not be set aside: {fault}."));
             }
         }
         Ok(())

@@ -34,7 +34,7 @@ pub enum LogCommand {
 pub async fn answer(store: &Store, by: &Actor, command: LogCommand) -> Result<Reply, Trouble> {
     match command {
         LogCommand::List { kind, before } => {
-            let entries = store.log_entries(by, LogFilter { kind, before_seq: before, ..LogFilter::default() }).await?;
+            let entries = store.log_entries(by, &LogFilter { kind, before_seq: before, ..LogFilter::default() }).await?;
             let mut cells = Vec::new();
             for entry in &entries {
                 let fact = serde_json::to_value(&entry.fact)?;
@@ -45,7 +45,7 @@ pub async fn answer(store: &Store, by: &Actor, command: LogCommand) -> Result<Re
             Ok(Reply::done(serde_json::to_value(&entries)?, table(&["no", "at", "by", "kind", "detail"], &cells)))
         }
         LogCommand::Checkpoint => {
-            let text = store.checkpoint().await?;
+            let text = store.checkpoint().map_err(sekisho_store::Denied::from)?;
             Ok(Reply::done(json!({ "checkpoint": text }), text))
         }
         LogCommand::PublicKey => {

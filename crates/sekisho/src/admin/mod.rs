@@ -122,7 +122,7 @@ pub async fn run(config: &Config, ask: Ask, json: bool) -> Result<ExitCode> {
         None => {
             let store = serve::open_store(config).await?;
             let reply = answer(&store, ask).await;
-            store.close().await;
+            store.close().await?;
             reply
         }
     };

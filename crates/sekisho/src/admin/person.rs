@@ -140,7 +140,7 @@ pub async fn answer(store: &Store, by: &Actor, command: PersonCommand) -> Result
         }
         PersonCommand::Add(fields) => {
             let vendor = match &fields.vendor {
-                Some(name) => Some(super::vendor::find(store, by, name).await?.vendor.id),
+                Some(name) => Some(super::vendor::find(store, by, name).await?.id),
                 None => None,
             };
             let new = NewPerson {
@@ -156,7 +156,7 @@ pub async fn answer(store: &Store, by: &Actor, command: PersonCommand) -> Result
                 trained_until: fields.trained_until,
             };
             let (person, link) = store.add_person(by, new).await?;
-            Ok(Reply::done(json!({ "person": person, "enrolment_url": link.url, "expires_at": link.expires_at }), enrolment_text(&person.name, &link)))
+            Ok(Reply::done(json!({ "person": person, "enrolment_url": link.url.expose(), "expires_at": link.expires_at }), enrolment_text(&person.name, &link)))
         }
         PersonCommand::Change { login, name, roles: wanted, valid_until, pledged_until, trained_until, mail, phone, department } => {
             let row = find(store, by, &login).await?;
@@ -182,7 +182,7 @@ pub async fn answer(store: &Store, by: &Actor, command: PersonCommand) -> Result
         PersonCommand::Reset { login, reason } => {
             let row = find(store, by, &login).await?;
             let link = store.reset_person(by, &row.person.id, &reason).await?;
-            Ok(Reply::done(json!({ "enrolment_url": link.url, "expires_at": link.expires_at }), enrolment_text(&row.person.name, &link)))
+            Ok(Reply::done(json!({ "enrolment_url": link.url.expose(), "expires_at": link.expires_at }), enrolment_text(&row.person.name, &link)))
         }
         PersonCommand::Unlock { login } => {
             let row = find(store, by, &login).await?;
@@ -247,6 +247,6 @@ fn enrolment_text(name: &str, link: &sekisho_store::EnrolmentLink) -> String {
     format!(
         "{name} さんの登録用リンク(1回だけ使えます。期限 {}):\nOne-time enrolment link, valid until then:\n\n  {}\n",
         link.expires_at.minute(),
-        link.url
+        link.url.expose()
     )
 }

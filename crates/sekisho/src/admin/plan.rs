@@ -23,7 +23,7 @@ pub enum PlanCommand {
         text: Option<String>,
         /// Page of the list
         #[arg(long, default_value_t = 1)]
-        page: u32,
+        page: usize,
     },
     /// Show a plan with its trail
     Show {
@@ -43,16 +43,16 @@ pub async fn answer(store: &Store, by: &Actor, command: PlanCommand) -> Result<R
                 Some(name) => Some(PlanState::parse(&name).ok_or_else(|| Trouble::Words(format!("{name:?} is no state of a plan")))?),
                 None => None,
             };
-            let found = store.plans(by, PlanFilter { state, text, page }).await?;
+            let found = store.plans(by, &PlanFilter { state, text, page: page.saturating_sub(1) }).await?;
             let cells: Vec<Vec<String>> = found
                 .rows
                 .iter()
-                .map(|row| vec![row.number.clone(), row.state.ja().into(), row.title.clone(), row.vendor_name.clone(), row.from.minute(), row.until.minute()])
+                .map(|row| vec![row.number.clone(), row.state.ja().into(), row.title.clone(), row.vendor_name.clone(), row.window.0.minute(), row.window.1.minute()])
                 .collect();
             Ok(Reply::done(serde_json::to_value(&found)?, table(&["number", "state", "title", "vendor", "from", "until"], &cells)))
         }
         PlanCommand::Show { number } => {
-            let found = store.plans(by, PlanFilter { state: None, text: Some(number.clone()), page: 1 }).await?;
+            let found = store.plans(by, &PlanFilter { state: None, text: Some(number.clone()), page: 0 }).await?;
             let Some(row) = found.rows.iter().find(|row| row.number == number) else {
                 return Err(Trouble::Words(format!("no plan has the number {number:?}")));
             };

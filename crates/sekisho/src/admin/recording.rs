@@ -17,14 +17,14 @@ pub enum RecordingCommand {
     List {
         /// Page of the list
         #[arg(long, default_value_t = 1)]
-        page: u32,
+        page: usize,
     },
     /// Export one channel of a recording as asciicast v2; the export is written into the log
     Export {
         /// Id of the session, such as ses-…
         session: String,
         /// Channel number, as `session show` and the replay page name it
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, default_value_t = 1)]
         channel: u32,
         /// File to write [default: standard output]
         #[arg(long, short, value_name = "FILE")]
@@ -39,7 +39,7 @@ pub enum RecordingCommand {
 pub async fn answer(store: &Store, by: &Actor, command: RecordingCommand) -> Result<Reply, Trouble> {
     match command {
         RecordingCommand::List { page } => {
-            let found = store.sessions(by, SessionFilter { page, ..SessionFilter::default() }).await?;
+            let found = store.sessions(by, &SessionFilter { page: page.saturating_sub(1), ..SessionFilter::default() }).await?;
             let mut values = Vec::new();
             let mut cells = Vec::new();
             for row in &found.rows {

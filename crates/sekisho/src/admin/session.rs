@@ -21,7 +21,7 @@ pub enum SessionCommand {
         running: bool,
         /// Page of the list
         #[arg(long, default_value_t = 1)]
-        page: u32,
+        page: usize,
     },
     /// Show a session: who, when, from where, where to, what
     Show {
@@ -53,8 +53,8 @@ pub(super) fn id(text: &str) -> Result<SessionId, Trouble> {
 pub async fn answer(store: &Store, by: &Actor, command: SessionCommand) -> Result<Reply, Trouble> {
     match command {
         SessionCommand::List { running, page } => {
-            let filter = SessionFilter { running: running.then_some(true), page, ..SessionFilter::default() };
-            let found = store.sessions(by, filter).await?;
+            let filter = SessionFilter { running: running.then_some(true), page: page.saturating_sub(1), ..SessionFilter::default() };
+            let found = store.sessions(by, &filter).await?;
             let cells: Vec<Vec<String>> = found
                 .rows
                 .iter()
@@ -68,7 +68,7 @@ pub async fn answer(store: &Store, by: &Actor, command: SessionCommand) -> Resul
         }
         SessionCommand::Show { session } => {
             let view = store.session(by, &id(&session)?).await?;
-            let facts = &view.facts;
+            let facts = &view.row.facts;
             let mut text = pairs(&[
                 ("session", facts.session.to_string()),
                 ("worker", facts.person_name.clone()),

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::{ArgGroup, Args, Subcommand};
 use sekisho_core::people::Actor;
 use sekisho_core::secret::Secret;
+use sekisho_core::target::{Protocol, Target};
 use sekisho_store::{AccountAsk, CredentialAsk, Store, TargetAsk, TargetRow};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -140,8 +141,8 @@ pub async fn answer(store: &Store, by: &Actor, command: TargetCommand) -> Result
         }
         TargetCommand::Scan { host, port } => return scan(&host, port).await,
         TargetCommand::Add { name, title, host, port, owner, vendor, host_keys, personal_data } => {
-            let vendor = super::vendor::find(store, by, &vendor).await?.vendor.id;
-            let ask = TargetAsk { name, title, host, port, owner, vendor, host_keys, personal_data, active: true };
+            let vendor = super::vendor::find(store, by, &vendor).await?.id;
+            let ask = TargetAsk { name, title, protocol: Protocol::Ssh, host, port, owner, vendor, host_keys, personal_data, active: true };
             store.add_target(by, ask).await?
         }
         TargetCommand::Pin { name, host_keys } => change(store, by, &name, |ask| ask.host_keys = host_keys).await?,
@@ -166,11 +167,17 @@ async fn scan(host: &str, port: u16) -> Result<Reply, Trouble> {
     Ok(Reply::done(json!(rows), text))
 }
 
-async fn change(store: &Store, by: &Actor, name: &str, edit: impl FnOnce(&mut TargetAsk)) -> Result<sekisho_core::target::Target, Trouble> {
+async fn change(store: &Store, by: &Actor, name: &str, edit: impl FnOnce(&mut TargetAsk)) -> Result<Target, Trouble> {
     let row = find(store, by, name).await?;
-    let mut ask = TargetAsk::of(&row.target);
+    let mut ask = as_ask(row.target.clone());
     edit(&mut ask);
     Ok(store.change_target(by, &row.target.id, ask).await?)
+}
+
+/// The present entry as what it could be changed to.
+fn as_ask(target: Target) -> TargetAsk {
+    let Target { id: _, name, title, protocol, host, port, owner, vendor, host_keys, personal_data, active } = target;
+    TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, active }
 }
 
 async fn account(store: &Store, by: &Actor, args: AccountArgs) -> Result<Reply, Trouble> {

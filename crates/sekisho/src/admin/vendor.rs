@@ -3,10 +3,10 @@
 use super::table::table;
 use super::{Reply, Trouble};
 use clap::Subcommand;
-use sekisho_core::people::Actor;
+use sekisho_core::people::{Actor, Vendor};
 use sekisho_core::source::Network;
 use sekisho_core::time::Timestamp;
-use sekisho_store::{Store, VendorAsk, VendorRow};
+use sekisho_store::{Store, VendorAsk};
 use serde::{Deserialize, Serialize};
 
 /// Commands on vendors.
@@ -75,7 +75,7 @@ pub async fn answer(store: &Store, by: &Actor, command: VendorCommand) -> Result
         }
         VendorCommand::Add { name, sources, subcontractor_of, contact, contract_until } => {
             let principal = match subcontractor_of {
-                Some(name) => Some(find(store, by, &name).await?.vendor.id),
+                Some(name) => Some(find(store, by, &name).await?.id),
                 None => None,
             };
             let contract_until = contract_until.as_deref().map(super::person::day_end).transpose()?;
@@ -84,7 +84,7 @@ pub async fn answer(store: &Store, by: &Actor, command: VendorCommand) -> Result
         }
         VendorCommand::Change { vendor, name, sources, contact, contract_until } => {
             let row = find(store, by, &vendor).await?;
-            let mut ask = VendorAsk::of(&row.vendor);
+            let mut ask = as_ask(row.clone());
             ask.name = name.unwrap_or(ask.name);
             if let Some(sources) = sources {
                 ask.sources = networks(&sources)?;
@@ -93,7 +93,7 @@ pub async fn answer(store: &Store, by: &Actor, command: VendorCommand) -> Result
             if let Some(date) = contract_until {
                 ask.contract_until = Some(super::person::day_end(&date)?);
             }
-            store.change_vendor(by, &row.vendor.id, ask).await?
+            store.change_vendor(by, &row.id, ask).await?
         }
         VendorCommand::Disable { vendor } => switch(store, by, &vendor, false).await?,
         VendorCommand::Enable { vendor } => switch(store, by, &vendor, true).await?,
@@ -102,20 +102,20 @@ pub async fn answer(store: &Store, by: &Actor, command: VendorCommand) -> Result
     Ok(Reply::done(serde_json::to_value(&kept)?, text))
 }
 
-async fn switch(store: &Store, by: &Actor, vendor: &str, active: bool) -> Result<sekisho_core::people::Vendor, Trouble> {
+async fn switch(store: &Store, by: &Actor, vendor: &str, active: bool) -> Result<Vendor, Trouble> {
     let row = find(store, by, vendor).await?;
-    let mut ask = VendorAsk::of(&row.vendor);
+    let mut ask = as_ask(row.clone());
     ask.active = active;
-    Ok(store.change_vendor(by, &row.vendor.id, ask).await?)
+    Ok(store.change_vendor(by, &row.id, ask).await?)
 }
 
 /// Finds a vendor by id or by name.
 ///
 /// # Errors
 /// None or several fit.
-pub(super) async fn find(store: &Store, by: &Actor, wanted: &str) -> Result<VendorRow, Trouble> {
+pub(super) async fn find(store: &Store, by: &Actor, wanted: &str) -> Result<Vendor, Trouble> {
     let rows = store.vendors(by).await?;
-    let mut hits = rows.into_iter().filter(|row| row.vendor.id.as_str() == wanted || row.vendor.name == wanted);
+    let mut hits = rows.into_iter().filter(|row| row.id.as_str() == wanted || row.name == wanted);
     match (hits.next(), hits.next()) {
         (Some(row), None) => Ok(row),
         (None, _) => Err(Trouble::Words(format!("no vendor is called {wanted:?}"))),
@@ -123,12 +123,17 @@ pub(super) async fn find(store: &Store, by: &Actor, wanted: &str) -> Result<Vend
     }
 }
 
+/// The present entry as what it could be changed to.
+fn as_ask(vendor: Vendor) -> VendorAsk {
+    let Vendor { id: _, name, subcontractor_of, sources, contact, contract_until, active } = vendor;
+    VendorAsk { name, subcontractor_of, sources, contact, contract_until, active }
+}
+
 fn networks(texts: &[String]) -> Result<Vec<Network>, Trouble> {
     texts.iter().map(|text| Network::parse(text).ok_or_else(|| Trouble::Words(format!("{text:?} is no network such as 192.0.2.0/24")))).collect()
 }
 
-fn cells(row: &VendorRow) -> Vec<String> {
-    let vendor = &row.vendor;
+fn cells(vendor: &Vendor) -> Vec<String> {
     let sources = vendor.sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let state = if vendor.active { "active" } else { "disabled" };
     vec![vendor.id.to_string(), vendor.name.clone(), sources, vendor.contract_until.map(Timestamp::minute).unwrap_or_default(), state.into()]

@@ -4,7 +4,7 @@ use super::api::Api;
 use super::hosts;
 use super::phone::Phone;
 use anyhow::{Context, Result};
-use rand::Rng;
+use rand::RngExt;
 use sekisho_core::people::Role;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

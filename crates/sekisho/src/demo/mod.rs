@@ -105,12 +105,13 @@ async fn set_up(args: &DemoArgs, folder: &Path) -> Result<Demo> {
     let first = InitArgs { admin: admin.into(), admin_name: admin_name.into() };
     let report = setup::init(&config, &first).await?;
     let running = serve::start(&config).await?;
-    let api = Api(Client::new(running.web, &report.ca_file)?);
-    let hospital = story::open(&api, folder, &report.first_administrator.url).await?;
+    let ca_file = setup::ca_file(&config);
+    let api = Api(Client::new(running.web, &ca_file)?);
+    let hospital = story::open(&api, folder, report.first_admin.url.expose()).await?;
     let keys = sekisho_gateway::scan_host_keys("127.0.0.1", running.ssh.port()).await.context("the gateway shows no host keys")?;
     let terminal = Terminal::new(&folder.join("terminal"), running.ssh.port(), &keys)?;
     let open_plan = story::tell(&api, &hospital, &terminal, folder).await?;
-    Ok(Demo { config, running, hospital, terminal, api, ca_file: report.ca_file, log_public_key: report.log_public_key, open_plan })
+    Ok(Demo { config, running, hospital, terminal, api, ca_file, log_public_key: report.log_public_key, open_plan })
 }
 
 impl Demo {

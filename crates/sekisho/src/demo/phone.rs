@@ -4,14 +4,14 @@ use anyhow::{Context, Result};
 use sekisho_core::time::Clock;
 use std::sync::Mutex;
 use std::time::Duration;
-use totp_rs::{Algorithm, Secret, TOTP};
+use totp_rs::{Algorithm, Builder, Secret, Totp};
 
 /// Seconds of one code (RFC 6238 section 4).
 const STEP: u64 = 30;
 
 /// An authenticator that knows one secret.
 pub struct Phone {
-    totp: TOTP,
+    totp: Totp,
     last: Mutex<u64>,
 }
 
@@ -21,8 +21,9 @@ impl Phone {
     /// # Errors
     /// It is not base32 or too short.
     pub fn new(secret_base32: &str) -> Result<Self> {
-        let bytes = Secret::Encoded(secret_base32.to_owned()).to_bytes().ok().context("the secret is not base32")?;
-        let totp = TOTP::new(Algorithm::SHA1, 6, 1, STEP, bytes).ok().context("the secret is too short")?;
+        let secret = Secret::try_from_base32(secret_base32).ok().context("the secret is not base32")?;
+        let totp = Builder::new().with_algorithm(Algorithm::SHA1).with_digits(6).with_step_duration(STEP).with_secret(secret).build();
+        let totp = totp.ok().context("the secret is too short")?;
         Ok(Self { totp, last: Mutex::new(0) })
     }
 
@@ -33,7 +34,7 @@ impl Phone {
     /// The code of this moment, as a person would read it; may have been used.
     #[must_use]
     pub fn shown(&self) -> String {
-        self.totp.generate(Self::now())
+        self.totp.generate(Self::now()).to_string()
     }
 
     /// The newest step whose code was given. Who takes over this secret goes on after it.
@@ -52,7 +53,7 @@ impl Phone {
                 let next = (*last + 1).max(step.saturating_sub(1));
                 if next <= step + 1 {
                     *last = next;
-                    return self.totp.generate(next * STEP);
+                    return self.totp.generate(next * STEP).to_string();
                 }
             }
             tokio::time::sleep(Duration::from_millis(500)).await;

@@ -32,7 +32,7 @@ pub struct PlanFilter {
 }
 
 /// One page of a list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct Page<T> {
     /// The rows.
     pub rows: Vec<T>,
@@ -43,7 +43,7 @@ pub struct Page<T> {
 }
 
 /// One plan in a list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct PlanRow {
     /// Identifier.
     pub id: PlanId,

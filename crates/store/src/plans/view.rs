@@ -17,7 +17,7 @@ use sekisho_core::target::{Account, Target};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A plan and what belongs to it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct PlanView {
     /// The plan.
     pub plan: Plan,

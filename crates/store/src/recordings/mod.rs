@@ -39,6 +39,8 @@ const BALLAST_BYTES: u64 = 32 * 1024 * 1024;
 const BALLAST_FILE: &str = "reserve";
 /// Free space below which running sessions are cut while there is still room to write that down.
 const DISK_FLOOR_BYTES: u64 = 16 * 1024 * 1024;
+/// Alarms that are kept for the page of the box's health; the technical log has all.
+const ALARMS: usize = 50;
 /// How long a header may take to reach the disk before the worker is refused.
 const HEADER_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -55,6 +57,7 @@ pub(crate) struct Shelf {
     vanished: mpsc::UnboundedSender<SessionId>,
     vanished_ones: Mutex<Option<mpsc::UnboundedReceiver<SessionId>>>,
     halted: AtomicBool,
+    alarms: Mutex<Vec<String>>,
 }
 
 impl Shelf {
@@ -71,6 +74,7 @@ impl Shelf {
             vanished,
             vanished_ones: Mutex::new(Some(receiver)),
             halted: AtomicBool::new(false),
+            alarms: Mutex::default(),
         }
     }
 
@@ -96,6 +100,20 @@ impl Shelf {
         for writer in self.writers() {
             writer.lose(&"the store was closed");
         }
+    }
+
+    /// Tells the technical log and the page of the box's health that somebody should look.
+    pub(crate) fn alarm(&self, sentence: String) {
+        tracing::error!("ALARM: {sentence}");
+        let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        if alarms.len() < ALARMS {
+            alarms.push(sentence);
+        }
+    }
+
+    /// What somebody should look at, since the start.
+    pub(crate) fn alarms(&self) -> Vec<String> {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// True once nothing may be written.

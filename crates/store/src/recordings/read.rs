@@ -1,6 +1,5 @@
 //! Reading recordings: from the disk, one segment at a time.
 
-use super::writer::SCP_KIND;
 use crate::fault::{Done, Fault};
 use crate::live::ViewEvent;
 use crate::views::Viewing;
@@ -135,7 +134,7 @@ pub(crate) fn function_of(kind: ChannelKind) -> Option<Function> {
         ChannelKind::Shell => Some(Function::Shell),
         ChannelKind::Exec => Some(Function::Exec),
         ChannelKind::Sftp => Some(Function::Sftp),
-        ChannelKind::Other(SCP_KIND) => Some(Function::Scp),
+        ChannelKind::Scp => Some(Function::Scp),
         _ => None,
     }
 }

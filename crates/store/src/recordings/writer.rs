@@ -29,8 +29,6 @@ pub(super) const STUCK_AFTER: Duration = Duration::from_secs(4);
 const UNSYNCED_AFTER: Duration = Duration::from_secs(8);
 /// Space is taken from the disk in steps of this size, ahead of the writing.
 const RESERVE_STEP: u64 = 128 * 1024;
-/// Number of the channel kind for the old SCP protocol, which the format leaves to its writers.
-pub(super) const SCP_KIND: u8 = 4;
 
 /// What a recording that is being written needs from the box.
 pub(super) struct Hands {
@@ -382,7 +380,7 @@ impl State {
                     Function::Shell => ChannelKind::Shell,
                     Function::Exec => ChannelKind::Exec,
                     Function::Sftp => ChannelKind::Sftp,
-                    Function::Scp => ChannelKind::Other(SCP_KIND),
+                    Function::Scp => ChannelKind::Scp,
                 };
                 push(Frame::ChannelOpen { kind, text: text.to_owned() })?;
                 if let Some((cols, rows)) = size {
