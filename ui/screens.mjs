@@ -20,7 +20,7 @@ let owing = 0;
 
 async function demo() {
   if (process.argv[2]) return JSON.parse(await readFile(process.argv[2], "utf8"));
-  const binary = [process.env.SEKISHO_BIN, join(root, "target/demo/sekisho"), join(root, "target/debug/sekisho")].find((path) => path && existsSync(path));
+  const binary = [process.env.SEKISHO_BIN, join(root, "target/debug/sekisho")].find((path) => path && existsSync(path));
   if (!binary) throw new Error("build it first: cargo build -p sekisho");
   const facts = join(work, "facts.json");
   const child = spawn(binary, ["demo", "--web-port", "0", "--ssh-port", "0", "--facts", facts, "--dir", join(work, "hospital")], { stdio: ["ignore", "ignore", "inherit"] });

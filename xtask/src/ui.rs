@@ -1,7 +1,8 @@
 //! The browser modules: npm's packages by the lock file, then one build into `ui/dist`.
 
-use crate::setup::hex;
-use crate::{clone, shell};
+use crate::setup::{self, hex};
+use crate::system::Group;
+use crate::{clone, demo, shell};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -29,10 +30,16 @@ pub fn run(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Takes the README's screenshots against a demo that the script itself finds or starts.
+/// Takes the screenshots of README and guides against a demo that the script starts.
 pub fn screenshots(root: &Path) -> Result<()> {
+    setup::run(root, &[Group::Build, Group::Demo, Group::Test])?;
     run(root)?;
-    shell::run(shell::command("npm", &root.join("ui")).args(["run", "--silent", "screens"]))
+    let binary = demo::build(root)?;
+    shell::run(
+        shell::command("npm", &root.join("ui"))
+            .args(["run", "--silent", "screens"])
+            .env("SEKISHO_BIN", binary),
+    )
 }
 
 fn packages(root: &Path, ui: &Path) -> Result<()> {

@@ -14,8 +14,6 @@ use std::time::Duration;
 
 /// A running demo.
 pub struct Demo {
-    /// What `--facts` wrote.
-    pub facts: Value,
     /// Address of the pages.
     pub url: String,
     /// Its API.
@@ -60,7 +58,7 @@ fn start() -> Demo {
     let port = facts.pointer("/ssh/port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok()).expect("the gateway's port");
     let terminal = Terminal::new(&folder.join("terminal"), port);
     let people = facts.get("people").and_then(Value::as_array).expect("the people").iter().map(person).collect();
-    Demo { facts, url, api, terminal, people, cookies: Mutex::default(), tokens: Mutex::default(), _child: child, _keeper: keeper }
+    Demo { url, api, terminal, people, cookies: Mutex::default(), tokens: Mutex::default(), _child: child, _keeper: keeper }
 }
 
 fn person(value: &Value) -> Person {

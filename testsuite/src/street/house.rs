@@ -227,12 +227,6 @@ impl House {
         program::run(&all)
     }
 
-    /// The server's process.
-    pub fn pid(&self) -> u32 {
-        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
-        server.as_ref().expect("the server runs").0.id()
-    }
-
     /// Sends the server a signal, waits for its end and gives its status.
     pub fn end(&self, name: &str, patience: Duration) -> ExitStatus {
         let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);

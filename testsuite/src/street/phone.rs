@@ -3,22 +3,22 @@
 use sekisho_core::time::Clock;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use totp_rs::{Algorithm, Secret, TOTP};
+use totp_rs::{Builder, Secret, Totp};
 
 /// Seconds of one code (RFC 6238 section 4).
 const STEP: u64 = 30;
 
 /// An authenticator that knows one secret.
 pub struct Phone {
-    totp: TOTP,
+    totp: Totp,
     last: Mutex<u64>,
 }
 
 impl Phone {
     /// Takes the secret in base32.
     pub fn new(secret: &str) -> Self {
-        let bytes = Secret::Encoded(secret.to_owned()).to_bytes().expect("the secret is base32");
-        let totp = TOTP::new(Algorithm::SHA1, 6, 1, STEP, bytes).expect("the secret is long enough");
+        let secret = Secret::try_from_base32(secret).expect("the secret is base32");
+        let totp = Builder::new().with_secret(secret).with_account_name("street").build().expect("the secret is long enough");
         Self { totp, last: Mutex::new(0) }
     }
 
@@ -35,7 +35,7 @@ impl Phone {
                 let next = (*last + 1).max(step - 1);
                 if next <= step + 1 {
                     *last = next;
-                    return self.totp.generate(next * STEP);
+                    return self.totp.generate(next * STEP).to_string();
                 }
             }
             std::thread::sleep(Duration::from_millis(300));
@@ -45,6 +45,11 @@ impl Phone {
     /// The newest step that this phone has given a code of; a second phone with the same secret must go on after it.
     pub fn last_step(&self) -> u64 {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The code of one step, used or not.
+    pub fn code_of(&self, step: u64) -> String {
+        self.totp.generate(step * STEP).to_string()
     }
 
     /// Goes on after a step that another phone with the same secret has used.

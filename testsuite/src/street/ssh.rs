@@ -55,11 +55,10 @@ fn the_wrong_password_the_used_code_and_no_plan_do_not_get_in() {
     let (worker, _) = house.worker("pwb");
     let refused = house.terminal.exec(&worker, TARGET, "true");
     assert!(!refused.status.success() && words(&refused.stderr).contains("SKS-4001"), "{}", said(&refused));
-    // The code of that login was used; this is the same one again.
+    let used = worker.phone.last_step();
     let used = {
         let mut command = house.terminal.ssh(&worker, TARGET, &[]);
-        let totp = super::phone::Phone::new(&worker.secret).after(worker.phone.last_step() - 2);
-        command.env("STREET_CODE", totp.code()).args(["--", "true"]);
+        command.env("STREET_CODE", worker.phone.code_of(used)).args(["--", "true"]);
         output(&mut command, Duration::from_secs(60))
     };
     assert!(!used.status.success() && !words(&used.stderr).contains("SKS-4001"), "a used code was taken: {}", said(&used));
