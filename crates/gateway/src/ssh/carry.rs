@@ -320,7 +320,7 @@ impl Lane<'_> {
 
     async fn input(&self, data: Bytes, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
         self.place.count_input(data.len());
-        self.understand(|observer, at_ms| observer.from_worker(&data, at_ms))?;
+        self.understand(|observer, at_ms| observer.worker_sends(&data, at_ms))?;
         to_target.data_bytes(data).await.map_err(|_| Stop)
     }
 
@@ -379,7 +379,7 @@ impl Lane<'_> {
                 if !self.files {
                     self.place.record(Event::Output(&data)).map_err(|_| Stop)?;
                 }
-                self.understand(|observer, at_ms| observer.from_target(&data, at_ms))?;
+                self.understand(|observer, at_ms| observer.target_sends(&data, at_ms))?;
                 self.busy();
                 self.worker.output(data).await
             }

@@ -68,7 +68,7 @@ impl Observer {
     }
 
     /// Looks at bytes on their way to the target.
-    pub fn from_worker(&mut self, bytes: &[u8], at_ms: u64) -> Result<Vec<Seen>, Breach> {
+    pub fn worker_sends(&mut self, bytes: &[u8], at_ms: u64) -> Result<Vec<Seen>, Breach> {
         match self {
             Self::Terminal(watcher) => {
                 watcher.input(bytes);
@@ -81,7 +81,7 @@ impl Observer {
     }
 
     /// Looks at bytes on their way to the worker.
-    pub fn from_target(&mut self, bytes: &[u8], at_ms: u64) -> Result<Vec<Seen>, Breach> {
+    pub fn target_sends(&mut self, bytes: &[u8], at_ms: u64) -> Result<Vec<Seen>, Breach> {
         match self {
             Self::Terminal(watcher) => Ok(watcher.output(bytes).into_iter().filter_map(command).collect()),
             Self::Plain => Ok(Vec::new()),

@@ -1,0 +1,11 @@
+//! The gateway with a desk in memory: real OpenSSH clients on one side, real sshd on the other.
+
+mod bounds;
+mod carry;
+mod desk;
+mod ending;
+mod enter;
+mod files;
+mod house;
+mod login;
+mod worker;
