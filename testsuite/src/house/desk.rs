@@ -24,6 +24,7 @@ on_both! {
     a_withdrawn_plan_opens_nothing,
     whichever_write_fails_nobody_comes_in,
     a_log_that_cannot_be_written_stops_the_dialling,
+    nobody_comes_in_while_the_log_cannot_be_published,
     a_withdrawn_plan_and_a_disabled_worker_end_the_session_within_two_seconds,
     a_clerk_cuts_and_the_log_names_clerk_and_cause,
     an_admission_that_is_dropped_counts_as_vanished,
@@ -200,6 +201,19 @@ async fn a_log_that_cannot_be_written_stops_the_dialling(base: Base) {
     assert_eq!(ward.store.dialled(&admission.session, outcome).await, Err(Refusal::LogUnavailable));
     ward.store.faults().clear();
     ward.left(admission, Cause::DialFailed).await;
+}
+
+/// What is not signed and published is no evidence yet.
+async fn nobody_comes_in_while_the_log_cannot_be_published(base: Base) {
+    let ward = Ward::over(base).await;
+    ward.approved(ward.content()).await;
+    let principal = ward.principal().await;
+    ward.store.faults().fail_from_nth_write(0);
+    assert!(ward.store.publish().await.is_err());
+    ward.store.faults().clear();
+    assert_eq!(ward.try_enter(&principal).await.err(), Some(Refusal::LogUnavailable));
+    ward.store.publish().await.unwrap();
+    assert!(ward.try_enter(&principal).await.is_ok());
 }
 
 async fn a_withdrawn_plan_and_a_disabled_worker_end_the_session_within_two_seconds(base: Base) {

@@ -349,6 +349,8 @@ async fn a_damaged_recording_and_an_orphan_block_nothing(base: Base) {
 
     let view = ward.store.session(&ward.operator, &broken.session).await.unwrap();
     assert_eq!((view.row.facts.cause.as_deref(), view.recording.verified), (Some("vanished"), Some(false)));
+    let problems = ward.store.health(&ward.planner).await.unwrap().problems;
+    assert!(problems.iter().any(|problem| problem.contains(broken.session.as_str())), "nobody is told: {problems:?}");
     assert!(!ward.dir.join("recordings").join(orphan).exists());
     assert!(ward.dir.join("orphans").join(orphan).is_file());
     assert!(matches!(&ward.facts("orphan_found").await[0].fact, Fact::OrphanFound { file } if file == orphan));

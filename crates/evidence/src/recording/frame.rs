@@ -17,6 +17,8 @@ pub enum ChannelKind {
     Exec,
     /// File transfer.
     Sftp,
+    /// File transfer by the old SCP protocol.
+    Scp,
     /// A kind that this reader does not know.
     Other(u8),
 }
@@ -162,6 +164,7 @@ impl Frame {
                     ChannelKind::Shell => 1,
                     ChannelKind::Exec => 2,
                     ChannelKind::Sftp => 3,
+                    ChannelKind::Scp => 4,
                     ChannelKind::Other(kind) => *kind,
                 });
                 put_text(&mut out, text);
@@ -260,6 +263,7 @@ impl Frame {
                     1 => ChannelKind::Shell,
                     2 => ChannelKind::Exec,
                     3 => ChannelKind::Sftp,
+                    4 => ChannelKind::Scp,
                     other => ChannelKind::Other(other),
                 };
                 Self::ChannelOpen {
