@@ -18,6 +18,10 @@ const READER_WAIT: Duration = Duration::from_secs(10);
 /// Number of the advisory lock that keeps a second instance away from a PostgreSQL database: "sekisho" as bytes.
 const ADVISORY_LOCK: i64 = 0x0073_656b_6973_686f;
 
+/// Tries to take it, and the wait between two.
+const LOCK_TRIES: u32 = 15;
+const LOCK_WAIT: Duration = Duration::from_millis(200);
+
 /// The frozen migrations, in their order: name, SQLite text, PostgreSQL text.
 const MIGRATIONS: &[(&str, &str, &str)] = &[(
     "0001_foundation",
@@ -82,10 +86,7 @@ impl Db {
             }
             Dialect::Postgres => {
                 sqlx::raw_sql("SET synchronous_commit = on").execute(&mut conn).await?;
-                let row = sqlx::query("SELECT CASE WHEN pg_try_advisory_lock($1) THEN 1 ELSE 0 END AS held").bind(ADVISORY_LOCK).fetch_one(&mut conn).await?;
-                if row.try_get::<i32, _>("held")? != 1 {
-                    return Err(Fault::Folder("another instance of Sekisho uses this database".into()));
-                }
+                hold(&mut conn).await?;
             }
         }
         Ok(conn)
@@ -133,6 +134,19 @@ impl Db {
     pub async fn close(&self) {
         self.readers.close().await;
     }
+}
+
+/// Takes the lock that keeps a second instance away. The server lets go of it a moment after its holder's connection
+/// ended, so a box that was just stopped is waited for.
+async fn hold(conn: &mut AnyConnection) -> Result<(), Fault> {
+    for _ in 0..LOCK_TRIES {
+        let text = "SELECT CASE WHEN pg_try_advisory_lock($1) THEN 1 ELSE 0 END AS held";
+        if sqlx::query(text).bind(ADVISORY_LOCK).fetch_one(&mut *conn).await?.try_get::<i32, _>("held")? == 1 {
+            return Ok(());
+        }
+        tokio::time::sleep(LOCK_WAIT).await;
+    }
+    Err(Fault::Folder("another instance of Sekisho uses this database".into()))
 }
 
 /// The address of the database file, with every byte escaped that an address gives a meaning to.

@@ -213,7 +213,7 @@ impl Store {
     pub(crate) async fn expire_web_logins(&self) -> Done<()> {
         let now = self.now();
         let idle_since = now.minus(self.login_idle());
-        let text = "SELECT w.id, w.ends_at, p.body FROM web_logins w JOIN persons p ON p.id = w.person WHERE w.ends_at <= $1 OR w.seen_at <= $2 LIMIT 200";
+        let text = "SELECT w.id, w.seen_at, w.ends_at, p.body FROM web_logins w JOIN persons p ON p.id = w.person WHERE w.ends_at <= $1 OR w.seen_at <= $2 LIMIT 200";
         let rows = sqlx::query(text).bind(now.0).bind(idle_since.0).fetch_all(self.read()).await?;
         if rows.is_empty() {
             return Ok(());
@@ -221,7 +221,8 @@ impl Store {
         let mut tx = self.write(&Actor::system()).await?;
         for row in rows {
             let person: Person = serde_json::from_str(row.try_get("body")?)?;
-            let cause = if row.try_get::<i64, _>("ends_at")? <= now.0 { "expired" } else { "idle" };
+            let idle_at = Timestamp(row.try_get("seen_at")?).plus(self.login_idle());
+            let cause = if idle_at.0 < row.try_get::<i64, _>("ends_at")? { "idle" } else { "expired" };
             // A request may have come in since the list was made.
             let gone = sqlx::query("DELETE FROM web_logins WHERE id = $1 AND (ends_at <= $2 OR seen_at <= $3)")
                 .bind(row.try_get::<String, _>("id")?)
