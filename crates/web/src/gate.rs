@@ -150,6 +150,8 @@ async fn form_of(parts: &Parts, body: &Bytes) -> Result<Form, Stop> {
         request.headers_mut().insert(CONTENT_TYPE, kind.clone());
     }
     let malformed = || Stop::bad_field("form");
+    // The body is in hand already, bounded by its route; the framework's own limit would cut uploads short.
+    axum::extract::DefaultBodyLimit::disable().apply(&mut request);
     if kind.starts_with("multipart/form-data") {
         let mut parts = Multipart::from_request(request, &()).await.map_err(|_| malformed())?;
         let mut form = Form::default();

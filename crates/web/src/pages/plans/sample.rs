@@ -178,7 +178,7 @@ pub fn sessions() -> Vec<SessionLine> {
         account: "postgres".into(),
         time: "11月22日(日) 15:02 〜 16:41".into(),
         running: false,
-        cause: "idle".into(),
+        cause: "idle",
         commands: 12,
         files: 1,
         plan: PlanId::from_random([1; 10]).to_string(),
@@ -186,7 +186,7 @@ pub fn sessions() -> Vec<SessionLine> {
         until_ms: at("2026-11-22T17:00").0,
         until: "17:00".into(),
     };
-    vec![SessionLine { running: true, cause: "running".into(), ..line.clone() }, line]
+    vec![SessionLine { running: true, cause: "running", ..line.clone() }, line]
 }
 
 pub fn page_of(plan: &Plan, allowed: &[&'static str], now: &str, lang: Lang) -> PlanPage {

@@ -1,6 +1,6 @@
 //! From what the store tells to what a page shows.
 
-use super::view::{Gate, Named, Names, PlanPage, SessionLine, Told};
+use super::view::{Gate, Named, Names, PlanPage, SessionLine, Told, cause_name};
 use super::written;
 use crate::call::{Call, Ctx};
 use crate::stop::Stop;
@@ -50,7 +50,7 @@ pub(crate) fn line(row: &SessionRow, lang: Lang) -> SessionLine {
         account: facts.account.clone(),
         time,
         running: row.running,
-        cause: facts.cause.clone().unwrap_or_else(|| "running".to_owned()),
+        cause: cause_name(facts.cause.as_deref().unwrap_or("running")),
         commands: usize::try_from(row.commands).unwrap_or(usize::MAX),
         files: usize::try_from(row.files).unwrap_or(usize::MAX),
         plan: row.plan.to_string(),

@@ -100,7 +100,7 @@ pub struct SessionLine {
     pub account: String,
     pub time: String,
     pub running: bool,
-    pub cause: String,
+    pub cause: &'static str,
     pub commands: usize,
     pub files: usize,
     pub plan: String,
@@ -291,7 +291,7 @@ pub struct ChangeView {
 #[derive(Debug, Serialize)]
 #[allow(missing_docs, reason = "shown as they are")]
 pub struct TrailView {
-    pub act: String,
+    pub act: &'static str,
     pub who: String,
     pub at: String,
     pub era: String,
@@ -693,7 +693,7 @@ fn trail(entry: &TrailEntry, lang: Lang) -> TrailView {
         _ => ("info", ""),
     };
     TrailView {
-        act: entry.act.clone(),
+        act: ACT_NAMES.iter().find(|known| **known == entry.act).map_or("other", |known| known),
         who: entry.by.clone(),
         at: written::brief(entry.at, lang),
         era: entry.at.era(),
@@ -701,6 +701,23 @@ fn trail(entry: &TrailEntry, lang: Lang) -> TrailView {
         icon,
         tone,
     }
+}
+
+/// Acts of the trail that have words.
+const ACT_NAMES: [&str; 24] = [
+    "draw", "edit", "submit", "return", "reject", "approve", "withdraw", "allow_emergency", "decide_after_fact", "ask_extension", "decide_extension",
+    "note_change", "accept_change", "finish_work", "explain_finding", "decide_finding", "finish_reconcile", "submit_report", "countersign",
+    "return_report", "confirm", "window_closed", "enter", "attach",
+];
+
+/// The name of a cause in keys of words. Facts carry it as text, which may be of a later version.
+#[must_use]
+pub fn cause_name(text: &str) -> &'static str {
+    const KNOWN: [&str; 13] = [
+        "closed", "target_gone", "worker_gone", "dial_failed", "window_ended", "cut", "recalled", "idle", "recording_lost", "breach", "shutdown",
+        "vanished", "running",
+    ];
+    KNOWN.into_iter().find(|known| *known == text).unwrap_or("other")
 }
 
 /// The name of an item in keys of words.
@@ -737,7 +754,7 @@ fn finding(index: usize, row: &Finding, lang: Lang) -> FindingView {
     // Functions and causes are names of ours; the template has their words. Everything else is shown as it is.
     let words = |text: &str| match row.item {
         Item::Function => text.split(", ").filter(|word| !word.is_empty()).map(|word| format!("function.{word}")).collect(),
-        Item::Ending if !text.is_empty() => vec![format!("cause.{text}")],
+        Item::Ending if !text.is_empty() => vec![format!("cause.{}", cause_name(text))],
         _ => Vec::new(),
     };
     FindingView {

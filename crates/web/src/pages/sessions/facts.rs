@@ -2,6 +2,7 @@
 
 use crate::call::{Call, Ctx};
 use crate::pages::plans::files::{self, FileView};
+use crate::pages::plans::view::cause_name;
 use crate::pages::plans::written;
 use crate::stop::Stop;
 use sekisho_core::facts::{Entry, Fact};
@@ -26,7 +27,7 @@ pub struct SessionPage {
     pub time: String,
     pub duration: String,
     pub running: bool,
-    pub cause: String,
+    pub cause: &'static str,
     pub functions: Vec<&'static str>,
     pub commands: Vec<CommandView>,
     pub files: Vec<FileView>,
@@ -111,7 +112,7 @@ fn of(ctx: &Ctx, view: &SessionView, plan: Option<&Plan>) -> SessionPage {
         time,
         duration,
         running: row.running,
-        cause: facts.cause.clone().unwrap_or_else(|| "running".to_owned()),
+        cause: cause_name(facts.cause.as_deref().unwrap_or("running")),
         functions: facts.functions.iter().map(|function| function.as_str()).collect(),
         commands: facts
             .commands

@@ -3,6 +3,7 @@
 use super::messages;
 use crate::call::{Call, Ctx};
 use crate::gate::credentials::{LOGIN_COOKIE, cookie};
+use crate::pages::plans::view::cause_name;
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
 use crate::words;
@@ -84,7 +85,7 @@ impl Viewer {
     async fn over(&mut self, cause: &str) {
         let lang = self.ctx.lang;
         let _ = self.say(&messages::hello()).await;
-        let _ = self.say(&messages::end(0, &words::word(lang, &format!("cause.{cause}")))).await;
+        let _ = self.say(&messages::end(0, &words::word(lang, &format!("cause.{}", cause_name(cause))))).await;
         let _ = tokio::time::timeout(SEND, self.socket.send(Message::Close(None))).await;
     }
 
@@ -145,7 +146,7 @@ impl Viewer {
     }
 }
 
-/// Asks the store anew: the login may have ended, the person may have been disabled or have lost the role.
+/// Asks the store anew; watching counts as use of the login, whose absolute end still holds. The login may have ended, the person may have been disabled or have lost the role.
 async fn may_still_watch(ctx: &Ctx, token: &str) -> bool {
     match ctx.store().login_of(token, ctx.source).await {
         Ok(login) => may(&login.actor, Action::WatchSession, None).is_ok(),

@@ -16,7 +16,7 @@ use std::convert::Infallible;
 const PIECE_BYTES: usize = 64 * 1024;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::api(axum::http::Method::GET, "/sessions/{id}/recording", Access::MayStepUp(Action::ViewRecording), "The recording, for the page of the replay.", fetch).gives_file("application/x-ndjson")]
+    vec![Route::page("/sessions/{id}/recording", Access::MayStepUp(Action::ViewRecording), fetch)]
 }
 
 pub(super) async fn fetch(call: Call) -> Reply {
