@@ -53,7 +53,7 @@ pub(super) fn check(parts: &Parts, proved: Proof) -> Result<(), Stop> {
     let ours = authority(parts).map(|authority| format!("https://{authority}"));
     match parts.headers.get(ORIGIN).map(HeaderValue::to_str) {
         Some(Ok(origin)) if ours.as_deref() == Some(&origin.to_ascii_lowercase()) => {}
-        None if proved == Proof::Bearer || (proved == Proof::None && is_api_login(parts)) => {}
+        None if proved == Proof::Bearer || (proved == Proof::None && comes_before_a_token(parts.uri.path())) => {}
         _ => return foreign(),
     }
     match parts.headers.get("sec-fetch-site").map(HeaderValue::to_str) {
@@ -62,9 +62,10 @@ pub(super) fn check(parts: &Parts, proved: Proof) -> Result<(), Stop> {
     }
 }
 
-/// The one API route that is used before there is a token; it takes no cookie and gives none.
-fn is_api_login(parts: &Parts) -> bool {
-    parts.uri.path() == "/api/v1/logins"
+/// The API routes that are used before there is a token. They take no cookie and give none; what they prove is in the
+/// request itself: two factors, or a one-time link.
+pub(super) fn comes_before_a_token(path: &str) -> bool {
+    path == "/api/v1/logins" || path.starts_with("/api/v1/enrolments/")
 }
 
 /// The path of the page that the request came from, if it is one of ours.
