@@ -34,6 +34,11 @@ impl Hasher {
         self.early_bytes = 0;
     }
 
+    /// True if every byte before `offset` went over once, and none behind it.
+    pub(crate) fn ends_at(&self, offset: u64) -> bool {
+        self.state.is_ok() && self.early.is_empty() && self.next == offset
+    }
+
     /// Bytes that wait for earlier ones.
     pub(crate) fn waiting(&self) -> usize {
         self.early_bytes

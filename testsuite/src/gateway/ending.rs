@@ -92,6 +92,7 @@ async fn the_window_warns_twice_and_then_closes() {
         ahead(minute - at);
         at = minute;
     };
+    go_to(165, &mut channel).await;
     go_to(171, &mut channel).await;
     let got = read_until(&mut channel, |got| got.err.contains("***")).await;
     assert!(got.err.contains("9 min") && got.err.contains("\r\n"), "{got:?}");
@@ -210,12 +211,15 @@ async fn sftp_is_told_of_a_cut_too() {
     let house = House::new().await;
     let mut sftp = house.client("sftp", By::Key);
     let mut child = sftp.arg(house.place()).stdin(Stdio::piped()).spawn().unwrap();
-    let _stdin = child.stdin.take();
+    let stdin = child.stdin.take();
     until("the session runs", || !house.desk.tape.all().is_empty()).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     end(&house, Cause::Recalled);
+    assert_eq!(house.desk.left().await, Cause::Recalled);
+    // Only then does the client look away from its keyboard.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(stdin);
     let mut text = String::new();
     child.stderr.take().unwrap().read_to_string(&mut text).await.unwrap();
     assert!(text.contains("SKS-4102"), "{text}");
-    assert_eq!(house.desk.left().await, Cause::Recalled);
 }

@@ -30,6 +30,8 @@ pub struct House {
 pub enum By {
     Key,
     Password,
+    /// A key file in the house's folder, and nothing else.
+    Named(&'static str),
 }
 
 /// Making an RSA key takes a while, so one set serves all tests.
@@ -120,6 +122,10 @@ impl House {
         options.extend(["-o".to_owned(), format!("Port={}", self.port)]);
         match by {
             By::Key => options.extend(["-o".to_owned(), "IdentitiesOnly=yes".to_owned(), "-i".to_owned(), self.key.display().to_string()]),
+            By::Named(name) => {
+                options.extend(["-o".to_owned(), "IdentitiesOnly=yes".to_owned(), "-i".to_owned(), self.path(name)]);
+                options.extend(["-o".to_owned(), "PreferredAuthentications=publickey".to_owned()]);
+            }
             By::Password => options.extend(["-o".to_owned(), "PubkeyAuthentication=no".to_owned()]),
         }
         options

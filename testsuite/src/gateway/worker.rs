@@ -40,6 +40,11 @@ pub async fn enter(house: &House) -> Line {
     line
 }
 
+/// Ends the connection as a client does.
+pub async fn leave(line: Line) {
+    line.disconnect(russh::Disconnect::ByApplication, "", "").await.unwrap();
+}
+
 /// Opens a shell on a terminal.
 pub async fn shell(line: &Line, columns: u32, rows: u32) -> Channel<client::Msg> {
     let channel = line.channel_open_session().await.unwrap();

@@ -170,15 +170,18 @@ impl Lane<'_> {
     ) -> Finish {
         let session = Arc::clone(&self.carrier.session);
         let carried = self.start_and_carry(&mut reader, &mut notices, sign, wish, early);
-        let (finish, exit) = tokio::select! {
+        let carried = tokio::select! {
             biased;
-            cause = session.ended() => {
-                let text = cause.refusal().map(|refusal| words::refusal(&refusal));
-                self.worker.farewell(text.as_deref()).await;
-                return if cause == Cause::WorkerGone { Finish::Broken } else { Finish::Orderly };
-            }
-            carried = carried => carried,
+            _ = session.ended() => None,
+            carried = carried => Some(carried),
         };
+        // What ended the channel may have ended the session in the same breath: a lost recording, a breach.
+        if let Some(cause) = session.cause() {
+            let text = cause.refusal().map(|refusal| words::refusal(&refusal));
+            self.worker.farewell(text.as_deref()).await;
+            return if cause == Cause::WorkerGone { Finish::Broken } else { Finish::Orderly };
+        }
+        let Some((finish, exit)) = carried else { return Finish::Orderly };
         let observer = self.observer.into_inner().unwrap_or_else(PoisonError::into_inner);
         for seen in observer.finish(session.elapsed_ms()) {
             let _ = self.place.record(seen.event());

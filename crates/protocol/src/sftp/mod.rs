@@ -149,11 +149,12 @@ impl Observer {
             9 => Pending::Act(FileOp::without_content(Op::SetAttributes, fields.path()?, None)),
             10 => {
                 let handle = fields.handle()?;
-                if fields.u32()? & 1 != 0 {
-                    self.table.changed(&handle);
+                let size = if fields.u32()? & 1 != 0 { Some(fields.u64()?) } else { None };
+                let act = FileOp::without_content(Op::SetAttributes, self.table.path(&handle), None);
+                match size {
+                    Some(size) if self.table.resized(&handle, size) => Pending::Ended { handle: self.table.serial(&handle), act },
+                    _ => Pending::Act(act),
                 }
-                let path = self.table.path(&handle);
-                Pending::Act(FileOp::without_content(Op::SetAttributes, path, None))
             }
             11 => Pending::OpenFolder { path: fields.path()? },
             12 => Pending::Quiet,
@@ -254,6 +255,14 @@ impl Observer {
                 if fields.u32()? != OK {
                     self.table.refused(handle);
                 }
+                Ok(())
+            }
+            (Pending::Ended { handle, mut act }, STATUS) => {
+                act.outcome = outcome(fields.u32()?);
+                if act.outcome == Outcome::Done {
+                    self.table.ended(handle);
+                }
+                done.push(act);
                 Ok(())
             }
             (Pending::Act(mut act), STATUS | EXTENDED_REPLY) => {

@@ -2,7 +2,7 @@
 
 use super::Breach;
 use crate::content::Hasher;
-use crate::files::{Direction, FileOp, NoDigest, Op, Outcome};
+use crate::files::{Content, Direction, FileOp, NoDigest, Op, Outcome};
 use crate::limits;
 use std::collections::HashMap;
 
@@ -21,6 +21,8 @@ pub(super) enum Pending {
     Close { handle: Vec<u8> },
     Read { handle: Option<u64>, offset: u64, length: u32 },
     Write { handle: Option<u64> },
+    /// The file is to end where the content that went over ends.
+    Ended { handle: Option<u64>, act: FileOp },
     Act(FileOp),
     Quiet,
 }
@@ -40,22 +42,37 @@ pub(super) struct Handle {
 struct Traffic {
     bytes: u64,
     hasher: Hasher,
+    /// What went over is all that the file holds: it was emptied or newly made before, or cut off behind it.
+    whole: bool,
 }
 
 impl Traffic {
-    fn new(hasher: Hasher) -> Self {
-        Self { bytes: 0, hasher }
+    fn new(whole: bool) -> Self {
+        Self { bytes: 0, hasher: Hasher::new(), whole }
+    }
+
+    fn content(self) -> Content {
+        match self.hasher.finish() {
+            content @ Content::Unknown(NoDigest::Failed | NoDigest::ChangedOnTarget) => content,
+            content if self.whole => content,
+            _ => Content::Unknown(NoDigest::NotWhole),
+        }
     }
 }
 
 impl Handle {
     pub(super) fn file(path: Vec<u8>, flags: u32) -> Self {
-        let whole = flags & TRUNCATE != 0 || (flags & CREATE != 0 && flags & EXCLUSIVE != 0);
+        let emptied = flags & TRUNCATE != 0 || (flags & CREATE != 0 && flags & EXCLUSIVE != 0);
         let writes = (flags & (WRITE | APPEND) != 0).then(|| {
-            Traffic::new(if whole && flags & APPEND == 0 { Hasher::new() } else { Hasher::void(NoDigest::NotWhole) })
+            let mut traffic = Traffic::new(emptied);
+            if flags & APPEND != 0 {
+                // The target writes at the file's end, whatever offset is named.
+                traffic.hasher.spoil(NoDigest::NotWhole);
+            }
+            traffic
         });
         // A handle for neither is a read of nothing: it is reported rather than lost.
-        let reads = (flags & READ != 0 || writes.is_none()).then(|| Traffic::new(Hasher::new()));
+        let reads = (flags & READ != 0 || writes.is_none()).then(|| Traffic::new(true));
         Self { serial: 0, path, folder: false, reads, writes }
     }
 
@@ -84,7 +101,7 @@ impl Handle {
                 path2: None,
                 direction: Some(direction),
                 bytes: traffic.bytes,
-                content: traffic.hasher.finish(),
+                content: traffic.content(),
                 outcome,
             });
         }
@@ -167,7 +184,7 @@ impl Table {
         let Some(serial) = serial else { return };
         let Some(handle) = self.handles.values_mut().find(|handle| handle.serial == serial) else { return };
         // A target that answers a read on a handle opened for writing alone sends content all the same.
-        let traffic = handle.reads.get_or_insert_with(|| Traffic::new(Hasher::new()));
+        let traffic = handle.reads.get_or_insert_with(|| Traffic::new(true));
         traffic.bytes = traffic.bytes.saturating_add(data.len() as u64);
         traffic.hasher.part(offset, data, room);
     }
@@ -187,6 +204,25 @@ impl Table {
         }
     }
 
+    /// The worker sets the file's size. True if that cuts the file off right behind the content that went over, as
+    /// OpenSSH's `scp` does at the end because it does not empty the file at the beginning.
+    pub(super) fn resized(&mut self, name: &[u8], size: u64) -> bool {
+        let Some(traffic) = self.handles.get_mut(name).and_then(|handle| handle.writes.as_mut()) else { return false };
+        let fits = traffic.hasher.ends_at(size);
+        if !fits {
+            traffic.hasher.spoil(NoDigest::ChangedOnTarget);
+        }
+        fits
+    }
+
+    /// The target did so.
+    pub(super) fn ended(&mut self, serial: Option<u64>) {
+        let handle = self.handles.values_mut().find(|handle| Some(handle.serial) == serial);
+        if let Some(traffic) = handle.and_then(|handle| handle.writes.as_mut()) {
+            traffic.whole = true;
+        }
+    }
+
     /// Acts that were finished in the same bytes as a breach.
     pub(super) fn keep(&mut self, done: Vec<FileOp>) {
         self.kept = done;
@@ -202,7 +238,7 @@ impl Table {
         requests.sort_by_key(|(id, _)| *id);
         for (_, pending) in requests {
             match pending {
-                Pending::Act(act) => acts.push(act),
+                Pending::Act(act) | Pending::Ended { act, .. } => acts.push(act),
                 Pending::Open { path, flags } => acts.extend(Handle::file(path, flags).report(Outcome::Cut)),
                 Pending::OpenFolder { path } => acts.extend(Handle::folder(path).report(Outcome::Cut)),
                 Pending::Close { .. } | Pending::Read { .. } | Pending::Write { .. } | Pending::Quiet => {}

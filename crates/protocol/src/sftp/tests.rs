@@ -109,6 +109,24 @@ fn content_that_is_not_whole_or_was_refused_has_a_reason_instead() {
 }
 
 #[test]
+fn a_file_that_is_cut_off_behind_its_new_content_is_whole() {
+    // As OpenSSH's `scp` uploads: it opens without emptying and sets the size at the end.
+    for (size, status_of_size, content) in [
+        (3, 0, sha(b"abc")),
+        (3, 4, Content::Unknown(NoDigest::NotWhole)),
+        (2, 0, Content::Unknown(NoDigest::ChangedOnTarget)),
+    ] {
+        let mut observer = opened(2 | 8);
+        observer.from_worker(&packet(6, &[&n(10), &string(b"h"), &q(0), &string(b"abc")])).unwrap();
+        observer.from_target(&status(10, 0)).unwrap();
+        observer.from_worker(&packet(10, &[&n(11), &string(b"h"), &n(1), &q(size)])).unwrap();
+        let acts = observer.from_target(&status(11, status_of_size)).unwrap();
+        assert_eq!(acts[0].op, Op::SetAttributes);
+        assert_eq!(close(&mut observer)[0].content, content, "size {size}, status {status_of_size}");
+    }
+}
+
+#[test]
 fn acts_are_reported_with_the_targets_answer() {
     let mut observer = ready();
     let two = [string(b"/a"), string(b"/b")].concat();
