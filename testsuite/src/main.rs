@@ -1,1 +1,5 @@
-fn main(){}
+//! One binary for all tests that need more than one crate.
+
+mod house;
+mod street;
+mod web;

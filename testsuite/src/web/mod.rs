@@ -8,5 +8,7 @@ mod guards;
 mod headers;
 mod ledger;
 mod log_page;
+mod plans;
 mod step_up;
+mod visitor;
 mod walk;
