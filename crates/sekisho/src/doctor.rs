@@ -94,7 +94,7 @@ fn free_space(config: &Config) -> Look {
 
 /// Opening the store checks its keys, its schema and that the log continues its checkpoint.
 async fn store(config: &Config) -> Look {
-    match crate::serve::open_store(config).await {
+    match crate::serve::open_store(config, std::sync::Arc::new(crate::clock::SystemClock)).await {
         Ok(store) => {
             let _ = store.close().await;
             Look { what: "store".into(), ok: true, seen: "opens, and its log continues its checkpoint".into(), next: String::new() }

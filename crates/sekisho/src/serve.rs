@@ -44,12 +44,11 @@ pub fn store_settings(config: &Config) -> Settings {
     }
 }
 
-/// Opens the store with the real clock.
+/// Opens the store.
 ///
 /// # Errors
 /// Not initialised, in use by another process, or its log does not hold.
-pub async fn open_store(config: &Config) -> Result<Store> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+pub async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Store> {
     Store::open(store_settings(config), clock)
         .await
         .with_context(|| format!("cannot open the data in {} (has `sekisho init` been run?)", config.data.dir.display()))
@@ -72,11 +71,10 @@ pub struct Running {
 ///
 /// # Errors
 /// An address is taken, a certificate cannot be used, or the store does not open.
-pub async fn start(config: &Config) -> Result<Running> {
+pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
     // Another provider in the tree would make rustls panic on its first connection.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let store = open_store(config).await?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = open_store(config, clock.clone()).await?;
     let settings = GatewaySettings { listen: config.ssh.listen, host_keys: host_keys(&store)?, facility: config.facility.name.clone() };
     let gateway = sekisho_gateway::bind(settings, Arc::new(store.clone()), clock)
         .await
@@ -181,7 +179,7 @@ impl Running {
 /// # Errors
 /// It could not start.
 pub async fn run(config: Config) -> Result<ExitCode> {
-    let running = start(&config).await?;
+    let running = start(&config, Arc::new(SystemClock)).await?;
     tracing::info!(web = %running.web, ssh = %running.ssh, url = config.base_url(), "Sekisho is open");
     let socket = control::path(&config.data.dir);
     asked_to_stop().await?;

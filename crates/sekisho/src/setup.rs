@@ -5,6 +5,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::{print, serve};
 use anyhow::{Context, Result};
+use sekisho_core::time::Clock;
 use sekisho_store::{FirstAdministrator, InitReport, Store};
 use serde_json::json;
 use std::path::PathBuf;
@@ -15,9 +16,9 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// The folder holds a Sekisho already, or cannot be written.
-pub async fn init(config: &Config, args: &InitArgs) -> Result<InitReport> {
+pub async fn init(config: &Config, args: &InitArgs, clock: Arc<dyn Clock>) -> Result<InitReport> {
     let first = FirstAdministrator { login: args.admin.clone(), name: args.admin_name.clone() };
-    Store::init(serve::store_settings(config), Arc::new(SystemClock), first)
+    Store::init(serve::store_settings(config), clock, first)
         .await
         .with_context(|| format!("cannot set up {}", config.data.dir.display()))
 }
@@ -33,7 +34,7 @@ pub fn ca_file(config: &Config) -> PathBuf {
 /// # Errors
 /// See [`init`].
 pub async fn run(config: &Config, args: &InitArgs, json: bool) -> Result<ExitCode> {
-    let report = init(config, args).await?;
+    let report = init(config, args, Arc::new(SystemClock)).await?;
     let link = &report.first_admin;
     let text = format!(
         "関所の初期設定が終わりました。 / Sekisho is set up in {}.\n\n\

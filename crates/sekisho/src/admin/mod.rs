@@ -13,6 +13,7 @@ pub mod target;
 pub mod vendor;
 
 use crate::cli::Command;
+use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::{control, print, serve};
 use anyhow::{Result, bail};
@@ -21,6 +22,7 @@ use sekisho_store::{Denied, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// A wish of the console.
 #[derive(Debug, Serialize, Deserialize)]
@@ -120,7 +122,7 @@ pub async fn run(config: &Config, ask: Ask, json: bool) -> Result<ExitCode> {
     let reply = match control::ask(&config.data.dir, &ask).await? {
         Some(reply) => reply,
         None => {
-            let store = serve::open_store(config).await?;
+            let store = serve::open_store(config, Arc::new(SystemClock)).await?;
             let reply = answer(&store, ask).await;
             store.close().await?;
             reply

@@ -40,7 +40,7 @@ impl Api {
     /// # Errors
     /// The login fails.
     pub async fn log_in(&self, player: &Player) -> Result<String> {
-        let code = player.phone.fresh().await;
+        let code = player.phone.fresh();
         let body = json!({ "login": player.login, "password": player.password, "code": code });
         let value = self.post(None, "/api/v1/logins", &body).await.with_context(|| format!("login of {}", player.login))?;
         value.get("token").and_then(Value::as_str).map(str::to_owned).context("the login gives no token")

@@ -1,6 +1,7 @@
 //! The people of the small hospital. Their passwords and codes are drawn anew each time.
 
 use super::api::Api;
+use super::clock::DemoClock;
 use super::hosts;
 use super::phone::Phone;
 use anyhow::{Context, Result};
@@ -8,6 +9,7 @@ use rand::RngExt;
 use sekisho_core::people::Role;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A person who plays in the demo.
 pub struct Player {
@@ -58,14 +60,14 @@ pub const PARTS: [Part; 11] = [
 ///
 /// # Errors
 /// The link does not work.
-pub async fn enrol(api: &Api, link: &str, login: &str, name: &str, role: Role) -> Result<Player> {
+pub async fn enrol(api: &Api, clock: &Arc<DemoClock>, link: &str, login: &str, name: &str, role: Role) -> Result<Player> {
     let token = link.rsplit('/').next().context("the link has no token")?;
     let offer = api.get(None, &format!("/api/v1/enrolments/{token}")).await?;
     let address = offer.get("totp_url").and_then(Value::as_str).context("the link offers no secret")?;
     let secret = secret_of(address).context("the link's otpauth address has no secret")?;
-    let phone = Phone::new(&secret)?;
+    let phone = Phone::new(&secret, clock.clone())?;
     let password = password();
-    let code = phone.fresh().await;
+    let code = phone.fresh();
     api.post(None, &format!("/api/v1/enrolments/{token}"), &json!({ "password": password, "code": code })).await?;
     Ok(Player { login: login.into(), name: name.into(), role, password, totp_secret: secret, ssh_key_file: None, phone })
 }

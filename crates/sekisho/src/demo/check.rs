@@ -100,7 +100,7 @@ async fn job(demo: &Demo, folder: &Path, tally: &mut Tally) -> Result<()> {
 }
 
 async fn replay(api: &Api, player: &Player) -> Result<()> {
-    let code = player.phone.fresh().await;
+    let code = player.phone.fresh();
     let body = json!({ "login": player.login, "password": player.password, "code": code });
     api.try_post(None, "/api/v1/logins", &body).await?.done()?;
     let again = api.try_post(None, "/api/v1/logins", &body).await?;
@@ -110,7 +110,7 @@ async fn replay(api: &Api, player: &Player) -> Result<()> {
 
 async fn apply(demo: &Demo, token: &str) -> Result<String> {
     let (api, hospital) = (&demo.api, &demo.hospital);
-    let now = crate::clock::SystemClock.now();
+    let now = demo.clock.now();
     let stage = hospital.stage("pacs01")?;
     let content = json!({
         "title": "PACS 表示遅延の調査", "class": "investigation", "purpose": "放射線科からの連絡による調査",

@@ -4,6 +4,7 @@ mod api;
 mod cast;
 mod check;
 mod client;
+mod clock;
 mod hosts;
 mod phone;
 mod ssh;
@@ -11,11 +12,15 @@ mod story;
 
 use crate::cli::{DemoArgs, InitArgs};
 use crate::config::Config;
+use crate::clock::SystemClock;
 use crate::serve::{self, Running};
 use crate::setup;
 use anyhow::{Context, Result, bail};
 use api::Api;
 use client::Client;
+use clock::DemoClock;
+use sekisho_core::time::Clock;
+use std::sync::Arc;
 use sekisho_core::people::Role;
 use sekisho_core::secret::Secret;
 use serde_json::{Value, json};
@@ -27,6 +32,9 @@ use std::time::{Duration, Instant};
 use story::Hospital;
 use tokio::io::AsyncBufReadExt;
 
+/// How far behind the demo's clock begins.
+const YESTERDAY: Duration = Duration::from_secs(26 * 3600);
+
 /// A demo that runs.
 struct Demo {
     config: Config,
@@ -34,6 +42,7 @@ struct Demo {
     hospital: Hospital,
     terminal: Terminal,
     api: Api,
+    clock: Arc<DemoClock>,
     ca_file: PathBuf,
     log_public_key: String,
     open_plan: String,
@@ -103,15 +112,22 @@ async fn set_up(args: &DemoArgs, folder: &Path) -> Result<Demo> {
     }
     let (admin, admin_name) = cast::ADMINISTRATOR;
     let first = InitArgs { admin: admin.into(), admin_name: admin_name.into() };
-    let report = setup::init(&config, &first).await?;
-    let running = serve::start(&config).await?;
+    // The past is told on a clock that is a day behind; see `clock.rs`.
+    let clock = Arc::new(DemoClock::behind(YESTERDAY));
+    let report = setup::init(&config, &first, clock.clone()).await?;
+    let running = serve::start(&config, clock.clone()).await?;
     let ca_file = setup::ca_file(&config);
     let api = Api(Client::new(running.web, &ca_file)?);
-    let hospital = story::open(&api, folder, report.first_admin.url.expose()).await?;
+    let hospital = story::open(&api, &clock, folder, report.first_admin.url.expose()).await?;
     let keys = sekisho_gateway::scan_host_keys("127.0.0.1", running.ssh.port()).await.context("the gateway shows no host keys")?;
     let terminal = Terminal::new(&folder.join("terminal"), running.ssh.port(), &keys)?;
-    let open_plan = story::tell(&api, &hospital, &terminal, folder).await?;
-    Ok(Demo { config, running, hospital, terminal, api, ca_file, log_public_key: report.log_public_key, open_plan })
+    story::tell_yesterday(&api, &clock, &hospital, &terminal, folder).await?;
+    // Six minutes are enough for the codes of what follows; then every code used lies in the past, and a visitor's
+    // first code is good at once.
+    clock.advance_to(SystemClock.now().minus(Duration::from_secs(360)));
+    let open_plan = story::tell_today(&api, SystemClock.now(), &hospital).await?;
+    clock.catch_up();
+    Ok(Demo { config, running, hospital, terminal, api, clock, ca_file, log_public_key: report.log_public_key, open_plan })
 }
 
 impl Demo {

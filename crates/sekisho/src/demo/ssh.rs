@@ -66,7 +66,7 @@ impl Terminal {
             .env("SSH_ASKPASS", self.folder.join("answer"))
             .env("SSH_ASKPASS_REQUIRE", "force")
             .env("DISPLAY", "none:0")
-            .env("SEKISHO_DEMO_CODE", worker.phone.fresh().await)
+            .env("SEKISHO_DEMO_CODE", worker.phone.fresh())
             .env_remove("SSH_AUTH_SOCK")
             .kill_on_drop(true)
             .stdin(Stdio::null())

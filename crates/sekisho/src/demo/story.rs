@@ -2,6 +2,7 @@
 
 use super::api::{Api, text};
 use super::cast::{self, ADMINISTRATOR, PARTS, Player, VENDORS};
+use super::clock::DemoClock;
 use super::hosts::{self, Host};
 use super::ssh::Terminal;
 use anyhow::{Context, Result, bail};
@@ -9,6 +10,7 @@ use sekisho_core::people::Role;
 use sekisho_core::time::{Clock, Timestamp, format_date};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A target of the demo.
@@ -74,12 +76,12 @@ impl Hospital {
 ///
 /// # Errors
 /// Any step is refused.
-pub async fn open(api: &Api, folder: &Path, first_link: &str) -> Result<Hospital> {
+pub async fn open(api: &Api, clock: &Arc<DemoClock>, folder: &Path, first_link: &str) -> Result<Hospital> {
     let (login, name) = ADMINISTRATOR;
-    let administrator = cast::enrol(api, first_link, login, name, Role::Administrator).await.context("the first administrator")?;
+    let administrator = cast::enrol(api, clock, first_link, login, name, Role::Administrator).await.context("the first administrator")?;
     let token = api.log_in(&administrator).await?;
     let mut vendors = Vec::new();
-    let end = Timestamp::plus(crate::clock::SystemClock.now(), Duration::from_secs(365 * 86_400));
+    let end = Timestamp::plus(clock.now(), Duration::from_secs(365 * 86_400));
     for (name, contact) in VENDORS {
         let body = json!({ "name": name, "sources": ["127.0.0.0/8"], "contact": contact, "contract_until": end, "active": true });
         vendors.push(text(&api.post(Some(&token), "/api/v1/vendors", &body).await?, "id")?);
@@ -91,7 +93,7 @@ pub async fn open(api: &Api, folder: &Path, first_link: &str) -> Result<Hospital
         let ready = (role == Role::Worker).then_some(&day);
         let body = json!({ "login": login, "name": name, "vendor": vendor, "roles": [role.as_str()], "pledged_until": ready, "trained_until": ready });
         let added = api.post(Some(&token), "/api/v1/persons", &body).await.with_context(|| format!("registering {login}"))?;
-        let mut player = cast::enrol(api, &text(&added, "enrolment.url")?, login, name, role).await.with_context(|| format!("enrolling {login}"))?;
+        let mut player = cast::enrol(api, clock, &text(&added, "enrolment.url")?, login, name, role).await.with_context(|| format!("enrolling {login}"))?;
         if role == Role::Worker {
             cast::register_key(api, &mut player, &folder.join("keys")).await?;
         }
@@ -163,31 +165,14 @@ async fn approve(api: &Api, operator: &str, planner: &str, plan: &str) -> Result
     }
 }
 
-/// The three jobs: one finished, one waiting for approval, one whose window is open. Gives the id of the open one.
+/// What happened yesterday: a job from application to confirmation.
 ///
 /// # Errors
 /// Any step is refused.
-pub async fn tell(api: &Api, hospital: &Hospital, terminal: &Terminal, folder: &Path) -> Result<String> {
-    let now = crate::clock::SystemClock.now();
-    let minutes = |n: u64| Duration::from_secs(n * 60);
+pub async fn tell_yesterday(api: &Api, clock: &DemoClock, hospital: &Hospital, terminal: &Terminal, folder: &Path) -> Result<()> {
+    let now = clock.now();
     let operator = api.log_in(hospital.person("ueda")?).await?;
     let planner = api.log_in(hospital.person("ishikawa")?).await?;
-
-    let waiting = Outline {
-        title: "PACS 画像圧縮モジュールの更新",
-        class: "change",
-        purpose: "CT画像の表示遅延を解消する修正版の適用",
-        target: "pacs01",
-        workers: &["suzuki"],
-        from: now.plus(minutes(24 * 60)),
-        until: now.plus(minutes(26 * 60)),
-        steps: "1. サービスの状態を確認する\n2. 修正版を配置する\n3. サービスを再起動する\n4. 画像表示を確認する",
-        commands: &["systemctl status pacs", "systemctl restart pacs"],
-        files: &["pacs-codec-3.2.1.tar.gz"],
-        impact: "再起動中の約5分間、画像を表示できない。放射線科へ周知済み",
-    };
-    apply(api, hospital, "suzuki", 1, &waiting).await.context("the plan that waits for approval")?;
-
     let finished = Outline {
         title: "電子カルテDB 月次点検",
         class: "periodic",
@@ -204,8 +189,30 @@ pub async fn tell(api: &Api, hospital: &Hospital, terminal: &Terminal, folder: &
     let (plan, worker) = apply(api, hospital, "sato", 0, &finished).await.context("the plan that is finished")?;
     approve(api, &operator, &planner, &plan).await?;
     work(hospital, terminal, folder).await?;
-    close(api, &worker, &operator, &planner, &plan).await.context("closing the finished plan")?;
+    close(api, &worker, &operator, &planner, &plan).await.context("closing the finished plan")
+}
 
+/// What stands at this moment: one plan that waits for approval, one whose window is open. Gives the id of the open one.
+///
+/// # Errors
+/// Any step is refused.
+pub async fn tell_today(api: &Api, now: Timestamp, hospital: &Hospital) -> Result<String> {
+    let operator = api.log_in(hospital.person("ueda")?).await?;
+    let planner = api.log_in(hospital.person("ishikawa")?).await?;
+    let waiting = Outline {
+        title: "PACS 画像圧縮モジュールの更新",
+        class: "change",
+        purpose: "CT画像の表示遅延を解消する修正版の適用",
+        target: "pacs01",
+        workers: &["suzuki"],
+        from: now.plus(minutes(24 * 60)),
+        until: now.plus(minutes(26 * 60)),
+        steps: "1. サービスの状態を確認する\n2. 修正版を配置する\n3. サービスを再起動する\n4. 画像表示を確認する",
+        commands: &["systemctl status pacs", "systemctl restart pacs"],
+        files: &["pacs-codec-3.2.1.tar.gz"],
+        impact: "再起動中の約5分間、画像を表示できない。放射線科へ周知済み",
+    };
+    apply(api, hospital, "suzuki", 1, &waiting).await.context("the plan that waits for approval")?;
     let open = Outline {
         title: "電子カルテDB 監査ログ設定の変更",
         class: "change",
@@ -222,6 +229,10 @@ pub async fn tell(api: &Api, hospital: &Hospital, terminal: &Terminal, folder: &
     let (plan, _) = apply(api, hospital, "sato", 0, &open).await.context("the plan whose window is open")?;
     approve(api, &operator, &planner, &plan).await?;
     Ok(plan)
+}
+
+fn minutes(n: u64) -> Duration {
+    Duration::from_secs(n * 60)
 }
 
 /// The finished job's session: a shell as a person uses it, then a file.
