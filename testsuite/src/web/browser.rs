@@ -30,8 +30,9 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Reads an answer. The template engine writes a slash as an entity; it is undone so that paths can be looked for.
     pub async fn of(response: Response) -> Self {
-        Self { status: response.status(), headers: response.headers().clone(), text: response.text().await.unwrap() }
+        Self { status: response.status(), headers: response.headers().clone(), text: response.text().await.unwrap().replace("&#x2f;", "/") }
     }
 
     pub fn location(&self) -> &str {

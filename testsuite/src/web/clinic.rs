@@ -64,7 +64,6 @@ impl Clinic {
             origin: "sekisho.example/aoba".into(),
             policy,
             base_url: format!("https://{HOST}"),
-            retention_days: 365,
         };
         Store::init(settings.clone(), clock.clone(), FirstAdministrator::default()).await.unwrap();
         let store = Store::open(settings, clock.clone()).await.unwrap();

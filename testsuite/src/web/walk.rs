@@ -27,8 +27,9 @@ fn verdict(seen: &Seen) -> &'static str {
     let to_login = seen.status == StatusCode::SEE_OTHER && seen.location().starts_with("/login");
     match () {
         () if to_login || seen.text.contains("SKS-1011") => "login",
-        () if seen.text.contains("SKS-1012") => "foreign",
-        () if seen.text.contains("SKS-2001") => "no",
+        () if seen.status == StatusCode::FORBIDDEN && seen.text.contains("SKS-1012") => "foreign",
+        // The log's own page tells of refusals, so the code alone is no sign of one.
+        () if seen.status == StatusCode::FORBIDDEN && seen.text.contains("SKS-2001") => "no",
         () => "ok",
     }
 }

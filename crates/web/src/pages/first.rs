@@ -53,7 +53,7 @@ fn place(kind: DutyKind, plan: &PlanId) -> String {
     let act = match kind {
         DutyKind::AllowEmergency => "/allow",
         DutyKind::Approve => "/approve",
-        DutyKind::ApproveAfterFact => "/after-fact",
+        DutyKind::ApproveAfterFact => "/after_fact",
         DutyKind::DecideExtension => "/extension/decide",
         DutyKind::Explain | DutyKind::Reconcile => "/reconcile",
         DutyKind::Report => "/report",

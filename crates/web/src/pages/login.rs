@@ -49,11 +49,11 @@ async fn show(call: Call) -> Reply {
 async fn submit(call: Call) -> Reply {
     let form = call.form();
     let ctx = &call.ctx;
-    // A browser that already has a login ends it first, so that one browser never holds two.
+    let new = ctx.store().log_in(form.text("login"), form.secret("password"), Secret::new(form.text("code")), ctx.source, Via::Web).await?;
+    // The login that this browser held before ends, so that one browser never holds two.
     if let Some(old) = cookie(&call.asked.headers, LOGIN_COOKIE) {
         end(ctx, old).await?;
     }
-    let new = ctx.store().log_in(form.text("login"), form.secret("password"), Secret::new(form.text("code")), ctx.source, Via::Web).await?;
     let mut response = see_other(local_path(form.text("next")).unwrap_or("/"))?;
     set_cookie(&mut response, LOGIN_COOKIE, new.token.expose())?;
     if let Ok(login) = ctx.store().login_of(new.token.expose(), ctx.source).await {
