@@ -38,6 +38,10 @@ pub const ENV_VALUE_BYTES: usize = 256;
 pub const TERM_BYTES: usize = 64;
 /// Encoded terminal modes: at most 160 opcodes of five bytes.
 pub const MODES_BYTES: usize = 1024;
+/// Least terminal columns that are shown and recorded, however few the worker's client declares.
+pub const TERMINAL_COLUMNS_LEAST: u16 = 20;
+/// Least terminal rows, likewise.
+pub const TERMINAL_ROWS_LEAST: u16 = 5;
 /// Terminal columns that are shown and recorded.
 pub const TERMINAL_COLUMNS: u16 = 500;
 /// Terminal rows that are shown and recorded.

@@ -20,6 +20,11 @@ impl vt100::Callbacks for Scrolled {
     }
 }
 
+/// Least, usual and most columns.
+const COLUMNS: [u16; 3] = [limits::TERMINAL_COLUMNS_LEAST, 80, limits::TERMINAL_COLUMNS];
+/// Least, usual and most rows.
+const ROWS: [u16; 3] = [limits::TERMINAL_ROWS_LEAST, 24, limits::TERMINAL_ROWS];
+
 /// The emulator without any history, always within the limits.
 pub(super) struct Screen {
     parser: vt100::Parser<Scrolled>,
@@ -29,15 +34,17 @@ pub(super) struct Screen {
     broken: u32,
 }
 
-fn bounded(asked: u32, most: u16) -> NonZeroU16 {
-    let within = u16::try_from(asked).unwrap_or(u16::MAX).min(most);
+/// A side that is zero is not told (RFC 4254 section 6.2), as by a script without a terminal. One that is tiny would
+/// show a watcher nothing while the target works as ever, so there is a least size.
+fn bounded(asked: u32, [least, usual, most]: [u16; 3]) -> NonZeroU16 {
+    let within = if asked == 0 { usual } else { u16::try_from(asked).unwrap_or(u16::MAX).clamp(least, most) };
     NonZeroU16::new(within).unwrap_or(NonZeroU16::MIN)
 }
 
 impl Screen {
     pub(super) fn new(columns: u32, rows: u32) -> Self {
-        let columns = bounded(columns, limits::TERMINAL_COLUMNS);
-        let rows = bounded(rows, limits::TERMINAL_ROWS);
+        let columns = bounded(columns, COLUMNS);
+        let rows = bounded(rows, ROWS);
         Self {
             parser: Self::parser(columns, rows),
             columns,
@@ -76,8 +83,8 @@ impl Screen {
     }
 
     pub(super) fn resize(&mut self, columns: u32, rows: u32) {
-        self.columns = bounded(columns, limits::TERMINAL_COLUMNS);
-        self.rows = bounded(rows, limits::TERMINAL_ROWS);
+        self.columns = bounded(columns, COLUMNS);
+        self.rows = bounded(rows, ROWS);
         let (columns, rows) = (self.columns, self.rows);
         self.guarded(|parser| parser.set_size(rows, columns));
     }

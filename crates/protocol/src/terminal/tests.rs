@@ -208,7 +208,9 @@ fn a_late_joiner_sees_the_same_screen() {
 
 #[test]
 fn sizes_are_brought_within_the_limits() {
-    assert_eq!(Watcher::new(0, 0).size(), (1, 1));
+    // A script's client tells no size, and a worker may tell a tiny one; neither hides the screen from a watcher.
+    assert_eq!(Watcher::new(0, 0).size(), (80, 24));
+    assert_eq!(Watcher::new(1, 1).size(), (limits::TERMINAL_COLUMNS_LEAST, limits::TERMINAL_ROWS_LEAST));
     let mut watcher = Watcher::new(u32::MAX, u32::MAX);
     assert_eq!(watcher.size(), (limits::TERMINAL_COLUMNS, limits::TERMINAL_ROWS));
     watcher.resize(100, 40);
