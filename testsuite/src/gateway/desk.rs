@@ -82,6 +82,8 @@ pub struct Paper {
     pub policy: Policy,
     /// Numbers of the open plans.
     pub plans: Vec<String>,
+    /// Called with the session that the answer to `enter` will name.
+    pub on_enter: Option<Box<dyn Fn(&SessionId) + Send>>,
     pub first_refusal: Option<Refusal>,
     pub enter_refusal: Option<Refusal>,
     pub firsts: usize,
@@ -101,6 +103,8 @@ pub struct Tape {
     pub output: AtomicU64,
     pub input: AtomicU64,
     pub broken: AtomicBool,
+    /// Panics at the next output.
+    pub explosive: AtomicBool,
 }
 
 pub struct FakeDesk {
@@ -118,6 +122,7 @@ impl RecordingSink for Sink {
         if tape.broken.load(Ordering::SeqCst) {
             return Err(RecordingLost);
         }
+        assert!(!(tape.explosive.load(Ordering::SeqCst) && matches!(event, Event::Output(_))), "as the test wishes");
         let keep = |bytes: &[u8]| {
             tape.output.fetch_add(bytes.len() as u64, Ordering::SeqCst);
             let room = KEPT.saturating_sub(tape.held.load(Ordering::SeqCst) as usize).min(bytes.len());
@@ -179,6 +184,7 @@ impl FakeDesk {
                 window: Duration::from_secs(3 * 3600),
                 policy: Policy::default(),
                 plans: vec!["2026-0001".into()],
+                on_enter: None,
                 first_refusal: None,
                 enter_refusal: None,
                 firsts: 0,
@@ -347,6 +353,9 @@ impl FakeDesk {
         let session = SessionId::from_random([self.next.fetch_add(1, Ordering::SeqCst); 10]);
         let mut paper = self.paper();
         paper.sessions.push(session.clone());
+        if let Some(call) = &paper.on_enter {
+            call(&session);
+        }
         let credential = match paper.password_credential {
             true => TargetCredential::Password(paper.credential.clone()),
             false => TargetCredential::PrivateKey(paper.credential.clone()),

@@ -190,11 +190,20 @@ async fn a_shutdown_ends_all_and_waits_until_it_is_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recall_for_a_session_that_is_still_being_entered_is_not_lost() {
+async fn a_recall_that_comes_before_the_gateway_knows_the_session_is_not_lost() {
     let house = House::new().await;
-    house.desk.paper().plans = vec!["2026-0001".into()];
-    // Recalled for everybody between the desk's answer and the gateway's table cannot be timed from here; what can
-    // be is a recall for all while a person chooses a plan, which must not touch the session that follows.
+    let gateway = house.gateway.clone();
+    house.desk.paper().on_enter = Some(Box::new(move |session| {
+        gateway.recall(Recall { session: Some(session.clone()), word: RecallWord::End(Cause::Recalled) });
+    }));
+    let output = finish(house.ssh(&[], "echo in")).await;
+    assert!(output.stdout.is_empty() && err(&output).contains("SKS-4102"), "{}", err(&output));
+    assert_eq!(house.desk.left().await, Cause::Recalled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recall_for_all_leaves_alone_who_enters_later() {
+    let house = House::new().await;
     house.desk.paper().plans.push("2026-0002".into());
     let line = worker::enter(&house).await;
     let mut channel = worker::shell(&line, 80, 24).await;
@@ -204,6 +213,19 @@ async fn a_recall_for_a_session_that_is_still_being_entered_is_not_lost() {
     read_until(&mut channel, |got| got.err.contains("2026-0001")).await;
     channel.data(&b"exit\n"[..]).await.unwrap();
     assert_eq!(read_until(&mut channel, |_| false).await.status, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_panics_ends_its_session_and_the_end_is_written_once() {
+    let house = House::new().await;
+    house.desk.tape.explosive.store(true, Ordering::SeqCst);
+    let output = finish(house.ssh(&[], "echo in; sleep 60")).await;
+    assert!(output.stdout.is_empty() && !output.status.success());
+    house.desk.tape.explosive.store(false, Ordering::SeqCst);
+    assert_eq!(house.desk.left().await, Cause::Breach);
+    let next = finish(house.ssh(&[], "echo good")).await;
+    assert_eq!(String::from_utf8_lossy(&next.stdout), "good\n");
+    until("both left", || house.desk.lefts().len() == 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

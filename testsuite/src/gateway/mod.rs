@@ -1,5 +1,7 @@
 //! The gateway with a desk in memory: real OpenSSH clients on one side, real sshd on the other.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod bounds;
 mod carry;
 mod desk;

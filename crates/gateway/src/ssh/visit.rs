@@ -257,12 +257,15 @@ impl Hall {
                         tasks.spawn(later(Arc::clone(&carrier), channel, sign, self.handle.clone()));
                     }
                 },
-                Some(done) = tasks.join_next() => {
-                    if let Err(error) = done {
+                Some(done) = tasks.join_next() => match done {
+                    Ok(Finish::Orderly) => {}
+                    // A channel breaks off with its connection, whose own end may be seen a moment later.
+                    Ok(Finish::Broken) => session.end(Cause::WorkerGone),
+                    Err(error) => {
                         tracing::error!(session = %session.id(), %error, "a channel's task died");
                         session.end(Cause::Breach);
                     }
-                }
+                },
             }
         }
         let _ = tokio::time::timeout(SETTLE, carrier.target.disconnect()).await;
