@@ -4,7 +4,6 @@
 mod folder;
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use folder::{Folder, ORIGIN, signing_key};
 use sekisho_evidence::Digest;
@@ -366,12 +365,10 @@ fn what_cannot_be_read_is_never_taken_for_good() {
     }
 }
 
-/// Run with `--release -- --ignored --nocapture` to see the figure.
 #[test]
-#[ignore = "takes long without optimisation"]
-fn a_million_entries_are_verified_in_seconds() {
+fn a_log_of_many_tiles_is_verified() {
     let (mut files, mut publisher) = (MemoryFiles::new(), Publisher::new());
-    for seq in 0..1_000_000_u64 {
+    for seq in 0..70_000_u64 {
         let body = format!(
             r#"{{"seq":{seq},"at":{},"actor":{{"person":"W-{}","role":"worker","source":"203.0.113.7"}},"kind":"noted","session":"S-{}","what":{{"op":"put","name":"/var/lib/ehr/update-{seq}.zip","bytes":123456,"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"}}}}"#,
             1_790_000_000_000 + seq,
@@ -389,12 +386,8 @@ fn a_million_entries_are_verified_in_seconds() {
         "log/checkpoint",
         checkpoint::sign(ORIGIN, publisher.size(), &publisher.root(), &signing_key()).unwrap(),
     );
-    let start = Instant::now();
     let verdict = verify(&files, signing_key().public(), None, Recordings::Skip);
-    let took = start.elapsed();
-    println!("1,000,000 entries in {took:?}");
     assert!(verdict.ok, "{verdict}");
-    assert!(took.as_secs() < 10);
     assert!(
         verdict
             .findings
