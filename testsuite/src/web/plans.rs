@@ -198,10 +198,10 @@ async fn a_recording_is_read_with_a_fresh_code_and_as_lines() {
     let kinds: Vec<&str> = lines.iter().filter_map(|line| line["t"].as_str()).collect();
     assert_eq!((kinds[0], kinds[1], *kinds.last().unwrap()), ("head", "open", "end"), "{kinds:?}");
     assert!(lines.iter().any(|line| line["t"] == "cmd" && line["text"] == "systemctl status db"));
-    let cast = operator.get(&format!("/sessions/{session}/asciicast?tab=1")).await;
+    let cast = operator.get(&format!("/sessions/{session}/asciicast?tab=0")).await;
     assert!(cast.status == 200 && cast.text.contains("\"version\":2"), "{} {}", cast.status, cast.text);
     town.pass(Duration::from_secs(600));
-    for path in ["replay", "recording", "asciicast?tab=1"] {
+    for path in ["replay", "recording", "asciicast?tab=0"] {
         assert_eq!(operator.get(&format!("/sessions/{session}/{path}")).await.status, 403, "{path}");
     }
     let worker = open.browser(&town.worker).await;

@@ -192,7 +192,7 @@ export class Viewer {
     const known = this.tabs.get(channel.n);
     if (known) return known;
     if (this.tabs.size >= CHANNELS_LIMIT) return undefined;
-    const label = `${channel.n + 1}. ${word(channel.kind)}${channel.text && channel.kind === "exec" ? `: ${visible(channel.text).slice(0, 80)}` : ""}`;
+    const label = `${channel.n}. ${word(channel.kind)}${channel.text && channel.kind === "exec" ? `: ${visible(channel.text).slice(0, 80)}` : ""}`;
     const ids = { tab: `${this.prefix}-tab-${channel.n}`, panel: `${this.prefix}-panel-${channel.n}` };
     const end = make("span", { class: "viewer-tab-end", hidden: true });
     const button = make(

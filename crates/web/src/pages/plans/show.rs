@@ -7,6 +7,7 @@ use crate::stop::Reply;
 use crate::view::value;
 use minijinja::context;
 use sekisho_core::permission::Action;
+use sekisho_core::plan::state::PlanState;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::page("/plans/{id}", Access::May(Action::ReadPlan), show)]
@@ -15,7 +16,9 @@ pub(super) fn routes() -> Vec<Route> {
 pub(super) async fn show(call: Call) -> Reply {
     let view = told::view(&call).await?;
     let plan = told::page(&call.ctx, &view)?;
-    let can_attach = view.allowed.contains(&"edit");
+    // A file attached to an approved plan would take its approvals away; that is what 修正 is for.
+    let can_attach = view.allowed.contains(&"edit") && view.plan.state != PlanState::Approved;
+    let broken = !view.signatures_hold;
     let title = format!("{} {}", plan.number, plan.title);
-    call.page_titled("plans/show.html", &title, context! { plan => value(plan), can_attach })
+    call.page_titled("plans/show.html", &title, context! { plan => value(plan), can_attach, broken })
 }

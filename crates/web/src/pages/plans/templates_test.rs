@@ -63,7 +63,7 @@ fn shown(plan: &Plan, lang: Lang) -> Value {
 fn the_page_of_a_plan_shows_every_state() {
     for state in PlanState::ALL {
         for plan in [plan(state), emergency(state)] {
-            let html = both("plans/show.html", |lang| context! { plan => shown(&plan, lang), can_attach => true });
+            let html = both("plans/show.html", |lang| context! { plan => shown(&plan, lang), can_attach => true, broken => true });
             assert!(html.contains("2026-0042") && html.contains(state.ja()), "{state:?}");
         }
     }
@@ -71,9 +71,9 @@ fn the_page_of_a_plan_shows_every_state() {
 
 #[test]
 fn a_worker_of_an_open_plan_finds_the_exact_line() {
-    let html = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan(PlanState::Approved), Lang::Ja), can_attach => false });
+    let html = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan(PlanState::Approved), Lang::Ja), can_attach => false, broken => false });
     assert!(html.contains("ssh -p 2222 tanaka+ehr-db01@sekisho.aoba-hospital.example"), "{html}");
-    let draft = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan(PlanState::Submitted), Lang::Ja), can_attach => false });
+    let draft = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan(PlanState::Submitted), Lang::Ja), can_attach => false, broken => false });
     assert!(!draft.contains("ssh -p 2222"));
 }
 
@@ -81,7 +81,7 @@ fn a_worker_of_an_open_plan_finds_the_exact_line() {
 fn only_acts_that_are_allowed_have_buttons() {
     let page = |allowed: &[&'static str]| {
         let plan = value(page_of(&plan(PlanState::Submitted), allowed, "2026-11-22T15:30", Lang::Ja));
-        render("plans/show.html", Lang::Ja, context! { plan, can_attach => false })
+        render("plans/show.html", Lang::Ja, context! { plan, can_attach => false, broken => false })
     };
     let planner = page(&["approve", "return", "reject"]);
     for there in ["/approve\"", "/return\"", "/reject\""] {
@@ -133,7 +133,7 @@ fn texts_of_others_stay_text() {
     let mut plan = plan(PlanState::Reconcile);
     plan.content.title = "<script>alert(1)</script>".into();
     plan.findings[3].actual = "\"><img src=x onerror=alert(1)>".into();
-    let html = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan, Lang::Ja), can_attach => true });
+    let html = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan, Lang::Ja), can_attach => true, broken => true });
     assert!(!html.contains("<script>alert") && !html.contains("<img"));
 }
 

@@ -27,6 +27,11 @@ pub fn head(session: &str, started: i64, duration: u64) -> Value {
     json!({ "t": "head", "session": session, "started": started, "duration": duration, "channels": [] })
 }
 
+/// A sentence of ours to the worker's terminal, which may have been written over several lines.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// The last message, for an end whose event is missing. `cause` is in words.
 #[must_use]
 pub fn end(at_ms: u64, cause: &str) -> Value {
@@ -50,7 +55,7 @@ pub fn of(event: &ViewEvent, last_ms: u64, word: &dyn Fn(&str) -> String) -> Val
             "t": "file", "at": at_ms, "ch": ch, "op": file.op, "path": file.path, "bytes": file.bytes,
             "sha256": file.sha256.as_deref().unwrap_or_default(), "status": if file.ok { "ok" } else { "failed" },
         }),
-        ViewEvent::Message { at_ms, text, .. } => json!({ "t": "note", "at": at_ms, "text": text }),
+        ViewEvent::Message { at_ms, text, .. } => json!({ "t": "note", "at": at_ms, "text": one_line(text) }),
         ViewEvent::Close { ch, at_ms, exit } => json!({ "t": "close", "at": at_ms, "ch": ch, "exit": exit }),
         ViewEvent::Restart => hello(),
         ViewEvent::End { cause } => end(last_ms, &word(&format!("cause.{}", cause.as_str()))),
@@ -76,6 +81,12 @@ mod tests {
     fn a_channel_without_a_terminal_has_a_size_all_the_same() {
         let event = ViewEvent::Open { ch: 2, at_ms: 0, function: Function::Scp, text: "scp -t /tmp".into(), size: None };
         assert_eq!(said(&event), json!({ "t": "open", "at": 0, "ch": 2, "kind": "sftp", "text": "scp -t /tmp", "cols": 80, "rows": 24 }));
+    }
+
+    #[test]
+    fn a_note_is_one_line() {
+        let event = ViewEvent::Message { ch: 1, at_ms: 0, text: "録画中\r\nThis session is recorded.\r\n".into() };
+        assert_eq!(said(&event)["text"], "録画中 This session is recorded.");
     }
 
     #[test]

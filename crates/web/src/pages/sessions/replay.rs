@@ -21,10 +21,10 @@ async fn show(call: Call) -> Reply {
     call.page_titled("sessions/replay.html", &title, context! { s => value(s) })
 }
 
-/// The page counts the screens from one, as the viewer's tabs do; the recording counts from zero.
+/// The number on a tab of the viewer is that of the channel.
 async fn export_tab(call: Call) -> Reply {
-    let tab: u32 = call.query().parse("tab", |text| text.parse().ok().filter(|tab| *tab > 0))?;
-    export_channel(&call, tab - 1).await
+    let tab: u32 = call.query().parse("tab", |text| text.parse().ok())?;
+    export_channel(&call, tab).await
 }
 
 pub(super) async fn export(call: Call) -> Reply {
