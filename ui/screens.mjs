@@ -73,10 +73,10 @@ async function approve(login, plan) {
 
 async function draw(login, target, content) {
   const choices = await call("GET", "/api/v1/plans/choices", await token(login));
-  const row = choices.targets.find((row) => row.target.name === target);
+  const row = choices.targets.find((row) => row.name === target);
   const worker = choices.workers.find((row) => row.login === login);
-  const body = { purpose: "", steps: "", impact: "", rollback: "", ...content, targets: [{ target: row.target.id, account: row.accounts[0].id, functions: ["shell", "sftp"] }], workers: [worker.id] };
-  const plan = await call("POST", "/api/v1/plans", await token(login), { vendor: row.target.vendor, content: body });
+  const body = { purpose: "", steps: "", impact: "", rollback: "", ...content, targets: [{ target: row.id, account: row.accounts[0].id, functions: ["shell", "sftp"] }], workers: [worker.id] };
+  const plan = await call("POST", "/api/v1/plans", await token(login), { vendor: row.vendor, content: body });
   await act(login, plan.id, { act: "submit" });
   return plan.id;
 }
@@ -239,7 +239,7 @@ try {
     const stranger = await visitor(browser, facts.web.url, { width });
     await stranger.page.goto("/login");
     await take(stranger.page, `login-${width}`);
-    await stranger.page.goto(new URL(added.enrolment_url).pathname);
+    await stranger.page.goto(new URL(added.enrolment.url).pathname);
     const file = await take(stranger.page, `enrol-${width}`);
     if (width === 1280) await copyFile(file, join(shown, "guide-enrol.png"));
     await stranger.page.goto("/enrol/nobody");

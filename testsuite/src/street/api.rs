@@ -21,6 +21,8 @@ pub struct Api {
 /// An answer.
 #[derive(Debug)]
 pub struct Answer {
+    /// What was asked for.
+    pub asked: String,
     /// HTTP status.
     pub status: u16,
     /// Body as it came.
@@ -34,7 +36,7 @@ pub struct Answer {
 impl Answer {
     /// The body as JSON, if it was done.
     pub fn done(self) -> Value {
-        assert!((200..300).contains(&self.status), "HTTP {}: {}", self.status, self.text);
+        assert!((200..300).contains(&self.status), "{}: HTTP {}: {}", self.asked, self.status, self.text);
         serde_json::from_str(&self.text).unwrap_or(Value::Null)
     }
 }
@@ -71,12 +73,13 @@ impl Api {
     fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, String> {
         runtime().block_on(async {
             let response = request.send().await.map_err(|fault| format!("{fault:?}"))?;
+            let asked = response.url().path().to_owned();
             let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
             let (status, location) = (response.status().as_u16(), header("location"));
             let set = response.headers().get_all("set-cookie").iter().filter_map(|line| line.to_str().ok());
             let cookies = set.filter_map(|line| line.split(';').next().map(str::to_owned)).collect();
             let text = response.text().await.map_err(|fault| format!("{fault:?}"))?;
-            Ok(Answer { status, text, location, cookies })
+            Ok(Answer { asked, status, text, location, cookies })
         })
     }
 

@@ -166,14 +166,14 @@ fn the_clerk_at_night_allows_watches_and_cuts_on_a_telephone() {
         let rows = choices.get(list).and_then(Value::as_array).cloned().unwrap_or_default();
         rows.into_iter().find(|row| row.pointer(field).and_then(Value::as_str) == Some(value)).unwrap_or_else(|| panic!("no {value} in {choices}"))
     };
-    let target = of("targets", "/target/name", "pacs01");
+    let target = of("targets", "/name", "pacs01");
     let account = target.pointer("/accounts/0/id").and_then(Value::as_str).expect("an account").to_owned();
     let content = json!({
-        "title": "PACS 画像が表示できない", "class": "fault", "purpose": "", "targets": [{ "target": text(&target, "target.id"), "account": account, "functions": ["shell"] }],
+        "title": "PACS 画像が表示できない", "class": "fault", "purpose": "", "targets": [{ "target": text(&target, "id"), "account": account, "functions": ["shell"] }],
         "workers": [text(&of("workers", "/login", "suzuki"), "id")], "from": 0, "until": 0, "steps": "", "impact": "", "rollback": "",
         "contact": "045-555-0202 鈴木", "emergency_reason": "救急外来でCT画像が開けないと連絡があった",
     });
-    let vendor = target.pointer("/target/vendor").and_then(Value::as_str).expect("its vendor").to_owned();
+    let vendor = target.pointer("/vendor").and_then(Value::as_str).expect("its vendor").to_owned();
     let plan = text(&demo.api.post(&suzuki, "/api/v1/plans", &json!({ "vendor": vendor, "content": content })), "id");
     demo.api.act(&suzuki, &plan, &json!({ "act": "submit" }));
 

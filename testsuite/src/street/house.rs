@@ -110,16 +110,16 @@ impl House {
         let vendor = text(&api.post(&admin, "/api/v1/vendors", &vendor), "id");
         let host = Sshd::start(&folder.join("host"));
         let target = json!({
-            "name": TARGET, "title": "電子カルテ DBサーバ", "host": "127.0.0.1", "port": host.port, "owner": "医療情報室", "vendor": vendor,
+            "name": TARGET, "title": "電子カルテ DBサーバ", "protocol": "ssh", "host": "127.0.0.1", "port": host.port, "owner": "医療情報室", "vendor": vendor,
             "host_keys": [host.host_key], "personal_data": false, "active": true,
         });
         let target = text(&api.post(&admin, "/api/v1/targets", &target), "id");
         let private = std::fs::read_to_string(&host.key_file).expect("the target's key");
-        let account = json!({ "username": sshd::account(), "privileged": false, "private_key": private });
+        let account = json!({ "username": sshd::account(), "privileged": false, "credential": { "private_key": private } });
         let account = text(&api.post(&admin, &format!("/api/v1/targets/{target}/accounts"), &account), "id");
         let staff = |login: &str, name: &str, role: &str| {
             let body = json!({ "login": login, "name": name, "roles": [role] });
-            enrol(&api, &text(&api.post(&admin, "/api/v1/persons", &body), "enrolment_url"), login)
+            enrol(&api, &text(&api.post(&admin, "/api/v1/persons", &body), "enrolment.url"), login)
         };
         let ueda = staff("ueda", "上田 健", "operator");
         let ishikawa = staff("ishikawa", "石川 由美", "planner");
@@ -138,11 +138,11 @@ impl House {
         let year = format_date(now().plus(Duration::from_secs(365 * 86_400)).date());
         let body = json!({ "login": login, "name": format!("保守 {login}"), "vendor": self.vendor, "roles": ["worker"], "pledged_until": year, "trained_until": year });
         let added = self.api.post(&self.admin, "/api/v1/persons", &body);
-        let mut person = enrol(&self.api, &text(&added, "enrolment_url"), login);
+        let mut person = enrol(&self.api, &text(&added, "enrolment.url"), login);
         let token = self.api.log_in(login, &person.password, &person.phone.code());
         let key = self.folder.join(format!("{login}_ed25519"));
         let line = sshd::make_key(&key);
-        self.api.post(&token, "/api/v1/account/keys", &json!({ "line": line, "comment": "street" }));
+        self.api.post(&token, "/api/v1/me/keys", &json!({ "key": line }));
         person.key_file = Some(key);
         (person, token)
     }
@@ -289,8 +289,9 @@ fn start(folder: &Path, config: &Path, web: u16, sweep: bool) -> (Child, Keeper)
 /// Sets password and code by a one-time link.
 fn enrol(api: &Api, link: &str, login: &str) -> Person {
     let token = link.rsplit('/').next().expect("the link has a token");
-    let offer = api.get("", &format!("/api/v1/enrolments/{token}"));
-    let secret = text(&offer, "totp_secret");
+    let offer = api.try_call(reqwest::Method::GET, &format!("/api/v1/enrolments/{token}"), None, None).expect("the enrolment answers").done();
+    let url = text(&offer, "totp_url");
+    let secret = url.split_once("secret=").map(|(_, rest)| rest.split('&').next().unwrap_or_default().to_owned()).expect("the address for the authenticator holds the secret");
     let phone = Phone::new(&secret);
     let password = format!("Machi-kado-{}7!", login.chars().rev().collect::<String>());
     let password = if password.contains(login) { format!("Tori-no-uta-{}!", login.len() + 4711) } else { password };
