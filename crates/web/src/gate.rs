@@ -91,10 +91,10 @@ async fn checked(ctx: &Ctx, route: &Route, parts: &mut Parts, body: axum::body::
     if changes && proved != credentials::Proof::Bearer {
         credentials::check_csrf(ctx, parts, &form, info)?;
     }
-    if let (Some(actor), Access::May(action) | Access::MayStepUp(action)) = (actor, info.access) {
-        if !reaches(actor, action) {
-            return Err(Refusal::NotAllowed.into());
-        }
+    if let (Some(actor), Access::May(action) | Access::MayStepUp(action)) = (actor, info.access)
+        && !reaches(actor, action)
+    {
+        return Err(Refusal::NotAllowed.into());
     }
     let params = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| Stop::not_found())?;
     let params = params.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
@@ -115,10 +115,10 @@ async fn checked(ctx: &Ctx, route: &Route, parts: &mut Parts, body: axum::body::
 /// Step-up and handler. A refusal comes back with the call, so that its form can be shown again.
 async fn run(route: &Route, call: Call) -> Result<Response, (Option<Call>, Stop)> {
     let again = call.clone();
-    if let Access::MayStepUp(_) = route.info.access {
-        if let Err(stop) = credentials::step_up(&call, route).await {
-            return Err((Some(again), stop));
-        }
+    if let Access::MayStepUp(_) = route.info.access
+        && let Err(stop) = credentials::step_up(&call, route).await
+    {
+        return Err((Some(again), stop));
     }
     let work = AssertUnwindSafe((route.handler)(call)).catch_unwind();
     let deadline = Duration::from_secs(limits::WEB_REQUEST_SECONDS as u64);

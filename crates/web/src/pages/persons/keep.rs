@@ -142,13 +142,13 @@ impl PersonAsk {
         form
     }
 
-    fn new(self) -> Result<NewPerson, Stop> {
+    fn into_new(self) -> Result<NewPerson, Stop> {
         check_login_name(&self.login)?;
         let Self { login, name, vendor, department, mail, phone, roles, valid_until, pledged_until, trained_until, active: _ } = self;
         Ok(NewPerson { login, name, vendor, department, mail, phone, roles, valid_until, pledged_until, trained_until })
     }
 
-    fn change(self) -> PersonChange {
+    fn into_change(self) -> PersonChange {
         let Self { login: _, name, vendor: _, department, mail, phone, roles, valid_until, pledged_until, trained_until, active } = self;
         PersonChange { name, department, mail, phone, roles, valid_until, pledged_until, trained_until, active }
     }
@@ -172,7 +172,7 @@ fn keep_link(ctx: &Ctx, person: &PersonId, link: &EnrolmentLink) {
 
 async fn add(call: Call) -> Reply {
     let ctx = &call.ctx;
-    let (person, link) = ctx.store().add_person(ctx.actor()?, PersonAsk::read(call.form())?.new()?).await?;
+    let (person, link) = ctx.store().add_person(ctx.actor()?, PersonAsk::read(call.form())?.into_new()?).await?;
     keep_link(ctx, &person.id, &link);
     call.done(&format!("/persons/{}", person.id), "person.added")
 }
@@ -186,7 +186,7 @@ async fn show_edit(call: Call) -> Reply {
 
 async fn edit(call: Call) -> Reply {
     let id = call.id("id", PersonId::parse)?;
-    call.ctx.store().change_person(call.ctx.actor()?, &id, PersonAsk::read(call.form())?.change()).await?;
+    call.ctx.store().change_person(call.ctx.actor()?, &id, PersonAsk::read(call.form())?.into_change()).await?;
     call.done(&format!("/persons/{id}"), "person.changed")
 }
 
@@ -209,14 +209,14 @@ async fn reset(call: Call) -> Reply {
 
 async fn api_add(call: Call) -> Reply {
     let ask: PersonAsk = call.json()?;
-    let (person, link) = call.ctx.store().add_person(call.ctx.actor()?, ask.new()?).await?;
+    let (person, link) = call.ctx.store().add_person(call.ctx.actor()?, ask.into_new()?).await?;
     call.answer(&PersonAdded { person, enrolment: link.into() })
 }
 
 async fn api_edit(call: Call) -> Reply {
     let id = call.id("id", PersonId::parse)?;
     let ask: PersonAsk = call.json()?;
-    call.ctx.store().change_person(call.ctx.actor()?, &id, ask.change()).await?;
+    call.ctx.store().change_person(call.ctx.actor()?, &id, ask.into_change()).await?;
     call.answer(&PersonAnswer::from(find(&call).await?))
 }
 
