@@ -70,6 +70,11 @@ impl<'a> Browser<'a> {
     }
 
     /// Sends a form as our own page would.
+    /// What a page asks for by itself, without anybody at the keyboard.
+    pub async fn refresh(&self, path: &str) -> Seen {
+        Seen::of(self.client.get(self.clinic.url(path)).header("x-sekisho-refresh", "1").send().await.unwrap()).await
+    }
+
     pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Seen {
         let origin = self.clinic.origin();
         self.post_with(path, fields, Some(&self.csrf), &[("origin", &origin), ("sec-fetch-site", "same-origin")]).await

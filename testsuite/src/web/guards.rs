@@ -167,6 +167,18 @@ async fn a_login_ends_when_it_is_idle() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_refreshes_itself_keeps_no_login_alive() {
+    let clinic = Clinic::with(&["planner"]).await;
+    let browser = Browser::of(&clinic, "planner").await;
+    for _ in 0..5 {
+        clinic.clock.pass(std::time::Duration::from_secs(5 * 60));
+        assert_eq!(browser.refresh("/now").await.status, StatusCode::OK);
+    }
+    clinic.clock.pass(std::time::Duration::from_secs(6 * 60));
+    assert_ne!(browser.refresh("/now").await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn too_large_a_body_is_refused() {
     let clinic = Clinic::with(&["planner"]).await;
     let browser = Browser::of(&clinic, "planner").await;

@@ -113,6 +113,25 @@ impl Store {
     /// # Errors
     /// [`Refusal::LoginNeeded`] for a token that is unknown, ended, or whose person may not act any more.
     pub async fn login_of(&self, token: &str, source: IpAddr) -> Done<WebLogin> {
+        let (login, seen_at) = self.find_login(token, source).await?;
+        let now = self.now();
+        if now >= seen_at.plus(TOUCH) {
+            self.touch(&login.id, now).await?;
+        }
+        Ok(login)
+    }
+
+    /// The same for a request that no person made, such as the refresh of an open page: no sign of life, so that a page
+    /// left open does not keep its login from ending.
+    ///
+    /// # Errors
+    /// As [`Store::login_of`].
+    pub async fn peek_login(&self, token: &str, source: IpAddr) -> Done<WebLogin> {
+        self.find_login(token, source).await.map(|(login, _)| login)
+    }
+
+    /// A login that has not ended, and when its holder last showed life.
+    async fn find_login(&self, token: &str, source: IpAddr) -> Done<(WebLogin, Timestamp)> {
         let text = "SELECT w.id, w.via, w.csrf, w.lang, w.seen_at, w.ends_at, w.stepped_up_until, p.body, v.active AS vendor_active FROM web_logins w \
             JOIN persons p ON p.id = w.person LEFT JOIN vendors v ON v.id = p.vendor WHERE w.token_hash = $1";
         let row = sqlx::query(text).bind(token_hash(token)).fetch_optional(self.read()).await?.ok_or(Refusal::LoginNeeded)?;
@@ -124,13 +143,9 @@ impl Store {
         if now >= ends_at || now >= seen_at.plus(self.login_idle()) || !person.may_act(now) || !vendor_active {
             return Err(Refusal::LoginNeeded.into());
         }
-        let id = id_of(row.try_get("id")?)?;
-        if now >= seen_at.plus(TOUCH) {
-            self.touch(&id, now).await?;
-        }
         let via = if row.try_get::<&str, _>("via")? == "api" { Via::Api } else { Via::Web };
-        Ok(WebLogin {
-            id,
+        let login = WebLogin {
+            id: id_of(row.try_get("id")?)?,
             actor: Actor::of(&person, via, Some(source.to_string())),
             person,
             csrf: row.try_get("csrf")?,
@@ -138,7 +153,8 @@ impl Store {
             ends_at,
             lang: row.try_get("lang")?,
             source,
-        })
+        };
+        Ok((login, seen_at))
     }
 
     async fn touch(&self, id: &WebLoginId, now: Timestamp) -> Result<(), Fault> {

@@ -25,6 +25,8 @@ pub(crate) const LANG_COOKIE: &str = "__Host-sekisho-lang";
 const CSRF_HEADER: &str = "x-csrf-token";
 /// The header that carries a fresh one-time code.
 const CODE_HEADER: &str = "x-step-up-code";
+/// The header of a page's own refresh (`ui/src/app/refresh.ts`).
+const REFRESH_HEADER: &str = "x-sekisho-refresh";
 /// Longest token that is looked up.
 const TOKEN_CHARS: usize = 256;
 
@@ -86,7 +88,10 @@ pub(super) async fn find(ctx: &mut Ctx, parts: &Parts) -> Result<Proof, Stop> {
         return Ok(Proof::Bearer);
     }
     let Some(token) = cookie(&parts.headers, LOGIN_COOKIE).map(str::to_owned) else { return Ok(Proof::None) };
-    match ctx.store().login_of(&token, ctx.source).await.map_err(Stop::from) {
+    // A page that refreshes itself is no person at work: it must not keep a login from ending by idleness.
+    let refresh = parts.method == Method::GET && parts.headers.contains_key(REFRESH_HEADER);
+    let found = if refresh { ctx.store().peek_login(&token, ctx.source).await } else { ctx.store().login_of(&token, ctx.source).await };
+    match found.map_err(Stop::from) {
         Ok(login) if login.actor.via == Via::Web => {
             take(ctx, login, parts);
             Ok(Proof::Cookie)
