@@ -13,6 +13,8 @@ mod edit;
 mod extension;
 pub(crate) mod files;
 pub mod form;
+#[cfg(test)]
+mod form_test;
 mod list;
 mod new;
 mod print;
@@ -20,6 +22,7 @@ mod reconcile;
 mod reject;
 mod report;
 mod r#return;
+mod shapes;
 mod show;
 mod submit;
 #[cfg(test)]
