@@ -86,8 +86,14 @@ impl Running {
             }
             None => state.sessions.values().for_each(|session| apply(session, &recall.word)),
         }
-        if state.entering > 0 && state.early.len() < limits::SESSIONS {
+        if state.entering == 0 {
+            return;
+        }
+        if state.early.len() < limits::SESSIONS {
             state.early.push(recall);
+        } else {
+            // What cannot be kept may be the word for one who is entering, so whoever enters is ended.
+            state.early = vec![Recall { session: None, word: RecallWord::End(Cause::Recalled) }];
         }
     }
 

@@ -17,6 +17,12 @@ use tokio::sync::{mpsc, watch};
 
 /// How often the grant is looked at again.
 const TURN: Duration = Duration::from_millis(250);
+/// While a channel is open, its input is written down in whole blocks of this size only. How many bytes were typed
+/// between two moments would tell the length of a password that was typed between them.
+const INPUT_BLOCK: u64 = 4096;
+/// The input of a terminal is rounded up to this at its end: the whole less what the target echoed would tell the
+/// length of what was typed unseen.
+const TERMINAL_INPUT: u64 = 64;
 /// Messages that may wait for one terminal.
 const NOTICES: usize = 8;
 
@@ -78,7 +84,7 @@ impl Place {
 
     /// Writes down how the channel closed, after the input that is still only counted.
     pub fn close(&self, exit: &str) -> Result<(), Ended> {
-        self.session.flush_input(self.number, &self.gauge)?;
+        self.session.tell_rest(self.number, &self.gauge)?;
         self.record(Event::Close { exit })
     }
 }
@@ -187,11 +193,21 @@ impl Session {
         })
     }
 
-    fn flush_input(&self, number: u32, gauge: &Gauge) -> Result<(), Ended> {
-        match gauge.input.swap(0, Ordering::Relaxed) {
-            0 => Ok(()),
-            bytes => self.append(number, Event::Input { bytes }),
+    /// Writes down the whole blocks of input.
+    fn tell_blocks(&self, number: u32, gauge: &Gauge) -> Result<(), Ended> {
+        let bytes = gauge.input.load(Ordering::Relaxed) / INPUT_BLOCK * INPUT_BLOCK;
+        if bytes == 0 {
+            return Ok(());
         }
+        gauge.input.fetch_sub(bytes, Ordering::Relaxed);
+        self.append(number, Event::Input { bytes })
+    }
+
+    /// Writes down the rest of the input, at the end of the channel.
+    fn tell_rest(&self, number: u32, gauge: &Gauge) -> Result<(), Ended> {
+        let bytes = gauge.input.swap(0, Ordering::Relaxed);
+        let bytes = if gauge.terminal.is_some() { bytes.next_multiple_of(TERMINAL_INPUT) } else { bytes };
+        if bytes == 0 { Ok(()) } else { self.append(number, Event::Input { bytes }) }
     }
 
     fn channels(&self) -> std::sync::MutexGuard<'_, BTreeMap<u32, Arc<Gauge>>> {
@@ -231,7 +247,7 @@ impl Session {
         }
         let gauges: Vec<_> = self.channels().iter().map(|(number, gauge)| (*number, Arc::clone(gauge))).collect();
         for (number, gauge) in gauges {
-            if self.flush_input(number, &gauge).is_err() {
+            if self.tell_blocks(number, &gauge).is_err() {
                 return;
             }
         }
@@ -284,7 +300,7 @@ impl Opened {
         self.session.end(Cause::Vanished);
         let open: Vec<_> = self.session.channels().iter().map(|(number, gauge)| (*number, Arc::clone(gauge))).collect();
         for (number, gauge) in open {
-            let _ = self.session.flush_input(number, &gauge);
+            let _ = self.session.tell_rest(number, &gauge);
             if let Some(words) = last_words {
                 let _ = self.session.append(number, Event::Message(words));
             }

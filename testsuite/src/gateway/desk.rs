@@ -111,6 +111,8 @@ pub struct FakeDesk {
     pub clock: Arc<TestClock>,
     pub paper: Mutex<Paper>,
     pub tape: Arc<Tape>,
+    /// From here on a refusal inside a session is never written down to the end.
+    pub stuck: AtomicBool,
     next: AtomicU8,
 }
 
@@ -196,6 +198,7 @@ impl FakeDesk {
                 sessions: Vec::new(),
             }),
             tape: Arc::default(),
+            stuck: AtomicBool::new(false),
             next: AtomicU8::new(1),
         })
     }
@@ -412,7 +415,12 @@ impl Desk for FakeDesk {
     }
 
     fn refused<'a>(&'a self, _: &'a SessionId, ask: RefusedAsk) -> Answer<'a, ()> {
-        Box::pin(async move { self.paper().refused.push(ask) })
+        Box::pin(async move {
+            self.paper().refused.push(ask);
+            if self.stuck.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+        })
     }
 
     fn leave<'a>(&'a self, _: &'a SessionId, recording: OpenRecording, cause: Cause) -> Answer<'a, ()> {

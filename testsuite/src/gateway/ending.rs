@@ -108,6 +108,20 @@ async fn the_window_warns_twice_and_then_closes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_window_closes_also_while_a_log_that_hangs_is_told_of_a_refusal() {
+    let house = House::new().await;
+    let line = worker::enter(&house).await;
+    let mut channel = worker::shell(&line, 80, 24).await;
+    read_until(&mut channel, |got| got.err.contains("2026-0001")).await;
+    house.desk.stuck.store(true, Ordering::SeqCst);
+    assert!(line.channel_open_direct_tcpip("127.0.0.1", 80, "127.0.0.1", 1).await.is_err());
+    until("the refusal is told", || !house.desk.paper().refused.is_empty()).await;
+    channel.data(&b" "[..]).await.unwrap();
+    house.desk.clock.push(Duration::from_secs(4 * 3600));
+    assert_ne!(house.desk.left().await, Cause::WorkerGone);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_extension_moves_the_end() {
     let house = House::new().await;
     house.desk.paper().policy.warn_minutes = Vec::new();

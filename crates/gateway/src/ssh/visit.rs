@@ -84,6 +84,8 @@ async fn enter(
                 return Some((opened, opening, credential));
             }
             Ok(Entry::Choose(choices)) if plan.is_none() && opening.wish.is_interactive() => {
+                // A worker may take minutes to choose. Nothing was opened, so no recall is waited for.
+                drop(entering);
                 let choice = choose::choose(&opening.worker, &mut opening.reader, &mut opening.wish, &choices);
                 match tokio::time::timeout_at(deadline, hall.unless_over(choice)).await {
                     Ok(Some(Some(chosen))) => {
@@ -234,7 +236,10 @@ impl Hall {
             }
         }
         for ask in std::mem::take(&mut self.refused) {
-            carrier.refuse_forward(ask).await;
+            tokio::select! {
+                _ = session.watch(words::warning) => break,
+                () = carrier.refuse_forward(ask) => {}
+            }
         }
         let begin = Arc::clone(&carrier);
         tasks.spawn(async move { begin.carry(first).await });
@@ -252,7 +257,11 @@ impl Hall {
                     break;
                 }
                 Some(ask) = self.asked.recv() => match ask {
-                    Ask::Refused(ask) => carrier.refuse_forward(ask).await,
+                    // Writing it down may wait for the log; the end of the window does not.
+                    Ask::Refused(ask) => tokio::select! {
+                        _ = &mut watch => break,
+                        () = carrier.refuse_forward(ask) => {}
+                    },
                     Ask::Channel(channel, sign) => {
                         tasks.spawn(later(Arc::clone(&carrier), channel, sign, self.handle.clone()));
                     }
