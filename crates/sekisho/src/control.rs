@@ -44,7 +44,11 @@ pub fn listen(data_dir: &Path) -> Result<UnixListener> {
 pub async fn answer(listener: UnixListener, store: Store) {
     let own = rustix::process::geteuid().as_raw();
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors or the like: the next accept would fail at once again.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
         // The folder's rights already keep others out; the peer's account is asked as well.
         if !stream.peer_cred().is_ok_and(|peer| peer.uid() == own || peer.uid() == 0) {
             continue;

@@ -209,8 +209,14 @@ fn guide(demo: &Demo) -> String {
             ));
         }
     }
+    let own = std::env::current_exe().map_or_else(|_| "sekisho".to_owned(), |path| path.display().to_string());
+    text.push_str(&format!(
+        "\n改ざんがないことを外から検証する / verify from outside, with the public key alone:\n\n  {own} verify {} --key '{}'\n",
+        demo.config.data.dir.display(),
+        demo.log_public_key
+    ));
     text.push_str(
-        "\n  鍵の代わりにパスワードでも接続できます。続いてワンタイムコード(6桁)を入力します。\n  The key or the password, then the six digits. A code works once; the next comes within 30 seconds.\n\n\
+        "\n  ssh は鍵の代わりにパスワードでも接続できます。続いてワンタイムコード(6桁)を入力します。\n  The key or the password, then the six digits. A code works once; the next comes within 30 seconds.\n\n\
          やってみること / what to try\n\
          \x20 1. ueda(運用担当者)でログインし、待っている PACS の計画を確認・承認する。続けて ishikawa(企画管理者)で承認する。\n\
          \x20 2. 上の ssh を実行し、ueda の最初の画面の「見る」で作業を見て、「切断」を押す。\n\
