@@ -165,8 +165,11 @@ async function show(login, width, path, file, { ready = async () => {}, full = f
 const minutes = (n) => Date.now() + n * 60_000;
 const watching = async (page) => {
   await page.locator('[data-live][data-state="watching"]').waitFor();
+  // The terminal draws only while it can be seen.
+  await page.locator(".viewer-screen").scrollIntoViewIfNeeded();
   await page.waitForFunction(() => document.querySelector(".xterm-rows")?.innerText.trim().length > 20);
   await pause(800);
+  await page.evaluate(() => scrollTo(0, 0));
 };
 const replaying = async (page) => {
   await page.locator('[data-replay][data-state="ready"]').waitFor();

@@ -13,39 +13,39 @@ const script = [
 ];
 
 function events() {
-  const list = [{ t: "size", ch: 0, at: 0, cols: 80, rows: 24 }, { t: "out", ch: 0, at: 300, data: b64(`Last login: Sat Nov 21 16:40:02 2026 from 10.20.0.5\r\n${prompt}`) }];
+  const list = [{ t: "size", ch: 1, at: 0, cols: 80, rows: 24 }, { t: "out", ch: 1, at: 300, data: b64(`Last login: Sat Nov 21 16:40:02 2026 from 10.20.0.5\r\n${prompt}`) }];
   for (const [at, command, output] of script) {
-    [...command].forEach((letter, index) => list.push({ t: "out", ch: 0, at: at + index * 60, data: b64(letter) }));
+    [...command].forEach((letter, index) => list.push({ t: "out", ch: 1, at: at + index * 60, data: b64(letter) }));
     const done = at + command.length * 60 + 100;
-    list.push({ t: "cmd", ch: 0, at, text: command });
-    list.push({ t: "out", ch: 0, at: done, data: b64(`\r\n${output}${prompt}`) });
+    list.push({ t: "cmd", ch: 1, at, text: command });
+    list.push({ t: "out", ch: 1, at: done, data: b64(`\r\n${output}${prompt}`) });
   }
-  list.push({ t: "cmd", ch: 0, at: 55500, text: "echo \u202Etxt.exe\u0007 <img src=x onerror=alert(1)>" });
-  list.push({ t: "open", ch: 1, at: 57000, kind: "sftp", text: "sftp" });
-  list.push({ t: "file", ch: 1, at: 57400, op: "put", path: "/opt/pacs/patch-7.2.tar.gz", bytes: 1482213, sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", status: "ok" });
-  list.push({ t: "file", ch: 1, at: 58200, op: "remove", path: "/opt/pacs/old\u202Egpj.sh", status: "permission denied" });
-  list.push({ t: "close", ch: 1, at: 59000, exit: "0" });
+  list.push({ t: "cmd", ch: 1, at: 55500, text: "echo \u202Etxt.exe\u0007 <img src=x onerror=alert(1)>" });
+  list.push({ t: "open", ch: 2, at: 57000, kind: "sftp", text: "sftp" });
+  list.push({ t: "file", ch: 2, at: 57400, op: "put", path: "/opt/pacs/patch-7.2.tar.gz", bytes: 1482213, sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", status: "ok" });
+  list.push({ t: "file", ch: 2, at: 58200, op: "remove", path: "/opt/pacs/old\u202Egpj.sh", status: "permission denied" });
+  list.push({ t: "close", ch: 2, at: 59000, exit: "0" });
   list.push({ t: "note", at: 60000, text: "終了まで 10 分です" });
-  list.push({ t: "open", ch: 2, at: 61000, kind: "exec", text: "cat /etc/os-release" });
-  list.push({ t: "cmd", ch: 2, at: 61000, text: "cat /etc/os-release" });
-  list.push({ t: "out", ch: 2, at: 61200, data: b64("PRETTY_NAME=\"Debian GNU/Linux 12\"\r\n") });
-  list.push({ t: "err", ch: 2, at: 61250, data: b64("warning: something\r\n") });
-  list.push({ t: "close", ch: 2, at: 61300, exit: "0" });
+  list.push({ t: "open", ch: 3, at: 61000, kind: "exec", text: "cat /etc/os-release" });
+  list.push({ t: "cmd", ch: 3, at: 61000, text: "cat /etc/os-release" });
+  list.push({ t: "out", ch: 3, at: 61200, data: b64("PRETTY_NAME=\"Debian GNU/Linux 12\"\r\n") });
+  list.push({ t: "err", ch: 3, at: 61250, data: b64("warning: something\r\n") });
+  list.push({ t: "close", ch: 3, at: 61300, exit: "0" });
   return list.sort((a, b) => a.at - b.at);
 }
 
 /** What the live address sends. */
 export function liveMessages() {
   return [
-    { t: "hello", channels: [{ n: 0, kind: "shell", text: "", cols: 80, rows: 24 }], at: 0 },
-    { t: "snap", ch: 0, at: 0, cols: 80, rows: 24, data: b64(`${esc}2J${esc}H`) },
+    { t: "hello", channels: [{ n: 1, kind: "shell", text: "", cols: 80, rows: 24 }], at: 0 },
+    { t: "snap", ch: 1, at: 0, cols: 80, rows: 24, data: b64(`${esc}2J${esc}H`) },
     ...events(),
   ];
 }
 
 /** The lines of the recording's address, with one damaged line in it. */
 export function recordingLines() {
-  const lines = [{ t: "head", duration: 64000, session: "S-0148", started: Date.UTC(2026, 10, 22, 6, 4), channels: [{ n: 0, kind: "shell", text: "", cols: 80, rows: 24 }] }, ...events(), { t: "end", at: 64000, cause: "WindowEnded" }];
+  const lines = [{ t: "head", duration: 64000, session: "S-0148", started: Date.UTC(2026, 10, 22, 6, 4), channels: [{ n: 1, kind: "shell", text: "", cols: 80, rows: 24 }] }, ...events(), { t: "end", at: 64000, cause: "WindowEnded" }];
   const text = lines.map((line) => JSON.stringify(line));
   text.splice(10, 0, "{damaged");
   return text;

@@ -32,8 +32,11 @@ await play(async () => {
   await page.locator(`main a[href="/sessions/${session}/watch"]`).first().tap();
   await page.locator('[data-live][data-state="watching"]').waitFor();
   await look("watch");
+  // The terminal draws only while it can be seen.
+  await page.locator(".viewer").scrollIntoViewIfNeeded();
   await ask("worker types", { line: "echo yoru''-no-sagyou" });
   await page.waitForFunction(() => [...document.querySelectorAll(".xterm-rows")].some((rows) => rows.innerText.includes("yoru-no-sagyou")));
+  await page.evaluate(() => scrollTo(0, 0));
   const cut = page.locator(".cut button");
   const size = await cut.boundingBox();
   say("seen", { top: size.y, height: size.height, width: size.width });

@@ -103,7 +103,7 @@ await play(async () => {
   await page.keyboard.press("Home");
   await page.waitForFunction(() => document.querySelector("[data-replay]").dataset.position === "0");
   say("replayed", { commands });
-  const [download] = await Promise.all([page.waitForEvent("download"), page.locator(`main a[href*="/asciicast"]`).first().click()]);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.locator('main form[action$="/asciicast"] button').click()]);
   const cast = await (await import("node:fs/promises")).readFile(await download.path(), "utf8");
   say("exported", { file: download.suggestedFilename(), head: cast.split("\n")[0], holds: cast.includes("mieteiru-42") });
 
@@ -116,11 +116,11 @@ await play(async () => {
   say("log", { text: await auditor.page.locator("main").innerText() });
 
   // English and back.
-  await auditor.page.locator('header form.lang button[value="en"]').click();
+  await auditor.page.locator('header form.lang button[value="en"]').first().click();
   await auditor.page.waitForFunction(() => document.documentElement.lang === "en");
   await look(auditor.page, "log in English");
   say("english", { h1: await auditor.page.locator("h1").innerText(), text: await auditor.page.locator("main").innerText() });
-  await auditor.page.locator('header form.lang button[value="ja"]').click();
+  await auditor.page.locator('header form.lang button[value="ja"]').first().click();
   await auditor.page.waitForFunction(() => document.documentElement.lang === "ja");
 
   // Out, and the way back is closed.

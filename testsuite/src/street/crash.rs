@@ -50,7 +50,7 @@ fn a_kill_in_mid_session_loses_at_most_a_second_and_the_restart_closes_the_sessi
     let (cause, recording) = cause_and_recording(&house, &session);
     assert_eq!(cause, "vanished");
     assert_eq!(recording.get("sealed"), Some(&json!(true)), "{recording}");
-    let export = house.console(&["recording", "export", &session, "--channel", "0"]);
+    let export = house.console(&["recording", "export", &session]);
     let kept = last_tick(&String::from_utf8_lossy(&export.stdout));
     assert!(kept + 20 >= seen, "the worker saw tick {seen}, the recording ends at {kept}: more than a second is lost");
 
@@ -79,7 +79,7 @@ fn a_stop_seals_what_runs_within_thirty_seconds_and_says_so_to_the_worker() {
     house.start_again();
     let (cause, recording) = cause_and_recording(&house, &session);
     assert_eq!((cause.as_str(), recording.get("sealed")), ("shutdown", Some(&json!(true))), "{recording}");
-    let export = house.console(&["recording", "export", &session, "--channel", "0"]);
+    let export = house.console(&["recording", "export", &session]);
     let (kept, seen) = (last_tick(&String::from_utf8_lossy(&export.stdout)), last_tick(&shell.screen()));
     assert!(kept >= seen, "the worker saw tick {seen}, and the sealed recording ends at {kept}");
 }

@@ -23,8 +23,8 @@ fn what_is_typed_without_echo_is_neither_recorded_nor_listed_nor_on_the_disk() {
     let house = house::shared();
     let (worker, _) = house.at_work("hid", &["shell"]);
     let mut shell = house.terminal.shell(&worker, TARGET);
-    shell.type_line(&format!("echo {SHOWN}"));
-    shell.wait_for(&format!("\n{SHOWN}"));
+    shell.type_line(&format!("echo ko''tae {SHOWN}"));
+    shell.wait_for(&format!("kotae {SHOWN}"));
     shell.type_line("read -rs -p 'PASS''PHRASE: ' x; echo \"naga-sa ${#x}\"");
     shell.wait_for("PASSPHRASE:");
     shell.type_line(SECRET);
@@ -37,7 +37,7 @@ fn what_is_typed_without_echo_is_neither_recorded_nor_listed_nor_on_the_disk() {
     let told = house.session(&id).to_string();
     assert!(told.contains(SHOWN), "the list of commands does not hold what was shown: {told}");
     assert!(!told.contains(SECRET), "the secret stands in the session's facts");
-    let export = house.console(&["recording", "export", &id, "--channel", "0"]);
+    let export = house.console(&["recording", "export", &id]);
     let cast = String::from_utf8_lossy(&export.stdout).into_owned();
     assert!(export.status.success() && cast.contains(SHOWN), "{}", said(&export));
     assert!(!cast.contains(SECRET), "the secret stands in the recording");

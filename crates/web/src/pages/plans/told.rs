@@ -5,6 +5,7 @@ use super::written;
 use crate::call::{Call, Ctx};
 use crate::stop::Stop;
 use crate::words::Lang;
+use sekisho_core::permission::Action;
 use sekisho_core::ids::PlanId;
 use sekisho_store::{PlanView, SessionRow};
 
@@ -18,7 +19,7 @@ pub(crate) async fn view(call: &Call) -> Result<PlanView, Stop> {
 pub(crate) fn page(ctx: &Ctx, view: &PlanView) -> Result<PlanPage, Stop> {
     let names = names(view);
     let gate = Gate { host: ctx.house.settings.ssh_host.clone(), port: ctx.house.settings.ssh_port };
-    Ok(PlanPage::of(Told {
+    let mut page = PlanPage::of(Told {
         plan: &view.plan,
         digest: &view.digest,
         names: &names,
@@ -32,7 +33,12 @@ pub(crate) fn page(ctx: &Ctx, view: &PlanView) -> Result<PlanPage, Stop> {
         me: ctx.actor()?.person.as_ref(),
         now: ctx.now(),
         lang: ctx.lang,
-    }))
+    });
+    if !ctx.may(Action::ViewRecording) {
+        // Without the moment a row leads to the session's facts instead of its recording.
+        page.findings.iter_mut().for_each(|finding| finding.seconds = None);
+    }
+    Ok(page)
 }
 
 /// One session in a list.
