@@ -126,7 +126,7 @@ pub fn authorize(principal: &Principal, case: &Case<'_>) -> Result<Grant, Refusa
         return Err(Refusal::WorkerNotInPlan);
     }
     let Some(used) = plan.content.target(&target.id) else { return Err(Refusal::TargetNotInPlan) };
-    if !plan.state.admits() {
+    if !plan.admits() {
         return Err(Refusal::NoPlan);
     }
     approved(case)?;

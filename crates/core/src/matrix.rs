@@ -7,7 +7,7 @@ use crate::plan::act::{Context, PlanAct, act};
 use crate::plan::approval::{Approval, Slot};
 use crate::plan::content::{PersonalDataUse, PlanContent, TargetUse};
 use crate::plan::state::PlanState;
-use crate::plan::{Emergency, Mark, Plan, Report, ReportContent};
+use crate::plan::{AfterFact, Emergency, Mark, Plan, Report, ReportContent};
 use crate::policy::Policy;
 use crate::reconcile::{Decision, Finding, Item, Verdict};
 use crate::refusal::Refusal;
@@ -312,6 +312,7 @@ fn what_keeps_a_worker_out_is_the_golden_text() {
     line("an emergency that nobody allowed", &|w| emergency(w, false), inside, home);
     line("an emergency that was allowed", &|w| emergency(w, true), inside, home);
     line("an emergency whose window has closed", &|w| emergency(w, true), at("2026-11-24T16:00"), home);
+    line("an emergency that was not approved after the fact", &disapproved, inside, home);
     assert_eq!(text, include_str!("../golden/authorize.txt"), "\n{text}");
 }
 
@@ -321,6 +322,14 @@ fn emergency(world: &mut World, allowed: bool) {
     world.plan.state = PlanState::Emergency;
     let mark = Mark { by: PersonId::from_random([20; 10]), name: "当直".into(), at: at("2026-11-24T13:30") };
     world.plan.emergency = allowed.then(|| Emergency { allowed: mark, until: at("2026-11-24T15:30"), decide_by: at("2026-11-25T17:15"), decision: None });
+}
+
+fn disapproved(world: &mut World) {
+    emergency(world, true);
+    if let Some(emergency) = &mut world.plan.emergency {
+        let mark = Mark { by: PersonId::from_random([21; 10]), name: "企画".into(), at: at("2026-11-24T13:50") };
+        emergency.decision = Some(AfterFact { mark, approved: false, reason: "不要".into() });
+    }
 }
 
 #[test]

@@ -77,6 +77,8 @@ impl Store {
         if !settings.data_dir.join("keys").is_dir() {
             return Err(Fault::Folder(format!("{} is not set up; run: sekisho init", settings.data_dir.display())));
         }
+        // A copy that was put back may have come with wider rights.
+        prepare_folder(&settings.data_dir)?;
         let lock = lock(&settings.data_dir)?;
         let keys = Keys::open(&settings)?;
         let db = Db::open(&settings).await?;

@@ -356,7 +356,7 @@ impl Store {
             let vendor: Vendor = serde_json::from_str(row.try_get(name)?)?;
             Ok(vendor.active && vendor.contract_until.is_none_or(|end| now < end))
         };
-        let holds = plan.state.admits() && person.may_act(now) && target.active && in_force("vendor")? && in_force("plan_vendor")?;
+        let holds = plan.admits() && person.may_act(now) && target.active && in_force("vendor")? && in_force("plan_vendor")?;
         if !holds {
             return Ok(Some(Cause::Recalled));
         }

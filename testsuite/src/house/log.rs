@@ -203,3 +203,21 @@ async fn an_entry_hidden_from_lists_stops_the_start() {
     base.db.as_ref().unwrap().sql("UPDATE log SET kind = 'started' WHERE kind = 'vendor_kept'");
     assert!(base.refuses_to_open().await.contains(&format!("entry {seq} ")));
 }
+
+#[tokio::test]
+async fn an_entry_altered_while_the_box_runs_is_never_signed() {
+    let base = Base::postgres();
+    let store = base.store().await;
+    let signed = store.checkpoint().unwrap();
+    let db = base.db.as_ref().unwrap();
+    db.sql(
+        "CREATE FUNCTION hide() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         NEW.body := convert_to(replace(convert_from(NEW.body, 'UTF8'), 'true name', 'fake name'), 'UTF8'); RETURN NEW; END $$; \
+         CREATE TRIGGER hide BEFORE INSERT ON log FOR EACH ROW EXECUTE FUNCTION hide()",
+    );
+    assert!(add_vendor(&store, "true name").await);
+    assert!(store.publish().await.unwrap_err().to_string().contains("not those that were written"));
+    db.sql("DROP TRIGGER hide ON log");
+    assert!(store.publish().await.is_err());
+    assert_eq!(store.checkpoint().unwrap(), signed);
+}

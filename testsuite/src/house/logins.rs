@@ -2,7 +2,7 @@
 
 use super::base::{Base, enrol, new_person, on_both, resident, source, told};
 use super::ward::{PASSWORD, WORKER_KEY, facts_of};
-use sekisho_core::desk::{Desk as _, FirstProof};
+use sekisho_core::desk::{Cause, Desk as _, FirstProof, RecallWord};
 use sekisho_core::facts::Fact;
 use sekisho_core::people::{Actor, Role, Via};
 use sekisho_core::permission::Action;
@@ -256,6 +256,24 @@ async fn keys_are_for_workers_who_may_act(base: Base) {
     store.change_person(&Actor::console(), town.worker.id(), PersonChange { active: false, ..PersonChange::of(&town.worker.person) }).await.unwrap();
     assert!(!store.knows_key("sato", source(), WORKER_KEY).await);
     assert!(store.first_factor("sato", source(), FirstProof::VerifiedKey(WORKER_KEY.into())).await.is_err());
+}
+
+/// Whoever took the telephone or the laptop is out at once, with the keys that they registered.
+#[tokio::test]
+async fn a_reset_ends_sessions_and_takes_the_keys_away() {
+    let ward = super::ward::Ward::new().await;
+    ward.store.add_key(&ward.worker_actor(), WORKER_KEY).await.unwrap();
+    let admission = ward.entered().await;
+    let mut recalls = ward.store.recalls();
+    let link = ward.store.reset_person(&Actor::console(), &ward.worker.id, "盗難").await.unwrap();
+    let word = super::ward::recalled(&mut recalls, Duration::from_secs(2)).await;
+    assert_eq!((word.session.as_ref(), word.word), (Some(&admission.session), RecallWord::End(Cause::Recalled)));
+    ward.left(admission, Cause::Recalled).await;
+    let code = totp_rs::Totp::from_url(ward.store.enrolment(link.token.expose()).await.unwrap().totp_url.expose()).unwrap();
+    let code = Secret::new(code.generate(ward.store.now().0 as u64 / 1000).to_string());
+    ward.store.enrol(link.token.expose(), Secret::new("hoshi-no-michi-43!"), code).await.unwrap();
+    assert!(!ward.store.knows_key("sato", source(), WORKER_KEY).await);
+    assert_eq!(ward.facts("key_removed").await.len(), 1);
 }
 
 async fn the_first_administrator_comes_by_the_printed_link(base: Base) {

@@ -4,6 +4,7 @@ use super::base::{Base, on_both, told};
 use sekisho_core::desk::{Cause, RecallWord};
 use sekisho_core::duty::DutyKind;
 use sekisho_core::facts::Fact;
+use sekisho_core::people::Actor;
 use sekisho_core::plan::act::PlanAct;
 use sekisho_core::plan::approval::Slot;
 use sekisho_core::plan::content::{Attachment, PersonalDataUse, PlanContent};
@@ -290,4 +291,23 @@ async fn withdrawal_and_extension_reach_a_running_session() {
     ward.store.run_jobs_once().await.unwrap();
     let plan = ward.store.plan(&ward.planner, &plan.id).await.unwrap().plan;
     assert!(plan.findings.iter().any(|finding| finding.actual == "recalled"), "{:?}", plan.findings);
+}
+
+/// What the planner does not approve after the fact ends at once, and nobody enters under it again.
+#[tokio::test]
+async fn an_emergency_that_is_not_approved_ends_its_sessions() {
+    let ward = super::ward::Ward::new().await;
+    let mut recalls = ward.store.recalls();
+    let content = PlanContent { emergency_reason: Some("電子カルテ停止".into()), ..ward.content() };
+    let plan = ward.store.draw_plan(&ward.worker_actor(), &ward.vendor.id, content).await.unwrap();
+    let act = async |who: &Actor, what| ward.store.act_on_plan(who, &plan.id, what, None).await.unwrap();
+    act(&ward.worker_actor(), PlanAct::Submit).await;
+    act(&ward.clerk, PlanAct::AllowEmergency { hours: 2 }).await;
+    let principal = ward.principal().await;
+    let admission = ward.try_enter(&principal).await.unwrap();
+    act(&ward.planner, PlanAct::DecideAfterFact { approved: false, reason: "不要".into() }).await;
+    let word = super::ward::recalled(&mut recalls, Duration::from_secs(2)).await;
+    assert_eq!((word.session.as_ref(), word.word), (Some(&admission.session), RecallWord::End(Cause::Recalled)));
+    ward.left(admission, Cause::Recalled).await;
+    assert_eq!(ward.try_enter(&principal).await.err(), Some(Refusal::NoPlan));
 }

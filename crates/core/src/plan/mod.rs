@@ -211,6 +211,14 @@ impl Plan {
         self.content.emergency_reason.is_some()
     }
 
+    /// True while sessions may be open under the plan, as far as its state goes. An emergency that was not approved
+    /// after the fact is an incident: nobody goes on with it.
+    #[must_use]
+    pub fn admits(&self) -> bool {
+        let disapproved = self.emergency.as_ref().and_then(|emergency| emergency.decision.as_ref()).is_some_and(|decision| !decision.approved);
+        self.state.admits() && !disapproved
+    }
+
     /// True while an approval after the fact is owed.
     #[must_use]
     pub fn owes_after_fact(&self) -> bool {

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// Time for the second factor: what the gateway gives to the whole login.
 const PATIENCE: Duration = Duration::from_secs(limits::LOGIN_SECONDS as u64);
 
+/// Tickets of one person. One who only proves the first factor again and again must not use up those of all others.
+const PER_PERSON: usize = 4;
+
 /// What a ticket stands for.
 pub(super) struct Half {
     pub person: PersonId,
@@ -38,7 +41,13 @@ impl Halves {
         let ticket = random_token().map_err(|fault| super::unavailable(&fault))?.expose().to_owned();
         let mut kept = self.kept();
         kept.retain(|_, (since, _)| since.elapsed() < PATIENCE);
-        // Each connection before login holds at most one.
+        let oldest = kept.iter().filter(|(_, (_, other))| other.person == half.person).map(|(ticket, (since, _))| (*since, ticket.clone()));
+        let mut oldest: Vec<_> = oldest.collect();
+        if oldest.len() >= PER_PERSON {
+            oldest.sort();
+            oldest.truncate(oldest.len() + 1 - PER_PERSON);
+            oldest.iter().for_each(|(_, ticket)| drop(kept.remove(ticket)));
+        }
         if kept.len() >= limits::HANDSHAKES {
             return Err(Refusal::Busy);
         }
@@ -60,7 +69,11 @@ mod tests {
     use super::*;
 
     fn half(tries: u32) -> Half {
-        Half { person: PersonId::from_random([1; 10]), login: "sato".into(), source: IpAddr::from([10, 0, 0, 5]), first: "key", tries }
+        half_of([1; 10], tries)
+    }
+
+    fn half_of(person: [u8; 10], tries: u32) -> Half {
+        Half { person: PersonId::from_random(person), login: "sato".into(), source: IpAddr::from([10, 0, 0, 5]), first: "key", tries }
     }
 
     #[test]
@@ -78,9 +91,19 @@ mod tests {
     #[test]
     fn the_number_of_tickets_is_bounded() {
         let halves = Halves::default();
-        let given: Vec<_> = (0..limits::HANDSHAKES).map(|_| halves.keep(half(1)).unwrap()).collect();
+        let somebody = |number: usize| half_of([(number / 250) as u8, (number % 250) as u8, 7, 7, 7, 7, 7, 7, 7, 7], 1);
+        let given: Vec<_> = (0..limits::HANDSHAKES).map(|number| halves.keep(somebody(number)).unwrap()).collect();
         assert_eq!(halves.keep(half(1)).unwrap_err(), Refusal::Busy);
         halves.take(&given[0]).unwrap();
         assert!(halves.keep(half(1)).is_ok());
+    }
+
+    #[test]
+    fn one_person_cannot_use_up_the_tickets_of_all() {
+        let halves = Halves::default();
+        let given: Vec<_> = (0..2 * limits::HANDSHAKES).map(|_| halves.keep(half(1)).unwrap()).collect();
+        assert!(halves.keep(half_of([2; 10], 1)).is_ok());
+        assert!(halves.take(&given[0]).is_none());
+        assert!(halves.take(given.last().unwrap()).is_some());
     }
 }

@@ -3,7 +3,7 @@
 use super::{LEDGER_ROWS, bodies, body, load_person, load_vendor};
 use crate::Store;
 use crate::fault::{Done, Fault};
-use crate::logins::{EnrolmentLink, FIRST_LINK_SPAN, LINK_SPAN, end_web_logins, locked_until, unlock};
+use crate::logins::{EnrolmentLink, FIRST_LINK_SPAN, LINK_SPAN, end_web_logins, locked_until, remove_all_keys, unlock};
 use crate::secrets::random_id;
 use crate::settings::FirstAdministrator;
 use crate::write::Tx;
@@ -95,6 +95,8 @@ pub struct PersonRow {
 
 const ROWS: &str = "SELECT p.body, v.name AS vendor_name, c.changed_at, f.locked_until FROM persons p LEFT JOIN vendors v ON v.id = p.vendor \
     LEFT JOIN credentials c ON c.person = p.id LEFT JOIN failures f ON f.subject = 'login:' || p.login";
+
+const SESSIONS: &str = "SELECT id FROM sessions WHERE ended_at IS NULL AND person = $1";
 
 impl Store {
     /// The ledger of persons. A vendor manager sees the own vendor's.
@@ -208,13 +210,14 @@ impl Store {
             sqlx::query("DELETE FROM enrolments WHERE person = $1").bind(id.as_str().to_owned()).execute(tx.sql()).await?;
         }
         if !after.may_act(now) || (before.is(Role::Worker) && !after.is(Role::Worker)) {
-            recall_sessions(&mut tx, "SELECT id FROM sessions WHERE ended_at IS NULL AND person = $1", id.as_str(), RecallWord::End(Cause::Recalled)).await?;
+            recall_sessions(&mut tx, SESSIONS, id.as_str(), RecallWord::End(Cause::Recalled)).await?;
         }
         tx.commit().await?;
         Ok(after)
     }
 
-    /// Takes password and second factor away and issues a new link, after loss or suspicion.
+    /// Takes password, second factor and public keys away and issues a new link, after loss or suspicion. Whoever holds
+    /// what was lost is out at once: logins end, and sessions are recalled.
     ///
     /// # Errors
     /// Without a reason or the right; [`Refusal::NotFound`]; [`Refusal::PersonInactive`].
@@ -232,6 +235,8 @@ impl Store {
         self.remember_password(&mut tx, id).await?;
         sqlx::query("DELETE FROM credentials WHERE person = $1").bind(id.as_str().to_owned()).execute(tx.sql()).await?;
         end_web_logins(&mut tx, id, None, "password_changed").await?;
+        remove_all_keys(&mut tx, id).await?;
+        recall_sessions(&mut tx, SESSIONS, id.as_str(), RecallWord::End(Cause::Recalled)).await?;
         let link = self.issue_link(&mut tx, &person, &format!("reset: {reason}"), LINK_SPAN).await?;
         tx.commit().await?;
         Ok(link)

@@ -19,9 +19,11 @@ use crate::write::Writer;
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::people::Actor;
 use sekisho_core::time::Timestamp;
+use sekisho_evidence::Digest;
 use sekisho_evidence::limits::MAX_ENTRY_BYTES;
 use sekisho_evidence::log::{Tree, leaf_hash};
 use sqlx::{AnyConnection, Row};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -42,9 +44,19 @@ pub(crate) struct Head {
 
 struct State {
     tree: Tree,
+    /// The tree at the last size that somebody asked the root of, and the leaves since then.
+    behind: Tree,
+    since: VecDeque<Digest>,
     last_at: Timestamp,
     /// A jump of the clock was written down, and the clock has not caught up yet.
     jumped: bool,
+}
+
+impl State {
+    fn grow(&mut self, leaf: Digest) {
+        self.tree.append(leaf);
+        self.since.push_back(leaf);
+    }
 }
 
 impl Head {
@@ -52,7 +64,7 @@ impl Head {
     pub fn new(writer: Writer, found: Recovered) -> Self {
         Self {
             writer: Arc::new(tokio::sync::Mutex::new(writer)),
-            state: Mutex::new(State { tree: found.tree, last_at: found.last_at, jumped: false }),
+            state: Mutex::new(State { behind: found.tree.clone(), since: VecDeque::new(), tree: found.tree, last_at: found.last_at, jumped: false }),
             published: AtomicU64::new(found.published),
             press: tokio::sync::Mutex::new(found.press),
             grown: Notify::new(),
@@ -73,6 +85,17 @@ impl Head {
     /// Number of lines that are durable.
     pub fn size(&self) -> u64 {
         self.state().tree.size()
+    }
+
+    /// The root over the first `size` lines as they were when they were written, whatever the rows say by now. Sizes
+    /// must not go back; `None` for one that memory does not reach.
+    pub fn root_at(&self, size: u64) -> Option<Digest> {
+        let mut state = self.state();
+        while state.behind.size() < size {
+            let leaf = state.since.pop_front()?;
+            state.behind.append(leaf);
+        }
+        (state.behind.size() == size).then(|| state.behind.root())
     }
 
     /// Number of lines that the published checkpoint covers.
@@ -113,7 +136,7 @@ impl Head {
         }
         let mut state = self.state();
         for line in lines {
-            state.tree.append(leaf_hash(&line.body));
+            state.grow(leaf_hash(&line.body));
             state.last_at = state.last_at.max(line.entry.at);
             state.jumped |= matches!(line.entry.fact, Fact::ClockJumped { .. });
         }
@@ -131,7 +154,7 @@ impl Head {
         }
         let mut state = self.state();
         for row in rows {
-            state.tree.append(leaf_hash(row.try_get::<&[u8], _>("body")?));
+            state.grow(leaf_hash(row.try_get::<&[u8], _>("body")?));
             state.last_at = state.last_at.max(Timestamp(row.try_get("at")?));
         }
         drop(state);

@@ -88,6 +88,14 @@ impl Store {
             return Ok(());
         }
         let root = press.publisher.root();
+        if head.size() < size {
+            // Rows are read a moment before memory takes them over; whoever writes holds the writer until it has.
+            drop(head.writer().lock().await);
+        }
+        if head.root_at(size) != Some(root) {
+            // A trigger, or somebody with the database's password. Signing it would make it true.
+            return Err(Fault::LogBroken("the entries in the database are not those that were written".into()));
+        }
         let note = checkpoint::sign(&self.inner.settings.origin, size, &root, self.inner.keys.log()).map_err(|breach| Fault::Crypto(breach.to_string()))?;
         let (store, text) = (self.clone(), note.clone());
         blocking(move || {

@@ -17,4 +17,4 @@ pub(crate) use hashing::Hashing;
 pub use web::{NewLogin, WebLogin};
 pub(crate) use web::end_web_logins;
 pub use worker_keys::WorkerKey;
-pub(crate) use worker_keys::KeyLine;
+pub(crate) use worker_keys::{KeyLine, remove_all_keys};

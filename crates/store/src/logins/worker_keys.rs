@@ -3,6 +3,7 @@
 use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::secrets::random_id;
+use crate::write::Tx;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sekisho_core::facts::Fact;
@@ -171,6 +172,18 @@ impl Store {
         tx.fact(Fact::KeyRemoved { person: person.clone(), key: key.clone() });
         Ok(tx.commit().await?)
     }
+}
+
+/// Removes every key of a person, as part of a change.
+pub(crate) async fn remove_all_keys(tx: &mut Tx, person: &PersonId) -> Result<(), Fault> {
+    let rows = sqlx::query("SELECT id FROM worker_keys WHERE person = $1 ORDER BY added_at, id").bind(person.as_str().to_owned()).fetch_all(tx.sql()).await?;
+    for row in rows {
+        let id: String = row.try_get("id")?;
+        let key = WorkerKeyId::parse(&id).ok_or_else(|| Fault::Damaged(format!("{id:?} is no identifier of a key")))?;
+        tx.fact(Fact::KeyRemoved { person: person.clone(), key });
+    }
+    sqlx::query("DELETE FROM worker_keys WHERE person = $1").bind(person.as_str().to_owned()).execute(tx.sql()).await?;
+    Ok(())
 }
 
 fn own(actor: &Actor) -> Result<&PersonId, Refusal> {

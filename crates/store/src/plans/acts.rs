@@ -123,7 +123,7 @@ impl Store {
         if compared {
             tx.fact(compared_fact(after)?);
         }
-        if before.state.admits() && !after.state.admits() {
+        if before.admits() && !after.admits() {
             let rows = sqlx::query(RUNNING).bind(after.id.as_str().to_owned()).fetch_all(tx.sql()).await?;
             for row in rows {
                 if let Some(session) = SessionId::parse(row.try_get("id")?) {

@@ -124,7 +124,7 @@ impl PlanPage {
             duties: told.duties.iter().map(|duty| duty_view(duty, lang)).collect(),
             acts: acts(told.allowed),
             allowed: told.allowed.to_vec(),
-            ssh: if plan.state.admits() { ssh_lines(&plan.content, names, told.gate, told.me) } else { Vec::new() },
+            ssh: if plan.admits() { ssh_lines(&plan.content, names, told.gate, told.me) } else { Vec::new() },
             running: told.running,
             sessions: told.sessions,
             changes: changes(plan, lang),
@@ -205,7 +205,7 @@ fn window(plan: &Plan, now: Timestamp, lang: Lang) -> Option<Window> {
         until_ms: until.0,
         phase,
         extended: plan.extended_until.is_some(),
-        admits: plan.state.admits(),
+        admits: plan.admits(),
     })
 }
 
