@@ -90,7 +90,7 @@ async function shell(login, target) {
   const env = { ...process.env, SSH_ASKPASS: answer, SSH_ASKPASS_REQUIRE: "force", DISPLAY: "none:0", CODE: await phone.code(), TERM: "xterm-256color" };
   const child = spawn("ssh", args, { env, stdio: ["pipe", "ignore", "ignore"] });
   endings.push(async () => child.kill());
-  await pause(2500);
+  await pause(4000);
   return {
     async type(...lines) {
       for (const line of lines) {
@@ -196,10 +196,6 @@ try {
     if (done) break;
     await pause(500);
   }
-  // An emergency that waits for the clerk.
-  const emergency = await draw("suzuki", "pacs01", {
-    title: "CT画像が表示できない", class: "fault", from: 0, until: 0, contact: "045-555-0202 鈴木", emergency_reason: "救急外来でCT画像が開けないと連絡がありました。画像配信サービスの状態を確認し、再起動します。",
-  });
   // Somebody is at work.
   const now = await shell("sato", "ehr-db01");
   await now.type("PS1='\\[\\e[32m\\]ehr-db01\\[\\e[0m\\]:\\w\\$ '", "clear", "uptime", "df -h / /dev/shm", "ls --color=always /etc/ssh", "free -h");
@@ -216,6 +212,10 @@ try {
 
   // Those that people see first.
   await show("ueda", 1280, "/", "home-operator");
+  // An emergency that waits for the clerk.
+  const emergency = await draw("suzuki", "pacs01", {
+    title: "CT画像が表示できない", class: "fault", from: 0, until: 0, contact: "045-555-0202 鈴木", emergency_reason: "救急外来でCT画像が開けないと連絡がありました。画像配信サービスの状態を確認し、再起動します。",
+  });
   await show("ueda", 1280, `/sessions/${running}/watch`, "watch", { ready: watching });
   await show("ueda", 1280, `/plans/${facts.open_plan}`, "plan", { height: 1100 });
   await show("ueda", 1280, `/sessions/${recorded}/replay`, "replay", { ready: async (page) => { await replaying(page); await page.keyboard.press("ArrowRight"); await pause(800); } });

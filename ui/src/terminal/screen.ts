@@ -38,6 +38,8 @@ export class Screen {
       disableStdin: true,
       fontFamily: FONT,
       fontSize: USUAL_PX,
+      // At 1 the lowest pixels of a row are cut off, and with them every underscore.
+      lineHeight: 1.2,
       linkHandler: { activate: () => undefined },
       logLevel: "off",
       // A target that writes black on black must not hide from who watches.

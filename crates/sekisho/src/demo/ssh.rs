@@ -83,8 +83,9 @@ impl Terminal {
     pub async fn run(&self, worker: &Player, target: &str, line: &str, typed: &[&str]) -> Result<Output> {
         let mut child = self.open(worker, target, line).await?;
         if let Some(mut stdin) = child.stdin.take() {
+            // A person waits for the prompt; what is typed before it belongs to no line that the screen shows.
+            tokio::time::sleep(Duration::from_millis(1500)).await;
             for line in typed {
-                // A person types slower than a shell starts; the recording then looks as one would.
                 tokio::time::sleep(Duration::from_millis(350)).await;
                 stdin.write_all(format!("{line}\n").as_bytes()).await?;
             }

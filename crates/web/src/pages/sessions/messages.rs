@@ -56,7 +56,7 @@ pub fn of(event: &ViewEvent, last_ms: u64, word: &dyn Fn(&str) -> String) -> Val
             "sha256": file.sha256.as_deref().unwrap_or_default(), "status": if file.ok { "ok" } else { "failed" },
         }),
         ViewEvent::Message { at_ms, text, .. } => json!({ "t": "note", "at": at_ms, "text": one_line(text) }),
-        ViewEvent::Close { ch, at_ms, exit } => json!({ "t": "close", "at": at_ms, "ch": ch, "exit": exit }),
+        ViewEvent::Close { ch, at_ms, exit } => json!({ "t": "close", "at": at_ms, "ch": ch, "exit": exit.strip_prefix("exit ").unwrap_or(exit) }),
         ViewEvent::Restart => hello(),
         ViewEvent::End { cause } => end(last_ms, &word(&format!("cause.{}", cause.as_str()))),
     }
