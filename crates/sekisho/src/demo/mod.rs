@@ -161,9 +161,12 @@ fn facts(demo: &Demo) -> Value {
         .iter()
         .map(|stage| {
             let worker = if stage.name == "pacs01" { "suzuki" } else { "sato" };
+            let direct = json!({ "host": "127.0.0.1", "port": stage.host.port, "user": demo.hospital.account, "key_file": key_file });
             json!({
                 "name": stage.name, "ssh_login": format!("{worker}+{}", stage.name),
-                "direct": { "host": "127.0.0.1", "port": stage.host.port, "user": demo.hospital.account, "key_file": key_file },
+                "host": direct["host"], "port": direct["port"], "user": direct["user"], "key_file": direct["key_file"],
+                // The same once more as one value, for scripts that hand it on as it is.
+                "direct": direct,
             })
         })
         .collect();
