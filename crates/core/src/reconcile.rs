@@ -150,6 +150,12 @@ impl Finding {
     pub fn is_open(&self) -> bool {
         self.verdict != Verdict::Match && self.decision.is_none()
     }
+
+    /// True for a row that stands for several whose own rows had no room.
+    #[must_use]
+    pub fn is_folded(&self) -> bool {
+        self.session.is_none() && self.actual.starts_with(FOLDED)
+    }
 }
 
 /// Names that plan and facts refer to by identifier.
@@ -176,8 +182,86 @@ pub fn reconcile(plan: &Plan, sessions: &[SessionFacts], names: &Names<'_>) -> V
         let verdict = if change.accepted.is_some() { Verdict::Match } else { Verdict::Different };
         rows.add(Item::Change, verdict, "", &change.text, None, None);
     }
-    rows.0.truncate(limits::FINDINGS);
-    rows.0
+    folded(rows.0)
+}
+
+/// Beyond [`limits::FINDINGS`] the rows of one item and verdict are folded into one that tells their number. Differences
+/// have the first claim to room, and no kind of them takes the room of another: whoever repeats a planned command a
+/// thousand times hides nothing behind it.
+fn folded(rows: Vec<Finding>) -> Vec<Finding> {
+    if rows.len() <= limits::FINDINGS {
+        return rows;
+    }
+    let mut kinds: Vec<Kind> = Vec::new();
+    for row in &rows {
+        match kinds.iter_mut().find(|kind| kind.holds(row)) {
+            Some(kind) => kind.size += 1,
+            None => kinds.push(Kind { item: row.item, verdict: row.verdict, size: 1, kept: 0, met: 0 }),
+        }
+    }
+    // Each kind may need one row that folds the rest.
+    let mut room = limits::FINDINGS.saturating_sub(kinds.len());
+    kinds.sort_by_key(|kind| (kind.verdict == Verdict::Match, kind.size));
+    for matches in [false, true] {
+        // A quarter stays for what went as planned, so that a reader sees what the differences lie among.
+        let kept_back = if matches { 0 } else { room / 4 };
+        room -= kept_back;
+        let mut left = kinds.iter().filter(|kind| (kind.verdict == Verdict::Match) == matches).count();
+        for kind in kinds.iter_mut().filter(|kind| (kind.verdict == Verdict::Match) == matches) {
+            kind.kept = kind.size.min(room / left.max(1));
+            room -= kind.kept;
+            left -= 1;
+        }
+        room += kept_back;
+    }
+    let mut list = Vec::with_capacity(limits::FINDINGS);
+    for mut row in rows {
+        let Some(kind) = kinds.iter_mut().find(|kind| kind.holds(&row)) else { continue };
+        kind.met += 1;
+        let rest = kind.size - kind.kept;
+        if kind.met == kind.kept + 1 && rest > 1 {
+            row.actual = format!("{FOLDED}{rest} 件 / {rest} more");
+            row.planned = String::new();
+            (row.session, row.at_ms) = (None, None);
+        } else if kind.met > kind.kept + 1 {
+            continue;
+        }
+        list.push(row);
+    }
+    list
+}
+
+/// Rows of one item and verdict.
+struct Kind {
+    item: Item,
+    verdict: Verdict,
+    size: usize,
+    kept: usize,
+    met: usize,
+}
+
+impl Kind {
+    fn holds(&self, row: &Finding) -> bool {
+        self.item == row.item && self.verdict == row.verdict
+    }
+}
+
+/// What a row says that stands for several; the number of them follows.
+const FOLDED: &str = "他 ";
+
+/// The rows of a comparison that was made again, with what was said about them before. A row that somebody decided on
+/// stays in any case.
+#[must_use]
+pub fn renewed(before: &[Finding], mut now: Vec<Finding>) -> Vec<Finding> {
+    let same = |a: &Finding, b: &Finding| (a.item, a.verdict, &a.planned, &a.actual, &a.session, a.at_ms) == (b.item, b.verdict, &b.planned, &b.actual, &b.session, b.at_ms);
+    for old in before {
+        match now.iter_mut().find(|row| same(row, old) && row.reason.is_empty() && row.decision.is_none()) {
+            Some(row) => *row = old.clone(),
+            None if old.decision.is_some() => now.push(old.clone()),
+            None => {}
+        }
+    }
+    now
 }
 
 struct Rows(Vec<Finding>);
@@ -276,11 +360,17 @@ fn commands(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
     for facts in sessions {
         for command in &facts.commands {
             let words: Vec<&str> = command.text.split_whitespace().collect();
-            if words.is_empty() || is_harmless(&words) {
+            if words.is_empty() || is_harmless(&command.text, &words) {
                 continue;
             }
             // A planned line covers every command that begins with its words: `systemctl restart` covers any unit.
-            let hit = planned.iter().position(|plan| words.starts_with(plan));
+            // It covers nothing that the shell would run besides: `systemctl restart app; rm -rf /data` begins alike.
+            let covers = |plan: &Vec<&str>| match words.strip_prefix(plan.as_slice()) {
+                Some([]) => !command.text.trim().contains(['\n', '\r']),
+                Some(rest) => is_one_command(&command.text, rest),
+                None => false,
+            };
+            let hit = planned.iter().position(covers);
             match hit {
                 Some(index) => {
                     let line = planned.get(index).map(|words| words.join(" ")).unwrap_or_default();
@@ -298,16 +388,32 @@ fn commands(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
     }
 }
 
+/// Whether these words of a command are plain arguments: nothing that joins, redirects or substitutes.
+fn is_one_command(text: &str, words: &[&str]) -> bool {
+    // A line break ends a command as a semicolon does, and is lost once the text is taken apart into words.
+    !text.trim().contains(['\n', '\r']) && words.iter().all(|word| !word.contains(['|', '>', '<', ';', '&', '`', '$', '(']))
+}
+
 /// Commands that only look around the shell itself; listing them would bury what matters.
-fn is_harmless(words: &[&str]) -> bool {
-    let plain = words.iter().all(|word| !word.contains(['|', '>', '<', ';', '&', '`', '$', '(']));
-    plain && matches!(words.first(), Some(&("exit" | "logout" | "pwd" | "whoami" | "clear" | "history" | "cd" | "ls" | "id" | "date" | "hostname" | "uptime")))
+fn is_harmless(text: &str, words: &[&str]) -> bool {
+    let looks = match words {
+        [first, rest @ ..] => match *first {
+            "exit" | "logout" | "cd" | "ls" | "pwd" | "id" => true,
+            // With arguments these set what they otherwise show, or delete it.
+            "whoami" | "clear" | "history" | "hostname" | "uptime" => rest.is_empty(),
+            "date" => rest.iter().all(|word| word.starts_with('+')),
+            _ => false,
+        },
+        [] => true,
+    };
+    looks && is_one_command(text, words)
 }
 
 fn files(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
     let mut brought = vec![false; plan.content.bring_in.len()];
     for facts in sessions {
-        for file in facts.files.iter().filter(|file| file.ok) {
+        // What moved bytes happened, also if the target reported a failure at the end or never answered.
+        for file in facts.files.iter().filter(|file| file.ok || file.bytes > 0) {
             let actual = match &file.sha256 {
                 Some(hash) => format!("{} {} ({} bytes, SHA-256 {}…)", file.op, file.path, file.bytes, hash.get(..12).unwrap_or(hash)),
                 None => format!("{} {} ({} bytes)", file.op, file.path, file.bytes),
@@ -328,6 +434,7 @@ fn files(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
                 },
                 _ => (Verdict::NotPlanned, String::new()),
             };
+            let verdict = if file.ok || verdict != Verdict::Match { verdict } else { Verdict::Different };
             rows.add(Item::File, verdict, &planned, &actual, Some(&facts.session), Some(file.at_ms));
         }
     }
@@ -358,3 +465,7 @@ fn endings(sessions: &[SessionFacts], rows: &mut Rows) {
         rows.add(Item::Ending, verdict, "closed", cause, Some(&facts.session), None);
     }
 }
+
+#[cfg(test)]
+#[path = "reconcile_test.rs"]
+mod tests;

@@ -469,6 +469,7 @@ fn finding(index: usize, row: &Finding, lang: Lang) -> FindingView {
     };
     // Functions and causes are names of ours; the template has their words. Everything else is shown as it is.
     let words = |text: &str| match row.item {
+        _ if row.is_folded() => Vec::new(),
         Item::Function => text.split(", ").filter(|word| !word.is_empty()).map(|word| format!("function.{word}")).collect(),
         Item::Ending if !text.is_empty() => vec![format!("cause.{}", cause_name(text))],
         _ => Vec::new(),

