@@ -83,7 +83,7 @@ pub fn duties(plan: &Plan, actor: &Actor, policy: &Policy, digest: &str, session
         PlanState::Returned if vendor_side || actor.is_person(&plan.applicant) => add(DutyKind::Correct, Some(plan.content.from)),
         PlanState::Submitted if plan.is_emergency() => {
             let may_allow = [Role::DutyClerk, Role::Operator, Role::Planner, Role::SafetyManager].into_iter().any(|role| actor.is(role));
-            if may_allow && !actor.is_person(&plan.applicant) {
+            if may_allow && !actor.person.as_ref().is_some_and(|person| plan.is_by(person)) {
                 add(DutyKind::AllowEmergency, None);
             }
         }

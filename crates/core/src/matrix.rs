@@ -17,6 +17,8 @@ use crate::time::Timestamp;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+mod guards;
+
 const DIGEST: &str = "d1";
 
 fn at(text: &str) -> Timestamp {

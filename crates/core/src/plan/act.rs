@@ -10,7 +10,7 @@ use crate::limits;
 use crate::people::{Actor, Person, Role};
 use crate::permission::{Action, may};
 use crate::policy::Policy;
-use crate::reconcile::{Decision, Finding, Item, personal_data};
+use crate::reconcile::{Decision, Finding, Item, personal_data, renewed};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use schemars::JsonSchema;
@@ -213,11 +213,11 @@ pub struct Context<'a> {
 /// # Errors
 /// The refusal, with nothing changed.
 pub fn act(plan: &Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Context<'_>) -> Result<Plan, Refusal> {
-    may(by, act.action(), Some(plan.vendor_for(by)))?;
+    may(by, act.action(), Some(plan.vendor_for(by, act.action())))?;
     check_text("reason", act.remark())?;
     let mut next = plan.clone();
     step(&mut next, act, by, now, context)?;
-    next.trail.push(TrailEntry { at: now, by: by.name.clone(), act: act.name().to_owned(), state: next.state, remark: act.remark().to_owned() });
+    next.trail.push(TrailEntry { at: now, by: by.name.clone(), person: by.person.clone(), act: act.name().to_owned(), state: next.state, remark: act.remark().to_owned() });
     next.version += 1;
     Ok(next)
 }
@@ -231,7 +231,7 @@ fn step(plan: &mut Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Co
             check_choices(content, context)?;
             plan.content = (**content).clone();
             plan.revision += 1;
-            plan.approvals.clear();
+            void(plan);
             if plan.state == S::Approved {
                 plan.content.check_complete(now)?;
                 plan.state = S::Submitted;
@@ -248,7 +248,7 @@ fn step(plan: &mut Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Co
             expect(plan, &[S::Submitted, S::Approved])?;
             not_own(plan, by)?;
             need(reason)?;
-            plan.approvals.clear();
+            void(plan);
             plan.state = S::Returned;
         }
         PlanAct::Reject { reason } => {
@@ -273,7 +273,7 @@ fn step(plan: &mut Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Co
         }
         PlanAct::AllowEmergency { hours } => allow_emergency(plan, *hours, by, now, context)?,
         PlanAct::DecideAfterFact { approved, reason } => {
-            not_own(plan, by)?;
+            not_written(plan, by)?;
             if !approved {
                 need(reason)?;
             }
@@ -338,6 +338,10 @@ fn step(plan: &mut Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Co
             expect(plan, &[S::Reconcile, S::Aborted])?;
             need(reason)?;
             let finding = plan.findings.get_mut(*index).ok_or(Refusal::NotFound)?;
+            if !finding.is_open() {
+                // The reason that somebody decided on is not changed behind them.
+                return Err(Refusal::WrongState { state: plan.state });
+            }
             finding.reason.clone_from(reason);
         }
         PlanAct::DecideFinding { index, decision, reason } => {
@@ -346,6 +350,10 @@ fn step(plan: &mut Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Co
             not_own(plan, by)?;
             let decided = mark(by, now)?;
             let finding = plan.findings.get_mut(*index).ok_or(Refusal::NotFound)?;
+            if plan.state == S::Confirm && !finding.is_open() {
+                // The report rests on what was decided before it.
+                return Err(Refusal::WrongState { state: plan.state });
+            }
             if !reason.trim().is_empty() {
                 finding.reason.clone_from(reason);
             }
@@ -359,6 +367,10 @@ fn step(plan: &mut Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Co
             if context.session_running {
                 return Err(Refusal::SessionRunning);
             }
+            if plan.state == S::Aborted && !context.findings.is_empty() {
+                // The comparison made at the withdrawal saw sessions that still ran.
+                plan.findings = renewed(&plan.findings, context.findings.clone());
+            }
             if plan.findings.iter().any(Finding::is_open) {
                 return Err(Refusal::FindingsOpen);
             }
@@ -369,8 +381,11 @@ fn step(plan: &mut Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Co
             expect(plan, &[S::Report])?;
             check_report(content)?;
             plan.report = Some(Report { content: (**content).clone(), written: mark(by, now)?, countersigned: None });
-            plan.findings.retain(|finding| finding.item != Item::PersonalData);
-            plan.findings.extend(personal_data(plan));
+            // What the hospital decided on an earlier report stays; a report written again does not erase it.
+            plan.findings.retain(|finding| finding.item != Item::PersonalData || finding.decision.is_some());
+            let said = |row: &Finding| plan.findings.iter().any(|held| held.item == row.item && held.verdict == row.verdict && held.actual == row.actual);
+            let row = personal_data(plan).filter(|row| !said(row));
+            plan.findings.extend(row);
             plan.state = S::Confirm;
         }
         PlanAct::Countersign => {
@@ -403,6 +418,14 @@ fn step(plan: &mut Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Co
     Ok(())
 }
 
+/// A content that changes, or goes back to be changed, takes everything with it that was decided on the old one: an
+/// extension that outlived it would open the window longer than the approvers of the new one read.
+fn void(plan: &mut Plan) {
+    plan.approvals.clear();
+    plan.extension = None;
+    plan.extended_until = None;
+}
+
 fn approve(plan: &mut Plan, digest: &str, by: &Actor, now: Timestamp, context: &Context<'_>) -> Result<(), Refusal> {
     let slot = approval::slot_for(plan, by, context.policy, &context.digest)?;
     expect(plan, &[PlanState::Submitted])?;
@@ -428,10 +451,12 @@ fn allow_emergency(plan: &mut Plan, hours: u32, by: &Actor, now: Timestamp, cont
     if !plan.is_emergency() {
         return Err(Refusal::WrongState { state: plan.state });
     }
-    not_own(plan, by)?;
+    not_written(plan, by)?;
     if hours == 0 || hours as usize > limits::EMERGENCY_HOURS {
         return Err(Refusal::bad_field("hours"));
     }
+    // It may have been changed since it was submitted.
+    plan.content.check_complete(now)?;
     check_choices(&plan.content, context)?;
     check_workers(plan, now, context)?;
     let until = now.plus(Duration::from_secs(u64::from(hours) * 3600));
@@ -460,8 +485,11 @@ pub fn pass_time(plan: &Plan, now: Timestamp, context: &Context<'_>) -> Option<P
     let mut name = "window_closed";
     match plan.state {
         // A plan was withdrawn while a session ran: what that session did until it ended belongs to the comparison.
-        PlanState::Aborted if !context.session_running && untouched(&plan.findings) && plan.findings != context.findings => {
-            next.findings.clone_from(&context.findings);
+        PlanState::Aborted if !context.session_running => {
+            next.findings = renewed(&plan.findings, context.findings.clone());
+            if next.findings == plan.findings {
+                return None;
+            }
             name = "facts_completed";
         }
         PlanState::Submitted if over && !plan.is_emergency() => next.state = PlanState::Expired,
@@ -471,14 +499,9 @@ pub fn pass_time(plan: &Plan, now: Timestamp, context: &Context<'_>) -> Option<P
         _ => return None,
     }
     let by = Actor::system();
-    next.trail.push(TrailEntry { at: now, by: by.name, act: name.into(), state: next.state, remark: String::new() });
+    next.trail.push(TrailEntry { at: now, by: by.name, person: None, act: name.into(), state: next.state, remark: String::new() });
     next.version += 1;
     Some(next)
-}
-
-/// Nobody has given a reason or a decision yet.
-fn untouched(findings: &[Finding]) -> bool {
-    findings.iter().all(|finding| finding.reason.is_empty() && finding.decision.is_none())
 }
 
 fn end_work(plan: &mut Plan, at: Timestamp, context: &Context<'_>) {
@@ -556,6 +579,12 @@ fn not_own(plan: &Plan, by: &Actor) -> Result<(), Refusal> {
     }
     let own = |person: &PersonId| *person == plan.applicant || plan.content.workers.contains(person);
     if by.person.as_ref().is_some_and(own) { Err(Refusal::ApproverIsApplicant) } else { Ok(()) }
+}
+
+/// The same where work is permitted: whoever wrote any of the content does not permit it either.
+fn not_written(plan: &Plan, by: &Actor) -> Result<(), Refusal> {
+    not_own(plan, by)?;
+    if by.person.as_ref().is_some_and(|person| plan.is_by(person)) { Err(Refusal::ApproverIsApplicant) } else { Ok(()) }
 }
 
 fn need(reason: &str) -> Result<(), Refusal> {

@@ -85,7 +85,7 @@ pub fn slot_for(plan: &Plan, by: &Actor, policy: &Policy, digest: &str) -> Resul
         return Err(Refusal::ApproverIsVendor);
     }
     let Some(person) = &by.person else { return Err(Refusal::NotAllowed) };
-    if *person == plan.applicant || plan.content.workers.contains(person) {
+    if plan.is_by(person) {
         return Err(Refusal::ApproverIsApplicant);
     }
     let open = missing(plan, policy, digest);

@@ -10,6 +10,8 @@ pub mod offer;
 pub mod state;
 
 use crate::ids::{PersonId, PlanId, SessionId, VendorId};
+use crate::people::Actor;
+use crate::permission::Action;
 use crate::reconcile::Finding;
 use crate::time::Timestamp;
 use approval::Approval;
@@ -178,6 +180,9 @@ pub struct TrailEntry {
     pub at: Timestamp,
     /// Display name of who did it.
     pub by: String,
+    /// Who did it; `None` for the box and its console.
+    #[serde(default)]
+    pub person: Option<PersonId>,
     /// The act's name.
     pub act: String,
     /// State after it.
@@ -198,11 +203,20 @@ impl Plan {
         (from, self.extended_until.unwrap_or(until))
     }
 
-    /// The vendor as whose the plan counts for this actor: a worker named in it may belong to a subcontractor.
+    /// The vendor as whose the plan counts for this actor: a worker named in it may belong to a subcontractor. The
+    /// work is theirs too; what is applied for, and whether it stands, is the applying vendor's alone.
     #[must_use]
-    pub fn vendor_for<'a>(&'a self, actor: &'a crate::people::Actor) -> &'a VendorId {
-        let named = actor.person.as_ref().is_some_and(|person| self.content.workers.contains(person));
+    pub fn vendor_for<'a>(&'a self, actor: &'a Actor, action: Action) -> &'a VendorId {
+        let is_work = matches!(action, Action::AskExtension | Action::NoteChange | Action::FinishWork | Action::ExplainFinding | Action::WriteReport);
+        let named = is_work && actor.person.as_ref().is_some_and(|person| self.content.workers.contains(person));
         actor.vendor.as_ref().filter(|_| named).unwrap_or(&self.vendor)
+    }
+
+    /// True for whoever applied, works under the plan, or wrote any of its content: they do not approve it.
+    #[must_use]
+    pub fn is_by(&self, person: &PersonId) -> bool {
+        let wrote = |entry: &TrailEntry| matches!(entry.act.as_str(), "draw" | "edit") && entry.person.as_ref() == Some(person);
+        *person == self.applicant || self.content.workers.contains(person) || self.trail.iter().any(wrote)
     }
 
     /// True for plans that ask to start at once.

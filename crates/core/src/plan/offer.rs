@@ -40,7 +40,7 @@ const ACTS: [(&str, Action); 20] = [
 /// The names of the acts that this actor can do on the plan now, given a sound content of the form.
 #[must_use]
 pub fn offered(plan: &Plan, actor: &Actor, now: Timestamp, context: &Context<'_>) -> Vec<&'static str> {
-    let allowed = ACTS.into_iter().filter(|(_, action)| may(actor, *action, Some(&plan.vendor)).is_ok());
+    let allowed = ACTS.into_iter().filter(|(_, action)| may(actor, *action, Some(plan.vendor_for(actor, *action))).is_ok());
     allowed.map(|(name, _)| name).filter(|name| makes_sense(name, plan, actor, now, context)).collect()
 }
 
@@ -50,6 +50,7 @@ fn makes_sense(name: &str, plan: &Plan, actor: &Actor, now: Timestamp, context: 
     let has_person = actor.person.is_some();
     let own = |id: &crate::ids::PersonId| *id == plan.applicant || plan.content.workers.contains(id);
     let is_apart = actor.vendor.is_none() && !actor.person.as_ref().is_some_and(own);
+    let is_writer = actor.person.as_ref().is_some_and(|person| plan.is_by(person));
     let settled = !plan.findings.iter().any(Finding::is_open);
     match name {
         "edit" => is(&[S::Draft, S::Returned, S::Submitted, S::Approved]),
@@ -58,11 +59,11 @@ fn makes_sense(name: &str, plan: &Plan, actor: &Actor, now: Timestamp, context: 
         "return" => is(&[S::Submitted, S::Approved]) && is_apart,
         "reject" => is(&[S::Submitted]) && is_apart,
         "withdraw" => is(&[S::Draft, S::Submitted, S::Returned, S::Approved, S::Emergency, S::InProgress]),
-        "allow_emergency" => is(&[S::Submitted]) && plan.is_emergency() && is_apart && has_person,
+        "allow_emergency" => is(&[S::Submitted]) && plan.is_emergency() && is_apart && !is_writer && has_person,
         "decide_after_fact" => {
             let owed = plan.emergency.as_ref().filter(|emergency| emergency.decision.is_none());
             let review = |by| context.policy.small_facility || !actor.is_person(by);
-            is_apart && has_person && owed.is_some_and(|emergency| review(&emergency.allowed.by))
+            is_apart && !is_writer && has_person && owed.is_some_and(|emergency| review(&emergency.allowed.by))
         }
         "ask_extension" => {
             let longest = Duration::from_secs(limits::EMERGENCY_HOURS as u64 * 3600);

@@ -89,7 +89,7 @@ pub fn plan(state: PlanState) -> Plan {
         attachments: vec![Attachment { id: AttachmentId::from_random([1; 10]), name: "作業手順書_第3版.pdf".into(), bytes: 482_113, sha256: "cd".repeat(32) }],
         emergency_reason: None,
     };
-    let entry = |when: &str, by: &str, act: &str, state, remark: &str| TrailEntry { at: at(when), by: by.into(), act: act.into(), state, remark: remark.into() };
+    let entry = |when: &str, by: &str, act: &str, state, remark: &str| TrailEntry { at: at(when), by: by.into(), person: None, act: act.into(), state, remark: remark.into() };
     Plan {
         id: PlanId::from_random([1; 10]),
         number: "2026-0042".into(),
