@@ -23,11 +23,10 @@ const LOCK_TRIES: u32 = 15;
 const LOCK_WAIT: Duration = Duration::from_millis(200);
 
 /// The frozen migrations, in their order: name, SQLite text, PostgreSQL text.
-const MIGRATIONS: &[(&str, &str, &str)] = &[(
-    "0001_foundation",
-    include_str!("../migrations/sqlite/0001_foundation.sql"),
-    include_str!("../migrations/postgres/0001_foundation.sql"),
-)];
+const MIGRATIONS: &[(&str, &str, &str)] = &[
+    ("0001_foundation", include_str!("../migrations/sqlite/0001_foundation.sql"), include_str!("../migrations/postgres/0001_foundation.sql")),
+    ("0002_sealed_rows", include_str!("../migrations/sqlite/0002_sealed_rows.sql"), include_str!("../migrations/postgres/0002_sealed_rows.sql")),
+];
 
 /// Which SQL is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

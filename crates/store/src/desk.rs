@@ -74,7 +74,7 @@ impl Store {
     }
 
     async fn worker_of(&self, person: &sekisho_core::ids::PersonId, source: IpAddr) -> Result<Actor, Fault> {
-        let person = crate::ledger::load_person(self.read(), person).await?;
+        let person = self.load_person(self.read(), person).await?;
         let person = person.ok_or_else(|| Fault::Damaged("a person who was just identified is missing".into()))?;
         Ok(Actor::of(&person, Via::Ssh, Some(source.to_string())))
     }

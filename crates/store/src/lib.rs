@@ -22,6 +22,7 @@ mod desk;
 mod fault;
 pub mod faults;
 mod health;
+mod held;
 mod jobs;
 mod keys;
 mod leaving;

@@ -15,6 +15,7 @@ use sekisho_core::people::Actor;
 use sekisho_core::time::{Clock, Timestamp};
 use sekisho_evidence::log::Tree;
 use sqlx::{AnyConnection, Connection, Row};
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -49,9 +50,10 @@ impl Store {
             return Err(Fault::Folder("the database is set up already, with the keys of another data folder".into()).into());
         }
         let keys = Keys::create(&settings)?;
-        let empty = Recovered { tree: Tree::new(), last_at: Timestamp(0), published: 0, press: Press::default() };
+        let empty = Recovered { tree: Tree::new(), told: HashMap::new(), last_at: Timestamp(0), published: 0, press: Press::default() };
         let store = Self::assemble(settings, clock, db, conn, keys, lock, empty);
         store.create_ca()?;
+        store.mark_sealed()?;
         let mut tx = store.write(&Actor::console()).await?;
         let (origin, key) = (store.inner.settings.origin.clone(), store.log_public_key());
         for (name, value) in [("origin", &origin), ("log_key", &key)] {
@@ -99,6 +101,7 @@ impl Store {
         let mut tx = store.write(&Actor::system()).await?;
         tx.fact(Fact::Started { version: env!("CARGO_PKG_VERSION").to_owned() });
         tx.commit().await?;
+        store.seal_all_once().await?;
         store.sweep().await?;
         store.publish().await?;
         Ok(store)

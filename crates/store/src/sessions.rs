@@ -11,6 +11,7 @@ use sekisho_core::ids::{PersonId, PlanId, SessionId, TargetId, VendorId};
 use sekisho_core::limits;
 use sekisho_core::people::{Actor, Person, Role, Vendor};
 use sekisho_core::permission::{Action, may};
+use sekisho_core::plan::Plan;
 use sekisho_core::plan::content::check_text;
 use sekisho_core::reconcile::{CommandSeen, FileSeen, SessionFacts};
 use sekisho_core::refusal::Refusal;
@@ -339,24 +340,28 @@ impl Store {
     }
 
     async fn ended_because(&self, session: &SessionId, now: Timestamp) -> Result<Option<Cause>, Fault> {
-        let text = "SELECT p.body, p.seal, w.body AS person, v.body AS vendor, a.body AS plan_vendor, t.body AS target FROM sessions s \
+        let since = self.since();
+        let text = "SELECT p.body, p.seal, w.body AS person, w.seal AS person_seal, v.body AS vendor, v.seal AS vendor_seal, \
+            a.body AS plan_vendor, a.seal AS plan_vendor_seal, t.body AS target, t.seal AS target_seal FROM sessions s \
             JOIN plans p ON p.id = s.plan JOIN persons w ON w.id = s.person JOIN vendors v ON v.id = s.vendor \
             JOIN vendors a ON a.id = p.vendor JOIN targets t ON t.id = s.target WHERE s.id = $1";
         let Some(row) = sqlx::query(text).bind(session.as_str().to_owned()).fetch_optional(self.read()).await? else {
             // Its `entered` entry is being written at this moment.
             return Ok(None);
         };
-        let Ok(plan) = self.plan_of_row(&row) else {
-            // What somebody else wrote into the row permits nothing.
+        let read = (
+            self.held::<Plan>(&row, since),
+            self.held_as::<Person>(&row, "person", "person_seal", since),
+            self.held_as::<Vendor>(&row, "vendor", "vendor_seal", since),
+            self.held_as::<Vendor>(&row, "plan_vendor", "plan_vendor_seal", since),
+            self.held_as::<Target>(&row, "target", "target_seal", since),
+        );
+        let (Ok(plan), Ok(person), Ok(vendor), Ok(plan_vendor), Ok(target)) = read else {
+            // What somebody else wrote into a row permits nothing.
             return Ok(Some(Cause::Recalled));
         };
-        let person: Person = serde_json::from_str(row.try_get("person")?)?;
-        let target: Target = serde_json::from_str(row.try_get("target")?)?;
-        let in_force = |name: &str| -> Result<bool, Fault> {
-            let vendor: Vendor = serde_json::from_str(row.try_get(name)?)?;
-            Ok(vendor.active && vendor.contract_until.is_none_or(|end| now < end))
-        };
-        let holds = plan.admits() && person.may_act(now) && target.active && in_force("vendor")? && in_force("plan_vendor")?;
+        let in_force = |vendor: &Vendor| vendor.active && vendor.contract_until.is_none_or(|end| now < end);
+        let holds = plan.admits() && person.may_act(now) && target.active && in_force(&vendor) && in_force(&plan_vendor);
         if !holds {
             return Ok(Some(Cause::Recalled));
         }

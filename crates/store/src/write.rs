@@ -109,6 +109,11 @@ impl Tx {
         self.conn.as_mut().unwrap_or_else(|| unreachable!("only commit and drop take the connection"))
     }
 
+    /// The number that the next fact of this change will have.
+    pub fn next_seq(&self) -> u64 {
+        self.store.inner.log.size() + self.facts.len() as u64
+    }
+
     /// Adds a fact by the actor of this change.
     pub fn fact(&mut self, fact: Fact) {
         self.facts.push((self.actor.clone(), fact));

@@ -11,4 +11,5 @@ mod logins;
 mod plans;
 pub mod postgres;
 mod recordings;
+mod sealed;
 pub mod ward;

@@ -228,6 +228,18 @@ impl Ward {
         self.store = Store::open(self.settings.clone(), self.clock.clone()).await.unwrap();
     }
 
+    /// The database, for those who can write to it.
+    pub fn db(&self) -> &super::postgres::Db {
+        self._base.as_ref().and_then(|base| base.db.as_ref()).expect("a ward over PostgreSQL")
+    }
+
+    /// The same ward after its box stopped and started.
+    pub async fn restarted(mut self) -> Self {
+        self.store.close().await.unwrap();
+        self.store = Store::open(self.settings.clone(), self.clock.clone()).await.unwrap();
+        self
+    }
+
     pub fn recording(&self, session: &SessionId) -> PathBuf {
         self.dir.join("recordings").join(format!("{session}.skr"))
     }

@@ -4,7 +4,6 @@ use super::{told, unavailable};
 use crate::Store;
 use crate::fault::{Denied, Fault};
 use crate::recordings::Sink;
-use crate::ledger::{body, load_account, load_person, load_vendor};
 use crate::secrets::{Place, Sealed, random_bytes, random_id};
 use crate::write::Tx;
 use sekisho_core::authorize::{Case, Grant, Principal, authorize};
@@ -55,12 +54,12 @@ impl Store {
     async fn open_plans(&self, principal: &Principal, target: &str, number: Option<&str>) -> Result<Vec<(PlanId, PlanChoice)>, Denied> {
         let mut conn = self.read().acquire().await.map_err(Fault::from)?;
         let now = self.now();
-        let Some(person) = load_person(&mut *conn, principal.person()).await? else { return Err(Refusal::PersonInactive.into()) };
+        let Some(person) = self.load_person(&mut *conn, principal.person()).await? else { return Err(Refusal::PersonInactive.into()) };
         if !person.may_act(now) {
             return Err(Refusal::PersonInactive.into());
         }
         // An unknown target is answered like one that no plan names: which targets exist is not told.
-        let Some(target) = target_named(&mut conn, target).await? else { return Err(Refusal::NoPlan.into()) };
+        let Some(target) = self.target_named(&mut *conn, target).await? else { return Err(Refusal::NoPlan.into()) };
         let mut open = Vec::new();
         let mut refused: Vec<(Timestamp, Refusal)> = Vec::new();
         let mut known = false;
@@ -70,7 +69,7 @@ impl Store {
             }
             known = true;
             let (from, _) = plan.window();
-            let gathered = gather(&mut conn, person.clone(), target.clone(), plan).await?;
+            let gathered = self.gathered(&mut conn, person.clone(), target.clone(), plan).await?;
             match self.decide(principal, &gathered, now)? {
                 Ok(grant) => {
                     let choice = PlanChoice { number: grant.plan_number, title: grant.plan_title, until: grant.until };
@@ -118,8 +117,8 @@ impl Store {
 
     async fn prepare(&self, principal: &Principal, target: &str, plan: &PlanId, session: &SessionId) -> Result<(Actor, Header, DataKey), Denied> {
         let mut conn = self.read().acquire().await.map_err(Fault::from)?;
-        let person = load_person(&mut *conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
-        let target = target_named(&mut conn, target).await?.ok_or(Refusal::NoPlan)?;
+        let person = self.load_person(&mut *conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
+        let target = self.target_named(&mut *conn, target).await?.ok_or(Refusal::NoPlan)?;
         let key = Zeroizing::new(random_bytes::<32>()?);
         let header = Header {
             session: session.as_str().to_owned(),
@@ -150,10 +149,10 @@ impl Store {
         let mut tx = self.write(&worker).await?;
         let now = tx.now();
         let conn = tx.sql();
-        let person = load_person(&mut *conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
-        let target = target_named(conn, target).await?.ok_or(Refusal::NoPlan)?;
+        let person = self.load_person(&mut *conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
+        let target = self.target_named(&mut *conn, target).await?.ok_or(Refusal::NoPlan)?;
         let plan = self.load_plan(&mut *conn, plan).await?.ok_or(Refusal::NoPlan)?;
-        let mut gathered = gather(conn, person, target, plan).await?;
+        let mut gathered = self.gathered(conn, person, target, plan).await?;
         let grant = self.decide(principal, &gathered, now)??;
         let account = gathered.account.take().ok_or(Refusal::TargetNotReady)?;
         let credential = self.credential(tx.sql(), &account).await?;
@@ -175,10 +174,11 @@ impl Store {
     /// The plans that name the worker and admit sessions, by the beginning of their windows. One whose row was changed
     /// by somebody else is passed over with an alarm and blocks no other.
     async fn plans_of(&self, conn: &mut AnyConnection, worker: &PersonId) -> Result<Vec<Plan>, Fault> {
+        let since = self.since();
         let text = "SELECT p.body, p.seal FROM plans p JOIN plan_workers w ON w.plan = p.id \
             WHERE w.person = $1 AND p.state IN ('approved', 'emergency', 'in_progress') ORDER BY p.from_at";
         let rows = sqlx::query(text).bind(worker.as_str().to_owned()).fetch_all(conn).await?;
-        let read = rows.iter().filter_map(|row| self.plan_of_row(row).inspect_err(|fault| tracing::error!(%fault, "ALARM: a plan admits nobody")).ok());
+        let read = rows.iter().filter_map(|row| self.held(row, since).inspect_err(|fault| tracing::error!(%fault, "ALARM: a plan admits nobody")).ok());
         Ok(read.collect())
     }
 
@@ -204,6 +204,17 @@ impl Store {
         if let Err(fault) = written.await {
             tracing::error!(%fault, code = refusal.code(), "a refusal could not be written down; it was refused all the same");
         }
+    }
+
+    async fn gathered(&self, conn: &mut AnyConnection, person: Person, target: Target, plan: Plan) -> Result<Gathered, Denied> {
+        let own = person.vendor.clone().ok_or(Refusal::VendorInactive)?;
+        let vendor = self.load_vendor(&mut *conn, &own).await?.ok_or(Refusal::VendorInactive)?;
+        let plan_vendor = self.load_vendor(&mut *conn, &plan.vendor).await?.ok_or(Refusal::VendorInactive)?;
+        let account = match plan.content.target(&target.id) {
+            Some(used) => self.load_account(&mut *conn, &used.account).await?,
+            None => None,
+        };
+        Ok(Gathered { person, vendor, plan_vendor, target, account, plan })
     }
 }
 
@@ -251,20 +262,4 @@ async fn insert_session(tx: &mut Tx, gathered: &Gathered, session: &SessionId, p
         .execute(tx.sql())
         .await?;
     Ok(())
-}
-
-async fn gather(conn: &mut AnyConnection, person: Person, target: Target, plan: Plan) -> Result<Gathered, Denied> {
-    let own = person.vendor.clone().ok_or(Refusal::VendorInactive)?;
-    let vendor = load_vendor(&mut *conn, &own).await?.ok_or(Refusal::VendorInactive)?;
-    let plan_vendor = load_vendor(&mut *conn, &plan.vendor).await?.ok_or(Refusal::VendorInactive)?;
-    let account = match plan.content.target(&target.id) {
-        Some(used) => load_account(conn, &used.account).await?,
-        None => None,
-    };
-    Ok(Gathered { person, vendor, plan_vendor, target, account, plan })
-}
-
-async fn target_named(conn: &mut AnyConnection, name: &str) -> Result<Option<Target>, Fault> {
-    let row = sqlx::query("SELECT body FROM targets WHERE name = $1").bind(name.to_owned()).fetch_optional(conn).await?;
-    row.as_ref().map(body).transpose()
 }

@@ -1,6 +1,6 @@
 //! Persons: registered, changed, reset, unlocked by the administrator; every right is read from here at each act.
 
-use super::{LEDGER_ROWS, bodies, body, load_person, load_vendor};
+use super::{LEDGER_ROWS, body};
 use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::logins::{EnrolmentLink, FIRST_LINK_SPAN, LINK_SPAN, end_web_logins, locked_until, remove_all_keys, unlock};
@@ -163,13 +163,15 @@ impl Store {
         if taken.is_some() {
             return Err(Refusal::NameTaken.into());
         }
+        let text = serde_json::to_string(&person)?;
         sqlx::query("INSERT INTO persons (id, login, vendor, active, body) VALUES ($1, $2, $3, 1, $4)")
             .bind(person.id.as_str().to_owned())
             .bind(person.login.clone())
             .bind(person.vendor.as_ref().map(|id| id.as_str().to_owned()))
-            .bind(serde_json::to_string(&person)?)
+            .bind(text.clone())
             .execute(tx.sql())
             .await?;
+        self.seal_row(tx, &person, &text).await?;
         tx.fact(Fact::PersonAdded {
             person: person.id.clone(),
             login: person.login.clone(),
@@ -188,7 +190,7 @@ impl Store {
     pub async fn change_person(&self, actor: &Actor, id: &PersonId, change: PersonChange) -> Done<Person> {
         self.require(actor, Action::KeepLedger, None, "change_person").await?;
         let mut tx = self.write(actor).await?;
-        let before = load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        let before = self.load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
         let PersonChange { name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until } = change;
         let after = Person { id: id.clone(), login: before.login.clone(), vendor: before.vendor.clone(), name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until };
         self.check_person(&mut tx, &after).await?;
@@ -198,12 +200,14 @@ impl Store {
         if administers(&before) && !administers(&after) {
             self.keep_an_administrator(&mut tx, id).await?;
         }
+        let text = serde_json::to_string(&after)?;
         sqlx::query("UPDATE persons SET active = $1, body = $2 WHERE id = $3")
             .bind(i64::from(after.active))
-            .bind(serde_json::to_string(&after)?)
+            .bind(text.clone())
             .bind(id.as_str().to_owned())
             .execute(tx.sql())
             .await?;
+        self.seal_row(&mut tx, &after, &text).await?;
         tx.fact(Fact::PersonChanged { person: id.clone(), roles: after.roles.clone(), active: after.active });
         if !after.may_act(now) {
             end_web_logins(&mut tx, id, None, "disabled").await?;
@@ -228,7 +232,7 @@ impl Store {
             return Err(Refusal::ReasonNeeded.into());
         }
         let mut tx = self.write(actor).await?;
-        let person = load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        let person = self.load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
         if !person.may_act(tx.now()) {
             return Err(Refusal::PersonInactive.into());
         }
@@ -249,7 +253,7 @@ impl Store {
     pub async fn unlock_person(&self, actor: &Actor, id: &PersonId) -> Done<()> {
         self.require(actor, Action::UnlockPerson, None, "unlock_person").await?;
         let mut tx = self.write(actor).await?;
-        let person = load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        let person = self.load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
         let now = tx.now();
         if locked_until(tx.sql(), &person.login, now).await?.is_some() {
             tx.fact(Fact::Unlocked { person: id.clone() });
@@ -275,7 +279,7 @@ impl Store {
         }
         check_roles(&person.roles, person.vendor.as_ref(), self.policy().small_facility)?;
         if let Some(vendor) = &person.vendor
-            && load_vendor(tx.sql(), vendor).await?.is_none()
+            && self.load_vendor(tx.sql(), vendor).await?.is_none()
         {
             return Err(Refusal::bad_field("vendor").into());
         }
@@ -284,11 +288,11 @@ impl Store {
 
     /// Somebody else must be left who can keep the ledgers and has a way to log in.
     async fn keep_an_administrator(&self, tx: &mut Tx, except: &PersonId) -> Done<()> {
-        let text = "SELECT p.body FROM persons p JOIN credentials c ON c.person = p.id WHERE p.active = 1 AND p.vendor IS NULL AND p.id <> $1";
+        let since = self.since();
+        let text = "SELECT p.body, p.seal FROM persons p JOIN credentials c ON c.person = p.id WHERE p.active = 1 AND p.vendor IS NULL AND p.id <> $1";
         let rows = sqlx::query(text).bind(except.as_str().to_owned()).fetch_all(tx.sql()).await?;
         let now = tx.now();
-        let others: Vec<Person> = bodies(&rows)?;
-        let left = others.iter().any(|person| person.is(Role::Administrator) && person.may_act(now));
+        let left = rows.iter().filter_map(|row| self.held::<Person>(row, since).ok()).any(|person| person.is(Role::Administrator) && person.may_act(now));
         if left { Ok(()) } else { Err(Refusal::LastAdministrator.into()) }
     }
 }

@@ -1,6 +1,6 @@
 //! Targets, the accounts on them, and the credentials that no worker ever sees.
 
-use super::{LEDGER_ROWS, bodies, load_target, load_vendor, load_vendors, persons::recall_sessions, principals};
+use super::{LEDGER_ROWS, bodies, persons::recall_sessions, principals};
 use crate::Store;
 use crate::fault::Done;
 use crate::logins::KeyLine;
@@ -102,7 +102,7 @@ impl Store {
     /// # Errors
     /// Without the right to read it.
     pub async fn targets(&self, actor: &Actor) -> Done<Vec<TargetRow>> {
-        let vendors = load_vendors(self.read()).await?;
+        let vendors = self.load_vendors(self.read()).await?;
         let visible: Option<BTreeSet<VendorId>> = match &actor.vendor {
             Some(own) => Some(principals(&vendors, own).into_iter().collect()),
             None => {
@@ -138,15 +138,17 @@ impl Store {
     pub async fn add_target(&self, actor: &Actor, ask: TargetAsk) -> Done<Target> {
         self.require(actor, Action::KeepLedger, None, "add_target").await?;
         let mut tx = self.write(actor).await?;
-        let target = checked(&mut tx, random_id()?, ask).await?;
+        let target = self.checked(&mut tx, random_id()?, ask).await?;
+        let text = serde_json::to_string(&target)?;
         sqlx::query("INSERT INTO targets (id, name, vendor, active, body) VALUES ($1, $2, $3, $4, $5)")
             .bind(target.id.as_str().to_owned())
             .bind(target.name.clone())
             .bind(target.vendor.as_str().to_owned())
             .bind(i64::from(target.active))
-            .bind(serde_json::to_string(&target)?)
+            .bind(text.clone())
             .execute(tx.sql())
             .await?;
+        self.seal_row(&mut tx, &target, &text).await?;
         tx.fact(kept(&target));
         tx.commit().await?;
         Ok(target)
@@ -159,16 +161,18 @@ impl Store {
     pub async fn change_target(&self, actor: &Actor, id: &TargetId, ask: TargetAsk) -> Done<Target> {
         self.require(actor, Action::KeepLedger, None, "change_target").await?;
         let mut tx = self.write(actor).await?;
-        let before = load_target(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
-        let target = checked(&mut tx, id.clone(), ask).await?;
+        let before = self.load_target(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        let target = self.checked(&mut tx, id.clone(), ask).await?;
+        let text = serde_json::to_string(&target)?;
         sqlx::query("UPDATE targets SET name = $1, vendor = $2, active = $3, body = $4 WHERE id = $5")
             .bind(target.name.clone())
             .bind(target.vendor.as_str().to_owned())
             .bind(i64::from(target.active))
-            .bind(serde_json::to_string(&target)?)
+            .bind(text.clone())
             .bind(id.as_str().to_owned())
             .execute(tx.sql())
             .await?;
+        self.seal_row(&mut tx, &target, &text).await?;
         tx.fact(kept(&target));
         if !target.active || target.vendor != before.vendor {
             recall_sessions(&mut tx, "SELECT id FROM sessions WHERE ended_at IS NULL AND target = $1", id.as_str(), RecallWord::End(Cause::Recalled)).await?;
@@ -193,7 +197,7 @@ impl Store {
         let account = Account { id: random_id()?, target: target.clone(), username, privileged, credential: kind };
         let sealed = self.inner.keys.seal(place_of(&account.id), plain.expose().as_bytes())?;
         let mut tx = self.write(actor).await?;
-        load_target(tx.sql(), target).await?.ok_or(Refusal::NotFound)?;
+        self.load_target(tx.sql(), target).await?.ok_or(Refusal::NotFound)?;
         let rows = sqlx::query("SELECT username FROM accounts WHERE target = $1").bind(target.as_str().to_owned()).fetch_all(tx.sql()).await?;
         if rows.len() >= ACCOUNTS {
             return Err(Refusal::too_many("TARGET_ACCOUNTS").into());
@@ -203,14 +207,16 @@ impl Store {
                 return Err(Refusal::NameTaken.into());
             }
         }
+        let text = serde_json::to_string(&account)?;
         sqlx::query("INSERT INTO accounts (id, target, username, body, credential) VALUES ($1, $2, $3, $4, $5)")
             .bind(account.id.as_str().to_owned())
             .bind(target.as_str().to_owned())
             .bind(account.username.clone())
-            .bind(serde_json::to_string(&account)?)
+            .bind(text.clone())
             .bind(sealed.into_bytes())
             .execute(tx.sql())
             .await?;
+        self.seal_row(&mut tx, &account, &text).await?;
         tx.fact(Fact::CredentialKept { target: target.clone(), account: account.id.clone(), username: account.username.clone() });
         tx.commit().await?;
         Ok(account)
@@ -225,17 +231,51 @@ impl Store {
         let (kind, plain) = check_credential(&credential)?;
         let sealed = self.inner.keys.seal(place_of(id), plain.expose().as_bytes())?;
         let mut tx = self.write(actor).await?;
-        let mut account = super::load_account(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        let mut account = self.load_account(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
         account.credential = kind;
+        let text = serde_json::to_string(&account)?;
         sqlx::query("UPDATE accounts SET body = $1, credential = $2 WHERE id = $3")
-            .bind(serde_json::to_string(&account)?)
+            .bind(text.clone())
             .bind(sealed.into_bytes())
             .bind(id.as_str().to_owned())
             .execute(tx.sql())
             .await?;
+        self.seal_row(&mut tx, &account, &text).await?;
         tx.fact(Fact::CredentialKept { target: account.target.clone(), account: id.clone(), username: account.username.clone() });
         tx.commit().await?;
         Ok(account)
+    }
+
+    async fn checked(&self, tx: &mut Tx, id: TargetId, ask: TargetAsk) -> Done<Target> {
+        let TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, active } = ask;
+        check_target_name(&name)?;
+        check_host(&host)?;
+        check_line("title", &title)?;
+        check_line("owner", &owner)?;
+        if title.trim().is_empty() {
+            return Err(Refusal::bad_field("title").into());
+        }
+        if port == 0 {
+            return Err(Refusal::bad_field("port").into());
+        }
+        if host_keys.len() > HOST_KEYS {
+            return Err(Refusal::too_many("HOST_KEYS").into());
+        }
+        let mut keys: Vec<String> = Vec::new();
+        for line in host_keys.iter().filter(|line| !line.trim().is_empty()) {
+            let key = KeyLine::parse(line).ok_or_else(|| Refusal::bad_field("host_keys"))?.key;
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        if self.load_vendor(tx.sql(), &vendor).await?.is_none() {
+            return Err(Refusal::bad_field("vendor").into());
+        }
+        let taken = sqlx::query("SELECT id FROM targets WHERE name = $1 AND id <> $2").bind(name.clone()).bind(id.as_str().to_owned()).fetch_optional(tx.sql()).await?;
+        if taken.is_some() {
+            return Err(Refusal::NameTaken.into());
+        }
+        Ok(Target { id, name, title, protocol, host, port, owner, vendor, host_keys: keys, personal_data, active })
     }
 }
 
@@ -250,38 +290,6 @@ fn check_credential(credential: &CredentialAsk) -> Result<(CredentialKind, &Secr
     };
     let length = secret.expose().len();
     if sound && (1..=CREDENTIAL_BYTES).contains(&length) { Ok((kind, secret)) } else { Err(Refusal::bad_field("credential")) }
-}
-
-async fn checked(tx: &mut Tx, id: TargetId, ask: TargetAsk) -> Done<Target> {
-    let TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, active } = ask;
-    check_target_name(&name)?;
-    check_host(&host)?;
-    check_line("title", &title)?;
-    check_line("owner", &owner)?;
-    if title.trim().is_empty() {
-        return Err(Refusal::bad_field("title").into());
-    }
-    if port == 0 {
-        return Err(Refusal::bad_field("port").into());
-    }
-    if host_keys.len() > HOST_KEYS {
-        return Err(Refusal::too_many("HOST_KEYS").into());
-    }
-    let mut keys: Vec<String> = Vec::new();
-    for line in host_keys.iter().filter(|line| !line.trim().is_empty()) {
-        let key = KeyLine::parse(line).ok_or_else(|| Refusal::bad_field("host_keys"))?.key;
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
-    if load_vendor(tx.sql(), &vendor).await?.is_none() {
-        return Err(Refusal::bad_field("vendor").into());
-    }
-    let taken = sqlx::query("SELECT id FROM targets WHERE name = $1 AND id <> $2").bind(name.clone()).bind(id.as_str().to_owned()).fetch_optional(tx.sql()).await?;
-    if taken.is_some() {
-        return Err(Refusal::NameTaken.into());
-    }
-    Ok(Target { id, name, title, protocol, host, port, owner, vendor, host_keys: keys, personal_data, active })
 }
 
 fn kept(target: &Target) -> Fact {

@@ -1,6 +1,6 @@
 //! Vendors and subcontractors.
 
-use super::{load_vendor, load_vendors, persons::recall_sessions, principals};
+use super::{persons::recall_sessions, principals};
 use crate::Store;
 use crate::fault::Done;
 use crate::secrets::random_id;
@@ -59,7 +59,7 @@ impl Store {
     /// # Errors
     /// Without the right to read it.
     pub async fn vendors(&self, actor: &Actor) -> Done<Vec<Vendor>> {
-        let all = load_vendors(self.read()).await?;
+        let all = self.load_vendors(self.read()).await?;
         let Some(own) = &actor.vendor else {
             may(actor, Action::ReadLedger, None).or_else(|_| may(actor, Action::ReadPlan, None))?;
             return Ok(all);
@@ -86,15 +86,17 @@ impl Store {
         self.require(actor, Action::KeepLedger, None, "add_vendor").await?;
         let vendor = ask.into_vendor(random_id()?);
         let mut tx = self.write(actor).await?;
-        check_vendor(&mut tx, &vendor).await?;
+        self.check_vendor(&mut tx, &vendor).await?;
+        let text = serde_json::to_string(&vendor)?;
         sqlx::query("INSERT INTO vendors (id, name, subcontractor_of, active, body) VALUES ($1, $2, $3, $4, $5)")
             .bind(vendor.id.as_str().to_owned())
             .bind(vendor.name.clone())
             .bind(vendor.subcontractor_of.as_ref().map(|id| id.as_str().to_owned()))
             .bind(i64::from(vendor.active))
-            .bind(serde_json::to_string(&vendor)?)
+            .bind(text.clone())
             .execute(tx.sql())
             .await?;
+        self.seal_row(&mut tx, &vendor, &text).await?;
         tx.fact(Fact::VendorKept { vendor: vendor.id.clone(), name: vendor.name.clone(), active: vendor.active });
         tx.commit().await?;
         Ok(vendor)
@@ -108,16 +110,18 @@ impl Store {
         self.require(actor, Action::KeepLedger, None, "change_vendor").await?;
         let vendor = ask.into_vendor(id.clone());
         let mut tx = self.write(actor).await?;
-        load_vendor(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
-        check_vendor(&mut tx, &vendor).await?;
+        self.load_vendor(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        self.check_vendor(&mut tx, &vendor).await?;
+        let text = serde_json::to_string(&vendor)?;
         sqlx::query("UPDATE vendors SET name = $1, subcontractor_of = $2, active = $3, body = $4 WHERE id = $5")
             .bind(vendor.name.clone())
             .bind(vendor.subcontractor_of.as_ref().map(|id| id.as_str().to_owned()))
             .bind(i64::from(vendor.active))
-            .bind(serde_json::to_string(&vendor)?)
+            .bind(text.clone())
             .bind(id.as_str().to_owned())
             .execute(tx.sql())
             .await?;
+        self.seal_row(&mut tx, &vendor, &text).await?;
         tx.fact(Fact::VendorKept { vendor: vendor.id.clone(), name: vendor.name.clone(), active: vendor.active });
         let now = tx.now();
         if !vendor.active || vendor.contract_until.is_some_and(|end| now >= end) {
@@ -127,29 +131,29 @@ impl Store {
         tx.commit().await?;
         Ok(vendor)
     }
-}
 
-async fn check_vendor(tx: &mut Tx, vendor: &Vendor) -> Done<()> {
-    check_line("name", &vendor.name)?;
-    check_line("contact", &vendor.contact)?;
-    if vendor.name.trim().is_empty() {
-        return Err(Refusal::bad_field("name").into());
-    }
-    if vendor.sources.len() > SOURCES {
-        return Err(Refusal::too_many("VENDOR_SOURCES").into());
-    }
-    let mut all = load_vendors(tx.sql()).await?;
-    if all.iter().any(|other| other.name == vendor.name && other.id != vendor.id) {
-        return Err(Refusal::NameTaken.into());
-    }
-    if let Some(above) = &vendor.subcontractor_of {
-        let known = all.iter().any(|other| other.id == *above);
-        all.retain(|other| other.id != vendor.id);
-        let chain = principals(&all, above);
-        // A ring of subcontractors would make each the other's principal.
-        if !known || chain.contains(&vendor.id) || *above == vendor.id || chain.len() >= CHAIN {
-            return Err(Refusal::bad_field("subcontractor_of").into());
+    async fn check_vendor(&self, tx: &mut Tx, vendor: &Vendor) -> Done<()> {
+        check_line("name", &vendor.name)?;
+        check_line("contact", &vendor.contact)?;
+        if vendor.name.trim().is_empty() {
+            return Err(Refusal::bad_field("name").into());
         }
+        if vendor.sources.len() > SOURCES {
+            return Err(Refusal::too_many("VENDOR_SOURCES").into());
+        }
+        let mut all = self.load_vendors(tx.sql()).await?;
+        if all.iter().any(|other| other.name == vendor.name && other.id != vendor.id) {
+            return Err(Refusal::NameTaken.into());
+        }
+        if let Some(above) = &vendor.subcontractor_of {
+            let known = all.iter().any(|other| other.id == *above);
+            all.retain(|other| other.id != vendor.id);
+            let chain = principals(&all, above);
+            // A ring of subcontractors would make each the other's principal.
+            if !known || chain.contains(&vendor.id) || *above == vendor.id || chain.len() >= CHAIN {
+                return Err(Refusal::bad_field("subcontractor_of").into());
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -15,6 +15,7 @@ pub(crate) use publish::{Press, blocking};
 pub(crate) use recover::{Recovered, recover};
 
 use crate::fault::Fault;
+use crate::held::row_of;
 use crate::write::Writer;
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::people::Actor;
@@ -23,7 +24,7 @@ use sekisho_evidence::Digest;
 use sekisho_evidence::limits::MAX_ENTRY_BYTES;
 use sekisho_evidence::log::{Tree, leaf_hash};
 use sqlx::{AnyConnection, Row};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -43,6 +44,8 @@ pub(crate) struct Head {
 }
 
 struct State {
+    /// The last line that tells of each sealed row.
+    told: HashMap<String, u64>,
     tree: Tree,
     /// The tree at the last size that somebody asked the root of, and the leaves since then.
     behind: Tree,
@@ -64,7 +67,7 @@ impl Head {
     pub fn new(writer: Writer, found: Recovered) -> Self {
         Self {
             writer: Arc::new(tokio::sync::Mutex::new(writer)),
-            state: Mutex::new(State { behind: found.tree.clone(), since: VecDeque::new(), tree: found.tree, last_at: found.last_at, jumped: false }),
+            state: Mutex::new(State { told: found.told, behind: found.tree.clone(), since: VecDeque::new(), tree: found.tree, last_at: found.last_at, jumped: false }),
             published: AtomicU64::new(found.published),
             press: tokio::sync::Mutex::new(found.press),
             grown: Notify::new(),
@@ -96,6 +99,11 @@ impl Head {
             state.behind.append(leaf);
         }
         (state.behind.size() == size).then(|| state.behind.root())
+    }
+
+    /// The last line that tells of a sealed row.
+    pub fn last_told(&self, row: &str) -> Option<u64> {
+        self.state().told.get(row).copied()
     }
 
     /// Number of lines that the published checkpoint covers.
@@ -137,6 +145,9 @@ impl Head {
         let mut state = self.state();
         for line in lines {
             state.grow(leaf_hash(&line.body));
+            if let Some(row) = row_of(&line.entry.fact) {
+                state.told.insert(row.to_owned(), line.entry.seq);
+            }
             state.last_at = state.last_at.max(line.entry.at);
             state.jumped |= matches!(line.entry.fact, Fact::ClockJumped { .. });
         }
@@ -154,7 +165,12 @@ impl Head {
         }
         let mut state = self.state();
         for row in rows {
-            state.grow(leaf_hash(row.try_get::<&[u8], _>("body")?));
+            let body: &[u8] = row.try_get("body")?;
+            state.grow(leaf_hash(body));
+            let entry: Entry = serde_json::from_slice(body)?;
+            if let Some(row) = row_of(&entry.fact) {
+                state.told.insert(row.to_owned(), entry.seq);
+            }
             state.last_at = state.last_at.max(Timestamp(row.try_get("at")?));
         }
         drop(state);

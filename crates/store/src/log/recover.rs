@@ -2,6 +2,7 @@
 
 use super::{DataFolder, Press, as_i64, kind};
 use crate::fault::Fault;
+use crate::held::row_of;
 use sekisho_core::facts::Entry;
 use sekisho_core::time::Timestamp;
 use sekisho_evidence::checkpoint::{self, Checkpoint, PublicKey};
@@ -9,6 +10,7 @@ use sekisho_evidence::limits::{MAX_CHECKPOINT_BYTES, MAX_TILE_BYTES, TILE_WIDTH}
 use sekisho_evidence::log::{CHECKPOINT_PATH, Publisher, Tile, TileKind, Tree, leaf_hash, read_bounded};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// Rows read at once.
@@ -22,6 +24,8 @@ pub(crate) struct Recovered {
     pub last_at: Timestamp,
     /// Number of rows that the published checkpoint covers.
     pub published: u64,
+    /// The last row that tells of each sealed row of other tables.
+    pub told: HashMap<String, u64>,
     /// The edge of the published files.
     pub press: Press,
 }
@@ -40,15 +44,19 @@ pub(crate) async fn recover(conn: &mut AnyConnection, data_dir: &Path, key: &Pub
     }
     let mut tree = Tree::new();
     let mut last_at = Timestamp(0);
+    let mut told = HashMap::new();
     loop {
         let rows = page(conn, tree.size()).await?;
         if rows.is_empty() {
             break;
         }
         for row in &rows {
-            let (at, body) = read_row(row, tree.size())?;
+            let (entry, body) = read_row(row, tree.size())?;
             tree.append(leaf_hash(body));
-            last_at = last_at.max(at);
+            last_at = last_at.max(entry.at);
+            if let Some(row) = row_of(&entry.fact) {
+                told.insert(row.to_owned(), entry.seq);
+            }
             if signed.iter().any(|checkpoint| checkpoint.size == tree.size() && checkpoint.root != tree.root()) {
                 return Err(first_altered(conn, &files, tree.size()).await?);
             }
@@ -72,7 +80,7 @@ pub(crate) async fn recover(conn: &mut AnyConnection, data_dir: &Path, key: &Pub
     }
     // Without a checkpoint on disk, or with files to make anew, everything is published again.
     let published = if press.is_some() { on_disk.map_or(0, |published| published.size) } else { 0 };
-    Ok(Recovered { tree, last_at, published, press: press.unwrap_or_default() })
+    Ok(Recovered { tree, told, last_at, published, press: press.unwrap_or_default() })
 }
 
 fn read_checkpoint(files: &DataFolder, key: &PublicKey) -> Result<Option<Checkpoint>, Fault> {
@@ -97,7 +105,7 @@ async fn page(conn: &mut AnyConnection, from: u64) -> Result<Vec<AnyRow>, Fault>
 
 /// Checks one row: its number follows the last, and its columns say what its body says. Lists are made from the
 /// columns, so a changed column could hide an entry that is still in the tree.
-fn read_row(row: &AnyRow, seq: u64) -> Result<(Timestamp, &[u8]), Fault> {
+fn read_row(row: &AnyRow, seq: u64) -> Result<(Entry, &[u8]), Fault> {
     let found: i64 = row.try_get("seq")?;
     if found != as_i64(seq) {
         return Err(Fault::LogBroken(format!("entry {seq} of the log is missing in the database")));
@@ -111,7 +119,7 @@ fn read_row(row: &AnyRow, seq: u64) -> Result<(Timestamp, &[u8]), Fault> {
         && entry.fact.session().map(|id| id.as_str()) == row.try_get::<Option<&str>, _>("session")?
         && entry.fact.plan().map(|id| id.as_str()) == row.try_get::<Option<&str>, _>("plan")?
         && entry.actor.person.as_ref().map(|id| id.as_str()) == row.try_get::<Option<&str>, _>("person")?;
-    if same { Ok((entry.at, body)) } else { Err(altered()) }
+    if same { Ok((entry, body)) } else { Err(altered()) }
 }
 
 /// The words for a log that differs from its signed root. The published tiles show where it differs first, if they are

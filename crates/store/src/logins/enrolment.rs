@@ -8,6 +8,7 @@ use crate::fault::{Done, Fault};
 use crate::secrets::{Place, Sealed, random_token, token_hash};
 use crate::write::Tx;
 use sekisho_core::facts::Fact;
+use sekisho_core::ids::PersonId;
 use sekisho_core::people::{Actor, Person, Via};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
@@ -54,7 +55,8 @@ impl Store {
         let token = random_token()?;
         let hash = token_hash(token.expose());
         let secret = totp::fresh()?;
-        let sealed = self.inner.keys.seal(Place { table: "enrolments", row: &hash, column: "totp" }, secret.as_slice())?;
+        let place = for_person(&hash, &person.id);
+        let sealed = self.inner.keys.seal(Place { table: "enrolments", row: &place, column: "totp" }, secret.as_slice())?;
         let (now, expires_at) = (tx.now(), tx.now().plus(span));
         let id = person.id.as_str().to_owned();
         sqlx::query("DELETE FROM enrolments WHERE person = $1").bind(id.clone()).execute(tx.sql()).await?;
@@ -109,15 +111,22 @@ impl Store {
 
     async fn pending(&self, token: &str) -> Done<Pending> {
         let hash = token_hash(token);
-        let text = "SELECT e.expires_at, e.totp, p.body FROM enrolments e JOIN persons p ON p.id = e.person WHERE e.token_hash = $1";
+        let since = self.since();
+        let text = "SELECT e.expires_at, e.totp, p.body, p.seal FROM enrolments e JOIN persons p ON p.id = e.person WHERE e.token_hash = $1";
         let row = sqlx::query(text).bind(hash.clone()).fetch_optional(self.read()).await?.ok_or(Refusal::EnrolmentInvalid)?;
-        let person: Person = serde_json::from_str(row.try_get("body")?)?;
+        let person: Person = self.held(&row, since)?;
         let now = self.now();
         if now.0 >= row.try_get::<i64, _>("expires_at")? || !person.may_act(now) {
             return Err(Refusal::EnrolmentInvalid.into());
         }
         let sealed = Sealed::from_bytes(row.try_get("totp")?);
-        let secret = self.inner.keys.unseal(Place { table: "enrolments", row: &hash, column: "totp" }, &sealed)?;
+        let place = for_person(&hash, &person.id);
+        let secret = self.inner.keys.unseal(Place { table: "enrolments", row: &place, column: "totp" }, &sealed)?;
         Ok(Pending { person, secret })
     }
+}
+
+/// A link is sealed for its person, so that nobody who can write to the database makes it one for somebody else.
+fn for_person(hash: &str, person: &PersonId) -> String {
+    format!("{hash}:{person}")
 }

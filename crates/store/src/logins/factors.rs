@@ -9,11 +9,12 @@ use crate::write::Tx;
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::PersonId;
 use sekisho_core::limits;
-use sekisho_core::people::{Actor, Person, Role, Via, check_login_name};
+use sekisho_core::people::{Actor, Person, Role, Vendor, Via, check_login_name};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use sekisho_core::time::Timestamp;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 use std::net::IpAddr;
 
 /// A person with what proves them.
@@ -165,16 +166,32 @@ impl Store {
 
     /// The person of a login name, if there is one and they have enrolled.
     pub(super) async fn record_of(&self, login: &str) -> Result<Option<PersonRecord>, Fault> {
-        let text = "SELECT p.body, c.password, c.totp, c.last_step, v.active AS vendor_active FROM persons p \
+        let since = self.since();
+        let text = "SELECT p.body, p.seal, c.password, c.totp, c.last_step, v.body AS vendor, v.seal AS vendor_seal FROM persons p \
             JOIN credentials c ON c.person = p.id LEFT JOIN vendors v ON v.id = p.vendor WHERE p.login = $1";
         let Some(row) = sqlx::query(text).bind(login.to_owned()).fetch_optional(self.read()).await? else { return Ok(None) };
+        let person: Person = self.held(&row, since)?;
+        // The column found the row; what counts is what is sealed.
+        if person.login != login {
+            return Err(Fault::Damaged(format!("the login name of {} was changed by somebody else", person.id)));
+        }
         Ok(Some(PersonRecord {
-            person: serde_json::from_str(row.try_get("body")?)?,
+            vendor_active: self.vendor_is_active(&person, &row, since)?,
+            person,
             password: row.try_get("password")?,
             totp: Sealed::from_bytes(row.try_get("totp")?),
             last_step: row.try_get("last_step")?,
-            vendor_active: row.try_get::<Option<i64>, _>("vendor_active")?.is_none_or(|active| active == 1),
         }))
+    }
+
+    /// Whether the person belongs to no vendor, or to one that is active, whose row is in `vendor` and `vendor_seal`.
+    pub(super) fn vendor_is_active(&self, person: &Person, row: &AnyRow, since: u64) -> Result<bool, Fault> {
+        let Some(own) = &person.vendor else { return Ok(true) };
+        if row.try_get::<Option<String>, _>("vendor")?.is_none() {
+            return Ok(false);
+        }
+        let vendor: Vendor = self.held_as(row, "vendor", "vendor_seal", since)?;
+        Ok(vendor.active && vendor.id == *own)
     }
 
     pub(super) fn totp_secret(&self, record: &PersonRecord) -> Result<zeroize::Zeroizing<Vec<u8>>, Fault> {

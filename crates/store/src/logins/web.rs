@@ -3,7 +3,7 @@
 use super::factors::Attempt;
 use crate::Store;
 use crate::fault::{Done, Fault};
-use crate::secrets::{random_id, random_token, token_hash};
+use crate::secrets::{Place, Sealed, random_id, random_token, token_hash};
 use crate::write::Tx;
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::{PersonId, WebLoginId};
@@ -13,6 +13,7 @@ use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use sekisho_core::time::Timestamp;
 use sqlx::Row;
+use sqlx::any::AnyRow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -64,6 +65,37 @@ fn via_name(via: Via) -> &'static str {
     }
 }
 
+/// What the seal of a login binds.
+struct LoginRow<'a> {
+    id: &'a str,
+    hash: &'a str,
+    person: &'a str,
+    via: &'a str,
+    csrf: &'a str,
+    ends_at: Timestamp,
+    stepped_up: Option<Timestamp>,
+}
+
+impl<'a> LoginRow<'a> {
+    fn read(row: &'a AnyRow) -> Result<Self, Fault> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            hash: row.try_get("token_hash")?,
+            person: row.try_get("person")?,
+            via: row.try_get("via")?,
+            csrf: row.try_get("csrf")?,
+            ends_at: Timestamp(row.try_get("ends_at")?),
+            stepped_up: row.try_get::<Option<i64>, _>("stepped_up_until")?.map(Timestamp),
+        })
+    }
+
+    fn bound(&self) -> String {
+        let Self { id, hash, person, via, csrf, ends_at, stepped_up } = self;
+        // As a list, so that no text can be moved from one field into the next.
+        serde_json::json!([id, hash, person, via, csrf, ends_at.0, stepped_up.map(|at| at.0)]).to_string()
+    }
+}
+
 impl Store {
     /// Begins a login with password and one-time code together.
     ///
@@ -87,11 +119,13 @@ impl Store {
         }
         // The code was given this moment, so it counts as fresh.
         let stepped_up = now.plus(self.step_up_span());
-        let text = "INSERT INTO web_logins (id, token_hash, person, via, source, csrf, lang, started_at, seen_at, ends_at, stepped_up_until) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10)";
+        let hash = token_hash(token.expose());
+        let seal = self.seal_login(&LoginRow { id: id.as_str(), hash: &hash, person: person.id.as_str(), via: via_name(via), csrf: csrf.expose(), ends_at, stepped_up: Some(stepped_up) })?;
+        let text = "INSERT INTO web_logins (id, token_hash, person, via, source, csrf, lang, started_at, seen_at, ends_at, stepped_up_until, seal) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11)";
         sqlx::query(text)
             .bind(id.as_str().to_owned())
-            .bind(token_hash(token.expose()))
+            .bind(hash)
             .bind(person.id.as_str().to_owned())
             .bind(via_name(via))
             .bind(source.to_string())
@@ -100,6 +134,7 @@ impl Store {
             .bind(now.0)
             .bind(ends_at.0)
             .bind(stepped_up.0)
+            .bind(seal.into_bytes())
             .execute(tx.sql())
             .await?;
         tx.fact(Fact::LoggedIn);
@@ -132,14 +167,20 @@ impl Store {
 
     /// A login that has not ended, and when its holder last showed life.
     async fn find_login(&self, token: &str, source: IpAddr) -> Done<(WebLogin, Timestamp)> {
-        let text = "SELECT w.id, w.via, w.csrf, w.lang, w.seen_at, w.ends_at, w.stepped_up_until, p.body, v.active AS vendor_active FROM web_logins w \
+        let since = self.since();
+        let text = "SELECT w.id, w.token_hash, w.person, w.via, w.csrf, w.lang, w.seen_at, w.ends_at, w.stepped_up_until, w.seal AS login_seal, \
+            p.body, p.seal, v.body AS vendor, v.seal AS vendor_seal FROM web_logins w \
             JOIN persons p ON p.id = w.person LEFT JOIN vendors v ON v.id = p.vendor WHERE w.token_hash = $1";
         let row = sqlx::query(text).bind(token_hash(token)).fetch_optional(self.read()).await?.ok_or(Refusal::LoginNeeded)?;
+        self.check_login(&row)?;
         let now = self.now();
-        let person: Person = serde_json::from_str(row.try_get("body")?)?;
+        let person: Person = self.held(&row, since)?;
+        if person.id.as_str() != row.try_get::<&str, _>("person")? {
+            return Err(Refusal::LoginNeeded.into());
+        }
         let seen_at = Timestamp(row.try_get("seen_at")?);
         let ends_at = Timestamp(row.try_get("ends_at")?);
-        let vendor_active = row.try_get::<Option<i64>, _>("vendor_active")?.is_none_or(|active| active == 1);
+        let vendor_active = self.vendor_is_active(&person, &row, since)?;
         if now >= ends_at || now >= seen_at.plus(self.login_idle()) || !person.may_act(now) || !vendor_active {
             return Err(Refusal::LoginNeeded.into());
         }
@@ -195,10 +236,16 @@ impl Store {
         let attempt = Attempt { login: &login.person.login, source: login.source, via: login.actor.via, stage: "second_factor" };
         let (_, mut tx) = self.prove(&attempt, None, &code).await?;
         let until = tx.now().plus(self.step_up_span());
-        let done = sqlx::query("UPDATE web_logins SET stepped_up_until = $1 WHERE id = $2").bind(until.0).bind(login.id.as_str().to_owned()).execute(tx.sql()).await?;
-        if done.rows_affected() != 1 {
-            return Err(Refusal::LoginNeeded.into());
-        }
+        let text = "SELECT id, token_hash, person, via, csrf, ends_at, stepped_up_until, seal AS login_seal FROM web_logins WHERE id = $1";
+        let row = sqlx::query(text).bind(login.id.as_str().to_owned()).fetch_optional(tx.sql()).await?.ok_or(Refusal::LoginNeeded)?;
+        self.check_login(&row)?;
+        let seal = self.seal_login(&LoginRow { stepped_up: Some(until), ..LoginRow::read(&row)? })?;
+        sqlx::query("UPDATE web_logins SET stepped_up_until = $1, seal = $2 WHERE id = $3")
+            .bind(until.0)
+            .bind(seal.into_bytes())
+            .bind(login.id.as_str().to_owned())
+            .execute(tx.sql())
+            .await?;
         tx.fact(Fact::SteppedUp);
         Ok(tx.commit().await?)
     }
@@ -251,6 +298,23 @@ impl Store {
             }
         }
         Ok(tx.commit().await?)
+    }
+
+    /// Binds a login to the box's key: who can write to the database makes nobody logged in.
+    fn seal_login(&self, login: &LoginRow<'_>) -> Result<Sealed, Fault> {
+        self.inner.keys.seal(Place { table: "web_logins", row: &login.bound(), column: "seal" }, b"")
+    }
+
+    fn check_login(&self, row: &AnyRow) -> Done<()> {
+        let seal = Sealed::from_bytes(row.try_get::<Option<Vec<u8>>, _>("login_seal")?.unwrap_or_default());
+        let bound = LoginRow::read(row)?.bound();
+        match self.inner.keys.unseal(Place { table: "web_logins", row: &bound, column: "seal" }, &seal) {
+            Ok(_) => Ok(()),
+            Err(fault) => {
+                tracing::error!(%fault, "ALARM: a login was written by somebody else");
+                Err(Refusal::LoginNeeded.into())
+            }
+        }
     }
 
     fn step_up_span(&self) -> Duration {

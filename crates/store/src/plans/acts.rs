@@ -4,7 +4,7 @@ use super::may_read;
 use crate::Store;
 use crate::approvals::digest_of;
 use crate::fault::{Denied, Done, Fault};
-use crate::ledger::{load_account, load_vendor, recall_sessions};
+use crate::ledger::{recall_sessions};
 use crate::secrets::random_id;
 use crate::write::Tx;
 use sekisho_core::desk::{Cause, RecallWord};
@@ -33,7 +33,7 @@ impl Store {
         content.check_bounds()?;
         let mut tx = self.write(actor).await?;
         let now = tx.now();
-        load_vendor(tx.sql(), vendor).await?.filter(|vendor| vendor.active).ok_or(Refusal::VendorInactive)?;
+        self.load_vendor(tx.sql(), vendor).await?.filter(|vendor| vendor.active).ok_or(Refusal::VendorInactive)?;
         let blank = Plan {
             id: random_id()?,
             number: next_number(&mut tx).await?,
@@ -142,13 +142,13 @@ impl Store {
     /// that were attached.
     async fn check_content(&self, tx: &mut Tx, plan: &PlanId, content: &PlanContent) -> Done<()> {
         for used in &content.targets {
-            let account = load_account(tx.sql(), &used.account).await?;
+            let account = self.load_account(tx.sql(), &used.account).await?;
             if account.is_none_or(|account| account.target != used.target) {
                 return Err(Refusal::bad_field("targets").into());
             }
         }
         if let Some(subcontractor) = &content.subcontractor
-            && load_vendor(tx.sql(), subcontractor).await?.is_none()
+            && self.load_vendor(tx.sql(), subcontractor).await?.is_none()
         {
             return Err(Refusal::bad_field("subcontractor").into());
         }

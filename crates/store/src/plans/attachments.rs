@@ -73,8 +73,8 @@ impl Store {
             .bind(sealed.into_bytes())
             .execute(tx.sql())
             .await?;
-        self.save_plan(&mut tx, &after).await?;
         tx.fact(Fact::FileAttached { plan: plan.clone(), attachment: attachment.id.clone(), sha256: attachment.sha256.clone() });
+        self.save_plan(&mut tx, &after).await?;
         tx.fact(acted(&before, &after, edit.name(), String::new(), ""));
         tx.commit().await?;
         Ok(attachment)

@@ -3,7 +3,7 @@
 use crate::Store;
 use crate::approvals::digest_of;
 use crate::fault::Fault;
-use crate::ledger::{load_person, load_target, load_vendors, principals, subcontractors};
+use crate::ledger::{principals, subcontractors};
 use sekisho_core::ids::{TargetId, VendorId};
 use sekisho_core::people::Person;
 use sekisho_core::plan::Plan;
@@ -51,14 +51,14 @@ impl Store {
         let contents = || [Some(&plan.content), next].into_iter().flatten();
         let mut workers = Vec::new();
         for id in contents().flat_map(|content| &content.workers).collect::<BTreeSet<_>>() {
-            workers.extend(load_person(&mut *conn, id).await?);
+            workers.extend(self.load_person(&mut *conn, id).await?);
         }
         let mut targets = Vec::new();
         for id in contents().flat_map(|content| &content.targets).map(|used| &used.target).collect::<BTreeSet<_>>() {
-            let target = load_target(&mut *conn, id).await?.filter(|target| target.active);
+            let target = self.load_target(&mut *conn, id).await?.filter(|target| target.active);
             targets.extend(target.map(|target| (target.id, target.name, target.vendor)));
         }
-        let vendors = load_vendors(&mut *conn).await?;
+        let vendors = self.load_vendors(&mut *conn).await?;
         let vendor = vendors.iter().find(|vendor| vendor.id == plan.vendor);
         let running = sqlx::query("SELECT COUNT(*) AS n FROM sessions WHERE plan = $1 AND ended_at IS NULL").bind(plan.id.as_str().to_owned()).fetch_one(&mut *conn).await?;
         let mut gathered = Gathered {

@@ -4,7 +4,7 @@ use super::may_read;
 use crate::Store;
 use crate::approvals::digest_of;
 use crate::fault::{Done, Fault};
-use crate::ledger::{TargetRow, bodies, load_vendors, principals, subcontractors};
+use crate::ledger::{TargetRow, bodies, principals, subcontractors};
 use crate::log::as_i64;
 use sekisho_core::duty::{Duty, DutyKind, duties};
 use sekisho_core::ids::{PersonId, PlanId, TargetId, VendorId};
@@ -98,6 +98,7 @@ impl Store {
     /// Without the right to read any.
     pub async fn plans(&self, actor: &Actor, filter: &PlanFilter) -> Done<Page<PlanRow>> {
         may(actor, Action::ReadPlan, None)?;
+        let since = self.since();
         let text = "SELECT p.body, p.seal, v.name AS vendor_name, \
             (SELECT COUNT(*) FROM sessions s WHERE s.plan = p.id AND s.ended_at IS NULL) AS running \
             FROM plans p JOIN vendors v ON v.id = p.vendor \
@@ -116,7 +117,7 @@ impl Store {
         let more = rows.len() > limits::PAGE_ROWS;
         let mut list = Vec::new();
         for row in rows.iter().take(limits::PAGE_ROWS) {
-            let plan = self.plan_of_row(row)?;
+            let plan: Plan = self.held(row, since)?;
             list.push(PlanRow {
                 window: plan.window(),
                 emergency: plan.is_emergency(),
@@ -159,12 +160,13 @@ impl Store {
 
     /// Every plan on which something is left to do, and whether a session runs under it.
     pub(super) async fn open_plans_with_running(&self) -> Result<Vec<(Plan, bool)>, Fault> {
+        let since = self.since();
         let text = "SELECT p.body, p.seal, (SELECT COUNT(*) FROM sessions s WHERE s.plan = p.id AND s.ended_at IS NULL) AS running \
             FROM plans p WHERE p.is_open = 1 ORDER BY p.until_at LIMIT $1";
         let rows = sqlx::query(text).bind(OPEN_PLANS).fetch_all(self.read()).await?;
         let mut list = Vec::with_capacity(rows.len());
         for row in rows {
-            match self.plan_of_row(&row) {
+            match self.held::<Plan>(&row, since) {
                 Ok(plan) => list.push((plan, row.try_get::<i64, _>("running")? > 0)),
                 // One row that somebody changed must not hide everybody's duties.
                 Err(fault) => tracing::error!(%fault, "ALARM: a plan is left out"),
@@ -180,7 +182,7 @@ impl Store {
     pub async fn choices(&self, actor: &Actor) -> Done<PlanChoices> {
         may(actor, Action::WritePlan, None)?;
         let now = self.now();
-        let vendors = load_vendors(self.read()).await?;
+        let vendors = self.load_vendors(self.read()).await?;
         let persons: Vec<Person> = bodies(&sqlx::query("SELECT body FROM persons WHERE active = 1 AND vendor IS NOT NULL ORDER BY login").fetch_all(self.read()).await?)?;
         let targets: Vec<TargetRow> = self.targets(actor).await?.into_iter().filter(|row| row.target.active).collect();
         let applies = |vendor: &&Vendor| vendor.active && actor.vendor.as_ref().is_none_or(|own| *own == vendor.id);

@@ -13,16 +13,13 @@ pub use view::PlanView;
 use crate::Store;
 use crate::fault::Fault;
 use crate::log::as_i64;
-use crate::secrets::{Place, Sealed};
 use crate::write::Tx;
 use sekisho_core::ids::PlanId;
 use sekisho_core::people::Actor;
 use sekisho_core::permission::{Action, may};
 use sekisho_core::plan::Plan;
 use sekisho_core::refusal::Refusal;
-use sekisho_evidence::Digest;
-use sqlx::any::AnyRow;
-use sqlx::{Any, Executor, Row};
+use sqlx::{Any, Executor};
 
 /// Whether the actor may read a plan: by right, or because a subcontractor's worker is named in it.
 pub(crate) fn may_read(actor: &Actor, plan: &Plan) -> Result<(), Refusal> {
@@ -32,31 +29,17 @@ pub(crate) fn may_read(actor: &Actor, plan: &Plan) -> Result<(), Refusal> {
 }
 
 impl Store {
-    /// Reads a plan from a row with `body` and `seal`.
-    ///
-    /// The seal holds for this very body: who can write to the database but has no key cannot approve, extend or allow
-    /// anything.
-    pub(crate) fn plan_of_row(&self, row: &AnyRow) -> Result<Plan, Fault> {
-        let body: &str = row.try_get("body")?;
-        let plan: Plan = serde_json::from_str(body)?;
-        let seal = Sealed::from_bytes(row.try_get("seal")?);
-        let place = seal_row(&plan.id, body);
-        let held = self.inner.keys.unseal(Place { table: "plans", row: &place, column: "body" }, &seal);
-        held.map_err(|_| Fault::Damaged(format!("the row of plan {} was changed by somebody else", plan.number)))?;
-        Ok(plan)
-    }
-
     /// A plan, if there is one.
     pub(crate) async fn load_plan(&self, executor: impl Executor<'_, Database = Any>, id: &PlanId) -> Result<Option<Plan>, Fault> {
+        let since = self.since();
         let row = sqlx::query("SELECT body, seal FROM plans WHERE id = $1").bind(id.as_str().to_owned()).fetch_optional(executor).await?;
-        row.as_ref().map(|row| self.plan_of_row(row)).transpose()
+        row.as_ref().map(|row| self.held(row, since)).transpose()
     }
 
-    /// Saves a plan that has a row, as part of a change.
+    /// Saves a plan that has a row, as part of a change. The next fact of the change must be one that tells of it.
     pub(crate) async fn save_plan(&self, tx: &mut Tx, plan: &Plan) -> Result<(), Fault> {
         let body = serde_json::to_string(plan)?;
-        let place = seal_row(&plan.id, &body);
-        let seal = self.inner.keys.seal(Place { table: "plans", row: &place, column: "body" }, b"")?;
+        let seal = self.seal_of::<Plan>(plan.id.as_str(), &body, tx.next_seq())?;
         let (from, until) = plan.window();
         let id = plan.id.as_str().to_owned();
         let saved = sqlx::query("UPDATE plans SET state = $2, title = $3, from_at = $4, until_at = $5, version = $6, is_open = $7, body = $8, seal = $9 WHERE id = $1")
@@ -68,7 +51,7 @@ impl Store {
             .bind(as_i64(plan.version))
             .bind(i64::from(!plan.state.is_final() || plan.owes_after_fact()))
             .bind(body)
-            .bind(seal.into_bytes())
+            .bind(seal)
             .execute(tx.sql())
             .await?;
         if saved.rows_affected() != 1 {
@@ -96,8 +79,4 @@ impl Store {
             .await?;
         self.save_plan(tx, plan).await
     }
-}
-
-fn seal_row(id: &PlanId, body: &str) -> String {
-    format!("{id}:{}", Digest::of(body.as_bytes()))
 }

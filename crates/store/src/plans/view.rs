@@ -4,7 +4,6 @@ use super::may_read;
 use crate::Store;
 use crate::approvals::digest_of;
 use crate::fault::{Denied, Done};
-use crate::ledger::{load_account, load_person, load_target, load_vendors};
 use crate::sessions::{SessionFilter, SessionRow};
 use sekisho_core::duty::{Duty, duties};
 use sekisho_core::ids::{AccountId, PersonId, PlanId, TargetId, VendorId};
@@ -59,22 +58,22 @@ impl Store {
         let digest = digest_of(&plan);
         let mut persons = BTreeMap::new();
         for id in named_persons(&plan) {
-            if let Some(person) = load_person(&mut *conn, &id).await? {
+            if let Some(person) = self.load_person(&mut *conn, &id).await? {
                 persons.insert(id, person);
             }
         }
         let (mut targets, mut accounts) = (BTreeMap::new(), BTreeMap::new());
         for used in &plan.content.targets {
-            if let Some(target) = load_target(&mut *conn, &used.target).await? {
+            if let Some(target) = self.load_target(&mut *conn, &used.target).await? {
                 targets.insert(used.target.clone(), target);
             }
-            if let Some(account) = load_account(&mut *conn, &used.account).await? {
+            if let Some(account) = self.load_account(&mut *conn, &used.account).await? {
                 accounts.insert(used.account.clone(), account);
             }
         }
         let of_persons = persons.values().filter_map(|person: &Person| person.vendor.clone());
         let near: BTreeSet<VendorId> = [plan.vendor.clone()].into_iter().chain(plan.content.subcontractor.clone()).chain(of_persons).collect();
-        let vendors = load_vendors(&mut *conn).await?.into_iter().filter(|vendor| near.contains(&vendor.id)).map(|vendor| (vendor.id, vendor.name)).collect();
+        let vendors = self.load_vendors(&mut *conn).await?.into_iter().filter(|vendor| near.contains(&vendor.id)).map(|vendor| (vendor.id, vendor.name)).collect();
         drop(conn);
         let filter = SessionFilter { plan: Some(plan.id.clone()), ..SessionFilter::default() };
         let sessions = match self.sessions(actor, &filter).await {

@@ -1,0 +1,126 @@
+//! Somebody who can write to the database, and has no key: what they write gives no right.
+
+use super::base::{Base, Town, source, target_ask, told};
+use super::ward::{PASSWORD, Ward};
+use sekisho_core::people::{Actor, Role, Via};
+use sekisho_core::plan::act::PlanAct;
+use sekisho_core::refusal::Refusal;
+use sekisho_core::secret::Secret;
+use sekisho_store::{Denied, PersonChange, TargetAsk};
+use std::time::Duration;
+
+fn is_fault<T>(done: Result<T, Denied>) -> bool {
+    matches!(done, Err(Denied::Fault(_)))
+}
+
+async fn town() -> Town {
+    Base::postgres().town().await
+}
+
+#[tokio::test]
+async fn an_approved_plan_that_was_withdrawn_cannot_be_put_back() {
+    let ward = Ward::over(Base::postgres()).await;
+    let db = ward.db();
+    let plan = ward.approved(ward.content()).await;
+    db.sql("CREATE TABLE kept AS SELECT * FROM plans");
+    ward.store.act_on_plan(&ward.planner, &plan.id, PlanAct::Withdraw { reason: "中止".into() }, None).await.unwrap();
+    let principal = ward.principal().await;
+    assert_eq!(ward.try_enter(&principal).await.err(), Some(Refusal::NoPlan));
+    db.sql("UPDATE plans p SET state = k.state, version = k.version, is_open = k.is_open, body = k.body, seal = k.seal FROM kept k WHERE k.id = p.id");
+    assert_eq!(ward.try_enter(&principal).await.err(), Some(Refusal::NoPlan), "the log knows a later act");
+    assert!(is_fault(ward.store.plan(&ward.planner, &plan.id).await));
+    // A restart learns it from the log again.
+    let ward = ward.restarted().await;
+    let principal = ward.principal().await;
+    assert_eq!(ward.try_enter(&principal).await.err(), Some(Refusal::NoPlan));
+}
+
+#[tokio::test]
+async fn a_person_changed_in_the_database_has_no_right() {
+    let town = town().await;
+    let db = town.base.db.as_ref().unwrap();
+    let login = town.log_in(&town.clerk).await;
+    db.sql("UPDATE persons SET body = replace(body, 'duty_clerk', 'planner') WHERE login = 'toda'");
+    assert!(town.store.login_of(login.token.expose(), source()).await.is_err());
+    assert!(town.store.log_in("toda", Secret::new(PASSWORD), town.code(&town.clerk), source(), Via::Web).await.is_err());
+    town.log_in(&town.planner).await;
+}
+
+#[tokio::test]
+async fn a_disabled_person_cannot_be_put_back() {
+    let town = town().await;
+    let db = town.base.db.as_ref().unwrap();
+    db.sql("CREATE TABLE kept AS SELECT * FROM persons");
+    let change = PersonChange { active: false, ..PersonChange::of(&town.clerk.person) };
+    town.store.change_person(&Actor::console(), town.clerk.id(), change).await.unwrap();
+    db.sql("UPDATE persons p SET active = k.active, body = k.body, seal = k.seal FROM kept k WHERE k.id = p.id AND k.login = 'toda'");
+    assert!(town.store.log_in("toda", Secret::new(PASSWORD), town.code(&town.clerk), source(), Via::Web).await.is_err());
+}
+
+#[tokio::test]
+async fn a_target_or_vendor_changed_in_the_database_opens_nothing() {
+    let ward = Ward::over(Base::postgres()).await;
+    let db = ward.db();
+    ward.approved(ward.content()).await;
+    let principal = ward.principal().await;
+    db.sql("CREATE TABLE kept AS SELECT * FROM targets; UPDATE targets SET body = replace(body, '127.0.0.1', '127.0.0.2')");
+    assert!(ward.try_enter(&principal).await.is_err());
+    db.sql("UPDATE targets t SET body = k.body FROM kept k WHERE k.id = t.id; CREATE TABLE was AS SELECT * FROM vendors; UPDATE vendors SET body = replace(body, '10.20.0.0', '10.0.0.0')");
+    assert!(ward.try_enter(&principal).await.is_err());
+    db.sql("UPDATE vendors v SET body = k.body FROM was k WHERE k.id = v.id");
+    assert!(ward.try_enter(&principal).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_session_whose_worker_is_changed_in_the_database_ends() {
+    let ward = Ward::over(Base::postgres()).await;
+    let mut recalls = ward.store.recalls();
+    let admission = ward.entered().await;
+    ward.db().sql("UPDATE persons SET body = replace(body, '2027-03-31', '2099-03-31') WHERE login = 'sato'");
+    let word = super::ward::recalled(&mut recalls, Duration::from_secs(10)).await;
+    assert_eq!(word.session.as_ref(), Some(&admission.session));
+}
+
+#[tokio::test]
+async fn a_login_written_into_the_database_is_none() {
+    let town = town().await;
+    let db = town.base.db.as_ref().unwrap();
+    let own = town.log_in(&town.worker).await;
+    // The worker's token, and the planner's name.
+    db.sql("UPDATE web_logins SET person = (SELECT id FROM persons WHERE login = 'kida')");
+    assert_eq!(told(town.store.login_of(own.token.expose(), source()).await).err(), Some(Refusal::LoginNeeded));
+    let own = town.log_in(&town.operator).await;
+    db.sql("UPDATE web_logins SET stepped_up_until = 4000000000000");
+    assert_eq!(told(town.store.login_of(own.token.expose(), source()).await).err(), Some(Refusal::LoginNeeded));
+    let own = town.log_in(&town.operator).await;
+    let login = town.store.login_of(own.token.expose(), source()).await.unwrap();
+    town.store.step_up(&login, town.code(&town.operator)).await.unwrap();
+    town.store.login_of(own.token.expose(), source()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_link_given_to_somebody_else_in_the_database_enrols_nobody() {
+    let town = town().await;
+    let (_, link) = town.store.add_person(&Actor::console(), super::base::new_person("shin", Role::Supervisor, None)).await.unwrap();
+    town.base.db.as_ref().unwrap().sql("UPDATE enrolments SET person = (SELECT id FROM persons WHERE login = 'kanri')");
+    assert!(town.store.enrolment(link.token.expose()).await.is_err());
+}
+
+/// A box that was set up before rows were sealed gets its seals once, and never again.
+#[tokio::test]
+async fn rows_of_an_older_box_are_sealed_once() {
+    let town = town().await;
+    let db = town.base.db.as_ref().unwrap();
+    town.store.close().await.unwrap();
+    let unseal = "UPDATE persons SET seal = NULL; UPDATE vendors SET seal = NULL; UPDATE targets SET seal = NULL; UPDATE accounts SET seal = NULL";
+    db.sql(unseal);
+    std::fs::remove_file(town.base.dir().join("keys/rows.sealed")).unwrap();
+    let store = town.base.open().await.unwrap();
+    store.log_in("toda", Secret::new(PASSWORD), town.code(&town.clerk), source(), Via::Web).await.unwrap();
+    let ask = TargetAsk { title: "DB".into(), ..target_ask("ehr-db01", &town.vendor) };
+    store.change_target(&Actor::console(), &town.target, ask).await.unwrap();
+    store.close().await.unwrap();
+    db.sql(unseal);
+    let store = town.base.open().await.unwrap();
+    assert!(store.log_in("toda", Secret::new(PASSWORD), town.code(&town.clerk), source(), Via::Web).await.is_err());
+}
