@@ -395,3 +395,13 @@ fn a_log_of_many_tiles_is_verified() {
             .all(|finding| finding.severity == Severity::Warning)
     );
 }
+
+#[test]
+fn a_session_that_left_without_a_digest_is_no_evidence() {
+    let mut folder = small();
+    folder.session("S-8", false);
+    folder.entry("left", r#","session":"S-8","cause":"peer_gone""#);
+    folder.publish();
+    let verdict = check(&folder.files, None);
+    assert!(!verdict.ok && codes(&verdict).contains(&"recording-unbound"), "{verdict}");
+}

@@ -58,11 +58,12 @@ pub(super) fn check(
         }
         match trace.left {
             Some((_, Some(digest))) => ended(&path, &scan, digest == scan.digest, findings),
-            Some((seq, None)) => findings.warning(
-                "recording-lost",
+            // Sekisho writes a digest whatever became of the recording. Without one the file could hold anything.
+            Some((seq, None)) => findings.error(
+                "recording-unbound",
                 path,
-                format_args!("The log itself says at entry {seq} that the session ended without a sealed recording."),
-                format_args!("項目 {seq} に、封印済みの録画なしで終了したと記録されています。"),
+                format_args!("The entry {seq}, with which the session left, holds no digest of its recording."),
+                format_args!("退室の項目 {seq} に録画のダイジェストがなく、録画の内容を確かめられません。"),
             ),
             None if running.contains(session) => {}
             None => findings.warning(

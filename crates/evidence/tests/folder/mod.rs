@@ -95,7 +95,7 @@ impl Folder {
         }
     }
 
-    fn entry(&mut self, kind: &str, rest: &str) {
+    pub fn entry(&mut self, kind: &str, rest: &str) {
         let seq = self.bodies.len();
         let at = START + seq as i64 * 10;
         let body =
