@@ -45,7 +45,7 @@ pub struct House {
     vendor: String,
     target: String,
     account: String,
-    server: Mutex<Option<(Child, Keeper)>>,
+    server: Mutex<Option<Server>>,
     _temporary: Option<TempDir>,
 }
 
@@ -230,11 +230,9 @@ impl House {
     /// Sends the server a signal, waits for its end and gives its status.
     pub fn end(&self, name: &str, patience: Duration) -> ExitStatus {
         let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut child, keeper) = server.take().expect("the server runs");
-        signal(child.id(), name);
-        let status = wait_for(&format!("the server ends on {name}"), patience, || child.try_wait().expect("its state"));
-        drop(keeper);
-        status
+        let mut server = server.take().expect("the server runs");
+        signal(server.child.id(), name);
+        wait_for(&format!("the server ends on {name}"), patience, || server.child.try_wait().expect("its state"))
     }
 
     /// Starts the server again on the same data.
@@ -257,19 +255,28 @@ impl House {
 
 impl Drop for House {
     fn drop(&mut self) {
-        if let Some((mut child, _keeper)) = self.server.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            if std::thread::panicking() {
-                eprintln!("{}", std::fs::read_to_string(log_file(&self.folder)).unwrap_or_default());
-            }
-            let _ = child.kill();
-            let _ = child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(log_file(&self.folder)).unwrap_or_default());
         }
     }
 }
 
-fn start(folder: &Path, config: &Path, web: u16, sweep: bool) -> (Child, Keeper) {
+/// The server's process. Ended even if the house is never finished.
+struct Server {
+    child: Child,
+    _keeper: Keeper,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn start(folder: &Path, config: &Path, web: u16, sweep: bool) -> Server {
     let log = std::fs::File::options().append(true).create(true).open(log_file(folder)).expect("the server's log");
-    let mut child = Command::new(program::sekisho())
+    let child = Command::new(program::sekisho())
         .arg("--config")
         .arg(config)
         .arg("serve")
@@ -279,11 +286,12 @@ fn start(folder: &Path, config: &Path, web: u16, sweep: bool) -> (Child, Keeper)
         .spawn()
         .expect("sekisho starts");
     let keeper = Keeper::of(child.id(), sweep.then_some(folder));
+    let mut server = Server { child, _keeper: keeper };
     wait_for("the pages answer", Duration::from_secs(30), || {
-        assert!(child.try_wait().expect("its state").is_none(), "serve ended: {}", std::fs::read_to_string(log_file(folder)).unwrap_or_default());
+        assert!(server.child.try_wait().expect("its state").is_none(), "serve ended: {}", std::fs::read_to_string(log_file(folder)).unwrap_or_default());
         std::net::TcpStream::connect(("127.0.0.1", web)).ok()
     });
-    (child, keeper)
+    server
 }
 
 /// Sets password and code by a one-time link.
