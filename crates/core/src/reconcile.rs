@@ -360,7 +360,7 @@ fn commands(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
     for facts in sessions {
         for command in &facts.commands {
             let words: Vec<&str> = command.text.split_whitespace().collect();
-            if words.is_empty() || is_harmless(&command.text, &words) {
+            if words.is_empty() {
                 continue;
             }
             // A planned line covers every command that begins with its words: `systemctl restart` covers any unit.
@@ -379,6 +379,8 @@ fn commands(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
                     }
                     rows.add(Item::Command, Verdict::Match, &line, &command.text, Some(&facts.session), Some(command.at_ms));
                 }
+                // A planned look at the shell was found above and counts as done; an unplanned one is not worth a row.
+                None if is_harmless(&command.text, &words) => {}
                 None => rows.add(Item::Command, Verdict::NotPlanned, "", &command.text, Some(&facts.session), Some(command.at_ms)),
             }
         }
@@ -414,6 +416,11 @@ fn files(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
     for facts in sessions {
         // What moved bytes happened, also if the target reported a failure at the end or never answered.
         for file in facts.files.iter().filter(|file| file.ok || file.bytes > 0) {
+            // Copying programs set mode and time of what they have just brought; that is part of the bringing.
+            let brought_here = |other: &FileSeen| other.op == "put" && other.path == file.path;
+            if file.op == "setattr" && facts.files.iter().any(brought_here) {
+                continue;
+            }
             let actual = match &file.sha256 {
                 Some(hash) => format!("{} {} ({} bytes, SHA-256 {}…)", file.op, file.path, file.bytes, hash.get(..12).unwrap_or(hash)),
                 None => format!("{} {} ({} bytes)", file.op, file.path, file.bytes),

@@ -137,3 +137,18 @@ fn a_comparison_made_again_keeps_what_was_said_and_adds_what_is_new() {
     let gone = renewed(&before, compared(&["uptime"], &["rm b"], Vec::new()));
     assert!(gone.iter().any(|row| row.decision == Some(Decision::Incident)), "a decision does not vanish");
 }
+
+#[test]
+fn a_planned_look_that_was_taken_counts_as_done() {
+    let rows = compared(&["uptime"], &["uptime", "ls -l"], Vec::new());
+    let commands: Vec<Verdict> = rows.iter().filter(|row| row.item == Item::Command).map(|row| row.verdict).collect();
+    assert_eq!(commands, [Verdict::Match], "the planned look is done, and the other is not worth a row");
+}
+
+#[test]
+fn a_copying_program_that_sets_the_time_of_its_file_makes_no_difference() {
+    let touch = |path: &str| FileSeen { op: "setattr".into(), ..file(path, 0, true) };
+    let verdicts = |files| -> Vec<Verdict> { compared(&[], &[], files).iter().filter(|row| row.item == Item::File).map(|row| row.verdict).collect() };
+    assert_eq!(verdicts(vec![file("/srv/app.war", 9, true), touch("/srv/app.war")]), [Verdict::Match]);
+    assert!(verdicts(vec![touch("/etc/shadow")]).contains(&Verdict::NotPlanned), "rights of another file are another matter");
+}
