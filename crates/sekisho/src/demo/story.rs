@@ -131,6 +131,7 @@ struct Outline<'a> {
     commands: &'a [&'a str],
     files: &'a [&'a str],
     impact: &'a str,
+    stop_minutes: u32,
 }
 
 /// Draws up a plan as `worker`, submits it, and gives its id and the worker's token.
@@ -146,7 +147,7 @@ async fn apply(api: &Api, hospital: &Hospital, worker: &str, vendor: usize, outl
         "title": outline.title, "class": outline.class, "purpose": outline.purpose,
         "targets": [{ "target": stage.id, "account": stage.account, "functions": ["shell", "exec", "sftp", "scp"] }],
         "bring_in": files, "workers": workers, "line": "保守拠点 専用線(デモではこのコンピュータ)", "from": outline.from, "until": outline.until,
-        "steps": outline.steps, "commands": outline.commands, "impact": outline.impact, "rollback": "作業前の設定に戻し、動作を確認する",
+        "steps": outline.steps, "commands": outline.commands, "impact": outline.impact, "stop_minutes": outline.stop_minutes, "rollback": "作業前の設定に戻し、動作を確認する",
         "acceptance": "担当部署と画面表示を確認する", "contact": "作業責任者 090-0000-0000",
     });
     let vendor = hospital.vendors.get(vendor).context("no such vendor")?;
@@ -185,6 +186,7 @@ pub async fn tell_yesterday(api: &Api, clock: &DemoClock, hospital: &Hospital, t
         commands: &["uptime", "df -h", "free -m"],
         files: &["tenken-kekka.txt"],
         impact: "なし(参照のみ)",
+        stop_minutes: 0,
     };
     let (plan, worker) = apply(api, hospital, "sato", 0, &finished).await.context("the plan that is finished")?;
     approve(api, &operator, &planner, &plan).await?;
@@ -211,6 +213,7 @@ pub async fn tell_today(api: &Api, now: Timestamp, hospital: &Hospital) -> Resul
         commands: &["systemctl status pacs", "systemctl restart pacs"],
         files: &["pacs-codec-3.2.1.tar.gz"],
         impact: "再起動中の約5分間、画像を表示できない。放射線科へ周知済み",
+        stop_minutes: 5,
     };
     apply(api, hospital, "suzuki", 1, &waiting).await.context("the plan that waits for approval")?;
     let open = Outline {
@@ -225,6 +228,7 @@ pub async fn tell_today(api: &Api, now: Timestamp, hospital: &Hospital) -> Resul
         commands: &[],
         files: &[],
         impact: "なし(再起動を伴わない)",
+        stop_minutes: 0,
     };
     let (plan, _) = apply(api, hospital, "sato", 0, &open).await.context("the plan whose window is open")?;
     approve(api, &operator, &planner, &plan).await?;
