@@ -17,6 +17,10 @@ limits! {
     LINE_CHARS: "characters" = 200;
     /// Any field of several lines: steps, impact, reasons.
     TEXT_CHARS: "characters" = 4_000;
+    /// Plans of one vendor that are open at once, drafts included; more would crowd out those of others.
+    VENDOR_OPEN_PLANS: "plans" = 300;
+    /// Files that one plan may have had attached over time, those taken out again included.
+    PLAN_FILES_KEPT: "files" = 40;
     /// Targets in one plan.
     PLAN_TARGETS: "items" = 16;
     /// Workers in one plan.

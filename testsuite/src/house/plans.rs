@@ -26,6 +26,7 @@ on_both!(
     attachments_are_kept_and_never_forged,
     lists_search_and_page,
     drafts_are_bounded_by_the_ledger,
+    a_subcontractors_worker_has_the_acts_of_the_work,
 );
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -218,6 +219,43 @@ async fn attachments_are_kept_and_never_forged(base: Base) {
         store.attach(&town.worker.actor, &plan.id, &format!("{n}.txt"), b"x").await.unwrap();
     }
     assert!(matches!(told(store.attach(&town.worker.actor, &plan.id, "one more", b"x").await), Err(Refusal::TooMany { .. })));
+    // Taking files out again makes room in the plan, and not on the disk without end.
+    let clear = async || town.act(&town.worker, &plan, PlanAct::Edit { content: Box::new(town.content()) }).await.unwrap();
+    for n in 0..30 {
+        clear().await;
+        store.attach(&town.worker.actor, &plan.id, &format!("again {n}.txt"), b"x").await.unwrap();
+    }
+    clear().await;
+    assert_eq!(told(store.attach(&town.worker.actor, &plan.id, "one more", b"x").await).err(), Some(Refusal::too_many("PLAN_FILES_KEPT")));
+}
+
+/// What one vendor leaves open must not crowd out the duties and windows of all others.
+#[tokio::test]
+async fn a_vendor_has_no_more_than_so_many_open_plans() {
+    let town = Base::sqlite().town().await;
+    for _ in 0..sekisho_core::limits::VENDOR_OPEN_PLANS {
+        town.draft(town.content()).await;
+    }
+    let draw = async || told(town.store.draw_plan(&town.worker.actor, &town.vendor.id, town.content()).await);
+    assert_eq!(draw().await.err(), Some(Refusal::too_many("VENDOR_OPEN_PLANS")));
+    let first = town.store.plans(&town.worker.actor, &PlanFilter::default()).await.unwrap().rows.remove(0);
+    let withdraw = PlanAct::Withdraw { reason: "不要".into() };
+    town.store.act_on_plan(&town.worker.actor, &first.id, withdraw, None).await.unwrap();
+    assert!(draw().await.is_ok());
+}
+
+async fn a_subcontractors_worker_has_the_acts_of_the_work(base: Base) {
+    let town = base.town().await;
+    let below = sekisho_store::VendorAsk { name: town.other.name.clone(), subcontractor_of: Some(town.vendor.id.clone()), ..sekisho_store::VendorAsk::default() };
+    town.store.change_vendor(&town.admin.actor, &town.other.id, below).await.unwrap();
+    let plan = town.submitted(PlanContent { workers: vec![town.stranger.id().clone()], ..town.content() }).await;
+    town.approve(&town.operator, &plan).await.unwrap();
+    let plan = town.approve(&town.planner, &plan).await.unwrap();
+    let view = town.store.plan(&town.stranger.actor, &plan.id).await.unwrap();
+    assert_eq!(view.allowed, ["ask_extension"]);
+    let ask = PlanAct::AskExtension { until: plan.window().1.plus(HOUR), reason: "長引く".into() };
+    assert!(town.act(&town.stranger, &plan, ask).await.unwrap().extension.is_some());
+    assert_eq!(town.act(&town.stranger, &plan, PlanAct::Withdraw { reason: "x".into() }).await, Err(Refusal::NotFound));
 }
 
 async fn lists_search_and_page(base: Base) {

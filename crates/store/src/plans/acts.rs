@@ -4,12 +4,14 @@ use super::may_read;
 use crate::Store;
 use crate::approvals::digest_of;
 use crate::fault::{Denied, Done, Fault};
-use crate::ledger::{recall_sessions};
+use crate::ledger::recall_sessions;
+use crate::log::as_i64;
 use crate::secrets::random_id;
 use crate::write::Tx;
 use sekisho_core::desk::{Cause, RecallWord};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::{PlanId, SessionId, VendorId};
+use sekisho_core::limits;
 use sekisho_core::people::Actor;
 use sekisho_core::permission::{Action, may};
 use sekisho_core::plan::Plan;
@@ -34,6 +36,10 @@ impl Store {
         let mut tx = self.write(actor).await?;
         let now = tx.now();
         self.load_vendor(tx.sql(), vendor).await?.filter(|vendor| vendor.active).ok_or(Refusal::VendorInactive)?;
+        let open = sqlx::query("SELECT COUNT(*) AS n FROM plans WHERE vendor = $1 AND is_open = 1").bind(vendor.as_str().to_owned()).fetch_one(tx.sql()).await?;
+        if open.try_get::<i64, _>("n")? >= as_i64(limits::VENDOR_OPEN_PLANS as u64) {
+            return Err(Refusal::too_many("VENDOR_OPEN_PLANS").into());
+        }
         let blank = Plan {
             id: random_id()?,
             number: next_number(&mut tx).await?,
@@ -88,7 +94,7 @@ impl Store {
         let plan = self.load_plan(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
         may_read(actor, &plan)?;
         // The right comes first, so that a wrong version tells nothing to those who have none.
-        may(actor, what.action(), Some(&plan.vendor))?;
+        may(actor, what.action(), Some(plan.vendor_for(actor, what.action())))?;
         if expected.is_some_and(|version| version != plan.version) {
             return Err(Refusal::ChangedMeanwhile.into());
         }
@@ -100,7 +106,7 @@ impl Store {
             }
             _ => None,
         };
-        let compare = matches!(what, PlanAct::FinishWork | PlanAct::Withdraw { .. });
+        let compare = matches!(what, PlanAct::FinishWork | PlanAct::FinishReconcile | PlanAct::Withdraw { .. });
         let gathered = self.gather(tx.sql(), &plan, next_content, now, compare).await?;
         let mut next = act(&plan, what, actor, now, &gathered.context(self.policy()))?;
         let mut signature = String::new();

@@ -58,6 +58,10 @@ impl Store {
         let before = self.load_plan(tx.sql(), plan).await?.ok_or(Refusal::NotFound)?;
         may_read(actor, &before)?;
         may(actor, Action::WritePlan, Some(&before.vendor))?;
+        // What was taken out again stays on the disk, so that an earlier approval can still be read.
+        if self.attachments_of(&mut tx, plan).await?.len() >= limits::PLAN_FILES_KEPT {
+            return Err(Refusal::too_many("PLAN_FILES_KEPT").into());
+        }
         let mut content = before.content.clone();
         content.attachments.push(attachment.clone());
         let gathered = self.gather(tx.sql(), &before, Some(&content), now, false).await?;
