@@ -227,6 +227,11 @@ impl Store {
     /// Without a reason or the right; [`Refusal::NotFound`]; [`Refusal::PersonInactive`].
     pub async fn reset_person(&self, actor: &Actor, id: &PersonId, reason: &str) -> Done<EnrolmentLink> {
         self.require(actor, Action::KeepLedger, None, "reset_person").await?;
+        // Nobody resets themselves (domain.md section 3): the link would be handed to a login that ends with the reset.
+        if actor.is_person(id) {
+            self.note_refused_act(actor, &format!("reset_person {id}"), &Refusal::NotAllowed).await;
+            return Err(Refusal::NotAllowed.into());
+        }
         check_text("reason", reason)?;
         if reason.trim().is_empty() {
             return Err(Refusal::ReasonNeeded.into());

@@ -3,7 +3,7 @@
 use super::enrol::twice;
 use crate::call::{Call, see_other};
 use crate::form::Form;
-use crate::gate::credentials::LOGIN_COOKIE;
+use crate::gate::credentials::{LOGIN_COOKIE, cookie};
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
 use crate::view::value;
@@ -32,7 +32,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::form("/account/keys/new", KEEP, add_key).again(show_new_key),
         Route::page("/account/keys/{id}/remove", Access::LoggedIn, show_remove_key),
         Route::form("/account/keys/{id}/remove", KEEP, remove_key).again(show_remove_key),
-        Route::api(Method::PUT, "/api/v1/me/password", KEEP, "Change one's own password; all logins of the person end.", api_password).takes::<PasswordAsk>(),
+        Route::api(Method::PUT, "/api/v1/me/password", KEEP, "Change one's own password; all other logins of the person end.", api_password).takes::<PasswordAsk>(),
         Route::api(Method::GET, "/api/v1/me/keys", Access::LoggedIn, "One's own SSH public keys.", api_keys).gives::<Vec<Key>>(),
         Route::api(Method::POST, "/api/v1/me/keys", KEEP, "Register an SSH public key.", api_add_key).takes::<KeyAsk>().gives::<Key>(),
         Route::api(Method::DELETE, "/api/v1/me/keys/{id}", KEEP, "Remove an SSH public key.", api_remove_key),
@@ -114,6 +114,10 @@ async fn change_password(call: Call) -> Reply {
     let form = call.form();
     let new = twice(form, "new_password")?;
     call.ctx.store().change_password(call.ctx.login()?, form.secret("old_password"), new).await?;
+    // The others ended with the change; whoever has a copy of this one's cookie is out too.
+    if let Some(token) = cookie(&call.asked.headers, LOGIN_COOKIE) {
+        call.ctx.store().log_out(token).await?;
+    }
     let mut response = see_other("/login?changed=1")?;
     crate::pages::login::clear_cookie(&mut response, LOGIN_COOKIE);
     Ok(response)

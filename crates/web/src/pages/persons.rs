@@ -117,7 +117,7 @@ async fn show(call: Call) -> Reply {
     call.page_titled(
         "persons/show.html",
         &found.person.name,
-        context! { row => row(ctx, &found), link, may_keep => ctx.may(Action::KeepLedger), may_unlock => ctx.may(Action::UnlockPerson) },
+        context! { row => row(ctx, &found), link, may_keep => ctx.may(Action::KeepLedger), is_self => ctx.actor()?.is_person(&found.person.id), may_unlock => ctx.may(Action::UnlockPerson) },
     )
 }
 
