@@ -8,7 +8,8 @@ const clerk = await visitor(browser, given.url, { width: 390, height: 844, cooki
 const { page } = clerk;
 
 async function look(what) {
-  await page.waitForLoadState("load");
+  // The form leads to the page of the session, perhaps after the worker is already out.
+  await page.waitForURL((url) => url.pathname === `/sessions/${session}`);
   say("page", { what, path: new URL(page.url()).pathname, title: await page.title(), h1: await page.locator("h1").first().innerText(), debts: await debts(page) });
 }
 
@@ -44,7 +45,8 @@ await play(async () => {
   const agreed = Date.now();
   await page.locator("dialog[open] .button-danger").tap();
   say("cut", { ...(await ask("worker out")), took: Date.now() - agreed });
-  await page.waitForLoadState("load");
+  // The form leads to the page of the session, perhaps after the worker is already out.
+  await page.waitForURL((url) => url.pathname === `/sessions/${session}`);
   await page.goto("/");
   await look("first page afterwards");
   say("out", { faults: clerk.faults });

@@ -84,7 +84,8 @@ await play(async () => {
   const agreed = Date.now();
   await page.locator("dialog[open] .button-danger").click();
   say("cut", { ...(await ask("worker out")), took: Date.now() - agreed });
-  await page.waitForLoadState("load");
+  // The form leads to the page of the session, perhaps after the worker is already out.
+  await page.waitForURL((url) => url.pathname === `/sessions/${session}`);
 
   // The sealed recording.
   await ask("sealed", { session });
