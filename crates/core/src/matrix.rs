@@ -120,27 +120,9 @@ fn world() -> World {
         ..PlanContent::default()
     };
     let plan = Plan {
-        id: PlanId::from_random([40; 10]),
-        number: "2026-0001".into(),
-        vendor: own.id.clone(),
-        applicant: worker.id.clone(),
-        state: PlanState::Draft,
         revision: 1,
         content,
-        approvals: Vec::new(),
-        emergency: None,
-        extension: None,
-        extended_until: None,
-        changes: Vec::new(),
-        sessions: Vec::new(),
-        ended_at: None,
-        findings: Vec::new(),
-        reconciled_at: None,
-        report: None,
-        confirmation: None,
-        trail: Vec::new(),
-        created_at: at("2026-11-17T09:00"),
-        version: 0,
+        ..Plan::blank(PlanId::from_random([40; 10]), "2026-0001".into(), own.id.clone(), worker.id.clone(), at("2026-11-17T09:00"))
     };
     World { vendor: own, other, worker, people, target, account, plan, policy: Policy::default() }
 }

@@ -17,27 +17,10 @@ fn plan(commands: &[&str]) -> Plan {
         ..PlanContent::default()
     };
     Plan {
-        id: PlanId::from_random([1; 10]),
-        number: "2026-0001".into(),
-        vendor: VendorId::from_random([5; 10]),
-        applicant: PersonId::from_random([3; 10]),
         state: PlanState::InProgress,
         revision: 1,
         content,
-        approvals: Vec::new(),
-        emergency: None,
-        extension: None,
-        extended_until: None,
-        changes: Vec::new(),
-        sessions: Vec::new(),
-        ended_at: None,
-        findings: Vec::new(),
-        reconciled_at: None,
-        report: None,
-        confirmation: None,
-        trail: Vec::new(),
-        created_at: NOW,
-        version: 0,
+        ..Plan::blank(PlanId::from_random([1; 10]), "2026-0001".into(), VendorId::from_random([5; 10]), PersonId::from_random([3; 10]), NOW)
     }
 }
 

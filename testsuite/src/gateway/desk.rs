@@ -291,27 +291,12 @@ impl FakeDesk {
             signature: String::new(),
         };
         let plan = Plan {
-            id: PlanId::from_random([4; 10]),
-            number: number.to_owned(),
-            vendor: vendor.id.clone(),
-            applicant: person.id.clone(),
             state: PlanState::Approved,
             revision: 1,
             content,
             approvals: vec![approval(Slot::Technical, 21), approval(Slot::Final, 22)],
-            emergency: None,
-            extension: None,
-            extended_until: None,
-            changes: Vec::new(),
-            sessions: Vec::new(),
-            ended_at: None,
-            findings: Vec::new(),
-            reconciled_at: None,
-            report: None,
-            confirmation: None,
-            trail: Vec::new(),
-            created_at: now,
             version: 1,
+            ..Plan::blank(PlanId::from_random([4; 10]), number.to_owned(), vendor.id.clone(), person.id.clone(), now)
         };
         authorize(
             principal,

@@ -193,6 +193,34 @@ pub struct TrailEntry {
 }
 
 impl Plan {
+    /// A draft without content, before its first edit.
+    #[must_use]
+    pub fn blank(id: PlanId, number: String, vendor: VendorId, applicant: PersonId, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            number,
+            vendor,
+            applicant,
+            state: PlanState::Draft,
+            revision: 0,
+            content: PlanContent::default(),
+            approvals: Vec::new(),
+            emergency: None,
+            extension: None,
+            extended_until: None,
+            changes: Vec::new(),
+            sessions: Vec::new(),
+            ended_at: None,
+            findings: Vec::new(),
+            reconciled_at: None,
+            report: None,
+            confirmation: None,
+            trail: Vec::new(),
+            created_at,
+            version: 0,
+        }
+    }
+
     /// The window in which sessions may be open: as allowed in an emergency, as extended, else as planned.
     #[must_use]
     pub fn window(&self) -> (Timestamp, Timestamp) {

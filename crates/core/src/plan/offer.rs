@@ -190,27 +190,9 @@ mod tests {
         let mut seen = BTreeSet::new();
         for (state, variant, running) in PlanState::ALL.into_iter().flat_map(|s| (0..8).flat_map(move |v| [(s, v, false), (s, v, true)])) {
             let mut plan = Plan {
-                id: PlanId::from_random([4; 10]),
-                number: "2026-0001".into(),
-                vendor: vendor.clone(),
-                applicant: worker.id.clone(),
                 state,
-                revision: 0,
                 content: content.clone(),
-                approvals: Vec::new(),
-                emergency: None,
-                extension: None,
-                extended_until: None,
-                changes: Vec::new(),
-                sessions: Vec::new(),
-                ended_at: None,
-                findings: Vec::new(),
-                reconciled_at: None,
-                report: None,
-                confirmation: None,
-                trail: Vec::new(),
-                created_at: NOW,
-                version: 0,
+                ..Plan::blank(PlanId::from_random([4; 10]), "2026-0001".into(), vendor.clone(), worker.id.clone(), NOW)
             };
             if variant & 1 != 0 {
                 plan.content.emergency_reason = Some("fire".into());

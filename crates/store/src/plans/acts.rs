@@ -17,7 +17,6 @@ use sekisho_core::permission::{Action, may};
 use sekisho_core::plan::Plan;
 use sekisho_core::plan::act::{PlanAct, act};
 use sekisho_core::plan::content::{Attachment, PlanContent};
-use sekisho_core::plan::state::PlanState;
 use sekisho_core::refusal::Refusal;
 use sekisho_evidence::Digest;
 use sqlx::Row;
@@ -40,29 +39,7 @@ impl Store {
         if open.try_get::<i64, _>("n")? >= as_i64(limits::VENDOR_OPEN_PLANS as u64) {
             return Err(Refusal::too_many("VENDOR_OPEN_PLANS").into());
         }
-        let blank = Plan {
-            id: random_id()?,
-            number: next_number(&mut tx).await?,
-            vendor: vendor.clone(),
-            applicant,
-            state: PlanState::Draft,
-            revision: 0,
-            content: PlanContent::default(),
-            approvals: Vec::new(),
-            emergency: None,
-            extension: None,
-            extended_until: None,
-            changes: Vec::new(),
-            sessions: Vec::new(),
-            ended_at: None,
-            findings: Vec::new(),
-            reconciled_at: None,
-            report: None,
-            confirmation: None,
-            trail: Vec::new(),
-            created_at: now,
-            version: 0,
-        };
+        let blank = Plan::blank(random_id()?, next_number(&mut tx).await?, vendor.clone(), applicant, now);
         // The first content passes the same rules as every later one.
         self.check_content(&mut tx, &blank.id, &content).await?;
         let gathered = self.gather(tx.sql(), &blank, Some(&content), now, false).await?;
