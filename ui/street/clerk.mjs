@@ -8,8 +8,7 @@ const clerk = await visitor(browser, given.url, { width: 390, height: 844, cooki
 const { page } = clerk;
 
 async function look(what) {
-  // The form leads to the page of the session, perhaps after the worker is already out.
-  await page.waitForURL((url) => url.pathname === `/sessions/${session}`);
+  await page.waitForLoadState("load");
   say("page", { what, path: new URL(page.url()).pathname, title: await page.title(), h1: await page.locator("h1").first().innerText(), debts: await debts(page) });
 }
 
