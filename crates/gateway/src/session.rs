@@ -87,6 +87,14 @@ impl Place {
         self.session.tell_rest(self.number, &self.gauge)?;
         self.record(Event::Close { exit })
     }
+
+    /// Writes down what the worker is told at the end of the session, before they are told: a client that hangs up at
+    /// the first word must not take the word out of the recording.
+    pub fn last_words(&self, words: Option<&str>) {
+        if let Some(gauge) = self.session.channels().remove(&self.number) {
+            self.session.tell_last(self.number, &gauge, words);
+        }
+    }
 }
 
 impl Drop for Place {
@@ -210,6 +218,16 @@ impl Session {
         if bytes == 0 { Ok(()) } else { self.append(number, Event::Input { bytes }) }
     }
 
+    /// Writes down the end of a channel that the end of the session found open. Whoever took it out of the list does it,
+    /// so it happens once.
+    fn tell_last(&self, number: u32, gauge: &Gauge, words: Option<&str>) {
+        let _ = self.tell_rest(number, gauge);
+        if let Some(words) = words {
+            let _ = self.append(number, Event::Message(words));
+        }
+        let _ = self.append(number, Event::Close { exit: "" });
+    }
+
     fn channels(&self) -> std::sync::MutexGuard<'_, BTreeMap<u32, Arc<Gauge>>> {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -298,13 +316,9 @@ impl Opened {
 
     fn take(&self, last_words: Option<&str>) -> Option<(OpenRecording, Cause)> {
         self.session.end(Cause::Vanished);
-        let open: Vec<_> = self.session.channels().iter().map(|(number, gauge)| (*number, Arc::clone(gauge))).collect();
+        let open = std::mem::take(&mut *self.session.channels());
         for (number, gauge) in open {
-            let _ = self.session.tell_rest(number, &gauge);
-            if let Some(words) = last_words {
-                let _ = self.session.append(number, Event::Message(words));
-            }
-            let _ = self.session.append(number, Event::Close { exit: "" });
+            self.session.tell_last(number, &gauge, last_words);
         }
         let recording = self.session.recording.write().unwrap_or_else(PoisonError::into_inner).take()?;
         Some((recording, self.session.cause().unwrap_or(Cause::Vanished)))

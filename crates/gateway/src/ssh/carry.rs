@@ -178,6 +178,7 @@ impl Lane<'_> {
         // What ended the channel may have ended the session in the same breath: a lost recording, a breach.
         if let Some(cause) = session.cause() {
             let text = cause.refusal().map(|refusal| words::refusal(&refusal));
+            self.place.last_words(text.as_deref());
             self.worker.farewell(text.as_deref()).await;
             return if cause == Cause::WorkerGone { Finish::Broken } else { Finish::Orderly };
         }
