@@ -343,6 +343,17 @@ fn a_whole_job_goes_from_draft_to_closed() {
 }
 
 #[test]
+fn the_trail_tells_how_a_decision_went() {
+    let world = world();
+    let wish = PlanAct::AskExtension { until: at("2026-11-24T18:00"), reason: "確認に時間がかかる".into() };
+    let asked = world.does(&world.approved(), &wish, &world.actor("the applicant"), now()).unwrap();
+    for (allowed, told) in [(true, "許可 (終了 2026-11-24 18:00)"), (false, "不許可")] {
+        let plan = world.does(&asked, &PlanAct::DecideExtension { allowed }, &world.actor("operator"), now()).unwrap();
+        assert!(plan.trail.last().unwrap().remark.starts_with(told), "{:?}", plan.trail.last());
+    }
+}
+
+#[test]
 fn a_change_after_approval_voids_it() {
     let world = world();
     let mut content = world.plan.content.clone();

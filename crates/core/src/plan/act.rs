@@ -168,6 +168,23 @@ impl PlanAct {
         }
     }
 
+    /// What trail and log keep of the act besides its name: the outcome of a decision that could have gone either way,
+    /// and the sentence that the person gave. `before` is the plan as it was decided on.
+    #[must_use]
+    pub fn said(&self, before: &Plan) -> String {
+        let outcome = match self {
+            Self::DecideExtension { allowed: true } => {
+                let until = before.extension.as_ref().map(|wish| wish.until.minute()).unwrap_or_default();
+                format!("許可 (終了 {until}) / allowed until {until}")
+            }
+            Self::DecideExtension { allowed: false } => "不許可 / not allowed".to_owned(),
+            Self::DecideAfterFact { approved: true, .. } => "承認 / approved".to_owned(),
+            Self::DecideAfterFact { approved: false, .. } => "不承認 / not approved".to_owned(),
+            _ => return self.remark().to_owned(),
+        };
+        if self.remark().trim().is_empty() { outcome } else { format!("{outcome}: {}", self.remark()) }
+    }
+
     /// The sentence that a person gave with the act.
     #[must_use]
     pub fn remark(&self) -> &str {
@@ -217,7 +234,7 @@ pub fn act(plan: &Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Con
     check_text("reason", act.remark())?;
     let mut next = plan.clone();
     step(&mut next, act, by, now, context)?;
-    next.trail.push(TrailEntry { at: now, by: by.name.clone(), person: by.person.clone(), act: act.name().to_owned(), state: next.state, remark: act.remark().to_owned() });
+    next.trail.push(TrailEntry { at: now, by: by.name.clone(), person: by.person.clone(), act: act.name().to_owned(), state: next.state, remark: act.said(plan) });
     next.version += 1;
     Ok(next)
 }

@@ -223,7 +223,7 @@ fn guide(demo: &Demo) -> String {
          やってみること / what to try\n\
          \x20 1. ueda(運用担当者)でログインし、待っている PACS の計画を確認・承認する。続けて ishikawa(企画管理者)で承認する。\n\
          \x20 2. 上の ssh を実行し、ueda の最初の画面の「見る」で作業を見て、「切断」を押す。\n\
-         \x20 3. sato で「作業終了」、ueda で「照合」、sato で「完了報告」、ishikawa で「確認」。\n\
+         \x20 3. sato で「作業を終了する」、ueda で「照合」、sato で「完了報告」、ishikawa で「確認」。\n\
          \x20 4. eguchi(当直者)の画面では、緊急作業の依頼を許可・監視・切断できる。\n\n\
          Enter キーで今のワンタイムコードを表示します。Ctrl-C で終了します。\nPress Enter for the current codes, Ctrl-C to end.\n",
     );

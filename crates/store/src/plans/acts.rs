@@ -94,7 +94,7 @@ impl Store {
             approval.signature.clone_from(&signature);
         }
         self.save_plan(&mut tx, &next).await?;
-        tx.fact(acted(&plan, &next, what.name(), signature, what.remark()));
+        tx.fact(acted(&plan, &next, what.name(), signature, &what.said(&plan)));
         let compared = plan.ended_at != next.ended_at;
         self.follow(&mut tx, &plan, &next, compared, what.remark()).await?;
         tx.commit().await?;
