@@ -62,19 +62,16 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-/// Prints the answer of a command.
+/// Prints the answer of a command. A reader that has seen enough (`| head`) is no fault.
 ///
 /// # Errors
-/// Standard output is closed.
+/// Standard output cannot be written.
 pub fn print(json: bool, value: &serde_json::Value, text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    if json {
-        serde_json::to_writer_pretty(&mut out, value)?;
-        writeln!(out)?;
-    } else {
-        writeln!(out, "{}", text.trim_end())?;
+    let answer = if json { serde_json::to_string_pretty(value)? } else { text.trim_end().to_owned() };
+    match writeln!(std::io::stdout().lock(), "{answer}") {
+        Err(fault) if fault.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
     }
-    Ok(())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

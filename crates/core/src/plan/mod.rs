@@ -4,6 +4,7 @@
 //! changed plan or a refusal comes out. The store loads, calls it, saves and logs.
 
 pub mod act;
+mod act_told;
 pub mod approval;
 pub mod content;
 pub mod offer;
