@@ -397,3 +397,20 @@ fn an_approval_of_what_was_not_shown_is_refused() {
     let stale = PlanAct::Approve { digest: "d0".into() };
     assert_eq!(world.does(&plan, &stale, &world.actor("operator"), now()), Err(Refusal::DigestChanged));
 }
+
+#[test]
+fn an_operator_who_applied_for_a_vendor_decides_nothing_on_that_plan() {
+    let world = world();
+    let operator = world.actor("operator");
+    let reason = || "理由".to_owned();
+    for (state, what) in [
+        (PlanState::Submitted, PlanAct::Return { reason: reason() }),
+        (PlanState::Submitted, PlanAct::Reject { reason: reason() }),
+        (PlanState::Reconcile, PlanAct::DecideFinding { index: 0, decision: Decision::NoProblem, reason: reason() }),
+        (PlanState::Reconcile, PlanAct::FinishReconcile),
+    ] {
+        let mut plan = world.plan_in(state);
+        plan.applicant = operator.person.clone().unwrap();
+        assert_eq!(world.does(&plan, &what, &operator, now()), Err(Refusal::ApproverIsApplicant), "{}", what.name());
+    }
+}
