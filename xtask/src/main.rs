@@ -3,6 +3,7 @@
 //! It stands outside the workspace because the workspace resolves only after `setup` has laid the patched
 //! SSH library, and it has three dependencies so that a fresh machine has it in seconds.
 
+mod clients;
 mod clone;
 mod demo;
 mod freeze;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 const MENU: &str = "\
 cargo xtask COMMAND
 
-  setup               lay the patched SSH library and install what the machine lacks
+  setup               lay the patched SSH library, install what the machine and the tests' clients lack
   ui                  build the browser modules into ui/dist
   demo [OPTIONS]      build all, then run the small hospital (sekisho demo OPTIONS)
       --check           do the whole job without a person and print each step
@@ -44,7 +45,8 @@ fn main() -> ExitCode {
                 system::Group::Demo,
                 system::Group::Test,
             ],
-        ),
+        )
+        .and_then(|()| clients::ensure(&root).map(drop)),
         "ui" => ui::run(&root),
         "demo" => demo::run(&root, &rest),
         "test" | "ci" => return report(suite::run(&root, &rest)),

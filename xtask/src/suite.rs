@@ -1,7 +1,7 @@
 //! `cargo xtask test`: tidy, every test, then the demo's whole job, and one line that sums it up.
 
 use crate::system::Group;
-use crate::{clone, demo, setup, shell, tidy, ui};
+use crate::{clients, clone, demo, setup, shell, tidy, ui};
 use anyhow::Result;
 use std::path::Path;
 
@@ -26,12 +26,13 @@ pub fn run(root: &Path, args: &[String]) -> Result<bool> {
     setup::run(root, &[Group::Build, Group::Demo, Group::Test])?;
     let _turn = clone::take_turn(root)?;
     ui::run(root)?;
+    let clients = clients::ensure(root)?;
     let mut sum = Tally::default();
     if args.is_empty() {
         sum.add(laws(root)?);
     }
     let binary = demo::build(root)?;
-    sum.add(workspace(root, &binary, args)?);
+    sum.add(workspace(root, &binary, &clients, args)?);
     if args.is_empty() {
         sum.add(whole_job(root, &binary)?);
     }
@@ -70,12 +71,13 @@ fn laws(root: &Path) -> Result<Tally> {
     Ok(sum)
 }
 
-fn workspace(root: &Path, binary: &Path, args: &[String]) -> Result<Tally> {
+fn workspace(root: &Path, binary: &Path, clients: &Path, args: &[String]) -> Result<Tally> {
     tests(
         shell::cargo(root)
             .args(["test", "--locked", "--workspace", "--no-fail-fast"])
             .args(args)
-            .env("SEKISHO_BIN", binary),
+            .env("SEKISHO_BIN", binary)
+            .env("SEKISHO_CLIENTS", clients),
     )
 }
 

@@ -80,6 +80,30 @@ const NEEDS: &[Need] = &[
     },
     Need {
         group: Group::Test,
+        seen: || shell::find("git").is_some(),
+        package: || "git",
+    },
+    Need {
+        group: Group::Test,
+        seen: || shell::find("sshfs").is_some() && shell::find("fusermount3").is_some(),
+        package: || "sshfs",
+    },
+    Need {
+        group: Group::Test,
+        seen: || {
+            ["plink", "psftp", "pscp", "puttygen"]
+                .iter()
+                .all(|name| shell::find(name).is_some())
+        },
+        package: || "putty-tools",
+    },
+    Need {
+        group: Group::Test,
+        seen: python,
+        package: || "python3-venv",
+    },
+    Need {
+        group: Group::Test,
         seen: japanese_font,
         package: || "fonts-noto-cjk",
     },
@@ -121,6 +145,16 @@ fn browser_package() -> &'static str {
     } else {
         "chromium"
     }
+}
+
+fn python() -> bool {
+    // Debian's interpreter comes without the part that makes an environment of its own.
+    let modules = std::process::Command::new("python3")
+        .args(["-c", "import venv, ensurepip"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status();
+    modules.is_ok_and(|status| status.success())
 }
 
 fn japanese_font() -> bool {
