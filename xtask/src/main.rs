@@ -1,8 +1,9 @@
 //! The project's commands: `cargo xtask demo`, `cargo xtask test` and their parts.
 //!
 //! It stands outside the workspace because the workspace resolves only after `setup` has laid the patched
-//! SSH library, and it has three dependencies so that a fresh machine has it in seconds.
+//! SSH library, and it has few dependencies so that a fresh machine has it in seconds.
 
+mod bench;
 mod clients;
 mod clone;
 mod demo;
@@ -28,6 +29,7 @@ cargo xtask COMMAND
   test [FILTER]       tidy, every test, then demo --check; FILTER runs only the tests whose name holds it
   ci                  what .ci/run calls: the same as test
   tidy                check the laws that a tool can check
+  bench ssh [OPTIONS] how fast a session is, beside a direct connection and a jump host (--quick, --only MEASURE)
   freeze              add the digests of new SQL migrations to crates/store/migrations/FROZEN
   screenshots         take the screenshots of the README (npm run screens in ui/)
 ";
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         "demo" => demo::run(&root, &rest),
         "test" | "ci" => return report(suite::run(&root, &rest)),
         "tidy" => return report(tidy::run(&root)),
+        "bench" => bench::run(&root, &rest),
         "freeze" => freeze::run(&root),
         "screenshots" => ui::screenshots(&root),
         "" | "help" | "--help" | "-h" => {
