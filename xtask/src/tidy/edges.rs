@@ -12,7 +12,9 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("sekisho-core", &[]),
     ("sekisho-evidence", &[]),
     ("sekisho-protocol", &[]),
-    ("sekisho-store", &["sekisho-core", "sekisho-evidence"]),
+    // What a person read on a screen is the terminal model's knowledge.
+    ("sekisho-search", &["sekisho-protocol"]),
+    ("sekisho-store", &["sekisho-core", "sekisho-evidence", "sekisho-search"]),
     ("sekisho-gateway", &["sekisho-core", "sekisho-protocol"]),
     // The pages show fingerprints of host keys, and evidence owns the hash.
     ("sekisho-web", &["sekisho-core", "sekisho-evidence", "sekisho-store"]),
@@ -52,6 +54,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("tlog_tiles", "sekisho-evidence"),
     ("ed25519-dalek", "sekisho-evidence"),
     ("vt100", "sekisho-protocol"),
+    ("tantivy", "sekisho-search"),
 ];
 
 /// What no crate of floor 0 may name: chance, time and the outside come with them.
