@@ -4,9 +4,11 @@ use crate::ids::{PersonId, PlanId, TargetId};
 use crate::people::{Person, Role, Vendor};
 use crate::plan::Plan;
 use crate::plan::approval::{self};
+use crate::plan::content::TargetUse;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
-use crate::target::{Account, Function, Target};
+use crate::command::{CommandRule, RuleAct};
+use crate::target::{Account, FileRight, ForwardTo, Function, Target, TransferLimits, Witness};
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -18,16 +20,24 @@ pub struct Principal {
     person: PersonId,
     login: String,
     source: IpAddr,
+    only: Option<TargetId>,
 }
 
 impl Principal {
-    /// Mints a principal.
+    /// Mints a principal, for the target `only` if there is one.
     ///
     /// An `assertion`: the caller has verified a first factor AND a second factor of a different kind in this same
-    /// login. The list of callers is kept in `xtask/assertions.txt`.
+    /// login, or in the login that opened the key window for `only`. The list of callers is kept in
+    /// `xtask/assertions.txt`.
     #[must_use]
-    pub fn assertion(person: PersonId, login: String, source: IpAddr) -> Self {
-        Self { person, login, source }
+    pub fn assertion(person: PersonId, login: String, source: IpAddr, only: Option<TargetId>) -> Self {
+        Self { person, login, source, only }
+    }
+
+    /// The one target for which the proof holds; `None` for any.
+    #[must_use]
+    pub fn only(&self) -> Option<&TargetId> {
+        self.only.as_ref()
     }
 
     /// Who.
@@ -72,6 +82,20 @@ pub struct Grant {
     pub username: String,
     /// Functions switched on.
     pub functions: BTreeSet<Function>,
+    /// What may be done with files.
+    pub files: BTreeSet<FileRight>,
+    /// How much may go over.
+    pub limits: TransferLimits,
+    /// Where local forwards may lead.
+    pub forwards: Vec<ForwardTo>,
+    /// Command rules, those of the plan before those of the target's class; the first that names a command decides.
+    pub rules: Vec<CommandRule>,
+    /// The planned commands; those not among them meet `unplanned`.
+    pub commands: Vec<String>,
+    /// What happens to commands that are not planned.
+    pub unplanned: Option<RuleAct>,
+    /// The stricter of what plan and target demand.
+    pub witness: Witness,
     /// End of the window.
     pub until: Timestamp,
     /// Idle time after which the session is closed.
@@ -100,6 +124,8 @@ pub struct Case<'a> {
     pub digest: &'a str,
     /// True if the signature of every approval of the plan verifies.
     pub signatures_hold: bool,
+    /// The command rules of the target's class.
+    pub rules: &'a [CommandRule],
     /// The hospital's settings.
     pub policy: &'a Policy,
     /// The present moment.
@@ -111,7 +137,7 @@ pub struct Case<'a> {
 /// # Errors
 /// The first rule that does not agree, in the order in which a worker can do something about it.
 pub fn authorize(principal: &Principal, case: &Case<'_>) -> Result<Grant, Refusal> {
-    let Case { person, vendor, plan_vendor, target, plan, policy, now, .. } = *case;
+    let Case { person, vendor, plan_vendor, target, plan, now, .. } = *case;
     if person.id != principal.person || !person.may_act(now) || !person.is(Role::Worker) {
         return Err(Refusal::PersonInactive);
     }
@@ -124,6 +150,9 @@ pub fn authorize(principal: &Principal, case: &Case<'_>) -> Result<Grant, Refusa
     }
     if !plan.content.workers.contains(&person.id) {
         return Err(Refusal::WorkerNotInPlan);
+    }
+    if principal.only.as_ref().is_some_and(|only| only != &target.id) {
+        return Err(Refusal::TargetNotInPlan);
     }
     let Some(used) = plan.content.target(&target.id) else { return Err(Refusal::TargetNotInPlan) };
     if !plan.admits() {
@@ -146,7 +175,10 @@ pub fn authorize(principal: &Principal, case: &Case<'_>) -> Result<Grant, Refusa
     let Some(account) = account.filter(|_| target.active && !target.host_keys.is_empty()) else {
         return Err(Refusal::TargetNotReady);
     };
-    Ok(assertion(plan, target, account, used.functions.clone(), until, policy))
+    if principal.only.is_some() && !used.key_window {
+        return Err(Refusal::NoPlan);
+    }
+    Ok(assertion(case, used, account, until))
 }
 
 /// The approval itself: complete for this very content and signed, or an emergency that a person allowed.
@@ -162,7 +194,8 @@ fn approved(case: &Case<'_>) -> Result<(), Refusal> {
 }
 
 /// Mints the grant. Called by [`authorize`] alone, after every rule agreed.
-fn assertion(plan: &Plan, target: &Target, account: &Account, functions: BTreeSet<Function>, until: Timestamp, policy: &Policy) -> Grant {
+fn assertion(case: &Case<'_>, used: &TargetUse, account: &Account, until: Timestamp) -> Grant {
+    let Case { plan, target, policy, .. } = *case;
     let minutes = |n: u32| Duration::from_secs(u64::from(n) * 60);
     Grant {
         plan: plan.id.clone(),
@@ -174,7 +207,14 @@ fn assertion(plan: &Plan, target: &Target, account: &Account, functions: BTreeSe
         port: target.port,
         host_keys: target.host_keys.clone(),
         username: account.username.clone(),
-        functions,
+        functions: used.functions.clone(),
+        files: used.files.clone(),
+        limits: used.limits,
+        forwards: used.forwards.clone(),
+        rules: plan.content.rules.iter().chain(case.rules).cloned().collect(),
+        commands: plan.content.commands.clone(),
+        unplanned: plan.content.unplanned,
+        witness: plan.content.witness.max(target.witness),
         until,
         idle: minutes(policy.idle_minutes),
         warn_before: policy.warn_minutes.iter().copied().map(minutes).collect(),

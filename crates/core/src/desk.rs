@@ -5,6 +5,8 @@
 //! has not happened cannot be forgotten, because its value does not exist.
 
 use crate::authorize::{Grant, Principal};
+use crate::command::RuleAct;
+use crate::control::{Control, Standstill};
 use crate::ids::SessionId;
 use crate::refusal::Refusal;
 use crate::secret::Secret;
@@ -68,6 +70,8 @@ pub struct Admission {
     pub recording: OpenRecording,
     /// The target's credential. Never shown, never logged.
     pub credential: TargetCredential,
+    /// Whether the session begins at a standstill.
+    pub standstill: Standstill,
 }
 
 /// How the gateway proves itself to the target.
@@ -76,6 +80,13 @@ pub enum TargetCredential {
     Password(Secret),
     /// A private key in OpenSSH PEM form.
     PrivateKey(Secret),
+    /// A key made for this session and the certificate over it.
+    Certificate {
+        /// The private key in OpenSSH PEM form.
+        key: Secret,
+        /// The certificate, one OpenSSH line.
+        certificate: String,
+    },
 }
 
 /// One thing that happens on a channel of a session, on its way into the recording.
@@ -107,6 +118,15 @@ pub enum Event<'a> {
     File(&'a crate::reconcile::FileSeen),
     /// A message of Sekisho to the worker (warning, cut).
     Message(&'a str),
+    /// What a person did to the session.
+    Control(&'a Control),
+    /// Bytes carried whose content is not in the recording.
+    Flow {
+        /// From the worker to the target.
+        to_target: u64,
+        /// From the target to the worker.
+        to_worker: u64,
+    },
     /// The channel closed with this exit status or signal.
     Close {
         /// `exit 0`, `signal TERM`, or empty.
@@ -271,6 +291,23 @@ pub enum RecallWord {
     End(Cause),
     /// The window was extended.
     Until(Timestamp),
+    /// The session stands still, or goes on.
+    Stand(Standstill),
+    /// A message for the worker's terminals, already in the recording.
+    Say(String),
+}
+
+/// A command that a rule names, as the gateway tells it before it is passed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuledCommand {
+    /// The channel.
+    pub channel: u32,
+    /// The command line.
+    pub line: String,
+    /// What the rule does.
+    pub act: RuleAct,
+    /// The rule's reason.
+    pub reason: String,
 }
 
 /// What the gateway may ask. Implemented by the store; every method writes down what it answers before it answers.
@@ -280,6 +317,10 @@ pub trait Desk: Send + Sync {
 
     /// True if this public key is registered for the person and asking for a signature makes sense. Gives no right.
     fn knows_key<'a>(&'a self, login: &'a str, source: IpAddr, key: &'a str) -> Answer<'a, bool>;
+
+    /// A principal without a prompt: the person has opened a key window in the browser, after two factors, for this very
+    /// target, source and key, and it has not ended. The key's signature was verified.
+    fn key_window<'a>(&'a self, login: &'a str, source: IpAddr, key: &'a str, target: &'a str) -> Answer<'a, Option<Principal>>;
 
     /// Checks the one-time code. A wrong code gives the half back with its refusal as long as tries remain.
     fn second_factor<'a>(&'a self, half: HalfPrincipal, code: Secret) -> Answer<'a, Result<Principal, (Option<HalfPrincipal>, Refusal)>>;
@@ -292,6 +333,9 @@ pub trait Desk: Send + Sync {
 
     /// Writes down a refusal inside the session.
     fn refused<'a>(&'a self, session: &'a SessionId, ask: RefusedAsk) -> Answer<'a, ()>;
+
+    /// A rule names this command. Answers at once unless it must wait for a person; `Err` stops it.
+    fn command<'a>(&'a self, session: &'a SessionId, ruled: RuledCommand) -> Answer<'a, Result<(), Refusal>>;
 
     /// Ends the session: seals the recording, writes `left`.
     fn leave<'a>(&'a self, session: &'a SessionId, recording: OpenRecording, cause: Cause) -> Answer<'a, ()>;

@@ -6,6 +6,8 @@
 
 pub mod authorize;
 pub mod calendar;
+pub mod command;
+pub mod control;
 pub mod desk;
 pub mod duty;
 pub mod facts;

@@ -29,6 +29,10 @@ limits! {
     PLAN_FILES: "items" = 64;
     /// Planned commands in one plan.
     PLAN_COMMANDS: "items" = 200;
+    /// Command rules of one plan.
+    PLAN_RULES: "items" = 50;
+    /// Places that the forwards of one target may reach in one plan.
+    PLAN_FORWARDS: "items" = 16;
     /// Source networks in one plan.
     PLAN_SOURCES: "items" = 16;
     /// Attachments of one plan.

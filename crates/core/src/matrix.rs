@@ -97,6 +97,8 @@ fn world() -> World {
         vendor: own.id.clone(),
         host_keys: vec!["ssh-ed25519 AAAA".into()],
         personal_data: true,
+        class: crate::target::TargetClass::default(),
+        witness: crate::target::Witness::None,
         active: true,
     };
     let account = Account {
@@ -109,7 +111,7 @@ fn world() -> World {
     let content = PlanContent {
         title: "月次点検".into(),
         purpose: "定期保守".into(),
-        targets: vec![TargetUse { target: target.id.clone(), account: account.id.clone(), functions: BTreeSet::from([Function::Shell]) }],
+        targets: vec![TargetUse { target: target.id.clone(), account: account.id.clone(), functions: BTreeSet::from([Function::Shell]), files: crate::target::FileRight::ALL.into(), limits: Default::default(), forwards: Vec::new(), key_window: false }],
         workers: vec![worker.id.clone()],
         from: at("2026-11-24T13:00"),
         until: at("2026-11-24T17:00"),
@@ -247,8 +249,9 @@ fn what_keeps_a_worker_out_is_the_golden_text() {
         world.plan = world.approved();
         change(&mut world);
         let source: IpAddr = source.parse().unwrap();
-        let principal = Principal::assertion(PersonId::from_random([10; 10]), "worker10".into(), source);
+        let principal = Principal::assertion(PersonId::from_random([10; 10]), "worker10".into(), source, None);
         let case = Case {
+            rules: &[],
             person: &world.worker,
             vendor: &world.vendor,
             plan_vendor: &world.vendor,

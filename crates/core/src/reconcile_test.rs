@@ -9,7 +9,7 @@ fn plan(commands: &[&str]) -> Plan {
     let target = TargetId::from_random([2; 10]);
     let content = PlanContent {
         workers: vec![PersonId::from_random([3; 10])],
-        targets: vec![TargetUse { target, account: AccountId::from_random([4; 10]), functions: BTreeSet::from([Function::Shell, Function::Sftp]) }],
+        targets: vec![TargetUse { target, account: AccountId::from_random([4; 10]), functions: BTreeSet::from([Function::Shell, Function::Sftp]), files: crate::target::FileRight::ALL.into(), limits: Default::default(), forwards: Vec::new(), key_window: false }],
         from: NOW,
         until: NOW.plus(std::time::Duration::from_secs(3600)),
         commands: commands.iter().map(|line| (*line).to_owned()).collect(),

@@ -26,11 +26,15 @@ pub enum Function {
     Sftp,
     /// File transfer by the old SCP protocol.
     Scp,
+    /// File transfer by rsync over a command of its own.
+    Rsync,
+    /// Local forwards to the hosts and ports that the plan names (ポート転送).
+    Forward,
 }
 
 impl Function {
     /// All functions.
-    pub const ALL: [Self; 4] = [Self::Shell, Self::Exec, Self::Sftp, Self::Scp];
+    pub const ALL: [Self; 6] = [Self::Shell, Self::Exec, Self::Sftp, Self::Scp, Self::Rsync, Self::Forward];
 
     /// The name in API, forms and log.
     #[must_use]
@@ -40,7 +44,15 @@ impl Function {
             Self::Exec => "exec",
             Self::Sftp => "sftp",
             Self::Scp => "scp",
+            Self::Rsync => "rsync",
+            Self::Forward => "forward",
         }
+    }
+
+    /// True if the function moves files, so that [`FileRight`]s apply to it.
+    #[must_use]
+    pub fn moves_files(self) -> bool {
+        matches!(self, Self::Sftp | Self::Scp | Self::Rsync)
     }
 
     /// Reads the name that [`Function::as_str`] writes.
@@ -48,6 +60,154 @@ impl Function {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|function| function.as_str() == text)
     }
+}
+
+/// What may be done with the target's files, whichever function carries them. Off until the plan allows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileRight {
+    /// Content comes from the target (取得).
+    Download,
+    /// Content goes to the target, folders and links are made, attributes are set (送信).
+    Upload,
+    /// Files and folders are removed (削除).
+    Delete,
+    /// Files and folders get another name (名前変更).
+    Rename,
+}
+
+impl FileRight {
+    /// All rights.
+    pub const ALL: [Self; 4] = [Self::Download, Self::Upload, Self::Delete, Self::Rename];
+
+    /// The name in API, forms and log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Download => "download",
+            Self::Upload => "upload",
+            Self::Delete => "delete",
+            Self::Rename => "rename",
+        }
+    }
+
+    /// Reads the name that [`FileRight::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|right| right.as_str() == text)
+    }
+}
+
+/// What kind of machine a target is; command rules are kept for each class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetClass {
+    /// A server with a Unix shell.
+    #[default]
+    Linux,
+    /// A database, whose command line is SQL.
+    Database,
+    /// A switch, router or firewall.
+    Network,
+    /// Something else; no ready-made rules.
+    Other,
+}
+
+impl TargetClass {
+    /// All classes.
+    pub const ALL: [Self; 4] = [Self::Linux, Self::Database, Self::Network, Self::Other];
+
+    /// The name in API, forms and log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Linux => "linux",
+            Self::Database => "database",
+            Self::Network => "network",
+            Self::Other => "other",
+        }
+    }
+
+    /// Reads the name that [`TargetClass::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|class| class.as_str() == text)
+    }
+}
+
+/// Whether a person of the hospital must be watching (立会い). The order is that of strictness.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Witness {
+    /// Nobody has to watch.
+    #[default]
+    None,
+    /// The session starts when a witness watches and stands still when the last one leaves.
+    Watch,
+    /// The same, and each command waits until the witness allows it.
+    Step,
+}
+
+impl Witness {
+    /// All degrees.
+    pub const ALL: [Self; 3] = [Self::None, Self::Watch, Self::Step];
+
+    /// The name in API, forms and log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Watch => "watch",
+            Self::Step => "step",
+        }
+    }
+
+    /// Reads the name that [`Witness::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|degree| degree.as_str() == text)
+    }
+
+    /// True if nobody has to watch.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
+
+/// How much a plan lets go over to or from one target in one session. `None` is no limit beyond the box's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TransferLimits {
+    /// Bytes of content that may go to the target.
+    pub upload_bytes: Option<u64>,
+    /// Files that may go to the target.
+    pub upload_files: Option<u64>,
+    /// Bytes of content that may come from it.
+    pub download_bytes: Option<u64>,
+    /// Files that may come from it.
+    pub download_files: Option<u64>,
+}
+
+impl TransferLimits {
+    /// True if nothing is limited.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A place behind the target that a local forward may reach, as the target names it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForwardTo {
+    /// Host name or address, compared letter by letter (case aside) with what the client asks for.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Keep every byte in the recording, not the counts alone.
+    #[serde(default)]
+    pub full: bool,
 }
 
 /// A target as the ledger holds it.
@@ -73,6 +233,12 @@ pub struct Target {
     pub host_keys: Vec<String>,
     /// Holds charts or other personal data of patients.
     pub personal_data: bool,
+    /// What kind of machine it is.
+    #[serde(default)]
+    pub class: TargetClass,
+    /// Whether every session here needs a witness, whatever the plan says.
+    #[serde(default)]
+    pub witness: Witness,
     /// False once taken out of service.
     pub active: bool,
 }
@@ -100,6 +266,8 @@ pub enum CredentialKind {
     Password,
     /// A private key in OpenSSH form.
     PrivateKey,
+    /// None is stored: each session gets a certificate of Sekisho's own authority, good for minutes.
+    Certificate,
 }
 
 /// Checks the short name of a target: lower-case letters, digits, `-` and `.`, beginning with a letter or digit.

@@ -113,5 +113,7 @@ fn apply(session: &Session, word: &RecallWord) {
     match word {
         RecallWord::End(cause) => session.end(*cause),
         RecallWord::Until(until) => session.extend(*until),
+        RecallWord::Stand(standstill) => session.stand(*standstill),
+        RecallWord::Say(text) => session.say(text),
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::recall::Running;
 use sekisho_core::authorize::Grant;
+use sekisho_core::control::Standstill;
 use sekisho_core::desk::{Cause, Desk, Event, OpenRecording};
 use sekisho_core::ids::SessionId;
 use sekisho_core::time::{Clock, Timestamp};
@@ -39,6 +40,7 @@ pub struct Session {
     until: AtomicI64,
     recording: RwLock<Option<OpenRecording>>,
     cause: watch::Sender<Option<Cause>>,
+    stands: watch::Sender<Standstill>,
     active: AtomicI64,
     warned: Mutex<Option<Duration>>,
     channels: Mutex<BTreeMap<u32, Arc<Gauge>>>,
@@ -149,6 +151,32 @@ impl Session {
         }
     }
 
+    /// Lets the session stand still, or go on.
+    pub fn stand(&self, standstill: Standstill) {
+        if self.stands.send_replace(standstill) != Standstill::None {
+            // Whoever was made to wait was not idle.
+            self.touch();
+        }
+    }
+
+    /// Waits while the session stands still. What is not carried meanwhile stays in the sender's window: nothing is
+    /// lost, and nothing grows.
+    pub async fn flowing(&self) {
+        if *self.stands.borrow() == Standstill::None {
+            return;
+        }
+        let mut stands = self.stands.subscribe();
+        // The sender lives as long as the session, so this ends by the word alone.
+        let _ = stands.wait_for(|stands| *stands == Standstill::None).await;
+    }
+
+    /// Writes a message to every terminal that the recording has already.
+    pub fn say(&self, text: &str) {
+        for terminal in self.channels().values().filter_map(|gauge| gauge.terminal.clone()) {
+            let _ = terminal.try_send(text.to_owned());
+        }
+    }
+
     /// Moves the end of the window, later only.
     pub fn extend(&self, until: Timestamp) {
         if self.until.fetch_max(until.0, Ordering::SeqCst) < until.0 {
@@ -250,6 +278,9 @@ impl Session {
         if now >= until {
             return self.end(Cause::WindowEnded);
         }
+        if *self.stands.borrow() != Standstill::None {
+            self.touch();
+        }
         if Timestamp(self.active.load(Ordering::Relaxed)).until(now) >= self.grant.idle {
             return self.end(Cause::Idle);
         }
@@ -292,6 +323,7 @@ impl Opened {
             began: now,
             recording: RwLock::new(Some(recording)),
             cause: watch::Sender::new(None),
+            stands: watch::Sender::new(Standstill::None),
             active: AtomicI64::new(now.0),
             warned: Mutex::new(None),
             channels: Mutex::default(),

@@ -26,6 +26,7 @@ const LOCK_WAIT: Duration = Duration::from_millis(200);
 const MIGRATIONS: &[(&str, &str, &str)] = &[
     ("0001_foundation", include_str!("../migrations/sqlite/0001_foundation.sql"), include_str!("../migrations/postgres/0001_foundation.sql")),
     ("0002_sealed_rows", include_str!("../migrations/sqlite/0002_sealed_rows.sql"), include_str!("../migrations/postgres/0002_sealed_rows.sql")),
+    ("0003_ssh_in_full", include_str!("../migrations/sqlite/0003_ssh_in_full.sql"), include_str!("../migrations/postgres/0003_ssh_in_full.sql")),
 ];
 
 /// Which SQL is spoken.

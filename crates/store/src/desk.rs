@@ -14,7 +14,8 @@ use crate::fault::{Denied, Fault};
 use crate::logins::PersonRecord;
 use crate::recordings::Writer;
 use sekisho_core::authorize::Principal;
-use sekisho_core::desk::{Answer, Cause, Desk, Dialled, Entry, FirstProof, HalfPrincipal, OpenRecording, RefusedAsk};
+use sekisho_core::command::RuleAct;
+use sekisho_core::desk::{Answer, Cause, Desk, Dialled, Entry, FirstProof, HalfPrincipal, OpenRecording, RefusedAsk, RuledCommand};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::SessionId;
 use sekisho_core::people::{Actor, Via};
@@ -70,7 +71,7 @@ impl Store {
             tx.commit().await
         };
         identified.await.map_err(|fault| (None, unavailable(&fault)))?;
-        Ok(Principal::assertion(kept.person, kept.login, kept.source))
+        Ok(Principal::assertion(kept.person, kept.login, kept.source, None))
     }
 
     async fn worker_of(&self, person: &sekisho_core::ids::PersonId, source: IpAddr) -> Result<Actor, Fault> {
@@ -113,6 +114,14 @@ impl Desk for Store {
                 }
             }
         })
+    }
+
+    fn key_window<'a>(&'a self, _login: &'a str, _source: IpAddr, _key: &'a str, _target: &'a str) -> Answer<'a, Option<Principal>> {
+        Box::pin(async { None })
+    }
+
+    fn command<'a>(&'a self, _session: &'a SessionId, ruled: RuledCommand) -> Answer<'a, Result<(), Refusal>> {
+        Box::pin(async move { if ruled.act < RuleAct::Hold { Ok(()) } else { Err(Refusal::NotAllowed) } })
     }
 
     fn second_factor<'a>(&'a self, half: HalfPrincipal, code: Secret) -> Answer<'a, Result<Principal, (Option<HalfPrincipal>, Refusal)>> {

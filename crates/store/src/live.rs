@@ -2,6 +2,7 @@
 //! and the watcher is told to begin again from a picture of the present.
 
 use bytes::Bytes;
+use sekisho_core::control::Control;
 use sekisho_core::desk::Cause;
 use sekisho_core::limits;
 use sekisho_core::reconcile::FileSeen;
@@ -89,6 +90,24 @@ pub enum ViewEvent {
         /// The sentence.
         text: String,
     },
+    /// A person did something to the session, or a rule named a command.
+    Control {
+        /// When.
+        at_ms: u64,
+        /// What.
+        control: Control,
+    },
+    /// Bytes carried whose content is not in the recording.
+    Flow {
+        /// Channel.
+        ch: u32,
+        /// When.
+        at_ms: u64,
+        /// From the worker to the target.
+        to_target: u64,
+        /// From the target to the worker.
+        to_worker: u64,
+    },
     /// A channel closed.
     Close {
         /// Channel.
@@ -119,6 +138,8 @@ impl ViewEvent {
             | Self::Command { at_ms, .. }
             | Self::File { at_ms, .. }
             | Self::Message { at_ms, .. }
+            | Self::Control { at_ms, .. }
+            | Self::Flow { at_ms, .. }
             | Self::Close { at_ms, .. } => Some(*at_ms),
             Self::Restart | Self::End { .. } => None,
         }
@@ -130,7 +151,8 @@ impl ViewEvent {
             Self::Open { text, .. } | Self::Command { text, .. } | Self::Message { text, .. } => text.len(),
             Self::Close { exit, .. } => exit.len(),
             Self::File { file, .. } => file.path.len() + file.op.len() + 64,
-            Self::Resize { .. } | Self::Restart | Self::End { .. } => 0,
+            Self::Control { .. } => 512,
+            Self::Resize { .. } | Self::Flow { .. } | Self::Restart | Self::End { .. } => 0,
         };
         content + EVENT_OVERHEAD
     }

@@ -4,7 +4,7 @@ use sekisho_core::authorize::{Case, Grant, Principal, authorize};
 use sekisho_core::desk::{
     Admission, Answer, Cause, Desk, Dialled, Entry, Event, FirstProof, HalfPrincipal, OpenRecording, PlanChoice, RecordingLost, RecordingSink,
     RefusedAsk, TargetCredential,
-};
+    RuledCommand};
 use sekisho_core::ids::{AccountId, PersonId, PlanId, SessionId, TargetId, VendorId};
 use sekisho_core::people::{Person, Role, Vendor};
 use sekisho_core::plan::approval::{Approval, Slot};
@@ -16,7 +16,9 @@ use sekisho_core::reconcile::FileSeen;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use sekisho_core::source::Network;
-use sekisho_core::target::{Account, CredentialKind, Function, Protocol, Target};
+use sekisho_core::target::{FileRight, ForwardTo, TransferLimits, Account, CredentialKind, Function, Protocol, Target};
+use sekisho_core::command::CommandRule;
+use sekisho_core::control::{Control, Standstill};
 use sekisho_core::time::{Clock, Timestamp};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -65,6 +67,8 @@ pub enum Kept {
     Command(String),
     File(FileSeen),
     Message(String),
+    Control(Control),
+    Flow { to_target: u64, to_worker: u64 },
     Close(String),
 }
 
@@ -78,6 +82,12 @@ pub struct Paper {
     pub password_credential: bool,
     pub worker_key: Option<String>,
     pub functions: BTreeSet<Function>,
+    pub files: BTreeSet<FileRight>,
+    pub limits: TransferLimits,
+    pub forwards: Vec<ForwardTo>,
+    pub rules: Vec<CommandRule>,
+    pub standstill: Standstill,
+    pub ruled: Vec<RuledCommand>,
     pub window: Duration,
     pub policy: Policy,
     /// Numbers of the open plans.
@@ -143,6 +153,8 @@ impl RecordingSink for Sink {
             Event::Command(text) => Kept::Command(text.to_owned()),
             Event::File(file) => Kept::File(file.clone()),
             Event::Message(text) => Kept::Message(text.to_owned()),
+            Event::Control(control) => Kept::Control(control.clone()),
+            Event::Flow { to_target, to_worker } => Kept::Flow { to_target, to_worker },
             Event::Close { exit } => Kept::Close(exit.to_owned()),
         };
         tape.kept.lock().unwrap().push((channel, kept));
@@ -183,6 +195,12 @@ impl FakeDesk {
                 password_credential: false,
                 worker_key,
                 functions: Function::ALL.into(),
+                files: FileRight::ALL.into(),
+                limits: TransferLimits::default(),
+                forwards: Vec::new(),
+                rules: Vec::new(),
+                standstill: Standstill::None,
+                ruled: Vec::new(),
                 window: Duration::from_secs(3 * 3600),
                 policy: Policy::default(),
                 plans: vec!["2026-0001".into()],
@@ -265,6 +283,8 @@ impl FakeDesk {
             vendor: vendor.id.clone(),
             host_keys: paper.host_keys.clone(),
             personal_data: false,
+            class: sekisho_core::target::TargetClass::Linux,
+            witness: sekisho_core::target::Witness::None,
             active: true,
         };
         let account = Account {
@@ -276,7 +296,7 @@ impl FakeDesk {
         };
         let content = PlanContent {
             title: "月次点検".into(),
-            targets: vec![TargetUse { target: target.id.clone(), account: account.id.clone(), functions: paper.functions.clone() }],
+            targets: vec![TargetUse { target: target.id.clone(), account: account.id.clone(), functions: paper.functions.clone(), files: paper.files.clone(), limits: paper.limits, forwards: paper.forwards.clone(), key_window: false }],
             workers: vec![person.id.clone()],
             from: now.minus(Duration::from_secs(60)),
             until: now.plus(paper.window),
@@ -309,6 +329,7 @@ impl FakeDesk {
                 plan: &plan,
                 digest: "d1",
                 signatures_hold: true,
+                rules: &paper.rules,
                 policy: &paper.policy,
                 now,
             },
@@ -349,7 +370,7 @@ impl FakeDesk {
             false => TargetCredential::PrivateKey(paper.credential.clone()),
         };
         let recording = OpenRecording::assertion(Box::new(Sink(Arc::clone(&self.tape))));
-        Ok(Entry::Open(Box::new(Admission { session, grant, recording, credential })))
+        Ok(Entry::Open(Box::new(Admission { session, grant, recording, credential, standstill: paper.standstill })))
     }
 }
 
@@ -381,7 +402,7 @@ impl Desk for FakeDesk {
     fn second_factor<'a>(&'a self, half: HalfPrincipal, code: Secret) -> Answer<'a, Result<Principal, (Option<HalfPrincipal>, Refusal)>> {
         Box::pin(async move {
             if code.expose() == CODE {
-                Ok(Principal::assertion(PersonId::from_random([9; 10]), half.login, half.source))
+                Ok(Principal::assertion(PersonId::from_random([9; 10]), half.login, half.source, None))
             } else {
                 Err((Some(half), Refusal::LoginFailed))
             }
@@ -405,6 +426,18 @@ impl Desk for FakeDesk {
             if self.stuck.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
             }
+        })
+    }
+
+    fn key_window<'a>(&'a self, _: &'a str, _: IpAddr, _: &'a str, _: &'a str) -> Answer<'a, Option<Principal>> {
+        Box::pin(async { None })
+    }
+
+    fn command<'a>(&'a self, _: &'a SessionId, ruled: RuledCommand) -> Answer<'a, Result<(), Refusal>> {
+        Box::pin(async move {
+            let held = ruled.act >= sekisho_core::command::RuleAct::Hold;
+            self.paper().ruled.push(ruled);
+            if held { Err(Refusal::NotAllowed) } else { Ok(()) }
         })
     }
 

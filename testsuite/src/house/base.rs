@@ -200,7 +200,7 @@ impl Town {
         PlanContent {
             title: "DB定期保守".into(),
             purpose: "定期点検".into(),
-            targets: vec![TargetUse { target: self.target.clone(), account: self.account.clone(), functions: BTreeSet::from([Function::Shell]) }],
+            targets: vec![TargetUse { target: self.target.clone(), account: self.account.clone(), functions: BTreeSet::from([Function::Shell]), files: sekisho_core::target::FileRight::ALL.into(), limits: Default::default(), forwards: Vec::new(), key_window: false }],
             workers: vec![self.worker.id().clone()],
             from: self.now().minus(hour),
             until: self.now().plus(hour * 4),
@@ -270,6 +270,8 @@ pub fn target_ask(name: &str, vendor: &Vendor) -> TargetAsk {
         vendor: vendor.id.clone(),
         host_keys: vec![HOST_KEY.into()],
         personal_data: true,
+        class: Default::default(),
+        witness: Default::default(),
         active: true,
     }
 }

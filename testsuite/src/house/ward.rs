@@ -120,6 +120,8 @@ impl Ward {
             vendor: vendor.id.clone(),
             host_keys: vec![HOST_KEY.into()],
             personal_data: true,
+            class: Default::default(),
+            witness: Default::default(),
             active: true,
         };
         let target = store.add_target(&console, target).await.unwrap();
@@ -170,6 +172,10 @@ impl Ward {
                 target: self.target.id.clone(),
                 account: self.account.id.clone(),
                 functions: BTreeSet::from([Function::Shell, Function::Exec, Function::Sftp]),
+                files: sekisho_core::target::FileRight::ALL.into(),
+                limits: Default::default(),
+                forwards: Vec::new(),
+                key_window: false,
             }],
             workers: vec![self.worker.id.clone()],
             from: self.clock.now().minus(hour),

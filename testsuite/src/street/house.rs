@@ -179,7 +179,7 @@ impl House {
         let worker = text(worker.unwrap_or_else(|| panic!("{login} cannot be named in a plan: {choices}")), "id");
         let content = json!({
             "title": format!("保守作業 {login}"), "class": "investigation", "purpose": "街路の試験",
-            "targets": [{ "target": self.target, "account": self.account, "functions": functions }],
+            "targets": [{ "target": self.target, "account": self.account, "functions": functions, "files": ["download", "upload", "delete", "rename"] }],
             "workers": [worker], "from": now().minus(Duration::from_secs(60)), "until": now().plus(Duration::from_secs(3600)),
             "steps": "1. 試験する", "impact": "なし", "rollback": "不要", "contact": "090-0000-0000",
         });

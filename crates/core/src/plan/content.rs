@@ -4,7 +4,8 @@ use crate::ids::{AccountId, AttachmentId, PersonId, TargetId, VendorId};
 use crate::limits;
 use crate::refusal::Refusal;
 use crate::source::Network;
-use crate::target::Function;
+use crate::command::{CommandRule, RuleAct};
+use crate::target::{FileRight, ForwardTo, Function, TransferLimits, Witness, check_host};
 use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -94,6 +95,15 @@ pub struct PlanContent {
     /// Commands that are planned, one a line; empty means that commands are not compared.
     #[serde(default)]
     pub commands: Vec<String>,
+    /// What happens to a command that is not among the planned ones; `None` leaves it to the reconciliation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unplanned: Option<RuleAct>,
+    /// Command rules of this plan, before those of the target's class.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<CommandRule>,
+    /// Whether a witness must be there (立会い必須).
+    #[serde(default, skip_serializing_if = "Witness::is_none")]
+    pub witness: Witness,
     /// Expected impact (影響範囲).
     pub impact: String,
     /// Minutes for which a system stands still; 0 if none does.
@@ -130,6 +140,18 @@ pub struct TargetUse {
     pub account: AccountId,
     /// Functions switched on; whatever is not here is refused.
     pub functions: BTreeSet<Function>,
+    /// What may be done with files by those functions that move them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub files: BTreeSet<FileRight>,
+    /// How much may go over.
+    #[serde(default, skip_serializing_if = "TransferLimits::is_none")]
+    pub limits: TransferLimits,
+    /// Where local forwards may lead, if [`Function::Forward`] is on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forwards: Vec<ForwardTo>,
+    /// A worker may open a key window for programs that can answer no prompt (鍵だけの接続).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub key_window: bool,
 }
 
 /// Declared use of personal data.
@@ -239,8 +261,19 @@ impl PlanContent {
         at_most("PLAN_COMMANDS", self.commands.len(), limits::PLAN_COMMANDS)?;
         at_most("PLAN_SOURCES", self.sources.len(), limits::PLAN_SOURCES)?;
         at_most("PLAN_ATTACHMENTS", self.attachments.len(), limits::PLAN_ATTACHMENTS)?;
+        at_most("PLAN_RULES", self.rules.len(), limits::PLAN_RULES)?;
         for command in &self.commands {
             check_line("commands", command)?;
+        }
+        for rule in &self.rules {
+            rule.check()?;
+        }
+        for used in &self.targets {
+            at_most("PLAN_FORWARDS", used.forwards.len(), limits::PLAN_FORWARDS)?;
+            for to in &used.forwards {
+                let sound = to.port > 0 && check_host(&to.host).is_ok();
+                sound.then_some(()).ok_or_else(|| Refusal::bad_field("targets.forwards"))?;
+            }
         }
         for file in &self.bring_in {
             check_line("bring_in.name", &file.name)?;

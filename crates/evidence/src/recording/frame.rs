@@ -19,6 +19,10 @@ pub enum ChannelKind {
     Sftp,
     /// File transfer by the old SCP protocol.
     Scp,
+    /// File transfer by rsync.
+    Rsync,
+    /// A local forward.
+    Forward,
     /// A kind that this reader does not know.
     Other(u8),
 }
@@ -165,6 +169,8 @@ impl Frame {
                     ChannelKind::Exec => 2,
                     ChannelKind::Sftp => 3,
                     ChannelKind::Scp => 4,
+                    ChannelKind::Rsync => 5,
+                    ChannelKind::Forward => 6,
                     ChannelKind::Other(kind) => *kind,
                 });
                 put_text(&mut out, text);
@@ -264,6 +270,8 @@ impl Frame {
                     2 => ChannelKind::Exec,
                     3 => ChannelKind::Sftp,
                     4 => ChannelKind::Scp,
+                    5 => ChannelKind::Rsync,
+                    6 => ChannelKind::Forward,
                     other => ChannelKind::Other(other),
                 };
                 Self::ChannelOpen {

@@ -323,6 +323,7 @@ impl Lane<'_> {
     }
 
     async fn input(&self, data: Bytes, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
+        self.session().flowing().await;
         self.place.count_input(data.len());
         self.understand(|observer, at_ms| observer.worker_sends(&data, at_ms))?;
         to_target.data_bytes(data).await.map_err(|_| Stop)
@@ -377,6 +378,7 @@ impl Lane<'_> {
     }
 
     async fn pass_down(&self, message: ChannelMsg, exit: &Mutex<String>) -> Result<(), Stop> {
+        self.session().flowing().await;
         let note = |text: String| *exit.lock().unwrap_or_else(PoisonError::into_inner) = text;
         let passed = match message {
             ChannelMsg::Data { data } => {

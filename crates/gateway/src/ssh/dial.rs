@@ -7,7 +7,7 @@ use crate::keys;
 use crate::line::{Cut, Line};
 use crate::session::Session;
 use russh::client::{self, AuthResult, DisconnectReason, KeyboardInteractiveAuthResponse};
-use russh::keys::{PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate};
+use russh::keys::{Certificate, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, MethodKind, SshId};
 use sekisho_core::desk::{Cause, Dialled, TargetCredential};
 use sekisho_core::limits;
@@ -131,6 +131,11 @@ async fn log_in(handle: &mut client::Handle<Pinned>, username: &str, credential:
             };
             let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
             handle.authenticate_publickey(username, key).await.map_err(|error| unreachable(&error))?
+        }
+        TargetCredential::Certificate { key, certificate } => {
+            let key = russh::keys::decode_secret_key(key.expose(), None).map_err(|_| Dialled::CredentialRefused)?;
+            let certificate = Certificate::from_openssh(&certificate).map_err(|_| Dialled::CredentialRefused)?;
+            handle.authenticate_openssh_cert(username, Arc::new(key), certificate).await.map_err(|error| unreachable(&error))?
         }
     };
     if result.success() { Ok(()) } else { Err(Dialled::CredentialRefused) }

@@ -77,9 +77,10 @@ async fn enter(
         };
         match answer {
             Ok(Entry::Open(admission)) => {
-                let Admission { session, grant, recording, credential } = *admission;
+                let Admission { session, grant, recording, credential, standstill } = *admission;
                 let (desk, clock, running) = (Arc::clone(&house.desk), Arc::clone(&house.clock), Arc::clone(&house.running));
                 let opened = Opened::new(session, grant, recording, desk, clock, running);
+                opened.session().stand(standstill);
                 drop(entering);
                 return Some((opened, opening, credential));
             }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::{ArgGroup, Args, Subcommand};
 use sekisho_core::people::Actor;
 use sekisho_core::secret::Secret;
-use sekisho_core::target::{Protocol, Target};
+use sekisho_core::target::{Protocol, Target, TargetClass, Witness};
 use sekisho_store::{AccountAsk, CredentialAsk, Store, TargetAsk, TargetRow};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -56,6 +56,12 @@ pub enum TargetCommand {
         /// It holds charts or other personal data of patients
         #[arg(long)]
         personal_data: bool,
+        /// Kind of machine: linux, database, network or other
+        #[arg(long, default_value = "linux", value_parser = |text: &str| TargetClass::parse(text).ok_or("linux, database, network or other"))]
+        class: TargetClass,
+        /// Whether every session needs a witness: none, watch or step
+        #[arg(long, default_value = "none", value_parser = |text: &str| Witness::parse(text).ok_or("none, watch or step"))]
+        witness: Witness,
     },
     /// Replace the pinned host keys, after the target was rebuilt
     Pin {
@@ -140,9 +146,9 @@ pub async fn answer(store: &Store, by: &Actor, command: TargetCommand) -> Result
             return Ok(Reply::done(serde_json::to_value(&rows)?, table(&["name", "title", "address", "vendor", "accounts", "host keys", "state"], &cells)));
         }
         TargetCommand::Scan { host, port } => return scan(&host, port).await,
-        TargetCommand::Add { name, title, host, port, owner, vendor, host_keys, personal_data } => {
+        TargetCommand::Add { name, title, host, port, owner, vendor, host_keys, personal_data, class, witness } => {
             let vendor = super::vendor::find(store, by, &vendor).await?.id;
-            let ask = TargetAsk { name, title, protocol: Protocol::Ssh, host, port, owner, vendor, host_keys, personal_data, active: true };
+            let ask = TargetAsk { name, title, protocol: Protocol::Ssh, host, port, owner, vendor, host_keys, personal_data, class, witness, active: true };
             store.add_target(by, ask).await?
         }
         TargetCommand::Pin { name, host_keys } => change(store, by, &name, |ask| ask.host_keys = host_keys).await?,
@@ -176,8 +182,8 @@ async fn change(store: &Store, by: &Actor, name: &str, edit: impl FnOnce(&mut Ta
 
 /// The present entry as what it could be changed to.
 fn as_ask(target: Target) -> TargetAsk {
-    let Target { id: _, name, title, protocol, host, port, owner, vendor, host_keys, personal_data, active } = target;
-    TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, active }
+    let Target { id: _, name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, active } = target;
+    TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, active }
 }
 
 async fn account(store: &Store, by: &Actor, args: AccountArgs) -> Result<Reply, Trouble> {

@@ -114,7 +114,7 @@ async fn apply(demo: &Demo, token: &str) -> Result<String> {
     let stage = hospital.stage("pacs01")?;
     let content = json!({
         "title": "PACS 表示遅延の調査", "class": "investigation", "purpose": "放射線科からの連絡による調査",
-        "targets": [{ "target": stage.id, "account": stage.account, "functions": ["shell", "exec", "sftp"] }],
+        "targets": [{ "target": stage.id, "account": stage.account, "functions": ["shell", "exec", "sftp"], "files": ["download", "upload", "delete", "rename"] }],
         "bring_in": [{ "name": "shindan.txt", "sanitised": "社内端末で検査済み" }],
         "workers": [hospital.person_id(api, token, "suzuki").await?],
         "from": now.minus(Duration::from_secs(60)), "until": now.plus(Duration::from_secs(3600)),

@@ -145,7 +145,7 @@ async fn apply(api: &Api, hospital: &Hospital, worker: &str, vendor: usize, outl
     let files: Vec<Value> = outline.files.iter().map(|name| json!({ "name": name, "sanitised": "社内ウイルス対策端末で検査済み" })).collect();
     let content = json!({
         "title": outline.title, "class": outline.class, "purpose": outline.purpose,
-        "targets": [{ "target": stage.id, "account": stage.account, "functions": ["shell", "exec", "sftp", "scp"] }],
+        "targets": [{ "target": stage.id, "account": stage.account, "functions": ["shell", "exec", "sftp", "scp"], "files": ["download", "upload", "delete", "rename"] }],
         "bring_in": files, "workers": workers, "line": "保守拠点 専用線(デモではこのコンピュータ)", "from": outline.from, "until": outline.until,
         "steps": outline.steps, "commands": outline.commands, "impact": outline.impact, "stop_minutes": outline.stop_minutes, "rollback": "作業前の設定に戻し、動作を確認する",
         "acceptance": "担当部署と画面表示を確認する", "contact": "作業責任者 090-0000-0000",

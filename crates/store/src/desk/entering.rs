@@ -7,6 +7,7 @@ use crate::recordings::Sink;
 use crate::secrets::{Place, Sealed, random_bytes, random_id};
 use crate::write::Tx;
 use sekisho_core::authorize::{Case, Grant, Principal, authorize};
+use sekisho_core::control::Standstill;
 use sekisho_core::desk::{Admission, Entry, OpenRecording, PlanChoice, TargetCredential};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::{PersonId, PlanId, SessionId};
@@ -99,6 +100,7 @@ impl Store {
             plan: &gathered.plan,
             digest: &digest,
             signatures_hold: self.signatures_hold(&gathered.plan),
+            rules: &[],
             policy: self.policy(),
             now,
         };
@@ -168,7 +170,7 @@ impl Store {
             recording_header_digest: header_digest.to_owned(),
         });
         tx.commit().await?;
-        Ok(Admission { session, grant, recording: OpenRecording::assertion(Box::new(sink)), credential })
+        Ok(Admission { session, grant, recording: OpenRecording::assertion(Box::new(sink)), credential, standstill: Standstill::None })
     }
 
     /// The plans that name the worker and admit sessions, by the beginning of their windows. One whose row was changed
@@ -189,6 +191,7 @@ impl Store {
         Ok(match account.credential {
             CredentialKind::Password => TargetCredential::Password(secret),
             CredentialKind::PrivateKey => TargetCredential::PrivateKey(secret),
+            CredentialKind::Certificate => return Err(Refusal::TargetNotReady.into()),
         })
     }
 

@@ -14,7 +14,7 @@ use sekisho_core::permission::{Action, may};
 use sekisho_core::plan::content::check_line;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
-use sekisho_core::target::{Account, CredentialKind, Protocol, Target, check_host, check_target_name};
+use sekisho_core::target::{Account, CredentialKind, Protocol, Target, TargetClass, Witness, check_host, check_target_name};
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use std::collections::BTreeSet;
@@ -51,6 +51,12 @@ pub struct TargetAsk {
     /// Holds personal data of patients.
     #[serde(default)]
     pub personal_data: bool,
+    /// What kind of machine it is.
+    #[serde(default)]
+    pub class: TargetClass,
+    /// Whether every session here needs a witness.
+    #[serde(default)]
+    pub witness: Witness,
     /// False takes it out of service.
     #[serde(default = "yes")]
     pub active: bool,
@@ -247,7 +253,7 @@ impl Store {
     }
 
     async fn checked(&self, tx: &mut Tx, id: TargetId, ask: TargetAsk) -> Done<Target> {
-        let TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, active } = ask;
+        let TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, active } = ask;
         check_target_name(&name)?;
         check_host(&host)?;
         check_line("title", &title)?;
@@ -275,7 +281,7 @@ impl Store {
         if taken.is_some() {
             return Err(Refusal::NameTaken.into());
         }
-        Ok(Target { id, name, title, protocol, host, port, owner, vendor, host_keys: keys, personal_data, active })
+        Ok(Target { id, name, title, protocol, host, port, owner, vendor, host_keys: keys, personal_data, class, witness, active })
     }
 }
 

@@ -135,6 +135,8 @@ pub(crate) fn function_of(kind: ChannelKind) -> Option<Function> {
         ChannelKind::Exec => Some(Function::Exec),
         ChannelKind::Sftp => Some(Function::Sftp),
         ChannelKind::Scp => Some(Function::Scp),
+        ChannelKind::Rsync => Some(Function::Rsync),
+        ChannelKind::Forward => Some(Function::Forward),
         _ => None,
     }
 }
@@ -149,7 +151,9 @@ fn event_of(timed: Timed) -> Option<ViewEvent> {
         Frame::Resize { cols, rows } => ViewEvent::Resize { ch, at_ms, cols: side(cols), rows: side(rows) },
         Frame::Command { text, .. } => ViewEvent::Command { ch, at_ms, text },
         Frame::FileOp { json } => ViewEvent::File { ch, at_ms, file: serde_json::from_str(&json).ok()? },
-        Frame::Message { text } | Frame::Marker { text } => ViewEvent::Message { ch, at_ms, text },
+        Frame::Message { text } => ViewEvent::Message { ch, at_ms, text },
+        Frame::Marker { text } => ViewEvent::Control { at_ms, control: serde_json::from_str(&text).ok()? },
+        Frame::Flow { to_target, to_worker } => ViewEvent::Flow { ch, at_ms, to_target, to_worker },
         Frame::ChannelClose { exit } => {
             let exit = match exit {
                 Some(Exit::Status(status)) => format!("exit {status}"),

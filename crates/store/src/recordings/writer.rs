@@ -381,6 +381,8 @@ impl State {
                     Function::Exec => ChannelKind::Exec,
                     Function::Sftp => ChannelKind::Sftp,
                     Function::Scp => ChannelKind::Scp,
+                    Function::Rsync => ChannelKind::Rsync,
+                    Function::Forward => ChannelKind::Forward,
                 };
                 push(Frame::ChannelOpen { kind, text: text.to_owned() })?;
                 if let Some((cols, rows)) = size {
@@ -407,6 +409,8 @@ impl State {
                 Ok(())
             }
             Event::Message(text) => push(Frame::Message { text: text.to_owned() }),
+            Event::Control(control) => push(Frame::Marker { text: serde_json::to_string(control).unwrap_or_default() }),
+            Event::Flow { to_target, to_worker } => push(Frame::Flow { to_target, to_worker }),
             Event::Close { exit } => {
                 let exit = match exit.split_once(' ') {
                     Some(("exit", status)) => status.parse().ok().map(Exit::Status),
@@ -429,6 +433,8 @@ fn view(at_ms: u64, ch: u32, event: Event<'_>) -> Option<ViewEvent> {
         Event::Command(text) => ViewEvent::Command { ch, at_ms, text: text.to_owned() },
         Event::File(file) => ViewEvent::File { ch, at_ms, file: FileSeen { at_ms, ..file.clone() } },
         Event::Message(text) => ViewEvent::Message { ch, at_ms, text: text.to_owned() },
+        Event::Control(control) => ViewEvent::Control { at_ms, control: control.clone() },
+        Event::Flow { to_target, to_worker } => ViewEvent::Flow { ch, at_ms, to_target, to_worker },
         Event::Close { exit } => ViewEvent::Close { ch, at_ms, exit: exit.to_owned() },
     })
 }

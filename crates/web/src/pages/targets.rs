@@ -14,7 +14,7 @@ use minijinja::{Value, context};
 use schemars::JsonSchema;
 use sekisho_core::ids::{TargetId, VendorId};
 use sekisho_core::permission::Action;
-use sekisho_core::target::{Account, CredentialKind, Protocol, Target, check_host, check_target_name};
+use sekisho_core::target::{Account, CredentialKind, Protocol, Target, TargetClass, Witness, check_host, check_target_name};
 use sekisho_evidence::Digest;
 use sekisho_store::{TargetAsk, TargetRow};
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,12 @@ struct TargetBody {
     /// Holds patients' data.
     #[serde(default)]
     personal_data: bool,
+    /// What kind of machine it is; its command rules follow from that.
+    #[serde(default)]
+    class: TargetClass,
+    /// Whether every session here needs a witness.
+    #[serde(default)]
+    witness: Witness,
     /// False once taken out of service.
     active: bool,
 }
@@ -103,6 +109,8 @@ impl TargetBody {
             vendor: form.parse("vendor", VendorId::parse)?,
             host_keys: key_lines(form.text("host_keys"))?,
             personal_data: form.has("personal_data"),
+            class: form.parse("class", TargetClass::parse)?,
+            witness: form.parse("witness", Witness::parse)?,
             active: form.has("active"),
         };
         check_target_name(&body.name)?;
@@ -121,6 +129,8 @@ impl TargetBody {
             ("owner", &target.owner),
             ("vendor", target.vendor.as_str()),
             ("host_keys", &keys),
+            ("class", target.class.as_str()),
+            ("witness", target.witness.as_str()),
         ]);
         if target.personal_data {
             form.push("personal_data", "1");
@@ -132,8 +142,8 @@ impl TargetBody {
     }
 
     fn ask(self) -> TargetAsk {
-        let Self { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, active } = self;
-        TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, active }
+        let Self { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, active } = self;
+        TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, active }
     }
 }
 
@@ -184,6 +194,7 @@ fn row(ctx: &Ctx, row: &TargetRow) -> Value {
             let kind = match account.credential {
                 CredentialKind::Password => "target.by_password",
                 CredentialKind::PrivateKey => "target.by_key",
+                CredentialKind::Certificate => "target.by_certificate",
             };
             context! { id => account.id.as_str(), username => account.username.as_str(), privileged => account.privileged, kind => ctx.t(kind) }
         })

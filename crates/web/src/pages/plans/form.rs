@@ -8,7 +8,7 @@ use sekisho_core::limits;
 use sekisho_core::plan::content::{Attachment, CarryOut, FileIn, PersonalDataUse, PlanContent, TargetUse, WorkClass};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::source::Network;
-use sekisho_core::target::Function;
+use sekisho_core::target::{FileRight, Function, TransferLimits};
 use sekisho_core::time::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -463,7 +463,17 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 fn target_use(row: &TargetRow) -> Option<TargetUse> {
     let (target, account) = row.account.split_once('/')?;
     let functions: Option<_> = row.functions.iter().map(|name| Function::parse(name)).collect();
-    Some(TargetUse { target: TargetId::parse(target)?, account: AccountId::parse(account)?, functions: functions? })
+    let functions: std::collections::BTreeSet<Function> = functions?;
+    let files = if functions.iter().any(|function| function.moves_files()) { FileRight::ALL.into() } else { Default::default() };
+    Some(TargetUse {
+        target: TargetId::parse(target)?,
+        account: AccountId::parse(account)?,
+        functions,
+        files,
+        limits: TransferLimits::default(),
+        forwards: Vec::new(),
+        key_window: false,
+    })
 }
 
 fn file_in(row: &FileRow) -> FileIn {

@@ -11,7 +11,8 @@ fn kind(function: Function) -> &'static str {
     match function {
         Function::Shell => "shell",
         Function::Exec => "exec",
-        Function::Sftp | Function::Scp => "sftp",
+        Function::Sftp | Function::Scp | Function::Rsync => "sftp",
+        Function::Forward => "forward",
     }
 }
 
@@ -56,6 +57,8 @@ pub fn of(event: &ViewEvent, last_ms: u64, word: &dyn Fn(&str) -> String) -> Val
             "sha256": file.sha256.as_deref().unwrap_or_default(), "status": if file.ok { "ok" } else { "failed" },
         }),
         ViewEvent::Message { at_ms, text, .. } => json!({ "t": "note", "at": at_ms, "text": one_line(text) }),
+        ViewEvent::Control { at_ms, control } => json!({ "t": "control", "at": at_ms, "control": control }),
+        ViewEvent::Flow { ch, at_ms, to_target, to_worker } => json!({ "t": "flow", "at": at_ms, "ch": ch, "up": to_target, "down": to_worker }),
         ViewEvent::Close { ch, at_ms, exit } => json!({ "t": "close", "at": at_ms, "ch": ch, "exit": exit.strip_prefix("exit ").unwrap_or(exit) }),
         ViewEvent::Restart => hello(),
         ViewEvent::End { cause } => end(last_ms, &word(&format!("cause.{}", cause.as_str()))),

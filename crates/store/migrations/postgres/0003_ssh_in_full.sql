@@ -1,0 +1,1 @@
+-- The functions of SSH: rules for commands, control of running sessions, key windows, certificates, rotation, search.
