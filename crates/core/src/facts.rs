@@ -294,6 +294,13 @@ pub enum Fact {
         /// How.
         mode: ViewMode,
     },
+    /// A person searched the record. What was found was shown after this was written.
+    Searched {
+        /// The words.
+        query: String,
+        /// Number of hits.
+        hits: usize,
+    },
     /// Plan and fact were compared.
     Reconciled {
         /// The plan.

@@ -52,6 +52,8 @@ pub enum Action {
     CutSession,
     /// Replay or export a recording.
     ViewRecording,
+    /// Search commands, output, files, notes and plans of the whole record.
+    SearchRecords,
     /// Read the log.
     ReadLog,
     /// Read the ledgers of persons, vendors and targets.
@@ -66,7 +68,7 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::WritePlan,
         Self::ReadPlan,
         Self::WithdrawPlan,
@@ -88,6 +90,7 @@ impl Action {
         Self::WatchSession,
         Self::CutSession,
         Self::ViewRecording,
+        Self::SearchRecords,
         Self::ReadLog,
         Self::ReadLedger,
         Self::KeepLedger,
@@ -152,13 +155,14 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::WatchSession
                 | A::CutSession
                 | A::ViewRecording
+                | A::SearchRecords
                 | A::ReadLedger
                 | A::UnlockPerson
                 | A::KeepOwnLogin
         )),
         R::Supervisor => all(matches!(
             action,
-            A::ReadPlan | A::AcceptChange | A::ExplainFinding | A::ReadSession | A::WatchSession | A::CutSession | A::ViewRecording | A::KeepOwnLogin
+            A::ReadPlan | A::AcceptChange | A::ExplainFinding | A::ReadSession | A::WatchSession | A::CutSession | A::ViewRecording | A::SearchRecords | A::KeepOwnLogin
         )),
         R::Planner => all(matches!(
             action,
@@ -175,6 +179,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::WatchSession
                 | A::CutSession
                 | A::ViewRecording
+                | A::SearchRecords
                 | A::ReadLog
                 | A::ReadLedger
                 | A::KeepOwnLogin
@@ -189,13 +194,14 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::WatchSession
                 | A::CutSession
                 | A::ViewRecording
+                | A::SearchRecords
                 | A::ReadLog
                 | A::ReadLedger
                 | A::KeepOwnLogin
         )),
         R::Auditor => all(matches!(
             action,
-            A::ReadPlan | A::ReadSession | A::WatchSession | A::ViewRecording | A::ReadLog | A::ReadLedger | A::KeepOwnLogin
+            A::ReadPlan | A::ReadSession | A::WatchSession | A::ViewRecording | A::SearchRecords | A::ReadLog | A::ReadLedger | A::KeepOwnLogin
         )),
         R::Administrator => all(matches!(action, A::ReadLedger | A::KeepLedger | A::UnlockPerson | A::KeepOwnLogin)),
     }
@@ -207,7 +213,7 @@ pub fn console_reach(action: Action) -> bool {
     use Action as A;
     matches!(
         action,
-        A::ReadPlan | A::ReadSession | A::CutSession | A::ViewRecording | A::ReadLog | A::ReadLedger | A::KeepLedger | A::UnlockPerson
+        A::ReadPlan | A::ReadSession | A::CutSession | A::ViewRecording | A::SearchRecords | A::ReadLog | A::ReadLedger | A::KeepLedger | A::UnlockPerson
     )
 }
 

@@ -70,8 +70,8 @@ struct KeyAnswer {
 }
 
 /// Kinds in the order of the form.
-const KINDS: [&str; 29] = [
-    "entered", "left", "dialled", "cut_asked", "refused_inside", "file_moved", "view_began", "view_ended", "plan_drawn", "plan_acted", "file_attached", "reconciled", "escalated", "identified",
+const KINDS: [&str; 30] = [
+    "entered", "left", "dialled", "cut_asked", "refused_inside", "file_moved", "view_began", "view_ended", "searched", "plan_drawn", "plan_acted", "file_attached", "reconciled", "escalated", "identified",
     "refused", "logged_in", "logged_out", "stepped_up", "locked_out", "unlocked", "person_added", "person_changed", "enrolment_issued", "enrolled", "vendor_kept", "target_kept", "credential_kept",
     "started", "clock_jumped",
 ];

@@ -97,6 +97,7 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::CutAsked { reason, .. } => say("cut_asked", &[("reason", reason)]),
         Fact::ViewBegan { mode: how, .. } => say("view_began", &[("mode", &mode(lang, *how))]),
         Fact::ViewEnded { mode: how, .. } => say("view_ended", &[("mode", &mode(lang, *how))]),
+        Fact::Searched { query, hits } => say("searched", &[("query", query), ("hits", &hits.to_string())]),
         Fact::Reconciled { rows, differences, .. } => say("reconciled", &[("rows", &rows.to_string()), ("differences", &differences.to_string())]),
         Fact::ClockJumped { back_ms } => say("clock_jumped", &[("back_ms", &back_ms.to_string())]),
     }
