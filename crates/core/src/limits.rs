@@ -33,6 +33,16 @@ limits! {
     PLAN_RULES: "items" = 50;
     /// Places that the forwards of one target may reach in one plan.
     PLAN_FORWARDS: "items" = 16;
+    /// The largest volume that a plan may name as its limit for one direction on one target.
+    PLAN_TRANSFER_BYTES: "bytes" = 1 << 40;
+    /// The largest number of files that a plan may name as its limit for one direction on one target.
+    PLAN_TRANSFER_FILES: "files" = 1_000_000;
+    /// Key windows that one worker may have open at once.
+    KEY_WINDOWS: "windows" = 3;
+    /// Sessions that one key window lets in; a program that copies many files opens one for each.
+    KEY_WINDOW_SESSIONS: "sessions" = 200;
+    /// Longest key window that the hospital's policy may allow.
+    KEY_WINDOW_MINUTES: "minutes" = 60;
     /// Source networks in one plan.
     PLAN_SOURCES: "items" = 16;
     /// Attachments of one plan.
@@ -65,6 +75,18 @@ limits! {
     CODE_TRIES: "tries" = 3;
     /// Time to reach a target and to log in there.
     DIAL_SECONDS: "seconds" = 10;
+    /// Login name on a target that a certificate may be made out to.
+    PRINCIPAL_CHARS: "characters" = 64;
+    /// Life of a target's certificate: the connection is opened at once, so it need not outlive the dialling by much.
+    CERTIFICATE_SECONDS: "seconds" = 300;
+    /// How far a target's clock may stand behind ours for its certificate to count as begun.
+    CERTIFICATE_SKEW_SECONDS: "seconds" = 120;
+    /// Addresses of this box that its certificates may be bound to.
+    CERTIFICATE_SOURCES: "items" = 8;
+    /// Connection tests of one account in ten minutes; a target may lock the account after failures.
+    ACCOUNT_TESTS: "tests" = 5;
+    /// Looks at host keys in ten minutes, all administrators together.
+    HOST_KEY_SCANS: "looks" = 30;
     /// Refused asks of one session (forwards and the like) that are written into the log.
     SESSION_REFUSALS: "entries" = 100;
     /// Sessions open at once on this box.
@@ -79,6 +101,22 @@ limits! {
     SESSION_NOTES: "entries" = 20_000;
     /// Watchers of one running session.
     WATCHERS: "watchers" = 16;
+    /// Pauses of one session; beyond it there is the cut.
+    SESSION_PAUSES: "pauses" = 500;
+    /// Messages to the terminals of one session.
+    SESSION_SAYINGS: "messages" = 500;
+    /// Chat lines of one session.
+    SESSION_CHAT: "lines" = 2_000;
+    /// Chat lines of one person within a minute.
+    CHAT_A_MINUTE: "lines" = 20;
+    /// Marks of one session, live and afterwards together.
+    SESSION_MARKS: "marks" = 500;
+    /// Acts upon a running session that are kept to show them to whoever begins to watch.
+    SESSION_TALK: "acts" = 200;
+    /// Time without a sign of the visible page after which a witness counts as gone.
+    WITNESS_LOST_SECONDS: "seconds" = 15;
+    /// Time without a witness after which a session that demands one ends.
+    WITNESS_WAIT_SECONDS: "seconds" = 30 * 60;
     /// TLS connections of browsers and API clients held at once.
     WEB_CONNECTIONS: "connections" = 512;
     /// The same from one source address.
@@ -101,6 +139,14 @@ limits! {
     PLAN_WINDOW_HOURS: "hours" = 7 * 24;
     /// Longest emergency window, and longest single extension.
     EMERGENCY_HOURS: "hours" = 12;
+    /// Output of one session that is taken into the search index; beyond it the session is marked.
+    SEARCH_OUTPUT_BYTES: "bytes" = 16 * 1024 * 1024;
+    /// A query of the search.
+    SEARCH_CHARS: "characters" = 200;
+    /// Words of one query; each costs a walk along its places.
+    SEARCH_WORDS: "words" = 12;
+    /// Pages of one search; who has not found it by then needs another word.
+    SEARCH_PAGES: "pages" = 20;
     /// Rows on one page of a list.
     PAGE_ROWS: "rows" = 50;
 }

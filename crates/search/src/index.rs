@@ -6,10 +6,11 @@ use crate::query::Words;
 use crate::sealed::{Key, SealedFolder};
 use crate::snippet::{Piece, snippet};
 use crate::Fault;
+use rand::TryRng as _;
 use std::fs;
 use std::ops::Bound;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use tantivy::collector::{Count, TopDocs};
 use tantivy::query::{BooleanQuery, InvertedIndexRangeQuery, Occur, PhraseQuery, Query, RangeQuery, TermQuery, TermSetQuery};
@@ -77,6 +78,8 @@ pub struct Document {
     pub moments: Vec<u64>,
     /// The channel, if it is known.
     pub channel: Option<u32>,
+    /// What is shown beside the text and not searched, such as the operation on a file.
+    pub detail: String,
     /// The text, of one or more lines.
     pub text: String,
 }
@@ -115,6 +118,8 @@ pub struct Hit {
     pub moment: Option<u64>,
     /// The channel, if it is known.
     pub channel: Option<u32>,
+    /// What is shown beside it.
+    pub detail: String,
     /// The line, with what was asked for marked.
     pub snippet: Vec<Piece>,
 }
@@ -140,6 +145,7 @@ struct Fields {
     at: Field,
     moments: Field,
     channel: Field,
+    detail: Field,
     text: Field,
 }
 
@@ -158,6 +164,7 @@ fn schema() -> (Schema, Fields) {
         at: builder.add_i64_field("at", tantivy::schema::FAST | STORED),
         moments: builder.add_text_field("moments", STORED),
         channel: builder.add_u64_field("channel", STORED),
+        detail: builder.add_text_field("detail", STORED),
         text: builder.add_text_field("text", TextOptions::default().set_indexing_options(pairs).set_stored()),
     };
     (builder.build(), fields)
@@ -171,6 +178,15 @@ pub struct Index {
     cursor: Mutex<Option<u64>>,
 }
 
+/// What the name of an edition begins with.
+const EDITION: &str = "edition-";
+
+/// The indexes of a folder.
+fn editions(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(EDITION)).map(|entry| entry.path()).collect()
+}
+
 impl Index {
     /// Opens the index of a folder. One that is missing, damaged, of another version or of another key is thrown away
     /// and begun anew; then [`Index::cursor`] is `None`.
@@ -178,16 +194,18 @@ impl Index {
     /// # Errors
     /// A fault if not even an empty index can be made.
     pub fn open(folder: &Path, key: &Key) -> Result<Self, Fault> {
-        match Self::open_existing(folder, key) {
-            Ok(index) => return Ok(index),
-            Err(fault) if folder.exists() => tracing::warn!(%fault, "the search index is made anew"),
-            Err(_) => {}
+        // More than one is what a crash left while one took the place of another: none of them is trusted.
+        if let [only] = editions(folder).as_slice() {
+            match Self::open_edition(only, key) {
+                Ok(index) => return Ok(index),
+                Err(fault) => tracing::warn!(%fault, "the search index is made anew"),
+            }
         }
         Self::create(folder, key)
     }
 
-    fn open_existing(folder: &Path, key: &Key) -> Result<Self, Fault> {
-        let engine = Engine::open(SealedFolder::new(folder, key.clone()))?;
+    fn open_edition(edition: &Path, key: &Key) -> Result<Self, Fault> {
+        let engine = Engine::open(SealedFolder::new(edition, key.clone()))?;
         let (expected, fields) = schema();
         if engine.schema() != expected {
             return Err(Fault::Damaged("it has another form"));
@@ -196,18 +214,22 @@ impl Index {
         Self::with(engine, fields, cursor)
     }
 
-    /// Begins an empty index, in place of whatever lies there.
+    /// Begins an empty index, in place of whatever lies there. Each has a folder of its own, so that the last works of
+    /// the old one cannot reach the new one.
     ///
     /// # Errors
     /// A fault.
     pub fn create(folder: &Path, key: &Key) -> Result<Self, Fault> {
-        if folder.exists() {
-            fs::remove_dir_all(folder).map_err(|source| Fault::Io { what: "the folder of the search index cannot be emptied", source })?;
+        for edition in editions(folder) {
+            fs::remove_dir_all(edition).map_err(|source| Fault::Io { what: "an old search index cannot be removed", source })?;
         }
-        let made = fs::DirBuilder::new().mode(0o700).recursive(true).create(folder);
+        let mut name = [0_u8; 8];
+        rand::rngs::SysRng.try_fill_bytes(&mut name).map_err(|_| Fault::Damaged("the operating system gives no random numbers"))?;
+        let edition = folder.join(format!("{EDITION}{:016x}", u64::from_be_bytes(name)));
+        let made = fs::DirBuilder::new().mode(0o700).recursive(true).create(&edition);
         made.map_err(|source| Fault::Io { what: "the folder of the search index cannot be made", source })?;
         let (schema, fields) = schema();
-        let engine = Engine::create(SealedFolder::new(folder, key.clone()), schema, tantivy::IndexSettings::default())?;
+        let engine = Engine::create(SealedFolder::new(&edition, key.clone()), schema, tantivy::IndexSettings::default())?;
         Self::with(engine, fields, None)
     }
 
@@ -254,6 +276,9 @@ impl Index {
         if let Some(channel) = document.channel {
             held.add_u64(fields.channel, channel.into());
         }
+        if !document.detail.is_empty() {
+            held.add_text(fields.detail, &document.detail);
+        }
         held.add_text(fields.text, bounded(&document.text));
         self.writer().add_document(held)?;
         Ok(())
@@ -292,6 +317,15 @@ impl Index {
         }
         *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = cursor;
         self.reader.reload()?;
+        Ok(())
+    }
+
+    /// Forgets what was put in and taken out since the last commit.
+    ///
+    /// # Errors
+    /// A fault of the engine; the index is to be made anew then.
+    pub fn roll_back(&self) -> Result<(), Fault> {
+        self.writer().rollback()?;
         Ok(())
     }
 
@@ -398,6 +432,7 @@ impl Index {
             at: began.saturating_add(i64::try_from(later).unwrap_or_default()),
             moment,
             channel: held.get_first(fields.channel).and_then(|value| value.as_u64()).and_then(|channel| u32::try_from(channel).ok()),
+            detail: text(fields.detail).unwrap_or_default(),
             snippet,
         })
     }
@@ -431,6 +466,7 @@ mod tests {
             at,
             moments: vec![u64::try_from(at).unwrap()],
             channel: Some(1),
+            detail: String::new(),
             text: text.into(),
         }
     }
@@ -532,6 +568,8 @@ mod tests {
         index.add(&line("ses-1", 1, Kind::Command, "uptime")).unwrap();
         index.commit(Some(41)).unwrap();
         index.add(&line("ses-1", 2, Kind::Command, "uptime -s")).unwrap();
+        index.roll_back().unwrap();
+        index.add(&line("ses-1", 3, Kind::Command, "uptime -p")).unwrap();
         // As a crash would leave it: what was not committed is gone, and the cursor says so.
         drop(index);
         let index = open(dir.path());
@@ -547,19 +585,22 @@ mod tests {
             index.commit(Some(7)).unwrap();
         };
         let folder = dir.path().join("index");
+        let edition = || editions(&folder).pop().unwrap();
         fill();
+        assert_eq!(open(dir.path()).cursor(), Some(7));
         assert_eq!(Index::open(&folder, &Key::from_bytes([9; 32])).unwrap().cursor(), None);
         fill();
-        fs::write(folder.join("meta.json"), b"{}").unwrap();
+        fs::write(edition().join("meta.json"), b"{}").unwrap();
         assert_eq!(open(dir.path()).cursor(), None);
         fill();
-        for entry in fs::read_dir(&folder).unwrap() {
+        for entry in fs::read_dir(edition()).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|kind| kind == "idx") {
                 fs::remove_file(path).unwrap();
             }
         }
         assert_eq!(open(dir.path()).cursor(), None);
+        assert_eq!(editions(&folder).len(), 1);
     }
 
     #[test]
@@ -573,7 +614,7 @@ mod tests {
         index.commit(Some(1)).unwrap();
         assert_eq!(index.search(&Words::parse(secret).unwrap(), &Filter::default(), 0).unwrap().total, 200);
         let mut files = 0;
-        for entry in fs::read_dir(dir.path().join("index")).unwrap() {
+        for entry in fs::read_dir(&editions(&dir.path().join("index"))[0]).unwrap() {
             let bytes = fs::read(entry.unwrap().path()).unwrap();
             files += 1;
             for word in [secret.as_bytes(), b"ses-geheim", b"select", b"yamada", b"tokenizer", b"command"] {

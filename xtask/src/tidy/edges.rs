@@ -13,7 +13,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("sekisho-evidence", &[]),
     ("sekisho-protocol", &[]),
     // What a person read on a screen is the terminal model's knowledge.
-    ("sekisho-search", &["sekisho-protocol"]),
+    ("sekisho-search", &["sekisho-core", "sekisho-protocol"]),
     ("sekisho-store", &["sekisho-core", "sekisho-evidence", "sekisho-search"]),
     ("sekisho-gateway", &["sekisho-core", "sekisho-protocol"]),
     // The pages show fingerprints of host keys, and evidence owns the hash.
