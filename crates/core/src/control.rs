@@ -79,6 +79,31 @@ pub enum Control {
     },
 }
 
+impl Control {
+    /// Whether the worker reads it on the session's own page, too. Marks and alerts are the hospital's notes.
+    #[must_use]
+    pub fn is_told_to_worker(&self) -> bool {
+        !matches!(self, Self::Marker { .. } | Self::Alert { .. })
+    }
+
+    /// The name in words and lists, as the `control` of its JSON.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Paused { .. } => "paused",
+            Self::Resumed { .. } => "resumed",
+            Self::Marker { .. } => "marker",
+            Self::Chat { .. } => "chat",
+            Self::Said { .. } => "said",
+            Self::WitnessCame { .. } => "witness_came",
+            Self::WitnessLeft { .. } => "witness_left",
+            Self::Ruled { .. } => "ruled",
+            Self::Decided { .. } => "decided",
+            Self::Alert { .. } => "alert",
+        }
+    }
+}
+
 /// Why a session stands still.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -90,4 +115,56 @@ pub enum Standstill {
     NoWitness,
     /// A person or a rule paused it.
     Paused,
+}
+
+impl Standstill {
+    /// Both reasons can hold at once, and the session goes on only when neither is left. The missing witness is told
+    /// first, because it is the one that ends the session when nobody comes.
+    #[must_use]
+    pub fn of(lacks_witness: bool, paused: bool) -> Self {
+        match (lacks_witness, paused) {
+            (true, _) => Self::NoWitness,
+            (false, true) => Self::Paused,
+            (false, false) => Self::None,
+        }
+    }
+
+    /// The name in API and pages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::NoWitness => "no_witness",
+            Self::Paused => "paused",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_goes_on_only_when_no_reason_is_left() {
+        assert_eq!(Standstill::of(true, true), Standstill::NoWitness);
+        assert_eq!(Standstill::of(true, false), Standstill::NoWitness);
+        assert_eq!(Standstill::of(false, true), Standstill::Paused);
+        assert_eq!(Standstill::of(false, false), Standstill::None);
+    }
+
+    #[test]
+    fn the_name_is_that_of_the_json_and_marks_are_the_hospitals_own() {
+        let by = String::from("上田");
+        let all = [
+            Control::Paused { by: by.clone(), reason: String::new() },
+            Control::Marker { by: by.clone(), text: "x".into() },
+            Control::Chat { by: by.clone(), worker: false, text: "x".into() },
+            Control::WitnessLeft { by },
+        ];
+        for control in all {
+            let json = serde_json::to_value(&control).unwrap();
+            assert_eq!(json.get("control").and_then(|name| name.as_str()), Some(control.name()));
+            assert_eq!(control.is_told_to_worker(), control.name() != "marker");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::refusal::Refusal;
 use crate::secret::Secret;
 use crate::target::Function;
 use crate::time::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::future::Future;
@@ -188,8 +189,10 @@ pub enum Cause {
     TargetGone,
     /// The worker's connection broke.
     WorkerGone,
-    /// The target could not be reached, refused, or showed another host key.
+    /// The target could not be reached, or refused.
     DialFailed,
+    /// The target showed a host key that is not pinned, in this session or in another one.
+    HostKeyChanged,
     /// The window ended.
     WindowEnded,
     /// A person of the hospital cut it.
@@ -198,6 +201,8 @@ pub enum Cause {
     Recalled,
     /// Nothing was typed for too long.
     Idle,
+    /// No witness watched for too long.
+    NoWitness,
     /// The recording could not be written.
     RecordingLost,
     /// The worker broke a rule of the protocol or a limit.
@@ -217,10 +222,12 @@ impl Cause {
             Self::TargetGone => "target_gone",
             Self::WorkerGone => "worker_gone",
             Self::DialFailed => "dial_failed",
+            Self::HostKeyChanged => "host_key_changed",
             Self::WindowEnded => "window_ended",
             Self::Cut => "cut",
             Self::Recalled => "recalled",
             Self::Idle => "idle",
+            Self::NoWitness => "no_witness",
             Self::RecordingLost => "recording_lost",
             Self::Breach => "breach",
             Self::Shutdown => "shutdown",
@@ -235,8 +242,10 @@ impl Cause {
             Self::WindowEnded => Some(Refusal::WindowEnded),
             Self::Cut | Self::Recalled | Self::Shutdown => Some(Refusal::Cut),
             Self::Idle => Some(Refusal::Idle),
+            Self::NoWitness => Some(Refusal::NoWitness),
             Self::RecordingLost => Some(Refusal::NoRecording),
             Self::DialFailed | Self::TargetGone => Some(Refusal::TargetUnreachable),
+            Self::HostKeyChanged => Some(Refusal::HostKeyChanged),
             Self::Breach => Some(Refusal::ProtocolBreach),
             Self::Closed | Self::WorkerGone | Self::Vanished => None,
         }
@@ -244,7 +253,7 @@ impl Cause {
 }
 
 /// How dialling the target ended; goes into the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "dial", rename_all = "snake_case")]
 pub enum Dialled {
     /// Connected and logged in.

@@ -1,9 +1,10 @@
 //! What is written into the tamper-evident log: a closed list. Nothing else is evidence, and no log line becomes one.
 
 use crate::desk::{Cause, Dialled, RefusedAsk};
-use crate::ids::{AccountId, AttachmentId, PersonId, PlanId, SessionId, TargetId, VendorId, WorkerKeyId};
+use crate::ids::{AccountId, AttachmentId, KeyWindowId, PersonId, PlanId, SessionId, TargetId, VendorId, WorkerKeyId};
 use crate::people::{Actor, Role};
 use crate::plan::state::PlanState;
+use crate::target::CredentialKind;
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -142,6 +143,56 @@ pub enum Fact {
         /// Which.
         key: WorkerKeyId,
     },
+    /// A worker opened a key window in the browser, after two factors.
+    KeyWindowOpened {
+        /// Which.
+        window: KeyWindowId,
+        /// Who.
+        person: PersonId,
+        /// The one target.
+        target: TargetId,
+        /// Its short name.
+        target_name: String,
+        /// The plan that allows it.
+        plan: PlanId,
+        /// Its number.
+        number: String,
+        /// SHA-256 fingerprint of the one key.
+        fingerprint: String,
+        /// The one address.
+        source: String,
+        /// Its end.
+        until: Timestamp,
+    },
+    /// A key window let somebody in without a prompt.
+    KeyWindowUsed {
+        /// Which.
+        window: KeyWindowId,
+        /// Short name of the target.
+        target_name: String,
+        /// How many it has let in, this one included.
+        used: u32,
+    },
+    /// A key window was closed before its end, by the worker or the hospital.
+    KeyWindowClosed {
+        /// Which.
+        window: KeyWindowId,
+        /// Whose.
+        person: PersonId,
+        /// Short name of the target.
+        target_name: String,
+    },
+    /// A key window came to its end.
+    KeyWindowExpired {
+        /// Which.
+        window: KeyWindowId,
+        /// Whose.
+        person: PersonId,
+        /// Short name of the target.
+        target_name: String,
+        /// How many it let in.
+        used: u32,
+    },
     /// A vendor was registered or changed.
     VendorKept {
         /// Which.
@@ -172,6 +223,89 @@ pub enum Fact {
         account: AccountId,
         /// Login name on the target.
         username: String,
+        /// What Sekisho proves itself with after it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        way: Option<CredentialKind>,
+    },
+    /// Sekisho's own SSH authority, which certifies the keys of sessions: which key signs after it, and which one is
+    /// ready to follow.
+    SshAuthority {
+        /// SHA-256 fingerprint of the key that signs.
+        signing: String,
+        /// SHA-256 fingerprint of the key that targets shall trust already, if an exchange has begun.
+        next: Option<String>,
+        /// Why, if a person did it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    /// A certificate for one login on a target. The number of this very entry is the certificate's serial number, which
+    /// the target's own log names.
+    CertificateIssued {
+        /// For which session; `None` for a test of the connection.
+        session: Option<SessionId>,
+        /// For which target.
+        target: TargetId,
+        /// For which account.
+        account: AccountId,
+        /// Serial number.
+        serial: u64,
+        /// Key id: session, plan and person, as the target's log shows it.
+        key_id: String,
+        /// The one login name that it is good for.
+        principal: String,
+        /// SHA-256 fingerprint of the key that signed it.
+        authority: String,
+        /// Its end.
+        until: Timestamp,
+    },
+    /// A person asked whether a target lets Sekisho in.
+    TestAsked {
+        /// Which target.
+        target: TargetId,
+        /// With which account.
+        account: AccountId,
+        /// Login name on the target.
+        username: String,
+    },
+    /// How that ended. Nothing was run.
+    TestEnded {
+        /// Which target.
+        target: TargetId,
+        /// With which account.
+        account: AccountId,
+        /// Login name on the target.
+        username: String,
+        /// With what result.
+        outcome: Dialled,
+    },
+    /// A person looked at the host keys that an address shows.
+    HostKeysSeen {
+        /// Where.
+        address: String,
+        /// SHA-256 fingerprints; empty if none was seen.
+        host_keys: Vec<String>,
+    },
+    /// A target showed a host key that is not pinned: its sessions end, and nobody enters.
+    HostKeyAlarmed {
+        /// Which target.
+        target: TargetId,
+        /// In which session; `None` if a test saw it.
+        session: Option<SessionId>,
+        /// SHA-256 fingerprint of the key that was shown.
+        seen: String,
+    },
+    /// An administrator decided on that alarm.
+    HostKeyDecided {
+        /// Which target.
+        target: TargetId,
+        /// SHA-256 fingerprint of the key that had raised the alarm.
+        seen: String,
+        /// True if other keys were pinned, false if the pinned ones stay.
+        pinned: bool,
+        /// SHA-256 fingerprints of the pinned keys after it.
+        host_keys: Vec<String>,
+        /// Why.
+        reason: String,
     },
     /// A plan was drawn up.
     PlanDrawn {
@@ -280,6 +414,22 @@ pub enum Fact {
         /// Why.
         reason: String,
     },
+    /// A person or a rule did something to a running session.
+    Controlled {
+        /// The session.
+        session: SessionId,
+        /// What.
+        control: crate::control::Control,
+    },
+    /// A mark was set on a recording after its session; the recording itself is sealed and stays as it is.
+    Marked {
+        /// The session.
+        session: SessionId,
+        /// The moment, in milliseconds from the start of the session.
+        at_ms: u64,
+        /// The note.
+        text: String,
+    },
     /// A person began to look at a recording.
     ViewBegan {
         /// The session.
@@ -330,8 +480,11 @@ impl Fact {
             | Self::FileMoved { session, .. }
             | Self::Left { session, .. }
             | Self::CutAsked { session, .. }
+            | Self::Controlled { session, .. }
+            | Self::Marked { session, .. }
             | Self::ViewBegan { session, .. }
             | Self::ViewEnded { session, .. } => Some(session),
+            Self::CertificateIssued { session, .. } | Self::HostKeyAlarmed { session, .. } => session.as_ref(),
             _ => None,
         }
     }
@@ -345,6 +498,7 @@ impl Fact {
             | Self::FileAttached { plan, .. }
             | Self::Escalated { plan, .. }
             | Self::Entered { plan, .. }
+            | Self::KeyWindowOpened { plan, .. }
             | Self::Reconciled { plan, .. } => Some(plan),
             _ => None,
         }

@@ -44,12 +44,20 @@ pub enum Action {
     ConfirmReport,
     /// Enter a target.
     EnterTarget,
+    /// Open a key window, and close one's own.
+    OpenKeyWindow,
     /// See the list of sessions and a session's facts.
     ReadSession,
     /// Watch a running session.
     WatchSession,
     /// Cut a running session.
     CutSession,
+    /// Pause a running session, let it go on, write to the worker's terminal, decide on a waiting command.
+    ControlSession,
+    /// Write a line of a running session's chat.
+    ChatSession,
+    /// Set a mark with a note, live or on a replay.
+    MarkSession,
     /// Replay or export a recording.
     ViewRecording,
     /// Search commands, output, files, notes and plans of the whole record.
@@ -68,7 +76,7 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::WritePlan,
         Self::ReadPlan,
         Self::WithdrawPlan,
@@ -86,9 +94,13 @@ impl Action {
         Self::CountersignReport,
         Self::ConfirmReport,
         Self::EnterTarget,
+        Self::OpenKeyWindow,
         Self::ReadSession,
         Self::WatchSession,
         Self::CutSession,
+        Self::ControlSession,
+        Self::ChatSession,
+        Self::MarkSession,
         Self::ViewRecording,
         Self::SearchRecords,
         Self::ReadLog,
@@ -101,7 +113,7 @@ impl Action {
     /// True if the act is refused without a one-time code given a few minutes ago at most.
     #[must_use]
     pub fn needs_step_up(self) -> bool {
-        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::KeepLedger | Self::KeepOwnLogin)
+        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::KeepLedger | Self::KeepOwnLogin | Self::OpenKeyWindow)
     }
 }
 
@@ -125,7 +137,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
     match role {
         R::Worker => match action {
             A::WritePlan | A::ReadPlan | A::WithdrawPlan | A::AskExtension | A::NoteChange | A::FinishWork => Reach::OwnVendor,
-            A::ExplainFinding | A::WriteReport | A::EnterTarget | A::ReadSession => Reach::OwnVendor,
+            A::ExplainFinding | A::WriteReport | A::EnterTarget | A::ReadSession | A::ChatSession => Reach::OwnVendor,
             A::KeepOwnLogin => Reach::All,
             _ => Reach::None,
         },
@@ -137,7 +149,15 @@ pub fn reach(role: Role, action: Action) -> Reach {
         },
         R::DutyClerk => all(matches!(
             action,
-            A::ReadPlan | A::AllowEmergency | A::ReadSession | A::WatchSession | A::CutSession | A::KeepOwnLogin
+            A::ReadPlan
+                | A::AllowEmergency
+                | A::ReadSession
+                | A::WatchSession
+                | A::CutSession
+                | A::ControlSession
+                | A::ChatSession
+                | A::MarkSession
+                | A::KeepOwnLogin
         )),
         R::Operator => all(matches!(
             action,
@@ -154,6 +174,9 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadSession
                 | A::WatchSession
                 | A::CutSession
+                | A::ControlSession
+                | A::ChatSession
+                | A::MarkSession
                 | A::ViewRecording
                 | A::SearchRecords
                 | A::ReadLedger
@@ -162,7 +185,18 @@ pub fn reach(role: Role, action: Action) -> Reach {
         )),
         R::Supervisor => all(matches!(
             action,
-            A::ReadPlan | A::AcceptChange | A::ExplainFinding | A::ReadSession | A::WatchSession | A::CutSession | A::ViewRecording | A::SearchRecords | A::KeepOwnLogin
+            A::ReadPlan
+                | A::AcceptChange
+                | A::ExplainFinding
+                | A::ReadSession
+                | A::WatchSession
+                | A::CutSession
+                | A::ControlSession
+                | A::ChatSession
+                | A::MarkSession
+                | A::ViewRecording
+                | A::SearchRecords
+                | A::KeepOwnLogin
         )),
         R::Planner => all(matches!(
             action,
@@ -178,6 +212,9 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadSession
                 | A::WatchSession
                 | A::CutSession
+                | A::ControlSession
+                | A::ChatSession
+                | A::MarkSession
                 | A::ViewRecording
                 | A::SearchRecords
                 | A::ReadLog
@@ -193,6 +230,9 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadSession
                 | A::WatchSession
                 | A::CutSession
+                | A::ControlSession
+                | A::ChatSession
+                | A::MarkSession
                 | A::ViewRecording
                 | A::SearchRecords
                 | A::ReadLog
@@ -201,19 +241,37 @@ pub fn reach(role: Role, action: Action) -> Reach {
         )),
         R::Auditor => all(matches!(
             action,
-            A::ReadPlan | A::ReadSession | A::WatchSession | A::ViewRecording | A::SearchRecords | A::ReadLog | A::ReadLedger | A::KeepOwnLogin
+            A::ReadPlan
+                | A::ReadSession
+                | A::WatchSession
+                | A::ChatSession
+                | A::MarkSession
+                | A::ViewRecording
+                | A::SearchRecords
+                | A::ReadLog
+                | A::ReadLedger
+                | A::KeepOwnLogin
         )),
         R::Administrator => all(matches!(action, A::ReadLedger | A::KeepLedger | A::UnlockPerson | A::KeepOwnLogin)),
     }
 }
 
-/// What the box's own console may do without a person's two factors: keep the ledgers, read, and cut. Never approve.
+/// What the box's own console may do without a person's two factors: keep the ledgers, read, pause and cut. Never approve.
 #[must_use]
 pub fn console_reach(action: Action) -> bool {
     use Action as A;
     matches!(
         action,
-        A::ReadPlan | A::ReadSession | A::CutSession | A::ViewRecording | A::SearchRecords | A::ReadLog | A::ReadLedger | A::KeepLedger | A::UnlockPerson
+        A::ReadPlan
+            | A::ReadSession
+            | A::CutSession
+            | A::ControlSession
+            | A::ViewRecording
+            | A::SearchRecords
+            | A::ReadLog
+            | A::ReadLedger
+            | A::KeepLedger
+            | A::UnlockPerson
     )
 }
 

@@ -72,6 +72,11 @@ pub enum Refusal {
         limit: String,
     },
 
+    /// Connection tests or looks at host keys follow each other too fast.
+    TestedTooOften,
+    /// Sekisho's SSH authority is not at the step that the act belongs to.
+    AuthorityStep,
+
     // Plans, 3xxx
     /// The act does not fit the plan's state.
     WrongState {
@@ -156,6 +161,8 @@ pub enum Refusal {
     BadSshLogin,
     /// The plan asked for by number is not among the open ones.
     PlanNotOpen,
+    /// Policy or plan allow no key window here.
+    KeyWindowOff,
     /// The session ended because its window closed.
     WindowEnded,
     /// The session was cut by a person.
@@ -164,6 +171,8 @@ pub enum Refusal {
     Idle,
     /// The connection broke a rule of its protocol or a limit.
     ProtocolBreach,
+    /// No witness watched for too long.
+    NoWitness,
 
     // Faults that a person meets, 9xxx
     /// Something of ours failed; it was logged and nothing was done.
@@ -250,6 +259,8 @@ impl Refusal {
             Self::LastAdministrator => ("SKS-2010", "最後の関所管理者は無効にできません。", "先に別の関所管理者を登録してください。", "The last administrator cannot be disabled.", "Enrol another administrator first."),
             Self::TooLarge => ("SKS-2011", "送られたデータが大きすぎます。", "分けるか、小さくしてください。", "The data sent is too large.", "Split it or make it smaller."),
             Self::TooMany { .. } => ("SKS-2012", "数が上限を超えています。", "不要なものを減らしてください。", "There are too many of these.", "Remove what is not needed."),
+            Self::TestedTooOften => ("SKS-2013", "接続先の確認が続きすぎています。", "10分ほど待ってからお試しください(続けて失敗すると、接続先がアカウントを止めることがあります)。", "The target was tested too often.", "Wait ten minutes; after repeated failures a target may lock the account."),
+            Self::AuthorityStep => ("SKS-2014", "認証局の鍵の交換は、その段階にありません。", "認証局の画面で今の段階を確かめてください。", "The exchange of the authority's key is not at this step.", "Look at the authority's page."),
 
             Self::WrongState { .. } => ("SKS-3001", "作業計画の状態が変わったため、この操作はできません。", "計画の画面で今の状態を確かめてください。", "The plan's state does not allow this.", "Look at the plan's present state."),
             Self::ApproverIsApplicant => ("SKS-3002", "申請した本人は承認できません。", "別の承認者に依頼してください。", "The applicant cannot approve.", "Ask another approver."),
@@ -285,10 +296,12 @@ impl Refusal {
             Self::ApprovalBroken => ("SKS-4016", "計画の承認を検証できませんでした。", "病院の運用担当者に連絡してください。", "The plan's approval does not verify.", "Contact the hospital's operator."),
             Self::BadSshLogin => ("SKS-4017", "ログイン名の形が違います。", "「作業者名+接続先名」の形で指定してください(例: sato+ehr-db01)。", "The login has not the form WORKER+TARGET.", "Use, for example, sato+ehr-db01."),
             Self::PlanNotOpen => ("SKS-4018", "指定された計画は今は使えません。", "表示された計画の中から選んでください。", "The plan named is not open now.", "Choose one of those shown."),
+            Self::KeyWindowOff => ("SKS-4020", "鍵だけの接続は、病院の設定または計画で許可されていません。", "必要な場合は計画で「鍵だけの接続」を申請してください。", "Policy or plan allow no key window.", "Apply for it in the plan if you need it."),
             Self::WindowEnded => ("SKS-4101", "作業時間が終わったため、接続を終了しました。", "続ける場合は延長または新しい計画を申請してください。", "The window ended, so the session was closed.", "Apply for an extension or a new plan."),
             Self::Cut => ("SKS-4102", "病院により接続が切断されました。", "病院の担当者に連絡してください。", "The hospital cut the session.", "Contact the hospital."),
             Self::Idle => ("SKS-4103", "操作がないまま時間がたったため、接続を終了しました。", "必要な場合はもう一度接続してください。", "The session was idle for too long.", "Connect again if needed."),
             Self::ProtocolBreach => ("SKS-4104", "通信の内容が規則または上限に合わないため、接続を終了しました。", "使っているソフトウェアの種類と版を病院の運用担当者に伝えてください。", "The connection broke a rule of its protocol or a limit.", "Tell the hospital's operator which software and version you use."),
+            Self::NoWitness => ("SKS-4105", "立会いがないまま時間がたったため、接続を終了しました。", "病院の担当者に立会いを頼んでから、もう一度接続してください。", "No witness watched for too long, so the session was closed.", "Ask the hospital for a witness and connect again."),
 
             Self::Fault => ("SKS-9001", "内部の問題で処理できませんでした。何も変更されていません。", "もう一度お試しください。続く場合は関所管理者に連絡してください。", "An internal fault; nothing was changed.", "Try again; if it persists, contact the administrator."),
         };

@@ -1,11 +1,14 @@
 //! Every fact as a sentence. The match has no catch-all: a fact without words does not compile.
 
 use super::LogNames;
+use crate::pages::plans::written::position;
 use crate::words::{self, Lang};
+use sekisho_core::control::Control;
 use sekisho_core::desk::Dialled;
 use sekisho_core::facts::{Fact, ViewMode};
 use sekisho_core::people::Role;
 use sekisho_core::plan::state::PlanState;
+use sekisho_core::target::CredentialKind;
 use std::collections::BTreeSet;
 
 fn roles(lang: Lang, roles: &BTreeSet<Role>) -> String {
@@ -34,12 +37,55 @@ fn mode(lang: Lang, mode: ViewMode) -> String {
     one_of(lang, "log.mode", name)
 }
 
+/// What was done to a running session, as a sentence of its own on pages, too.
+#[must_use]
+pub fn controlled(lang: Lang, control: &Control) -> String {
+    let say = |key: &str, values: &[(&str, &str)]| words::word_with(lang, &format!("control.{key}"), values);
+    match control {
+        Control::Paused { reason, .. } if reason.is_empty() => say("paused", &[]),
+        Control::Paused { reason, .. } => say("paused_because", &[("reason", reason)]),
+        Control::Resumed { .. } => say("resumed", &[]),
+        Control::Marker { text, .. } => say("marker", &[("text", text)]),
+        Control::Chat { worker: true, text, .. } => say("chat_worker", &[("text", text)]),
+        Control::Chat { text, .. } => say("chat", &[("text", text)]),
+        Control::Said { text, .. } => say("said", &[("text", text)]),
+        Control::WitnessCame { by } => say("witness_came", &[("by", by)]),
+        Control::WitnessLeft { by } => say("witness_left", &[("by", by)]),
+        Control::Ruled { act, line, reason, .. } => {
+            let key = if reason.is_empty() { "ruled" } else { "ruled_because" };
+            say(key, &[("act", &words::word(lang, &format!("control.act_{}", act.as_str()))), ("line", line), ("reason", reason)])
+        }
+        Control::Decided { allowed, hold, .. } => say(if *allowed { "allowed" } else { "denied" }, &[("hold", &hold.to_string())]),
+        Control::Alert { text } => say("alert", &[("text", text)]),
+    }
+}
+
 /// How the row stands out: `bad`, `warn` or nothing.
 pub(super) fn tone(fact: &Fact) -> &'static str {
     match fact {
         Fact::Refused { .. } | Fact::LockedOut { .. } | Fact::OrphanFound { .. } | Fact::ClockJumped { .. } | Fact::RefusedInside { .. } => "bad",
-        Fact::CutAsked { .. } | Fact::Escalated { .. } | Fact::EnrolmentIssued { .. } | Fact::CredentialKept { .. } => "warn",
+        Fact::HostKeyAlarmed { .. } => "bad",
+        Fact::SshAuthority { .. } | Fact::HostKeyDecided { .. } | Fact::CutAsked { .. } | Fact::Escalated { .. } | Fact::EnrolmentIssued { .. } | Fact::CredentialKept { .. } => "warn",
         _ => "",
+    }
+}
+
+/// How dialling a target ended.
+fn dialled(lang: Lang, outcome: &Dialled) -> String {
+    let say = |key: &str, values: &[(&str, &str)]| words::word_with(lang, &format!("fact.{key}"), values);
+    match outcome {
+        Dialled::Connected { host_key } => say("dialled_connected", &[("key", host_key)]),
+        Dialled::Unreachable { detail } => say("dialled_unreachable", &[("detail", detail)]),
+        Dialled::HostKeyChanged { seen } => say("dialled_host_key", &[("key", seen)]),
+        Dialled::CredentialRefused => say("dialled_credential", &[]),
+    }
+}
+
+fn credential(way: CredentialKind) -> &'static str {
+    match way {
+        CredentialKind::Password => "password",
+        CredentialKind::PrivateKey => "private_key",
+        CredentialKind::Certificate => "certificate",
     }
 }
 
@@ -71,7 +117,31 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::KeyRemoved { person, key } => say("key_removed", &[("person", &names.of(person.as_str())), ("key", key.as_str())]),
         Fact::VendorKept { name, active, .. } => say("vendor_kept", &[("name", name), ("state", &state_of(*active))]),
         Fact::TargetKept { name, address, host_keys, active, .. } => say("target_kept", &[("name", name), ("address", address), ("keys", &host_keys.join(" ")), ("state", &state_of(*active))]),
-        Fact::CredentialKept { target, username, .. } => say("credential_kept", &[("target", &names.of(target.as_str())), ("username", username)]),
+        Fact::CredentialKept { target, username, way, .. } => {
+            let of = names.of(target.as_str());
+            match way {
+                Some(way) => say("credential_way_kept", &[("target", &of), ("username", username), ("way", &one_of(lang, "log.way", credential(*way)))]),
+                None => say("credential_kept", &[("target", &of), ("username", username)]),
+            }
+        }
+        Fact::SshAuthority { signing, next, reason } => match next {
+            Some(next) => say("ssh_authority_next", &[("signing", signing), ("next", next), ("reason", reason)]),
+            None => say("ssh_authority", &[("signing", signing), ("reason", reason)]),
+        },
+        Fact::CertificateIssued { serial, key_id, principal, until, .. } => {
+            say("certificate_issued", &[("serial", &serial.to_string()), ("key_id", key_id), ("principal", principal), ("until", &until.second())])
+        }
+        Fact::TestAsked { target, username, .. } => say("test_asked", &[("target", &names.of(target.as_str())), ("username", username)]),
+        Fact::TestEnded { target, username, outcome, .. } => {
+            say("test_ended", &[("target", &names.of(target.as_str())), ("username", username), ("outcome", &dialled(lang, outcome))])
+        }
+        Fact::HostKeysSeen { address, host_keys } if host_keys.is_empty() => say("host_keys_unseen", &[("address", address)]),
+        Fact::HostKeysSeen { address, host_keys } => say("host_keys_seen", &[("address", address), ("keys", &host_keys.join(" "))]),
+        Fact::HostKeyAlarmed { target, seen, .. } => say("host_key_alarmed", &[("target", &names.of(target.as_str())), ("seen", seen)]),
+        Fact::HostKeyDecided { target, seen, pinned, host_keys, reason } => {
+            let key = if *pinned { "host_key_pinned" } else { "host_key_kept" };
+            say(key, &[("target", &names.of(target.as_str())), ("seen", seen), ("keys", &host_keys.join(" ")), ("reason", reason)])
+        }
         Fact::PlanDrawn { number, vendor, .. } => say("plan_drawn", &[("number", number), ("vendor", &names.of(vendor.as_str()))]),
         Fact::PlanActed { number, act, from, to, revision, remark, .. } => {
             let act = one_of(lang, "log.act", act);
@@ -81,12 +151,7 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::FileAttached { attachment, sha256, .. } => say("file_attached", &[("attachment", attachment.as_str()), ("sha256", sha256)]),
         Fact::Escalated { duty, .. } => say("escalated", &[("duty", &one_of(lang, "log.duty", duty))]),
         Fact::Entered { target_name, username, .. } => say("entered", &[("target", target_name), ("username", username)]),
-        Fact::Dialled { outcome, .. } => match outcome {
-            Dialled::Connected { host_key } => say("dialled_connected", &[("key", host_key)]),
-            Dialled::Unreachable { detail } => say("dialled_unreachable", &[("detail", detail)]),
-            Dialled::HostKeyChanged { seen } => say("dialled_host_key", &[("key", seen)]),
-            Dialled::CredentialRefused => say("dialled_credential", &[]),
-        },
+        Fact::Dialled { outcome, .. } => dialled(lang, outcome),
         Fact::RefusedInside { asked, .. } => say("refused_inside", &[("ask", &asked.ask), ("code", asked.refusal.code())]),
         Fact::FileMoved { file, .. } => {
             let key = if file.ok { "file_moved" } else { "file_failed" };
@@ -95,6 +160,8 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::Left { cause, bytes, .. } => say("left", &[("cause", &one_of(lang, "log.cause", cause.as_str())), ("bytes", &crate::view::bytes(*bytes))]),
         Fact::OrphanFound { file } => say("orphan_found", &[("file", file)]),
         Fact::CutAsked { reason, .. } => say("cut_asked", &[("reason", reason)]),
+        Fact::Controlled { control, .. } => controlled(lang, control),
+        Fact::Marked { at_ms, text, .. } => say("marked", &[("place", &position(*at_ms)), ("text", text)]),
         Fact::ViewBegan { mode: how, .. } => say("view_began", &[("mode", &mode(lang, *how))]),
         Fact::ViewEnded { mode: how, .. } => say("view_ended", &[("mode", &mode(lang, *how))]),
         Fact::Searched { query, hits } => say("searched", &[("query", query), ("hits", &hits.to_string())]),
@@ -135,7 +202,7 @@ mod tests {
     #[test]
     fn every_closed_set_has_its_words() {
         use Cause as C;
-        let causes = [C::Closed, C::TargetGone, C::WorkerGone, C::DialFailed, C::WindowEnded, C::Cut, C::Recalled, C::Idle, C::RecordingLost, C::Breach, C::Shutdown, C::Vanished];
+        let causes = [C::Closed, C::TargetGone, C::WorkerGone, C::DialFailed, C::HostKeyChanged, C::WindowEnded, C::Cut, C::Recalled, C::Idle, C::NoWitness, C::RecordingLost, C::Breach, C::Shutdown, C::Vanished];
         for lang in [Lang::Ja, Lang::En] {
             for cause in causes {
                 assert!(words::find(lang, &format!("log.cause_{}", cause.as_str())).is_some(), "{cause:?}");

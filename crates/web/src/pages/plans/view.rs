@@ -429,9 +429,9 @@ const ACT_NAMES: [&str; 24] = [
 /// The name of a cause in keys of words. Facts carry it as text, which may be of a later version.
 #[must_use]
 pub fn cause_name(text: &str) -> &'static str {
-    const KNOWN: [&str; 13] = [
-        "closed", "target_gone", "worker_gone", "dial_failed", "window_ended", "cut", "recalled", "idle", "recording_lost", "breach", "shutdown",
-        "vanished", "running",
+    const KNOWN: [&str; 14] = [
+        "closed", "target_gone", "worker_gone", "dial_failed", "window_ended", "cut", "recalled", "idle", "no_witness", "recording_lost", "breach",
+        "shutdown", "vanished", "running",
     ];
     KNOWN.into_iter().find(|known| *known == text).unwrap_or("other")
 }
