@@ -62,6 +62,7 @@ id_type!(/** A maintenance session: one worker on one target under one plan. */ 
 id_type!(/** A browser's or API client's login. */ WebLoginId, "log-");
 id_type!(/** A file attached to a plan. */ AttachmentId, "att-");
 id_type!(/** A public key that a worker registered. */ WorkerKeyId, "key-");
+id_type!(/** A key window: minutes in which a registered key alone opens sessions. */ KeyWindowId, "kwn-");
 
 /// RFC 4648 base32 in lower case without padding; 10 bytes give 16 characters.
 fn base32(bytes: [u8; 10]) -> String {

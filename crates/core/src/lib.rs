@@ -12,6 +12,7 @@ pub mod desk;
 pub mod duty;
 pub mod facts;
 pub mod ids;
+pub mod key_window;
 pub mod limits;
 #[cfg(test)]
 mod matrix;
@@ -19,6 +20,7 @@ pub mod password;
 pub mod people;
 pub mod permission;
 pub mod plan;
+pub mod probe;
 pub mod policy;
 pub mod reconcile;
 pub mod refusal;

@@ -100,6 +100,7 @@ fn world() -> World {
         class: crate::target::TargetClass::default(),
         witness: crate::target::Witness::None,
         active: true,
+        host_key_alarm: None,
     };
     let account = Account {
         id: AccountId::from_random([31; 10]),
@@ -111,7 +112,7 @@ fn world() -> World {
     let content = PlanContent {
         title: "月次点検".into(),
         purpose: "定期保守".into(),
-        targets: vec![TargetUse { target: target.id.clone(), account: account.id.clone(), functions: BTreeSet::from([Function::Shell]), files: crate::target::FileRight::ALL.into(), limits: Default::default(), forwards: Vec::new(), key_window: false }],
+        targets: vec![TargetUse { target: target.id.clone(), account: account.id.clone(), functions: BTreeSet::from([Function::Shell]), files: BTreeSet::new(), limits: Default::default(), forwards: Vec::new(), key_window: false }],
         workers: vec![worker.id.clone()],
         from: at("2026-11-24T13:00"),
         until: at("2026-11-24T17:00"),
@@ -290,6 +291,8 @@ fn what_keeps_a_worker_out_is_the_golden_text() {
     line("the contract has ended", &|w| w.vendor.contract_until = Some(now()), inside, home);
     line("no host key is pinned", &|w| w.target.host_keys.clear(), inside, home);
     line("the target is out of service", &|w| w.target.active = false, inside, home);
+    let alarm = crate::target::HostKeyAlarm { seen: "SHA256:x".into(), at: inside, session: None };
+    line("the target has shown another host key", &|w| w.target.host_key_alarm = Some(alarm.clone()), inside, home);
     line("the technical approval is missing", &|w| w.plan.approvals.truncate(1), inside, home);
     line("the content changed after approval", &|w| w.other.active = false, inside, home);
     line("a signature does not verify", &|w| w.other.contract_until = None, inside, home);

@@ -137,7 +137,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
     match role {
         R::Worker => match action {
             A::WritePlan | A::ReadPlan | A::WithdrawPlan | A::AskExtension | A::NoteChange | A::FinishWork => Reach::OwnVendor,
-            A::ExplainFinding | A::WriteReport | A::EnterTarget | A::ReadSession | A::ChatSession => Reach::OwnVendor,
+            A::ExplainFinding | A::WriteReport | A::EnterTarget | A::OpenKeyWindow | A::ReadSession | A::ChatSession => Reach::OwnVendor,
             A::KeepOwnLogin => Reach::All,
             _ => Reach::None,
         },

@@ -1,5 +1,6 @@
 //! The hospital's settings that rules depend on. Defaults are the safe ones; `sekisho.toml` documents each.
 
+use crate::limits;
 use crate::plan::content::WorkClass;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,8 @@ pub struct Policy {
     pub login_hours: u32,
     /// Minutes of waiting after too many failures.
     pub lockout_minutes: u32,
+    /// Longest key window in minutes; 0 for none at all (鍵だけの接続).
+    pub key_window_minutes: u32,
 }
 
 impl Default for Policy {
@@ -59,6 +62,7 @@ impl Default for Policy {
             login_idle_minutes: 30,
             login_hours: 10,
             lockout_minutes: 30,
+            key_window_minutes: 10,
         }
     }
 }
@@ -79,6 +83,7 @@ impl Policy {
         ask((1..=480).contains(&self.login_idle_minutes), "policy.login_idle_minutes must lie between 1 and 480");
         ask((1..=24).contains(&self.login_hours), "policy.login_hours must lie between 1 and 24");
         ask((1..=1440).contains(&self.lockout_minutes), "policy.lockout_minutes must lie between 1 and 1440");
+        ask(usize::try_from(self.key_window_minutes).is_ok_and(|minutes| minutes <= limits::KEY_WINDOW_MINUTES), "policy.key_window_minutes must lie between 0 (never) and 60");
         ask(self.warn_minutes.len() <= 5, "policy.warn_minutes takes at most five values");
         for (name, days) in [
             ("report_days", self.report_days),

@@ -3,11 +3,13 @@
 use crate::ids::{PersonId, SessionId, TargetId};
 use crate::limits;
 use crate::plan::{Mark, Plan};
-use crate::target::Function;
+use crate::target::{Function, Witness};
 use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+
+mod granted;
 
 /// What happened in one session, as the recording and the log tell it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +40,42 @@ pub struct SessionFacts {
     pub commands: Vec<CommandSeen>,
     /// Files that went in or out or were changed.
     pub files: Vec<FileSeen>,
+    /// Places that local forwards reached.
+    #[serde(default)]
+    pub forwards: Vec<ForwardSeen>,
+    /// It was opened through a key window, without a prompt.
+    #[serde(default)]
+    pub key_window: bool,
+    /// What plan and target demanded of a witness when it was opened.
+    #[serde(default)]
+    pub witness: Witness,
+    /// Display names of those who watched as witnesses.
+    #[serde(default)]
+    pub witnesses: Vec<String>,
+    /// How often a person made it stand still.
+    #[serde(default)]
+    pub pauses: u32,
+    /// For how long in all, in milliseconds.
+    #[serde(default)]
+    pub paused_ms: u64,
+    /// The first such moment, in milliseconds from the start of the session.
+    #[serde(default)]
+    pub paused_at_ms: Option<u64>,
+}
+
+/// A place that forwards of a session reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ForwardSeen {
+    /// Milliseconds from the start of the session to the first of them.
+    pub at_ms: u64,
+    /// `host:port` as the client asked for it.
+    pub place: String,
+    /// How many connections went there.
+    pub times: u32,
+    /// Bytes from the worker to that place.
+    pub to_target: u64,
+    /// Bytes from that place to the worker.
+    pub to_worker: u64,
 }
 
 /// A command that was seen.
@@ -80,6 +118,18 @@ pub enum Item {
     Target,
     /// 利用機能
     Function,
+    /// ファイルの操作
+    Rights,
+    /// 転送量
+    Volume,
+    /// ポート転送
+    Forward,
+    /// 鍵だけの接続
+    KeyWindow,
+    /// 立会い
+    Witness,
+    /// 一時停止
+    Pause,
     /// コマンド
     Command,
     /// ファイル
@@ -175,6 +225,7 @@ pub fn reconcile(plan: &Plan, sessions: &[SessionFacts], names: &Names<'_>) -> V
     sources(plan, sessions, &mut rows);
     targets(plan, sessions, names, &mut rows);
     functions(plan, sessions, &mut rows);
+    granted::compare(plan, sessions, &mut rows);
     commands(plan, sessions, &mut rows);
     files(plan, sessions, &mut rows);
     endings(sessions, &mut rows);
@@ -245,6 +296,9 @@ impl Kind {
         self.item == row.item && self.verdict == row.verdict
     }
 }
+
+/// What stands as planned for an operation on a file whose right, and no more, was planned; the right follows.
+pub const RIGHT: &str = "right:";
 
 /// What a row says that stands for several; the number of them follows.
 const FOLDED: &str = "他 ";
@@ -414,8 +468,9 @@ fn is_harmless(text: &str, words: &[&str]) -> bool {
 fn files(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
     let mut brought = vec![false; plan.content.bring_in.len()];
     for facts in sessions {
+        let switched_on = plan.content.target(&facts.target).map(|used| used.files.clone()).unwrap_or_default();
         // What moved bytes happened, also if the target reported a failure at the end or never answered.
-        for file in facts.files.iter().filter(|file| file.ok || file.bytes > 0) {
+        for file in facts.files.iter().filter(|file| granted::happened(file)) {
             // Copying programs set mode and time of what they have just brought; that is part of the bringing.
             let brought_here = |other: &FileSeen| other.op == "put" && other.path == file.path;
             if file.op == "setattr" && facts.files.iter().any(brought_here) {
@@ -437,6 +492,11 @@ fn files(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
                 }
                 ("get", _) => match &plan.content.carry_out {
                     Some(out) => (Verdict::Match, out.fields.clone()),
+                    None => (Verdict::NotPlanned, String::new()),
+                },
+                // No plan lists what will be deleted or renamed; the right to do it is what was approved.
+                ("remove" | "rmdir" | "rename" | "mkdir", _) => match granted::right_of(&file.op).filter(|right| switched_on.contains(right)) {
+                    Some(right) => (Verdict::Match, format!("{RIGHT}{}", right.as_str())),
                     None => (Verdict::NotPlanned, String::new()),
                 },
                 _ => (Verdict::NotPlanned, String::new()),

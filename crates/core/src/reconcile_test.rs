@@ -37,6 +37,13 @@ fn facts(commands: &[&str], files: Vec<FileSeen>) -> SessionFacts {
         ended: Some(NOW),
         cause: Some("closed".into()),
         functions: BTreeSet::from([Function::Shell]),
+        forwards: Vec::new(),
+        key_window: false,
+        witness: Witness::None,
+        witnesses: Vec::new(),
+        pauses: 0,
+        paused_ms: 0,
+        paused_at_ms: None,
         commands: (0_u64..).zip(commands).map(|(at_ms, text)| CommandSeen { at_ms, text: (*text).to_owned() }).collect(),
         files,
     }

@@ -154,6 +154,38 @@ pub struct TargetUse {
     pub key_window: bool,
 }
 
+impl TargetUse {
+    /// True if a function is on that moves files.
+    #[must_use]
+    pub fn moves_files(&self) -> bool {
+        self.functions.iter().any(|function| function.moves_files())
+    }
+
+    /// Limits that can be kept: more than nothing, and within what a plan may name.
+    fn check_limits(&self) -> Result<(), Refusal> {
+        let TransferLimits { upload_bytes, upload_files, download_bytes, download_files } = self.limits;
+        let within = |limit: Option<u64>, most: usize| limit.is_none_or(|limit| limit > 0 && usize::try_from(limit).is_ok_and(|limit| limit <= most));
+        let sound = [upload_bytes, download_bytes].into_iter().all(|limit| within(limit, limits::PLAN_TRANSFER_BYTES))
+            && [upload_files, download_files].into_iter().all(|limit| within(limit, limits::PLAN_TRANSFER_FILES));
+        if sound { Ok(()) } else { Err(Refusal::bad_field("targets.limits")) }
+    }
+
+    /// What is switched on must mean something: no rights that nothing carries, no function without what it may do.
+    ///
+    /// # Errors
+    /// [`Refusal::BadField`] for the first that does not.
+    pub fn check_complete(&self) -> Result<(), Refusal> {
+        let need = |sound: bool, field: &str| if sound { Ok(()) } else { Err(Refusal::bad_field(field)) };
+        need(self.moves_files() != self.files.is_empty(), "targets.files")?;
+        need(self.functions.contains(&Function::Forward) != self.forwards.is_empty(), "targets.forwards")?;
+        let TransferLimits { upload_bytes, upload_files, download_bytes, download_files } = self.limits;
+        let limited = |bytes: Option<u64>, files: Option<u64>| bytes.is_some() || files.is_some();
+        let idle = |right: FileRight| !self.files.contains(&right);
+        let vain = limited(upload_bytes, upload_files) && idle(FileRight::Upload) || limited(download_bytes, download_files) && idle(FileRight::Download);
+        need(!vain, "targets.limits")
+    }
+}
+
 /// Declared use of personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -270,10 +302,12 @@ impl PlanContent {
         }
         for used in &self.targets {
             at_most("PLAN_FORWARDS", used.forwards.len(), limits::PLAN_FORWARDS)?;
+            let mut places = BTreeSet::new();
             for to in &used.forwards {
-                let sound = to.port > 0 && check_host(&to.host).is_ok();
+                let sound = to.port > 0 && check_host(&to.host).is_ok() && places.insert((to.host.to_ascii_lowercase(), to.port));
                 sound.then_some(()).ok_or_else(|| Refusal::bad_field("targets.forwards"))?;
             }
+            used.check_limits()?;
         }
         for file in &self.bring_in {
             check_line("bring_in.name", &file.name)?;
@@ -306,6 +340,13 @@ impl PlanContent {
         }
         if self.targets.is_empty() || self.targets.iter().any(|used| used.functions.is_empty()) {
             return Err(Refusal::bad_field("targets"));
+        }
+        for used in &self.targets {
+            used.check_complete()?;
+        }
+        // Without planned commands every command would be an unplanned one, which a witness step says more plainly.
+        if self.unplanned.is_some() && self.commands.is_empty() {
+            return Err(Refusal::bad_field("unplanned"));
         }
         filled("contact", &self.contact)?;
         if let Some(data) = &self.personal_data {

@@ -182,7 +182,7 @@ mod tests {
             rollback: "r".into(),
             contact: "c".into(),
             workers: vec![worker.id.clone()],
-            targets: vec![TargetUse { target, account: AccountId::from_random([3; 10]), functions: BTreeSet::from([Function::Shell]), files: crate::target::FileRight::ALL.into(), limits: Default::default(), forwards: Vec::new(), key_window: false }],
+            targets: vec![TargetUse { target, account: AccountId::from_random([3; 10]), functions: BTreeSet::from([Function::Shell]), files: BTreeSet::new(), limits: Default::default(), forwards: Vec::new(), key_window: false }],
             from: NOW,
             until: NOW.plus(HOUR),
             ..PlanContent::default()

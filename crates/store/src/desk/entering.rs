@@ -248,6 +248,13 @@ async fn insert_session(tx: &mut Tx, gathered: &Gathered, session: &SessionId, p
         functions: std::collections::BTreeSet::new(),
         commands: Vec::new(),
         files: Vec::new(),
+        forwards: Vec::new(),
+        key_window: principal.only().is_some(),
+        witness: grant.witness,
+        witnesses: Vec::new(),
+        pauses: 0,
+        paused_ms: 0,
+        paused_at_ms: None,
     };
     let text = "INSERT INTO sessions (id, plan, person, target, vendor, account, source, started_at, header_digest, commands, files, facts) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10)";

@@ -65,7 +65,7 @@ pub(super) fn tone(fact: &Fact) -> &'static str {
     match fact {
         Fact::Refused { .. } | Fact::LockedOut { .. } | Fact::OrphanFound { .. } | Fact::ClockJumped { .. } | Fact::RefusedInside { .. } => "bad",
         Fact::HostKeyAlarmed { .. } => "bad",
-        Fact::SshAuthority { .. } | Fact::HostKeyDecided { .. } | Fact::CutAsked { .. } | Fact::Escalated { .. } | Fact::EnrolmentIssued { .. } | Fact::CredentialKept { .. } => "warn",
+        Fact::SshAuthority { .. } | Fact::HostKeyDecided { .. } | Fact::CutAsked { .. } | Fact::Escalated { .. } | Fact::EnrolmentIssued { .. } | Fact::CredentialKept { .. } | Fact::KeyWindowOpened { .. } => "warn",
         _ => "",
     }
 }
@@ -115,6 +115,10 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::PasswordChanged { person } => say("password_changed", &[("person", &names.of(person.as_str()))]),
         Fact::KeyAdded { person, fingerprint, .. } => say("key_added", &[("person", &names.of(person.as_str())), ("fingerprint", fingerprint)]),
         Fact::KeyRemoved { person, key } => say("key_removed", &[("person", &names.of(person.as_str())), ("key", key.as_str())]),
+        Fact::KeyWindowOpened { person, target_name, number, fingerprint, source, until, .. } => say("key_window_opened", &[("person", &names.of(person.as_str())), ("target", target_name), ("number", number), ("fingerprint", fingerprint), ("source", source), ("until", &until.minute())]),
+        Fact::KeyWindowUsed { target_name, used, .. } => say("key_window_used", &[("target", target_name), ("used", &used.to_string())]),
+        Fact::KeyWindowClosed { person, target_name, .. } => say("key_window_closed", &[("person", &names.of(person.as_str())), ("target", target_name)]),
+        Fact::KeyWindowExpired { person, target_name, used, .. } => say("key_window_expired", &[("person", &names.of(person.as_str())), ("target", target_name), ("used", &used.to_string())]),
         Fact::VendorKept { name, active, .. } => say("vendor_kept", &[("name", name), ("state", &state_of(*active))]),
         Fact::TargetKept { name, address, host_keys, active, .. } => say("target_kept", &[("name", name), ("address", address), ("keys", &host_keys.join(" ")), ("state", &state_of(*active))]),
         Fact::CredentialKept { target, username, way, .. } => {
