@@ -27,28 +27,37 @@ enum Kind {
     Flood,
 }
 
-const KINDS: [(Kind, &str, Goal); 6] = [
-    (
-        Kind::ExecDown,
-        "exec throughput down",
-        Goal::RatioAtLeast(0.75),
-    ),
-    (Kind::ExecUp, "exec throughput up", Goal::RatioAtLeast(0.75)),
-    (Kind::SftpGet, "SFTP get", Goal::RatioAtLeast(0.9)),
-    (Kind::SftpPut, "SFTP put", Goal::RatioAtLeast(0.9)),
-    (Kind::ScpGet, "SCP (legacy) get", Goal::RatioAtLeast(0.7)),
-    (Kind::Flood, "terminal flood", Goal::None),
-];
+/// The kinds of one measure, each with its line's name and goal.
+fn kinds(measure: &str) -> &'static [(Kind, &'static str, Goal)] {
+    match measure {
+        "exec" => &[
+            (
+                Kind::ExecDown,
+                "exec throughput down",
+                Goal::RatioAtLeast(0.75),
+            ),
+            (Kind::ExecUp, "exec throughput up", Goal::RatioAtLeast(0.75)),
+        ],
+        "sftp" => &[
+            (Kind::SftpGet, "SFTP get", Goal::RatioAtLeast(0.9)),
+            (Kind::SftpPut, "SFTP put", Goal::RatioAtLeast(0.9)),
+        ],
+        "scp" => &[(Kind::ScpGet, "SCP (legacy) get", Goal::RatioAtLeast(0.7))],
+        _ => &[(Kind::Flood, "terminal flood", Goal::None)],
+    }
+}
 
-/// Measures all kinds.
-pub fn measure(house: &House, size: &Size, table: &mut Table) -> Result<()> {
+/// Measures the kinds of one measure.
+pub fn measure(house: &House, size: &Size, measure: &str, table: &mut Table) -> Result<()> {
     let bytes = size.mib * 1024 * 1024;
     let flood_bytes = bytes / 4;
-    text_file(&house.files.join("text"), bytes)?;
-    text_file(&house.files.join("flood"), flood_bytes)?;
-    noise_file(&house.files.join("noise"), bytes)?;
-    let masters = WAYS.map(|way| Master::open(house, way, "bulk"));
-    for (kind, name, goal) in KINDS {
+    match measure {
+        "exec" => text_file(&house.files.join("text"), bytes)?,
+        "flood" => text_file(&house.files.join("flood"), flood_bytes)?,
+        _ => noise_file(&house.files.join("noise"), bytes)?,
+    }
+    let masters = WAYS.map(|way| Master::open(house, way, measure));
+    for (kind, name, goal) in kinds(measure).iter().copied() {
         let total = if kind == Kind::Flood {
             flood_bytes
         } else {

@@ -6,6 +6,7 @@ use crate::shell;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -72,6 +73,34 @@ pub struct House {
     _target: Server,
     jump: Server,
     workers: Mutex<Vec<Worker>>,
+    _keeper: Keeper,
+}
+
+/// Ends the servers and removes the folders, however this process ends: a shell that waits for its input to close.
+struct Keeper(Child);
+
+const KEEPER: &str = "read -r _ && exit 0; kill \"$3\" \"$4\" \"$5\" 2>/dev/null; sleep 2; rm -rf -- \"$1\" \"$2\"";
+
+impl Keeper {
+    fn of(folders: [&Path; 2], servers: [&Server; 3]) -> Result<Self> {
+        let child = Command::new("sh")
+            .args(["-c", KEEPER, "keeper"])
+            .args(folders)
+            .args(servers.map(|server| server.0.id().to_string()))
+            .stdin(Stdio::piped())
+            .spawn()?;
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // Whoever drops it has ended the servers: a line says so.
+        if let Some(mut stdin) = self.0.stdin.take() {
+            let _ = stdin.write_all(b"done\n");
+        }
+        let _ = self.0.wait();
+    }
 }
 
 impl Drop for House {
@@ -149,6 +178,7 @@ impl House {
             .spawn()
             .context("cannot start sekisho")?;
         let sekisho = Server(child);
+        let keeper = Keeper::of([&folder, &files], [&target, &jump, &sekisho])?;
         wait_for_port(web)?;
         wait_for_port(ssh)?;
         let gate_key = wait_for("the gateway's host key", || {
@@ -218,6 +248,7 @@ impl House {
             _target: target,
             jump,
             workers: Mutex::new(workers),
+            _keeper: keeper,
         })
     }
 
@@ -433,9 +464,11 @@ fn sshd(folder: &Path, name: &str, authorized: &str) -> Result<(Server, u16, Str
     let lines = format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {host}\nPidFile none\nAuthorizedKeysFile {folder}/authorized_keys\nPasswordAuthentication no\n\
          KbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\nPermitRootLogin prohibit-password\nSubsystem sftp internal-sftp\nPrintMotd no\n\
-         PrintLastLog no\nMaxStartups 400\nMaxSessions 400\nLogLevel ERROR\n",
+         PrintLastLog no\nMaxStartups 400\nMaxSessions 400\nLogLevel ERROR\n{quiet}",
         host = host.display(),
-        folder = folder.display()
+        folder = folder.display(),
+        // bash below the first level reads no start-up file: what the account keeps there is not the road's time.
+        quiet = "SetEnv SHLVL=2\n",
     );
     fs::write(&config, lines)?;
     let program = shell::find("sshd").context("sshd is missing: install openssh-server")?;

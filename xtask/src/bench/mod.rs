@@ -27,7 +27,7 @@ const USAGE: &str = "\
 cargo xtask bench ssh [--quick] [--only MEASURE]... [--cipher NAME] [--binary FILE] [--json FILE]
 
   --quick           smaller and fewer: a minute or two, for a first look
-  --only MEASURE    memory, stall, bulk, echo, sessions or terminals; may be said again
+  --only MEASURE    memory, stall, exec, sftp, scp, flood, echo, sessions or terminals; may be said again
   --cipher NAME     what all legs of the client speak [default: aes256-gcm@openssh.com]
   --binary FILE     measure this program instead of building one
   --json FILE       where the figures go [default: target/bench/ssh.json]
@@ -78,7 +78,17 @@ const QUICK: Size = Size {
     drawing: 10,
 };
 
-const MEASURES: [&str; 6] = ["memory", "stall", "bulk", "echo", "sessions", "terminals"];
+const MEASURES: [&str; 9] = [
+    "memory",
+    "stall",
+    "exec",
+    "sftp",
+    "scp",
+    "flood",
+    "echo",
+    "sessions",
+    "terminals",
+];
 
 struct Options {
     size: Size,
@@ -123,10 +133,10 @@ pub fn run(root: &Path, args: &[String]) -> Result<()> {
         let done = match name {
             "memory" => memory::idle(&house, size, &mut table),
             "stall" => memory::stall(&house, size, &mut table),
-            "bulk" => bulk::measure(&house, size, &mut table),
             "echo" => echo::measure(&house, size, &mut table),
             "sessions" => sessions::opened(&house, size, &mut table),
-            _ => sessions::terminals(&house, size, &mut table),
+            "terminals" => sessions::terminals(&house, size, &mut table),
+            bulk => bulk::measure(&house, size, bulk, &mut table),
         };
         done.with_context(|| format!("the measure {name}"))?;
     }
