@@ -177,7 +177,8 @@ impl server::Handler for Visitor {
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
-        if let Some(sign) = self.signs.remove(&channel).and_then(|sign| sign.upgrade()) {
+        // The place is free when the channel's task has ended, not before: its work on the target may go on.
+        if let Some(sign) = self.sign(channel) {
             sign.closed.notify_one();
         }
         Ok(())

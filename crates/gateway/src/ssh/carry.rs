@@ -125,7 +125,15 @@ impl Carrier {
         if allowed.function == Function::Exec {
             opened = opened.and_then(|()| place.record(Event::Command(&command)));
         }
-        let lane = Lane { carrier: self, place, worker, observer: Mutex::new(observer), terminal: wish.terminal.is_some(), files };
+        let lane = Lane {
+            carrier: self,
+            place,
+            worker,
+            observer: Mutex::new(observer),
+            terminal: wish.terminal.is_some(),
+            files,
+            target_said_all: AtomicBool::new(false),
+        };
         // If it could not be recorded the session has ended, which the lane finds before anything else.
         let _ = opened;
         lane.run(reader, notices, &sign, wish, early).await
@@ -140,6 +148,8 @@ struct Lane<'a> {
     observer: Mutex<Observer>,
     terminal: bool,
     files: bool,
+    /// The target's output ended; what its work came to may still follow.
+    target_said_all: AtomicBool,
 }
 
 /// Why the way to the target ended.
@@ -169,6 +179,8 @@ impl Lane<'_> {
         early: Bytes,
     ) -> Finish {
         let session = Arc::clone(&self.carrier.session);
+        // Every way out of here closes the channel, and a client that closes at the end of the output wants the status.
+        reader.answer_close();
         let carried = self.start_and_carry(&mut reader, &mut notices, sign, wish, early);
         let carried = tokio::select! {
             biased;
@@ -228,11 +240,13 @@ impl Lane<'_> {
                     // The end of the target's channel is the end of the work; what is still typed has no reader.
                     _ = &mut down => break Finish::Orderly,
                     ended = &mut up, if taking => match ended {
+                        // Both sides have said all: only the status and the target's own close are still to come.
+                        Up::Closed if self.target_said_all.load(Ordering::SeqCst) => taking = false,
                         Up::Closed => break Finish::Orderly,
                         Up::Broken => break Finish::Broken,
                         Up::Full => taking = false,
                     },
-                    () = &mut closed => break Finish::Orderly,
+                    () = &mut closed, if !self.target_said_all.load(Ordering::SeqCst) => break Finish::Orderly,
                 }
             }
         };
@@ -402,7 +416,10 @@ impl Lane<'_> {
                 note(format!("signal {}", signal_text(&signal_name)));
                 self.worker.exit_signal(signal_name, core_dumped, error_message, lang_tag).await
             }
-            ChannelMsg::Eof => self.worker.eof().await,
+            ChannelMsg::Eof => {
+                self.target_said_all.store(true, Ordering::SeqCst);
+                self.worker.eof().await
+            }
             ChannelMsg::Close => return Err(Stop),
             _ => Ok(()),
         };
