@@ -1,4 +1,5 @@
-//! What the box does by itself: publishing the log, passing time, expiring logins.
+//! What the box does by itself: publishing the log, passing time, expiring logins, keeping the search
+//! index up with the record.
 //!
 //! Recordings have a pulse of their own, which beats whether or not these run.
 
@@ -39,7 +40,7 @@ impl Gauge {
 impl Store {
     /// Does what the box does by itself, until the store is closed or the task is ended. Run it once, as a task.
     pub async fn run_jobs(&self) {
-        tokio::join!(self.keep_publishing(), self.rounds());
+        tokio::join!(self.keep_publishing(), self.rounds(), self.keep_index());
     }
 
     async fn rounds(&self) {

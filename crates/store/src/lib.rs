@@ -34,6 +34,7 @@ mod open;
 mod plans;
 mod recordings;
 mod refusals;
+mod search;
 mod secrets;
 mod sessions;
 mod settings;
@@ -52,6 +53,7 @@ pub use logins::{EnrolmentLink, EnrolmentOffer, NewLogin, WebLogin, WorkerKey};
 pub use open::InitReport;
 pub use plans::{Page, PlanChoices, PlanFilter, PlanRow, PlanView, VendorChoices};
 pub use recordings::Replay;
+pub use search::{Piece, RecordGroup, RecordHit, RecordKind, RecordQuery, RecordsFound};
 pub use sessions::{RecordingInfo, SessionFilter, SessionPage, SessionRow, SessionView};
 pub use settings::{Database, FirstAdministrator, Settings};
 pub use tls::TlsCertificate;
@@ -86,6 +88,7 @@ pub(crate) struct Inner {
     pub gauge: jobs::Gauge,
     pub hashing: logins::Hashing,
     pub stripes: logins::Stripes,
+    pub keeper: search::Keeper,
     /// Held while the store lives, so that no second instance opens the same folder.
     pub lock: File,
 }

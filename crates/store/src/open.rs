@@ -125,6 +125,7 @@ impl Store {
             gauge: crate::jobs::Gauge::default(),
             hashing: crate::logins::Hashing::default(),
             stripes: crate::logins::Stripes::default(),
+            keeper: crate::search::Keeper::default(),
             lock,
         };
         Self { inner: Arc::new(inner) }
@@ -150,6 +151,7 @@ impl Store {
     pub async fn shut(&self) {
         self.inner.log.close();
         self.inner.shelf.halt();
+        self.inner.keeper.close().await;
         let conn = self.inner.log.writer().lock().await.close();
         if let Some(conn) = conn
             && let Err(error) = conn.close().await

@@ -191,6 +191,13 @@ impl Store {
         Ok(SessionView { row, recording, entries })
     }
 
+    /// The row of a session, for verbs that have checked their own right.
+    pub(crate) async fn session_row(&self, session: &str) -> Result<Option<SessionRow>, Fault> {
+        let text = format!("{COLUMNS} WHERE s.id = $1");
+        let found = sqlx::query(sqlx::AssertSqlSafe(text)).bind(session.to_owned()).fetch_optional(self.read()).await?;
+        found.as_ref().map(read_row).transpose()
+    }
+
     async fn recording_info(&self, session: &SessionId, running: bool, bytes: u64, header_digest: String, digest: Option<String>) -> RecordingInfo {
         let mut info = RecordingInfo { bytes, sealed: false, header_digest, digest, verified: None };
         if running {
