@@ -8,7 +8,7 @@ use crate::plan::content::TargetUse;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::command::{CommandRule, RuleAct};
-use crate::target::{Account, FileRight, ForwardTo, Function, Target, TransferLimits, Witness};
+use crate::target::{Account, FileRight, ForwardTo, Function, Target, TargetClass, TransferLimits, Witness};
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -72,6 +72,8 @@ pub struct Grant {
     pub target: TargetId,
     /// Short name of the target.
     pub target_name: String,
+    /// What kind of machine it is.
+    pub class: TargetClass,
     /// Host to dial.
     pub host: String,
     /// Port to dial.
@@ -175,6 +177,9 @@ pub fn authorize(principal: &Principal, case: &Case<'_>) -> Result<Grant, Refusa
     let Some(account) = account.filter(|_| target.active && !target.host_keys.is_empty()) else {
         return Err(Refusal::TargetNotReady);
     };
+    if target.host_key_alarm.is_some() {
+        return Err(Refusal::HostKeyChanged);
+    }
     if principal.only.is_some() && !used.key_window {
         return Err(Refusal::NoPlan);
     }
@@ -203,6 +208,7 @@ fn assertion(case: &Case<'_>, used: &TargetUse, account: &Account, until: Timest
         plan_title: plan.content.title.clone(),
         target: target.id.clone(),
         target_name: target.name.clone(),
+        class: target.class,
         host: target.host.clone(),
         port: target.port,
         host_keys: target.host_keys.clone(),

@@ -43,6 +43,26 @@ limits! {
     KEY_WINDOW_SESSIONS: "sessions" = 200;
     /// Longest key window that the hospital's policy may allow.
     KEY_WINDOW_MINUTES: "minutes" = 60;
+    /// Command rules of one class of targets.
+    CLASS_RULES: "items" = 200;
+    /// Stars in the pattern of one rule.
+    PATTERN_STARS: "stars" = 8;
+    /// Simple commands of one command line that are judged; a line of more is refused where a rule can refuse.
+    COMMAND_PARTS: "items" = 1_000;
+    /// Command lines inside each other (`sh -c` in `sh -c`) that are judged.
+    COMMAND_DEPTH: "levels" = 4;
+    /// Readings of one simple command (`sudo env nice …`).
+    COMMAND_FORMS: "items" = 12;
+    /// Comparisons of words that the judgement of one command line may cost.
+    COMMAND_STEPS: "comparisons" = 1_000_000;
+    /// Time for a person of the hospital to decide on a command that waits; then it is refused.
+    HOLD_SECONDS: "seconds" = 600;
+    /// Commands of one session that may wait for a decision at once.
+    HELD_COMMANDS: "items" = 16;
+    /// Commands of one session that rules name and the log keeps; more of them are refused.
+    SESSION_RULINGS: "entries" = 2_000;
+    /// Input of a terminal that is kept while one of its commands waits.
+    HOLD_BYTES: "bytes" = 64 * 1024;
     /// Source networks in one plan.
     PLAN_SOURCES: "items" = 16;
     /// Attachments of one plan.

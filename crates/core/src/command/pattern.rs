@@ -1,0 +1,184 @@
+//! The language of patterns: words, in which `*` stands for any text.
+//!
+//! - A pattern is compared from the command's first word on; what follows behind its last word is free. So `shutdown`
+//!   names `shutdown -h now`.
+//! - `*` as a word of its own is any number of words, inside a word any characters.
+//! - Options may stand anywhere, and letters of one dash in any order: `rm -rf` names `rm -v -f -r`.
+//! - `!word` is: this word must not be there. `DELETE !WHERE` is a DELETE without WHERE.
+//! - `wr[ite]` is a word that may be cut short, down to `wr`.
+
+use crate::limits;
+use super::split::TooMuch;
+
+/// How a pattern is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// As a rule: options count wherever they stand.
+    Loose,
+    /// As a planned command: word by word.
+    Strict,
+}
+
+/// A pattern that was read.
+#[derive(Clone, Debug)]
+pub(super) struct Pattern {
+    pieces: Vec<Piece>,
+    options: Vec<Piece>,
+    without: Vec<Piece>,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    /// Any number of words.
+    Any,
+    /// A word, with `*` for any characters.
+    Word(String),
+    /// A word that may be cut short: what must be there, and the whole.
+    Short(String, String),
+}
+
+/// What one line may cost, in comparisons.
+pub(super) struct Purse(usize);
+
+impl Purse {
+    pub(super) fn new() -> Self {
+        Self(limits::COMMAND_STEPS)
+    }
+
+    fn pay(&mut self) -> Result<(), TooMuch> {
+        self.0 = self.0.checked_sub(1).ok_or(TooMuch)?;
+        Ok(())
+    }
+}
+
+impl Pattern {
+    /// Reads a pattern, in small letters already if case does not count.
+    pub(super) fn read(text: &str, manner: Manner) -> Self {
+        let mut pattern = Self { pieces: Vec::new(), options: Vec::new(), without: Vec::new() };
+        for word in text.split_whitespace() {
+            match word.strip_prefix('!') {
+                Some(without) if manner == Manner::Loose && !without.is_empty() => pattern.without.push(Piece::read(without)),
+                _ if manner == Manner::Loose && word.starts_with('-') && word.len() > 1 => pattern.options.push(Piece::read(word)),
+                _ => pattern.pieces.push(Piece::read(word)),
+            }
+        }
+        pattern
+    }
+
+    /// True if it says nothing at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.options.is_empty() && self.without.is_empty()
+    }
+
+    /// Whether it names a command of these words.
+    pub(super) fn names(&self, words: &[String], manner: Manner, purse: &mut Purse) -> Result<bool, TooMuch> {
+        if self.is_empty() || !self.begins(words, manner, purse)? {
+            return Ok(false);
+        }
+        for option in &self.options {
+            if !option.is_among(words, purse)? {
+                return Ok(false);
+            }
+        }
+        for without in &self.without {
+            for word in words {
+                if without.is(word, purse)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Compares the pieces with the beginning of the words. The last `*` is enough to go back to.
+    fn begins(&self, words: &[String], manner: Manner, purse: &mut Purse) -> Result<bool, TooMuch> {
+        let (mut piece, mut word) = (0, 0);
+        let mut star: Option<(usize, usize)> = None;
+        loop {
+            purse.pay()?;
+            match (self.pieces.get(piece), words.get(word)) {
+                (None, _) => return Ok(true),
+                (Some(Piece::Any), _) => {
+                    piece += 1;
+                    star = Some((piece, word));
+                }
+                (Some(_), None) => return Ok(false),
+                (Some(one), Some(text)) => {
+                    if one.is(text, purse)? {
+                        (piece, word) = (piece + 1, word + 1);
+                    } else if manner == Manner::Loose && text.starts_with('-') && word > 0 {
+                        word += 1;
+                    } else if let Some((after, from)) = star {
+                        star = Some((after, from + 1));
+                        (piece, word) = (after, from + 1);
+                    } else {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Piece {
+    fn read(word: &str) -> Self {
+        if word.bytes().all(|byte| byte == b'*') {
+            return Self::Any;
+        }
+        let short = word.strip_suffix(']').and_then(|word| word.split_once('['));
+        match short {
+            Some((must, may)) if !must.is_empty() && !may.contains('[') => Self::Short(must.to_owned(), format!("{must}{may}")),
+            _ => Self::Word(word.to_owned()),
+        }
+    }
+
+    fn is(&self, word: &str, purse: &mut Purse) -> Result<bool, TooMuch> {
+        Ok(match self {
+            Self::Any => true,
+            Self::Short(must, whole) => word.starts_with(must.as_str()) && whole.starts_with(word),
+            Self::Word(glob) if !glob.contains('*') => glob == word || (glob == "/" && is_root(word)),
+            Self::Word(glob) => is_like(glob, word, purse)?,
+        })
+    }
+
+    /// Whether the option stands among the words: as it is, or its letters in whatever bundles.
+    fn is_among(&self, words: &[String], purse: &mut Purse) -> Result<bool, TooMuch> {
+        for word in words {
+            if self.is(word, purse)? {
+                return Ok(true);
+            }
+        }
+        let letters = match self {
+            Self::Word(option) => option.strip_prefix('-').filter(|letters| letters.bytes().all(|byte| byte.is_ascii_alphanumeric())),
+            Self::Any | Self::Short(..) => None,
+        };
+        let Some(letters) = letters else { return Ok(false) };
+        for letter in letters.chars() {
+            purse.pay()?;
+            let bundle = |word: &String| word.strip_prefix('-').is_some_and(|rest| !rest.starts_with('-') && rest.contains(letter));
+            if !words.iter().any(bundle) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// `/`, `//`, `/.` and `/*`: each of them is everything.
+fn is_root(word: &str) -> bool {
+    word.starts_with('/') && word.bytes().all(|byte| matches!(byte, b'/' | b'.' | b'*'))
+}
+
+/// Compares with `*` for any characters: each part between stars is looked for behind the one before.
+fn is_like(glob: &str, word: &str, purse: &mut Purse) -> Result<bool, TooMuch> {
+    purse.pay()?;
+    let mut parts = glob.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| word.strip_prefix(first)) else { return Ok(false) };
+    let Some(last) = parts.next_back() else { return Ok(rest.is_empty()) };
+    for part in parts {
+        purse.pay()?;
+        let Some(at) = rest.find(part) else { return Ok(false) };
+        rest = rest.get(at + part.len()..).unwrap_or_default();
+    }
+    Ok(rest.ends_with(last))
+}
