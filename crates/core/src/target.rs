@@ -1,8 +1,9 @@
 //! Targets: the servers and devices that are maintained, and the accounts on them.
 
-use crate::ids::{AccountId, TargetId, VendorId};
+use crate::ids::{AccountId, SessionId, TargetId, VendorId};
 use crate::limits;
 use crate::refusal::Refusal;
+use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -241,6 +242,33 @@ pub struct Target {
     pub witness: Witness,
     /// False once taken out of service.
     pub active: bool,
+    /// Another host key was seen; nobody enters until an administrator has decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_key_alarm: Option<HostKeyAlarm>,
+}
+
+/// A target showed a host key that is not pinned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HostKeyAlarm {
+    /// SHA-256 fingerprint of the key that was shown.
+    pub seen: String,
+    /// When.
+    pub at: Timestamp,
+    /// In which session; `None` if a test saw it.
+    pub session: Option<SessionId>,
+}
+
+/// What an administrator does about a [`HostKeyAlarm`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum HostKeyDecision {
+    /// The target was rebuilt or replaced: these keys are pinned in place of the present ones.
+    Pin {
+        /// OpenSSH public-key lines.
+        host_keys: Vec<String>,
+    },
+    /// It was looked into, and the pinned keys stay.
+    Keep,
 }
 
 /// An account on a target. Its credential is stored encrypted and never shown.
@@ -279,6 +307,18 @@ pub fn check_target_name(name: &str) -> Result<(), Refusal> {
         && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.'));
     if sound { Ok(()) } else { Err(Refusal::bad_field("name")) }
+}
+
+/// Checks the name that a certificate is made out to, which is the account's login name on the target: letters, digits,
+/// `.`, `_`, `-` and `@`, not beginning with `-`. Nothing that a program could take for a separator or a pattern.
+///
+/// # Errors
+/// [`Refusal::BadField`].
+pub fn check_principal(name: &str) -> Result<(), Refusal> {
+    let sound = (1..=limits::PRINCIPAL_CHARS).contains(&name.len())
+        && !name.starts_with('-')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@'));
+    if sound { Ok(()) } else { Err(Refusal::bad_field("username")) }
 }
 
 /// Checks a host name or address: no spaces, no option-like beginning, at most 253 characters.

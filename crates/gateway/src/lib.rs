@@ -15,6 +15,9 @@ pub use keys::{KeyFault, check_public_key_line, fingerprint, generate_host_keys,
 pub use listen::Gateway;
 pub use ssh::scan::{ScanFault, scan_host_keys};
 
+use sekisho_core::desk::Answer;
+use sekisho_core::probe::{Probe, TestAsk, Tested};
+
 use sekisho_core::desk::Desk;
 use sekisho_core::secret::Secret;
 use sekisho_core::time::Clock;
@@ -30,6 +33,24 @@ pub struct GatewaySettings {
     pub host_keys: Vec<Secret>,
     /// The facility's name, for the banner.
     pub facility: String,
+}
+
+/// Looks at targets from where this box stands. The roof hands it to whoever asks on a person's behalf.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lookout;
+
+impl Probe for Lookout {
+    fn host_keys<'a>(&'a self, host: &'a str, port: u16) -> Answer<'a, Result<Vec<String>, String>> {
+        Box::pin(async move { scan_host_keys(host, port).await.map_err(|fault| fault.to_string()) })
+    }
+
+    fn test(&self, ask: TestAsk) -> Answer<'_, Tested> {
+        Box::pin(ssh::dial::test(ask))
+    }
+
+    fn public_line(&self, pem: &Secret) -> Option<String> {
+        public_line(pem).ok()
+    }
 }
 
 /// The gateway cannot start.

@@ -1,8 +1,10 @@
 //! `sekisho.toml`: one section per room, safe defaults, unknown keys refused.
 
 use anyhow::{Context, Result, bail};
+use sekisho_core::limits;
 use sekisho_core::policy::Policy;
 use sekisho_core::secret::Secret;
+use sekisho_core::source::Network;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -71,11 +73,13 @@ impl Default for Data {
 pub struct Ssh {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Addresses from which this box reaches its targets, if they are fixed.
+    pub sources: Vec<Network>,
 }
 
 impl Default for Ssh {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([0, 0, 0, 0], 2222)) }
+        Self { listen: SocketAddr::from(([0, 0, 0, 0], 2222)), sources: Vec::new() }
     }
 }
 
@@ -167,6 +171,9 @@ impl Config {
         }
         if self.web.certificate.as_os_str().is_empty() != self.web.key.as_os_str().is_empty() {
             found.push("web.certificate and web.key go together".into());
+        }
+        if self.ssh.sources.len() > limits::CERTIFICATE_SOURCES {
+            found.push(format!("ssh.sources may name {} addresses", limits::CERTIFICATE_SOURCES));
         }
         if !self.web.base_url.is_empty() && !self.web.base_url.starts_with("https://") {
             found.push("web.base_url must begin with https://".into());

@@ -41,6 +41,7 @@ pub fn store_settings(config: &Config) -> Settings {
         origin: config.origin(),
         policy: config.policy(),
         base_url: config.base_url(),
+        ssh_sources: config.ssh.sources.clone(),
     }
 }
 

@@ -74,7 +74,7 @@ impl Store {
         Ok(Principal::assertion(kept.person, kept.login, kept.source, None))
     }
 
-    async fn worker_of(&self, person: &sekisho_core::ids::PersonId, source: IpAddr) -> Result<Actor, Fault> {
+    pub(crate) async fn worker_of(&self, person: &sekisho_core::ids::PersonId, source: IpAddr) -> Result<Actor, Fault> {
         let person = self.load_person(self.read(), person).await?;
         let person = person.ok_or_else(|| Fault::Damaged("a person who was just identified is missing".into()))?;
         Ok(Actor::of(&person, Via::Ssh, Some(source.to_string())))
@@ -90,6 +90,15 @@ impl Store {
             // Nothing was allowed, so nothing must be undone; what the log cannot take ends the session elsewhere.
             tracing::error!(%session, %fault, "a refusal inside a session could not be written down");
         }
+    }
+
+    async fn note_dialled(&self, writer: &Arc<Writer>, session: &SessionId, outcome: Dialled) -> Result<(), Fault> {
+        let mut tx = self.write(writer.worker()).await?;
+        tx.fact(Fact::Dialled { session: session.clone(), outcome: outcome.clone() });
+        if let Dialled::HostKeyChanged { seen } = &outcome {
+            self.alarm_target_of(&mut tx, session, seen).await?;
+        }
+        tx.commit().await
     }
 
     async fn note(&self, writer: &Arc<Writer>, fact: Fact) -> Result<(), Fault> {
@@ -116,8 +125,14 @@ impl Desk for Store {
         })
     }
 
-    fn key_window<'a>(&'a self, _login: &'a str, _source: IpAddr, _key: &'a str, _target: &'a str) -> Answer<'a, Option<Principal>> {
-        Box::pin(async { None })
+    fn key_window<'a>(&'a self, login: &'a str, source: IpAddr, key: &'a str, target: &'a str) -> Answer<'a, Option<Principal>> {
+        Box::pin(async move {
+            self.by_key_window(login, source, key, target).await.unwrap_or_else(|denied| {
+                // The ordinary login goes on; whatever is wrong with the store shows there as well.
+                tracing::error!(%denied, "a key window cannot be looked for");
+                None
+            })
+        })
     }
 
     fn command<'a>(&'a self, _session: &'a SessionId, ruled: RuledCommand) -> Answer<'a, Result<(), Refusal>> {
@@ -141,8 +156,7 @@ impl Desk for Store {
     fn dialled<'a>(&'a self, session: &'a SessionId, outcome: Dialled) -> Answer<'a, Result<(), Refusal>> {
         Box::pin(async move {
             let writer = self.inner.shelf.writer(session).ok_or(Refusal::Fault)?;
-            let fact = Fact::Dialled { session: session.clone(), outcome };
-            self.note(&writer, fact).await.map_err(|fault| unavailable(&fault))
+            self.note_dialled(&writer, session, outcome).await.map_err(|fault| unavailable(&fault))
         })
     }
 

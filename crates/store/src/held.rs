@@ -49,7 +49,8 @@ pub(crate) fn row_of(fact: &Fact) -> Option<&str> {
         Fact::PlanDrawn { plan, .. } | Fact::PlanActed { plan, .. } | Fact::Entered { plan, .. } => plan.as_str(),
         Fact::PersonAdded { person, .. } | Fact::PersonChanged { person, .. } => person.as_str(),
         Fact::VendorKept { vendor, .. } => vendor.as_str(),
-        Fact::TargetKept { target, .. } => target.as_str(),
+        Fact::KeyWindowOpened { window, .. } | Fact::KeyWindowUsed { window, .. } | Fact::KeyWindowClosed { window, .. } | Fact::KeyWindowExpired { window, .. } => window.as_str(),
+        Fact::TargetKept { target, .. } | Fact::HostKeyAlarmed { target, .. } | Fact::HostKeyDecided { target, .. } => target.as_str(),
         Fact::CredentialKept { account, .. } => account.as_str(),
         _ => return None,
     })

@@ -17,6 +17,7 @@
 //! Reads outside a change use `self.read()`, a pool of connections that cannot write.
 
 mod approvals;
+mod control;
 mod db;
 mod desk;
 mod fault;
@@ -24,6 +25,7 @@ pub mod faults;
 mod health;
 mod held;
 mod jobs;
+mod key_windows;
 mod keys;
 mod leaving;
 mod ledger;
@@ -38,17 +40,20 @@ mod search;
 mod secrets;
 mod sessions;
 mod settings;
+mod ssh_ca;
 mod ssh_keys;
 mod sweep;
 mod tls;
 mod views;
 mod write;
 
+pub use control::{HeldCommand, Mark, Pause, Standing, Told, Watcher};
 pub use fault::{Denied, Done, Fault};
 pub use health::Health;
+pub use key_windows::KeyWindowAsk;
 pub use live::ViewEvent;
 pub use log::{DataFolder, LogFilter};
-pub use ledger::{AccountAsk, CredentialAsk, NewPerson, PersonChange, PersonRow, TargetAsk, TargetRow, VendorAsk};
+pub use ledger::{AccountAsk, AccountTest, CredentialAsk, NewPerson, PersonChange, PersonRow, TargetAsk, TargetRow, VendorAsk};
 pub use logins::{EnrolmentLink, EnrolmentOffer, NewLogin, WebLogin, WorkerKey};
 pub use open::InitReport;
 pub use plans::{Page, PlanChoices, PlanFilter, PlanRow, PlanView, VendorChoices};
@@ -56,6 +61,7 @@ pub use recordings::Replay;
 pub use search::{Piece, RecordGroup, RecordHit, RecordKind, RecordQuery, RecordsFound};
 pub use sessions::{RecordingInfo, SessionFilter, SessionPage, SessionRow, SessionView};
 pub use settings::{Database, FirstAdministrator, Settings};
+pub use ssh_ca::{AuthorityAct, AuthorityKey, SshAuthority};
 pub use tls::TlsCertificate;
 pub use views::Watch;
 

@@ -60,6 +60,7 @@ impl Store {
             sqlx::query("INSERT INTO meta (key, value) VALUES ($1, $2)").bind(name).bind(value.clone()).execute(tx.sql()).await?;
         }
         tx.fact(Fact::Initialised { origin, key: key.clone() });
+        store.settle_ssh_authority(&mut tx).await?;
         let first_admin = store.add_first_administrator(&mut tx, &first).await?;
         tx.commit().await?;
         store.publish().await?;
@@ -100,6 +101,7 @@ impl Store {
         let store = Self::assemble(settings, clock, db, conn, keys, lock, found);
         let mut tx = store.write(&Actor::system()).await?;
         tx.fact(Fact::Started { version: env!("CARGO_PKG_VERSION").to_owned() });
+        store.settle_ssh_authority(&mut tx).await?;
         tx.commit().await?;
         store.seal_all_once().await?;
         store.sweep().await?;

@@ -2,6 +2,7 @@
 
 use sekisho_core::policy::Policy;
 use sekisho_core::secret::Secret;
+use sekisho_core::source::Network;
 use std::path::PathBuf;
 
 /// Where the rows live.
@@ -33,6 +34,8 @@ pub struct Settings {
     pub policy: Policy,
     /// Address under which browsers reach this box, for links: `https://gateway.example:8443`.
     pub base_url: String,
+    /// Addresses from which this box reaches its targets; certificates are bound to them. Empty: they are not bound.
+    pub ssh_sources: Vec<Network>,
 }
 
 /// The person for whom `init` prints the first enrolment link.

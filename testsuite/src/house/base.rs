@@ -76,6 +76,7 @@ impl Base {
             origin: "sekisho.example/aoba".into(),
             policy: self.policy.clone(),
             base_url: "https://gateway.example:8443".into(),
+            ssh_sources: Vec::new(),
         }
     }
 

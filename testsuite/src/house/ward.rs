@@ -78,6 +78,7 @@ pub fn settings(dir: &Path) -> Settings {
         origin: "sekisho.example/aoba".into(),
         policy: Policy::default(),
         base_url: "https://gateway.example:8443".into(),
+        ssh_sources: Vec::new(),
     }
 }
 

@@ -64,6 +64,7 @@ impl Clinic {
             origin: "sekisho.example/aoba".into(),
             policy,
             base_url: format!("https://{HOST}"),
+            ssh_sources: Vec::new(),
         };
         Store::init(settings.clone(), clock.clone(), FirstAdministrator::default()).await.unwrap();
         let store = Store::open(settings, clock.clone()).await.unwrap();

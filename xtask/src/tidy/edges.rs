@@ -45,6 +45,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("argon2", "sekisho-store"),
     ("age", "sekisho-store"),
     ("rcgen", "sekisho-store"),
+    ("ssh-key", "sekisho-store"),
     ("russh", "sekisho-gateway"),
     ("axum", "sekisho-web"),
     ("minijinja", "sekisho-web"),

@@ -11,8 +11,10 @@ use russh::keys::{Certificate, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCert
 use russh::{Channel, MethodKind, SshId};
 use sekisho_core::desk::{Cause, Dialled, TargetCredential};
 use sekisho_core::limits;
+use sekisho_core::probe::{TestAsk, Tested};
 use sekisho_core::secret::Secret;
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -45,12 +47,48 @@ impl Target {
     }
 }
 
+/// Where to, as whom, and for which session if there is one.
+struct Errand<'a> {
+    host: &'a str,
+    port: u16,
+    host_keys: &'a [String],
+    username: &'a str,
+    session: Option<Arc<Session>>,
+}
+
+/// How far an errand came, for whoever wants to know the steps.
+#[derive(Default)]
+struct Steps {
+    address: Option<SocketAddr>,
+    host_key: Option<String>,
+}
+
 /// Dials the session's target. The outcome is what the log is told; with [`Dialled::Connected`] comes the connection.
 pub async fn dial(session: &Arc<Session>, credential: TargetCredential) -> (Dialled, Option<Target>) {
+    let grant = session.grant();
+    let errand = Errand { host: &grant.host, port: grant.port, host_keys: &grant.host_keys, username: &grant.username, session: Some(Arc::clone(session)) };
+    in_time(&errand, credential, &Mutex::default()).await
+}
+
+/// Dials, logs in and says goodbye. No channel is opened.
+pub async fn test(ask: TestAsk) -> Tested {
+    let TestAsk { host, port, host_keys, username, credential } = ask;
+    let errand = Errand { host: &host, port, host_keys: &host_keys, username: &username, session: None };
+    let steps = Mutex::default();
+    let (outcome, target) = in_time(&errand, credential, &steps).await;
+    if let Some(target) = target {
+        // Dropping it severs the connection in any case.
+        let _ = tokio::time::timeout(super::GOODBYE, target.disconnect()).await;
+    }
+    let Steps { address, host_key } = steps.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Tested { address: address.map(|address| address.to_string()), host_key, outcome }
+}
+
+async fn in_time(errand: &Errand<'_>, credential: TargetCredential, steps: &Mutex<Steps>) -> (Dialled, Option<Target>) {
     let limit = Duration::from_secs(limits::DIAL_SECONDS as u64);
     let cut = Cut::default();
     // Dropped without being taken over, the connection is severed by whoever holds the other end of the cut.
-    let outcome = tokio::time::timeout(limit, reach(session, credential, cut.clone())).await;
+    let outcome = tokio::time::timeout(limit, reach(errand, credential, cut.clone(), steps)).await;
     match outcome {
         Ok(Ok((target, host_key))) => (Dialled::Connected { host_key }, Some(target)),
         Ok(Err(outcome)) => {
@@ -68,9 +106,9 @@ fn unreachable(detail: &dyn std::fmt::Display) -> Dialled {
     Dialled::Unreachable { detail: super::words::visible(&detail.to_string()) }
 }
 
-async fn reach(session: &Arc<Session>, credential: TargetCredential, cut: Cut) -> Result<(Target, String), Dialled> {
-    let grant = session.grant();
-    let pinned: Vec<PublicKey> = grant.host_keys.iter().filter_map(|line| keys::read_line(line)).collect();
+async fn reach(errand: &Errand<'_>, credential: TargetCredential, cut: Cut, steps: &Mutex<Steps>) -> Result<(Target, String), Dialled> {
+    let note = |fill: &dyn Fn(&mut Steps)| fill(&mut steps.lock().unwrap_or_else(PoisonError::into_inner));
+    let pinned: Vec<PublicKey> = errand.host_keys.iter().filter_map(|line| keys::read_line(line)).collect();
     if pinned.is_empty() {
         return Err(unreachable(&"no pinned host key"));
     }
@@ -84,12 +122,17 @@ async fn reach(session: &Arc<Session>, credential: TargetCredential, cut: Cut) -
         nodelay: true,
         ..client::Config::default()
     };
-    let stream = TcpStream::connect((grant.host.as_str(), grant.port)).await.map_err(|error| unreachable(&error))?;
+    let stream = TcpStream::connect((errand.host, errand.port)).await.map_err(|error| unreachable(&error))?;
+    let address = stream.peer_addr().ok();
+    note(&|steps| steps.address = address);
     let seen = Arc::new(Mutex::new(None));
     let carrying = Arc::new(AtomicBool::new(false));
-    let handler = Pinned { keys: pinned, seen: Arc::clone(&seen), session: Arc::clone(session), carrying: Arc::clone(&carrying) };
+    let handler = Pinned { keys: pinned, seen: Arc::clone(&seen), session: errand.session.clone(), carrying: Arc::clone(&carrying) };
     let connected = client::connect_stream(Arc::new(config), Line::new(stream, cut.clone()), handler).await;
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(Seen::Pinned(print) | Seen::Other(print)) = &seen {
+        note(&|steps| steps.host_key = Some(print.clone()));
+    }
     let handle = match (connected, seen) {
         (_, Some(Seen::Other(seen))) => return Err(Dialled::HostKeyChanged { seen }),
         (Ok(handle), Some(Seen::Pinned(key))) => (handle, key),
@@ -97,7 +140,7 @@ async fn reach(session: &Arc<Session>, credential: TargetCredential, cut: Cut) -
         (Err(error), _) => return Err(unreachable(&error)),
     };
     let (mut handle, key) = handle;
-    log_in(&mut handle, &grant.username, credential).await?;
+    log_in(&mut handle, errand.username, credential).await?;
     // From here on the end of this connection is the end of the session; before, it is an outcome of dialling.
     carrying.store(true, Ordering::SeqCst);
     if handle.is_closed() {
@@ -171,7 +214,7 @@ enum Seen {
 struct Pinned {
     keys: Vec<PublicKey>,
     seen: Arc<Mutex<Option<Seen>>>,
-    session: Arc<Session>,
+    session: Option<Arc<Session>>,
     carrying: Arc<AtomicBool>,
 }
 
@@ -192,9 +235,10 @@ impl client::Handler for Pinned {
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<Self::Error>) -> Result<(), Self::Error> {
-        tracing::debug!(session = %self.session.id(), ?reason, "the target closed the connection");
+        let Some(session) = &self.session else { return Ok(()) };
+        tracing::debug!(session = %session.id(), ?reason, "the target closed the connection");
         if self.carrying.load(Ordering::SeqCst) {
-            self.session.end(Cause::TargetGone);
+            session.end(Cause::TargetGone);
         }
         Ok(())
     }

@@ -4,13 +4,13 @@ pub mod algorithms;
 mod arrive;
 mod carry;
 mod choose;
-mod dial;
+pub mod dial;
 mod login;
 mod observe;
 pub mod scan;
 mod visit;
 mod wish;
-mod words;
+pub mod words;
 mod worker;
 
 use crate::line::{Cut, Line};

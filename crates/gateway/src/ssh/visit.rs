@@ -14,7 +14,8 @@ use bytes::Bytes;
 use russh::server::{Handle, Msg, RunningSession};
 use russh::{Channel, ChannelReadHalf};
 use sekisho_core::authorize::Principal;
-use sekisho_core::desk::{Admission, Cause, Dialled, Entry, TargetCredential};
+use sekisho_core::control::Standstill;
+use sekisho_core::desk::{Cause, Dialled, Entry, TargetCredential};
 use sekisho_core::limits;
 use sekisho_core::refusal::Refusal;
 use std::pin::pin;
@@ -77,10 +78,8 @@ async fn enter(
         };
         match answer {
             Ok(Entry::Open(admission)) => {
-                let Admission { session, grant, recording, credential, standstill } = *admission;
                 let (desk, clock, running) = (Arc::clone(&house.desk), Arc::clone(&house.clock), Arc::clone(&house.running));
-                let opened = Opened::new(session, grant, recording, desk, clock, running);
-                opened.session().stand(standstill);
+                let (opened, credential) = Opened::new(*admission, desk, clock, running);
                 drop(entering);
                 return Some((opened, opening, credential));
             }
@@ -174,7 +173,7 @@ impl Hall {
             session.end(Cause::Shutdown);
         }
         let mut tasks = JoinSet::new();
-        let last_words = match self.dial(&session, credential).await {
+        let last_words = match self.dial(&session, credential, &opening.worker).await {
             Ok(target) => {
                 self.carry(&session, Arc::new(target), opening, &mut tasks).await;
                 session.ended().await.refusal()
@@ -196,11 +195,16 @@ impl Hall {
         tokio::join!(opened.leave(last_words.as_deref()), farewell);
     }
 
-    /// Reaches the target and has the outcome written down. Nothing is carried before that is done.
-    async fn dial(&mut self, session: &Arc<Session>, credential: TargetCredential) -> Result<Target, Option<Refusal>> {
+    /// Reaches the target and has the outcome written down. Nothing is carried before that is done, and a session that
+    /// stands still does not even reach it.
+    async fn dial(&mut self, session: &Arc<Session>, credential: TargetCredential, worker: &Worker) -> Result<Target, Option<Refusal>> {
+        let reach = async {
+            wait_still(session, worker).await;
+            dial::dial(session, credential).await
+        };
         let dialling = async {
             tokio::select! {
-                dialled = dial::dial(session, credential) => Some(dialled),
+                dialled = reach => Some(dialled),
                 _ = session.watch(words::warning) => None,
             }
         };
@@ -209,14 +213,14 @@ impl Hall {
             return Err(None);
         };
         let Some((outcome, target)) = dialled else { return Err(session.ended().await.refusal()) };
-        let refusal = match &outcome {
-            Dialled::HostKeyChanged { .. } => Refusal::HostKeyChanged,
-            _ => Refusal::TargetUnreachable,
+        let (cause, refusal) = match &outcome {
+            Dialled::HostKeyChanged { .. } => (Cause::HostKeyChanged, Refusal::HostKeyChanged),
+            _ => (Cause::DialFailed, Refusal::TargetUnreachable),
         };
         match (self.house.desk.dialled(session.id(), outcome).await, target) {
             (Ok(()), Some(target)) => Ok(target),
             (Ok(()), None) => {
-                session.end(Cause::DialFailed);
+                session.end(cause);
                 Err(Some(refusal))
             }
             (Err(refusal), _) => {
@@ -279,6 +283,29 @@ impl Hall {
             }
         }
         let _ = tokio::time::timeout(SETTLE, carrier.target.disconnect()).await;
+    }
+}
+
+/// Waits until the session may begin, and tells the worker what is waited for: no channel is carried yet, so nobody
+/// else tells it.
+async fn wait_still(session: &Session, worker: &Worker) {
+    let standing = session.standstill();
+    if standing == Standstill::None {
+        return;
+    }
+    let mut notices = session.before_the_first_channel();
+    let text = words::standing(standing);
+    session.told(&text);
+    // A worker that is gone is noticed by its connection.
+    let _ = worker.say(&text).await;
+    loop {
+        tokio::select! {
+            () = session.flowing() => break,
+            Some(text) = notices.recv() => drop(worker.say(&text).await),
+        }
+    }
+    while let Ok(text) = notices.try_recv() {
+        let _ = worker.say(&text).await;
     }
 }
 

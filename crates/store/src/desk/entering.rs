@@ -4,10 +4,10 @@ use super::{told, unavailable};
 use crate::Store;
 use crate::fault::{Denied, Fault};
 use crate::recordings::Sink;
+use crate::ssh_ca::Purpose;
 use crate::secrets::{Place, Sealed, random_bytes, random_id};
 use crate::write::Tx;
 use sekisho_core::authorize::{Case, Grant, Principal, authorize};
-use sekisho_core::control::Standstill;
 use sekisho_core::desk::{Admission, Entry, OpenRecording, PlanChoice, TargetCredential};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::{PersonId, PlanId, SessionId};
@@ -52,7 +52,7 @@ impl Store {
     ///
     /// # Errors
     /// If there is none, the refusal that helps most.
-    async fn open_plans(&self, principal: &Principal, target: &str, number: Option<&str>) -> Result<Vec<(PlanId, PlanChoice)>, Denied> {
+    pub(crate) async fn open_plans(&self, principal: &Principal, target: &str, number: Option<&str>) -> Result<Vec<(PlanId, PlanChoice)>, Denied> {
         let mut conn = self.read().acquire().await.map_err(Fault::from)?;
         let now = self.now();
         let Some(person) = self.load_person(&mut *conn, principal.person()).await? else { return Err(Refusal::PersonInactive.into()) };
@@ -107,6 +107,15 @@ impl Store {
         Ok(authorize(principal, &case))
     }
 
+    /// Whether this person, who proved what `principal` says, would be let in under the plan at this moment.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub(crate) async fn would_admit(&self, conn: &mut AnyConnection, principal: &Principal, person: Person, target: Target, plan: Plan, now: Timestamp) -> Result<(), Denied> {
+        let gathered = self.gathered(conn, person, target, plan).await?;
+        Ok(self.decide(principal, &gathered, now)?.map(drop)?)
+    }
+
     /// Opens a session under a plan: header first, entry second, admission last.
     async fn admit(&self, principal: &Principal, target: &str, plan: &PlanId) -> Result<Admission, Refusal> {
         let session: SessionId = random_id().map_err(|fault| unavailable(&fault))?;
@@ -157,7 +166,6 @@ impl Store {
         let mut gathered = self.gathered(conn, person, target, plan).await?;
         let grant = self.decide(principal, &gathered, now)??;
         let account = gathered.account.take().ok_or(Refusal::TargetNotReady)?;
-        let credential = self.credential(tx.sql(), &account).await?;
         began(&mut gathered.plan, session.clone());
         self.save_plan(&mut tx, &gathered.plan).await?;
         insert_session(&mut tx, &gathered, &session, principal, now, header_digest, &grant).await?;
@@ -169,8 +177,15 @@ impl Store {
             username: grant.username.clone(),
             recording_header_digest: header_digest.to_owned(),
         });
+        let credential = match account.credential {
+            CredentialKind::Certificate => self.mint(&mut tx, &account, principal.login(), &Purpose::Session(&session, &grant, principal.login()))?.credential,
+            CredentialKind::Password | CredentialKind::PrivateKey => self.credential(tx.sql(), &account).await?,
+        };
+        // Before anybody can watch, and before anything can be carried.
+        let writer = self.inner.shelf.writer(&session).ok_or(Refusal::NoRecording)?;
+        let standstill = writer.reins().demand(grant.witness, now);
         tx.commit().await?;
-        Ok(Admission { session, grant, recording: OpenRecording::assertion(Box::new(sink)), credential, standstill: Standstill::None })
+        Ok(Admission { session, grant, recording: OpenRecording::assertion(Box::new(sink)), credential, standstill })
     }
 
     /// The plans that name the worker and admit sessions, by the beginning of their windows. One whose row was changed
@@ -184,7 +199,8 @@ impl Store {
         Ok(read.collect())
     }
 
-    async fn credential(&self, conn: &mut AnyConnection, account: &Account) -> Result<TargetCredential, Denied> {
+    /// The stored credential of an account; a certificate is minted instead.
+    pub(crate) async fn credential(&self, conn: &mut AnyConnection, account: &Account) -> Result<TargetCredential, Denied> {
         let row = sqlx::query("SELECT credential FROM accounts WHERE id = $1").bind(account.id.as_str().to_owned()).fetch_one(conn).await?;
         let plain = self.inner.keys.unseal(Place { table: "accounts", row: account.id.as_str(), column: "credential" }, &Sealed::from_bytes(row.try_get("credential")?))?;
         let secret = std::str::from_utf8(&plain).map(Secret::new).map_err(|_| Fault::Damaged("a stored credential is no text".into()))?;
@@ -224,7 +240,7 @@ impl Store {
 /// Which of several refusals helps most: what can be done at once, then what time brings, then what others must do.
 fn rank(refusal: &Refusal) -> u8 {
     match refusal {
-        Refusal::SourceNotAllowed | Refusal::TargetNotReady => 0,
+        Refusal::SourceNotAllowed | Refusal::TargetNotReady | Refusal::HostKeyChanged => 0,
         Refusal::WindowNotOpen { .. } => 1,
         Refusal::WindowClosed => 3,
         Refusal::NoPlan => 4,

@@ -1,10 +1,13 @@
 //! The ledgers: persons, vendors, targets and the accounts on them.
 
+mod host_keys;
 mod persons;
+mod probing;
 mod targets;
 mod vendors;
 
 pub use persons::{NewPerson, PersonChange, PersonRow};
+pub use probing::AccountTest;
 pub use targets::{AccountAsk, CredentialAsk, TargetAsk, TargetRow};
 pub use vendors::VendorAsk;
 pub(crate) use persons::recall_sessions;

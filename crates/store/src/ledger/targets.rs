@@ -2,7 +2,7 @@
 
 use super::{LEDGER_ROWS, bodies, persons::recall_sessions, principals};
 use crate::Store;
-use crate::fault::Done;
+use crate::fault::{Done, Fault};
 use crate::logins::KeyLine;
 use crate::secrets::{Place, random_id};
 use crate::write::Tx;
@@ -14,7 +14,7 @@ use sekisho_core::permission::{Action, may};
 use sekisho_core::plan::content::check_line;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
-use sekisho_core::target::{Account, CredentialKind, Protocol, Target, TargetClass, Witness, check_host, check_target_name};
+use sekisho_core::target::{Account, CredentialKind, HostKeyAlarm, Protocol, Target, TargetClass, Witness, check_host, check_principal, check_target_name};
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use std::collections::BTreeSet;
@@ -73,6 +73,8 @@ pub enum CredentialAsk {
     Password(Secret),
     /// A private key without passphrase, in OpenSSH or PKCS PEM form.
     PrivateKey(Secret),
+    /// Nothing is kept: each session gets a certificate of Sekisho's own authority.
+    Certificate,
 }
 
 /// An account to register.
@@ -98,7 +100,7 @@ pub struct TargetRow {
 }
 
 /// The place of an account's credential.
-fn place_of(account: &AccountId) -> Place<'_> {
+pub(crate) fn place_of(account: &AccountId) -> Place<'_> {
     Place { table: "accounts", row: account.as_str(), column: "credential" }
 }
 
@@ -144,7 +146,7 @@ impl Store {
     pub async fn add_target(&self, actor: &Actor, ask: TargetAsk) -> Done<Target> {
         self.require(actor, Action::KeepLedger, None, "add_target").await?;
         let mut tx = self.write(actor).await?;
-        let target = self.checked(&mut tx, random_id()?, ask).await?;
+        let target = self.checked(&mut tx, random_id()?, ask, None).await?;
         let text = serde_json::to_string(&target)?;
         sqlx::query("INSERT INTO targets (id, name, vendor, active, body) VALUES ($1, $2, $3, $4, $5)")
             .bind(target.id.as_str().to_owned())
@@ -160,7 +162,8 @@ impl Store {
         Ok(target)
     }
 
-    /// Changes a target. The pinned host keys are exactly those given: a key is never added by being seen.
+    /// Changes a target. The pinned host keys are exactly those given: a key is never added by being seen. An alarm about
+    /// a host key stands until it is decided on, whatever is changed here.
     ///
     /// # Errors
     /// The rule that forbids it; [`Refusal::NameTaken`]; [`Refusal::NotFound`].
@@ -168,17 +171,8 @@ impl Store {
         self.require(actor, Action::KeepLedger, None, "change_target").await?;
         let mut tx = self.write(actor).await?;
         let before = self.load_target(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
-        let target = self.checked(&mut tx, id.clone(), ask).await?;
-        let text = serde_json::to_string(&target)?;
-        sqlx::query("UPDATE targets SET name = $1, vendor = $2, active = $3, body = $4 WHERE id = $5")
-            .bind(target.name.clone())
-            .bind(target.vendor.as_str().to_owned())
-            .bind(i64::from(target.active))
-            .bind(text.clone())
-            .bind(id.as_str().to_owned())
-            .execute(tx.sql())
-            .await?;
-        self.seal_row(&mut tx, &target, &text).await?;
+        let target = self.checked(&mut tx, id.clone(), ask, before.host_key_alarm.clone()).await?;
+        self.save_target(&mut tx, &target).await?;
         tx.fact(kept(&target));
         if !target.active || target.vendor != before.vendor {
             recall_sessions(&mut tx, "SELECT id FROM sessions WHERE ended_at IS NULL AND target = $1", id.as_str(), RecallWord::End(Cause::Recalled)).await?;
@@ -199,9 +193,9 @@ impl Store {
         if !sound {
             return Err(Refusal::bad_field("username").into());
         }
-        let (kind, plain) = check_credential(&credential)?;
+        let (kind, plain) = check_credential(&credential, &username)?;
         let account = Account { id: random_id()?, target: target.clone(), username, privileged, credential: kind };
-        let sealed = self.inner.keys.seal(place_of(&account.id), plain.expose().as_bytes())?;
+        let sealed = self.inner.keys.seal(place_of(&account.id), plain.as_bytes())?;
         let mut tx = self.write(actor).await?;
         self.load_target(tx.sql(), target).await?.ok_or(Refusal::NotFound)?;
         let rows = sqlx::query("SELECT username FROM accounts WHERE target = $1").bind(target.as_str().to_owned()).fetch_all(tx.sql()).await?;
@@ -223,7 +217,7 @@ impl Store {
             .execute(tx.sql())
             .await?;
         self.seal_row(&mut tx, &account, &text).await?;
-        tx.fact(Fact::CredentialKept { target: target.clone(), account: account.id.clone(), username: account.username.clone() });
+        tx.fact(credential_kept(&account));
         tx.commit().await?;
         Ok(account)
     }
@@ -234,10 +228,10 @@ impl Store {
     /// A malformed credential; [`Refusal::NotFound`].
     pub async fn set_credential(&self, actor: &Actor, id: &AccountId, credential: CredentialAsk) -> Done<Account> {
         self.require(actor, Action::KeepLedger, None, "set_credential").await?;
-        let (kind, plain) = check_credential(&credential)?;
-        let sealed = self.inner.keys.seal(place_of(id), plain.expose().as_bytes())?;
         let mut tx = self.write(actor).await?;
         let mut account = self.load_account(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        let (kind, plain) = check_credential(&credential, &account.username)?;
+        let sealed = self.inner.keys.seal(place_of(id), plain.as_bytes())?;
         account.credential = kind;
         let text = serde_json::to_string(&account)?;
         sqlx::query("UPDATE accounts SET body = $1, credential = $2 WHERE id = $3")
@@ -247,12 +241,27 @@ impl Store {
             .execute(tx.sql())
             .await?;
         self.seal_row(&mut tx, &account, &text).await?;
-        tx.fact(Fact::CredentialKept { target: account.target.clone(), account: id.clone(), username: account.username.clone() });
+        tx.fact(credential_kept(&account));
         tx.commit().await?;
         Ok(account)
     }
 
-    async fn checked(&self, tx: &mut Tx, id: TargetId, ask: TargetAsk) -> Done<Target> {
+    /// Writes a target's row and its seal. The next fact of the change must be the one that tells of it.
+    pub(super) async fn save_target(&self, tx: &mut Tx, target: &Target) -> Result<(), Fault> {
+        let text = serde_json::to_string(target)?;
+        sqlx::query("UPDATE targets SET name = $1, vendor = $2, active = $3, alarmed = $4, body = $5 WHERE id = $6")
+            .bind(target.name.clone())
+            .bind(target.vendor.as_str().to_owned())
+            .bind(i64::from(target.active))
+            .bind(i64::from(target.host_key_alarm.is_some()))
+            .bind(text.clone())
+            .bind(target.id.as_str().to_owned())
+            .execute(tx.sql())
+            .await?;
+        self.seal_row(tx, target, &text).await
+    }
+
+    async fn checked(&self, tx: &mut Tx, id: TargetId, ask: TargetAsk, host_key_alarm: Option<HostKeyAlarm>) -> Done<Target> {
         let TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, active } = ask;
         check_target_name(&name)?;
         check_host(&host)?;
@@ -264,16 +273,7 @@ impl Store {
         if port == 0 {
             return Err(Refusal::bad_field("port").into());
         }
-        if host_keys.len() > HOST_KEYS {
-            return Err(Refusal::too_many("HOST_KEYS").into());
-        }
-        let mut keys: Vec<String> = Vec::new();
-        for line in host_keys.iter().filter(|line| !line.trim().is_empty()) {
-            let key = KeyLine::parse(line).ok_or_else(|| Refusal::bad_field("host_keys"))?.key;
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
+        let keys = check_host_keys(&host_keys)?;
         if self.load_vendor(tx.sql(), &vendor).await?.is_none() {
             return Err(Refusal::bad_field("vendor").into());
         }
@@ -281,12 +281,29 @@ impl Store {
         if taken.is_some() {
             return Err(Refusal::NameTaken.into());
         }
-        Ok(Target { id, name, title, protocol, host, port, owner, vendor, host_keys: keys, personal_data, class, witness, active })
+        Ok(Target { id, name, title, protocol, host, port, owner, vendor, host_keys: keys, personal_data, class, witness, active, host_key_alarm })
     }
 }
 
-fn check_credential(credential: &CredentialAsk) -> Result<(CredentialKind, &Secret), Refusal> {
+/// Host keys in one spelling, without comments, each once.
+pub(super) fn check_host_keys(lines: &[String]) -> Result<Vec<String>, Refusal> {
+    if lines.len() > HOST_KEYS {
+        return Err(Refusal::too_many("HOST_KEYS"));
+    }
+    let mut keys: Vec<String> = Vec::new();
+    for line in lines.iter().filter(|line| !line.trim().is_empty()) {
+        let key = KeyLine::parse(line).ok_or_else(|| Refusal::bad_field("host_keys"))?.key;
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
+}
+
+/// The kind of a credential, and what of it is kept: of a certificate nothing, because it is made anew each time.
+fn check_credential<'a>(credential: &'a CredentialAsk, username: &str) -> Result<(CredentialKind, &'a str), Refusal> {
     let (kind, secret, sound) = match credential {
+        CredentialAsk::Certificate => return check_principal(username).map(|()| (CredentialKind::Certificate, "")),
         CredentialAsk::Password(secret) => (CredentialKind::Password, secret, !secret.expose().chars().any(char::is_control)),
         CredentialAsk::PrivateKey(secret) => {
             let text = secret.expose().trim();
@@ -295,7 +312,16 @@ fn check_credential(credential: &CredentialAsk) -> Result<(CredentialKind, &Secr
         }
     };
     let length = secret.expose().len();
-    if sound && (1..=CREDENTIAL_BYTES).contains(&length) { Ok((kind, secret)) } else { Err(Refusal::bad_field("credential")) }
+    if sound && (1..=CREDENTIAL_BYTES).contains(&length) { Ok((kind, secret.expose())) } else { Err(Refusal::bad_field("credential")) }
+}
+
+fn credential_kept(account: &Account) -> Fact {
+    Fact::CredentialKept { target: account.target.clone(), account: account.id.clone(), username: account.username.clone(), way: Some(account.credential) }
+}
+
+/// The fingerprints of host keys.
+pub(super) fn fingerprints(host_keys: &[String]) -> Vec<String> {
+    host_keys.iter().filter_map(|line| KeyLine::parse(line)).map(|key| key.fingerprint).collect()
 }
 
 fn kept(target: &Target) -> Fact {
@@ -303,7 +329,7 @@ fn kept(target: &Target) -> Fact {
         target: target.id.clone(),
         name: target.name.clone(),
         address: format!("{}:{}", target.host, target.port),
-        host_keys: target.host_keys.iter().filter_map(|line| KeyLine::parse(line)).map(|key| key.fingerprint).collect(),
+        host_keys: fingerprints(&target.host_keys),
         active: target.active,
     }
 }
