@@ -36,7 +36,7 @@ macro_rules! drawn {
     };
 }
 
-drawn!(PersonId, VendorId, TargetId, AccountId, PlanId, SessionId, WebLoginId, AttachmentId, WorkerKeyId);
+drawn!(PersonId, VendorId, TargetId, AccountId, PlanId, SessionId, WebLoginId, AttachmentId, WorkerKeyId, KeyWindowId);
 
 /// A fresh identifier.
 pub(crate) fn random_id<T: Drawn>() -> Result<T, Fault> {

@@ -5,11 +5,13 @@
 pub mod base;
 mod desk;
 mod faults;
+mod key_windows;
 mod ledger;
 mod log;
 mod logins;
 mod plans;
 pub mod postgres;
 mod recordings;
+mod search;
 mod sealed;
 pub mod ward;

@@ -2,7 +2,9 @@
 //!
 //! INVARIANT: a [`Stage`] carries the value that the step before it gave. [`Stage::Proved`] needs a [`Principal`],
 //! which only [`Desk::second_factor`] gives, which consumes the [`HalfPrincipal`], which only [`Desk::first_factor`]
-//! gives for a verified proof. An offer of a key changes no stage.
+//! gives for a verified proof; or [`Desk::key_window`], where the person proved both factors in the browser before. It
+//! is asked after the signature was verified and never for an offer, so that an offer does not tell whether a window is
+//! open. An offer of a key changes no stage.
 
 use super::words;
 use crate::keys;
@@ -153,10 +155,15 @@ impl Login {
     /// The client signed with this key and the library verified the signature.
     pub async fn signed(&mut self, name: &str, key: &PublicKey, algorithm: &Algorithm) -> Result<Auth, LoginBreach> {
         let claim = self.claim(name)?;
-        match usable(key, algorithm) {
-            Some(line) => self.first(claim, FirstProof::VerifiedKey(line)).await,
-            None => Ok(self.reject()),
+        let Some(line) = usable(key, algorithm) else { return Ok(self.reject()) };
+        if let (Stage::Stranger | Stage::AskedPassword, Some(claim)) = (&self.stage, &claim)
+            && let Some(principal) = self.desk.key_window(&claim.worker, self.source, &line, &claim.target).await
+        {
+            self.seat.proved();
+            self.stage = Stage::Proved(principal);
+            return Ok(Auth::Accept);
         }
+        self.first(claim, FirstProof::VerifiedKey(line)).await
     }
 
     /// The client sent a password.
