@@ -24,6 +24,7 @@ pub mod probe;
 pub mod policy;
 pub mod reconcile;
 pub mod refusal;
+pub mod rotation;
 pub mod secret;
 pub mod source;
 pub mod target;
