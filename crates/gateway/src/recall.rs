@@ -1,6 +1,7 @@
 //! The sessions that are being carried, and the one word that reaches them from the store.
 
 use crate::session::Session;
+use crate::ssh::words;
 use sekisho_core::desk::{Cause, Recall, RecallWord};
 use sekisho_core::ids::SessionId;
 use sekisho_core::limits;
@@ -113,7 +114,12 @@ fn apply(session: &Session, word: &RecallWord) {
     match word {
         RecallWord::End(cause) => session.end(*cause),
         RecallWord::Until(until) => session.extend(*until),
-        RecallWord::Stand(standstill) => session.stand(*standstill),
-        RecallWord::Say(text) => session.say(text),
+        // The recording has both from the store, as what a person did.
+        RecallWord::Stand(standstill) => {
+            if session.stand(*standstill) {
+                session.say(&words::standing(*standstill));
+            }
+        }
+        RecallWord::Say(text) => session.say(&words::said(text)),
     }
 }

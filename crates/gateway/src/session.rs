@@ -6,8 +6,9 @@
 use crate::recall::Running;
 use sekisho_core::authorize::Grant;
 use sekisho_core::control::Standstill;
-use sekisho_core::desk::{Cause, Desk, Event, OpenRecording};
+use sekisho_core::desk::{Admission, Cause, Desk, Event, OpenRecording, TargetCredential};
 use sekisho_core::ids::SessionId;
+use sekisho_core::limits;
 use sekisho_core::time::{Clock, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,6 +25,8 @@ const INPUT_BLOCK: u64 = 4096;
 /// The input of a terminal is rounded up to this at its end: the whole less what the target echoed would tell the
 /// length of what was typed unseen.
 const TERMINAL_INPUT: u64 = 64;
+/// How long a session waits for the witness that it needs.
+const WITNESS_WAIT: Duration = Duration::from_secs(limits::WITNESS_WAIT_SECONDS as u64);
 /// Messages that may wait for one terminal.
 const NOTICES: usize = 8;
 
@@ -41,9 +44,13 @@ pub struct Session {
     recording: RwLock<Option<OpenRecording>>,
     cause: watch::Sender<Option<Cause>>,
     stands: watch::Sender<Standstill>,
+    /// Since when it stands still, in milliseconds; of no meaning while it does not.
+    stood_since: AtomicI64,
     active: AtomicI64,
     warned: Mutex<Option<Duration>>,
     channels: Mutex<BTreeMap<u32, Arc<Gauge>>>,
+    /// Where messages go before there is a channel.
+    first: Mutex<Option<mpsc::Sender<String>>>,
     next: AtomicU32,
 }
 
@@ -151,18 +158,26 @@ impl Session {
         }
     }
 
-    /// Lets the session stand still, or go on.
-    pub fn stand(&self, standstill: Standstill) {
-        if self.stands.send_replace(standstill) != Standstill::None {
-            // Whoever was made to wait was not idle.
-            self.touch();
+    /// Lets the session stand still, or go on. True if that is a change.
+    pub fn stand(&self, standstill: Standstill) -> bool {
+        if self.standstill() == standstill {
+            return false;
         }
+        self.stood_since.store(self.clock.now().0, Ordering::SeqCst);
+        // Whoever was made to wait was not idle.
+        self.touch();
+        self.stands.send_replace(standstill) != standstill
+    }
+
+    /// Whether it stands still, and why.
+    pub fn standstill(&self) -> Standstill {
+        *self.stands.borrow()
     }
 
     /// Waits while the session stands still. What is not carried meanwhile stays in the sender's window: nothing is
     /// lost, and nothing grows.
     pub async fn flowing(&self) {
-        if *self.stands.borrow() == Standstill::None {
+        if self.standstill() == Standstill::None {
             return;
         }
         let mut stands = self.stands.subscribe();
@@ -170,9 +185,22 @@ impl Session {
         let _ = stands.wait_for(|stands| *stands == Standstill::None).await;
     }
 
+    /// The messages for a worker whose first channel is not carried yet.
+    pub fn before_the_first_channel(&self) -> mpsc::Receiver<String> {
+        let (sender, notices) = mpsc::channel(NOTICES);
+        *self.first.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        notices
+    }
+
+    /// Writes down what a channel without a terminal of its own is told, or one that is not carried yet.
+    pub fn told(&self, text: &str) {
+        let _ = self.record(0, Event::Message(text));
+    }
+
     /// Writes a message to every terminal that the recording has already.
     pub fn say(&self, text: &str) {
-        for terminal in self.channels().values().filter_map(|gauge| gauge.terminal.clone()) {
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for terminal in self.channels().values().filter_map(|gauge| gauge.terminal.clone()).chain(first) {
             let _ = terminal.try_send(text.to_owned());
         }
     }
@@ -278,8 +306,15 @@ impl Session {
         if now >= until {
             return self.end(Cause::WindowEnded);
         }
-        if *self.stands.borrow() != Standstill::None {
-            self.touch();
+        match self.standstill() {
+            Standstill::None => {}
+            Standstill::Paused => self.touch(),
+            Standstill::NoWitness => {
+                self.touch();
+                if Timestamp(self.stood_since.load(Ordering::SeqCst)).until(now) >= WITNESS_WAIT {
+                    return self.end(Cause::NoWitness);
+                }
+            }
         }
         if Timestamp(self.active.load(Ordering::Relaxed)).until(now) >= self.grant.idle {
             return self.end(Cause::Idle);
@@ -312,8 +347,10 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Opens a session from the permission and the open recording that came in one answer, and makes it known.
-    pub fn new(id: SessionId, grant: Grant, recording: OpenRecording, desk: Arc<dyn Desk>, clock: Arc<dyn Clock>, running: Arc<Running>) -> Self {
+    /// Opens a session from the permission and the open recording that came in one answer, and makes it known. It
+    /// stands still from its first moment if the answer says so: a word that was said since must not be overruled.
+    pub fn new(admission: Admission, desk: Arc<dyn Desk>, clock: Arc<dyn Clock>, running: Arc<Running>) -> (Self, TargetCredential) {
+        let Admission { session: id, grant, recording, credential, standstill } = admission;
         let now = clock.now();
         let session = Arc::new(Session {
             until: AtomicI64::new(grant.until.0),
@@ -323,14 +360,16 @@ impl Opened {
             began: now,
             recording: RwLock::new(Some(recording)),
             cause: watch::Sender::new(None),
-            stands: watch::Sender::new(Standstill::None),
+            stands: watch::Sender::new(standstill),
+            stood_since: AtomicI64::new(now.0),
             active: AtomicI64::new(now.0),
             warned: Mutex::new(None),
             channels: Mutex::default(),
+            first: Mutex::default(),
             next: AtomicU32::new(1),
         });
         running.add(&session);
-        Self { session, desk, running }
+        (Self { session, desk, running }, credential)
     }
 
     /// The session.

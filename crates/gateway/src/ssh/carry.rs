@@ -13,6 +13,7 @@ use super::worker::{STDERR, Worker};
 use crate::session::{Place, Session};
 use bytes::Bytes;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
+use sekisho_core::control::Standstill;
 use sekisho_core::desk::{Cause, Desk, Event, RefusedAsk};
 use sekisho_core::limits;
 use sekisho_core::refusal::Refusal;
@@ -219,6 +220,15 @@ impl Lane<'_> {
         if self.greet().await.is_err() {
             return (Finish::Broken, String::new());
         }
+        let still = tokio::select! {
+            biased;
+            still = self.still(notices) => still,
+            // Whoever closes what has not begun is not kept waiting.
+            () = sign.closed() => return (Finish::Orderly, String::new()),
+        };
+        if still.is_err() {
+            return (Finish::Broken, String::new());
+        }
         let Ok(Ok(channel)) = tokio::time::timeout(START, self.carrier.target.open()).await else {
             return refused(Refusal::TargetUnreachable).await;
         };
@@ -232,6 +242,8 @@ impl Lane<'_> {
             let mut down = pin!(self.down(&mut from_target, notices, first, &exit));
             let mut closed = pin!(async {
                 sign.closed().await;
+                // What was typed before a pause is brought over after it.
+                self.session().flowing().await;
                 tokio::time::sleep(DRAIN).await;
             });
             let mut taking = true;
@@ -264,11 +276,25 @@ impl Lane<'_> {
         if !self.files && self.carrier.forward_to_tell.swap(false, Ordering::SeqCst) {
             texts.push(words::refusal(&Refusal::ForwardingRefused));
         }
+        if self.session().standstill() != Standstill::None {
+            texts.push(words::standing(self.session().standstill()));
+        }
         for text in texts {
             let _ = self.place.record(Event::Message(&text));
             self.worker.say(&text).await?;
         }
         Ok(())
+    }
+
+    /// Waits while the session stands still. Messages reach the worker all the same.
+    async fn still(&self, notices: &mut mpsc::Receiver<String>) -> Result<(), Stop> {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.session().flowing() => return Ok(()),
+                Some(text) = notices.recv() => self.worker.say(&text).await.map_err(|_| Stop)?,
+            }
+        }
     }
 
     /// Asks the target for terminal, environment and work, in the worker's order, and waits for its answers.
@@ -311,6 +337,7 @@ impl Lane<'_> {
 
     /// Worker to target.
     async fn up(&self, reader: &mut ChannelReadHalf, to_target: &ChannelWriteHalf<client::Msg>, early: Bytes, ended: bool) -> Up {
+        self.session().flowing().await;
         if !early.is_empty() && self.input(early, to_target).await.is_err() {
             return Up::Full;
         }
@@ -318,7 +345,12 @@ impl Lane<'_> {
             return Up::Full;
         }
         loop {
-            let passed = match reader.wait().await {
+            let message = reader.wait().await;
+            if !matches!(message, None | Some(ChannelMsg::Close)) {
+                // Held here, the rest waits in the sender's window; signals and the end of input keep their place.
+                self.session().flowing().await;
+            }
+            let passed = match message {
                 Some(ChannelMsg::Data { data }) => self.input(data, to_target).await,
                 Some(ChannelMsg::Eof) => to_target.eof().await.map_err(|_| Stop),
                 Some(ChannelMsg::WindowChange { col_width, row_height, pix_width, pix_height }) if self.terminal => {
@@ -337,7 +369,6 @@ impl Lane<'_> {
     }
 
     async fn input(&self, data: Bytes, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
-        self.session().flowing().await;
         self.place.count_input(data.len());
         self.understand(|observer, at_ms| observer.worker_sends(&data, at_ms))?;
         to_target.data_bytes(data).await.map_err(|_| Stop)
@@ -385,14 +416,13 @@ impl Lane<'_> {
                 tokio::time::sleep(super::GOODBYE).await;
                 return;
             };
-            if self.pass_down(message, exit).await.is_err() {
+            if self.still(notices).await.is_err() || self.pass_down(message, exit).await.is_err() {
                 return;
             }
         }
     }
 
     async fn pass_down(&self, message: ChannelMsg, exit: &Mutex<String>) -> Result<(), Stop> {
-        self.session().flowing().await;
         let note = |text: String| *exit.lock().unwrap_or_else(PoisonError::into_inner) = text;
         let passed = match message {
             ChannelMsg::Data { data } => {

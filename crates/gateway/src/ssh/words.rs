@@ -1,5 +1,6 @@
 //! What a worker reads on the terminal: Japanese first, then English, as many terminals at vendors show only one.
 
+use sekisho_core::control::Standstill;
 use sekisho_core::desk::PlanChoice;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
@@ -84,6 +85,27 @@ pub fn warning(left: Duration, until: Timestamp) -> String {
     )
 }
 
+/// That the session stands still, and why, or that it goes on.
+pub fn standing(standstill: Standstill) -> String {
+    match standstill {
+        Standstill::NoWitness => {
+            "*** 関所: 病院の立会いを待っています。立会いの人が画面を見はじめると作業が進みます。入力はそのあとに届きます。\n\
+             *** Sekisho: waiting for the hospital's witness. The work goes on when the witness watches; what you type arrives then.\n"
+        }
+        Standstill::Paused => {
+            "*** 関所: 病院が作業を一時停止しました。入力は再開後に届きます。\n\
+             *** Sekisho: the hospital has paused the work. What you type arrives when it goes on.\n"
+        }
+        Standstill::None => "*** 関所: 作業を再開しました。\n*** Sekisho: the work goes on.\n",
+    }
+    .to_owned()
+}
+
+/// What a person of the hospital says; the text begins with their name.
+pub fn said(text: &str) -> String {
+    format!("*** 病院から / From the hospital: {}\n", visible(text))
+}
+
 /// What the worker reads when the target has no terminal to give.
 pub fn no_terminal() -> String {
     "接続先が端末を割り当てませんでした。\nThe target gave no terminal.\n".to_owned()
@@ -111,6 +133,15 @@ mod tests {
             assert!(text.contains(part), "{part}");
         }
         assert!(!text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn what_a_person_says_steers_no_terminal() {
+        assert!(!said("上田: \u{1b}[2J\u{202e}").contains(['\u{1b}', '\u{202e}']));
+        for standstill in [Standstill::None, Standstill::Paused, Standstill::NoWitness] {
+            let text = standing(standstill);
+            assert!(text.contains("関所") && text.contains("Sekisho") && text.ends_with('\n'), "{text}");
+        }
     }
 
     #[test]
