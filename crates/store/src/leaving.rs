@@ -200,6 +200,7 @@ impl Beat {
         self.pulse.beat(&store.inner.shelf);
         self.move_notes(store);
         self.look_at_permissions(store);
+        store.look_at_witnesses();
     }
 
     fn move_notes(&mut self, store: &Store) {

@@ -1,6 +1,7 @@
 //! Looking at a session is itself a fact: begun before the first byte is handed out, ended when it is put down.
 
 use crate::Store;
+use crate::control::{Chair, Standing, Told};
 use crate::fault::{Done, Fault};
 use crate::live::{CannotWatch, Seat, ViewEvent};
 use crate::recordings::{Replay, play};
@@ -48,13 +49,38 @@ pub struct Watch {
     /// What draws the present: hand this out first.
     pub backlog: Vec<ViewEvent>,
     seat: Seat,
-    _viewing: Viewing,
+    chair: Chair,
+    viewing: Viewing,
 }
 
 impl Watch {
     /// The next event; `None` after the end of the session.
     pub async fn next(&mut self) -> Option<ViewEvent> {
         self.seat.next().await
+    }
+
+    /// The page is visible before the person at this moment. Who may be a witness is one for as long as this is said
+    /// every few seconds ([`sekisho_core::limits::WITNESS_LOST_SECONDS`]).
+    pub fn here(&self) {
+        self.chair.here(self.viewing.store.now());
+    }
+
+    /// How the session stands; `None` once it has ended.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        self.viewing.store.standing_of(&self.viewing.actor, &self.viewing.session)
+    }
+
+    /// The latest acts upon the session, the oldest first.
+    #[must_use]
+    pub fn talk(&self) -> Vec<Told> {
+        self.viewing.store.inner.shelf.writer(&self.viewing.session).map(|writer| writer.reins().talk()).unwrap_or_default()
+    }
+
+    /// Tells of each change of [`Watch::standing`].
+    #[must_use]
+    pub fn news(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.chair.news()
     }
 }
 
@@ -73,12 +99,14 @@ impl Store {
     pub async fn watch(&self, actor: &Actor, session: &SessionId) -> Done<Watch> {
         self.allowed(actor, Action::WatchSession, session, "watch").await?;
         let writer = self.inner.shelf.writer(session).ok_or(Refusal::NotFound)?;
+        let may_witness = self.may_witness(actor, session).await?;
         let viewing = self.begin_view(actor, session, ViewMode::Live).await?;
         let (backlog, seat) = writer.hub().join().map_err(|cannot| match cannot {
             CannotWatch::Ended => Refusal::NotFound,
             CannotWatch::Crowded => Refusal::too_many("WATCHERS"),
         })?;
-        Ok(Watch { backlog, seat, _viewing: viewing })
+        let chair = writer.reins().sit(actor, may_witness);
+        Ok(Watch { backlog, seat, chair, viewing })
     }
 
     /// Replays a recording; of a running session, what there is of it so far.

@@ -1,6 +1,7 @@
 //! One recording that is being written.
 
 use super::notes::{Note, Notes, short_file, shortened};
+use crate::control::Reins;
 use crate::fault::Fault;
 use crate::faults::{Faults, Write};
 use crate::live::{Hub, ViewEvent};
@@ -60,6 +61,7 @@ pub(crate) struct Writer {
     hands: Hands,
     state: Mutex<State>,
     hub: Arc<Hub>,
+    reins: Arc<Reins>,
     lost: AtomicBool,
     left: AtomicBool,
     refusals: AtomicU32,
@@ -118,6 +120,7 @@ impl Writer {
                 notes: Notes::default(),
             }),
             hub: Arc::default(),
+            reins: Arc::default(),
             lost: AtomicBool::new(false),
             left: AtomicBool::new(false),
             refusals: AtomicU32::new(0),
@@ -146,6 +149,11 @@ impl Writer {
     /// The watchers.
     pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// Whether it stands still, who watches, what waits.
+    pub(crate) fn reins(&self) -> &Arc<Reins> {
+        &self.reins
     }
 
     /// Bytes on the disk.
@@ -202,6 +210,9 @@ impl Writer {
         let taken = taken.and_then(|()| {
             if let Some(shown) = view(at_ms, channel, event) {
                 self.hub.publish(shown);
+            }
+            if let Event::Control(control) = event {
+                self.reins.saw(at_ms, control);
             }
             let waiting = state.encoder.as_ref().map_or(0, Encoder::pending_bytes);
             if waiting >= CUT_AT_BYTES { self.write_out(&mut state).map_err(|fault| fault.to_string()) } else { Ok(()) }
