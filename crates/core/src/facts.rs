@@ -4,7 +4,8 @@ use crate::desk::{Cause, Dialled, RefusedAsk};
 use crate::ids::{AccountId, AttachmentId, KeyWindowId, PersonId, PlanId, SessionId, TargetId, VendorId, WorkerKeyId};
 use crate::people::{Actor, Role};
 use crate::plan::state::PlanState;
-use crate::target::CredentialKind;
+use crate::command::RuleAct;
+use crate::target::{CredentialKind, TargetClass};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -451,6 +452,28 @@ pub enum Fact {
         /// Number of hits.
         hits: usize,
     },
+    /// The command rules of a class of targets changed.
+    RulesKept {
+        /// Which class.
+        class: TargetClass,
+        /// What was done: `added`, `changed`, `moved`, `removed`, `whole` (the ready-made set), `basic`, `cleared`.
+        change: String,
+        /// The pattern of the rule that it was done to; empty if it was done to all of them.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        pattern: String,
+        /// What that rule does after it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        act: Option<RuleAct>,
+        /// Number of rules after it.
+        rules: usize,
+    },
+    /// A person of the hospital has seen an alert.
+    AlertSeen {
+        /// The session it came from.
+        session: SessionId,
+        /// The alert.
+        text: String,
+    },
     /// Plan and fact were compared.
     Reconciled {
         /// The plan.
@@ -482,6 +505,7 @@ impl Fact {
             | Self::CutAsked { session, .. }
             | Self::Controlled { session, .. }
             | Self::Marked { session, .. }
+            | Self::AlertSeen { session, .. }
             | Self::ViewBegan { session, .. }
             | Self::ViewEnded { session, .. } => Some(session),
             Self::CertificateIssued { session, .. } | Self::HostKeyAlarmed { session, .. } => session.as_ref(),

@@ -171,6 +171,21 @@ pub enum Refusal {
     Idle,
     /// The connection broke a rule of its protocol or a limit.
     ProtocolBreach,
+    /// A rule stops this command.
+    CommandRefused {
+        /// The rule's reason.
+        reason: String,
+    },
+    /// A person of the hospital did not allow a command that waited.
+    CommandDenied {
+        /// The rule's reason.
+        reason: String,
+    },
+    /// Nobody decided in time on a command that waited.
+    CommandUndecided {
+        /// The rule's reason.
+        reason: String,
+    },
     /// No witness watched for too long.
     NoWitness,
 
@@ -225,6 +240,7 @@ impl Refusal {
             Self::TargetNotVendors { target } => Some(target.clone()),
             Self::WindowNotOpen { opens } => Some(opens.clone()),
             Self::FunctionNotInPlan { function } => Some(function.clone()),
+            Self::CommandRefused { reason } | Self::CommandDenied { reason } | Self::CommandUndecided { reason } => Some(reason.clone()).filter(|reason| !reason.is_empty()),
             _ => None,
         }
     }
@@ -302,6 +318,9 @@ impl Refusal {
             Self::Idle => ("SKS-4103", "操作がないまま時間がたったため、接続を終了しました。", "必要な場合はもう一度接続してください。", "The session was idle for too long.", "Connect again if needed."),
             Self::ProtocolBreach => ("SKS-4104", "通信の内容が規則または上限に合わないため、接続を終了しました。", "使っているソフトウェアの種類と版を病院の運用担当者に伝えてください。", "The connection broke a rule of its protocol or a limit.", "Tell the hospital's operator which software and version you use."),
             Self::NoWitness => ("SKS-4105", "立会いがないまま時間がたったため、接続を終了しました。", "病院の担当者に立会いを頼んでから、もう一度接続してください。", "No witness watched for too long, so the session was closed.", "Ask the hospital for a witness and connect again."),
+            Self::CommandRefused { .. } => ("SKS-4201", "このコマンドは実行できません(ルールによる拒否)。", "必要な作業であれば、病院の担当者に相談してください。", "A rule refuses this command; it was not run.", "If the work needs it, talk to the hospital."),
+            Self::CommandDenied { .. } => ("SKS-4202", "病院がコマンドを許可しませんでした。実行していません。", "病院の担当者に相談してください。", "The hospital did not allow this command; it was not run.", "Talk to the hospital."),
+            Self::CommandUndecided { .. } => ("SKS-4203", "時間内に判断がなかったため、コマンドを実行しませんでした。", "病院の担当者に連絡してから、もう一度実行してください。", "Nobody decided in time; the command was not run.", "Contact the hospital, then enter it again."),
 
             Self::Fault => ("SKS-9001", "内部の問題で処理できませんでした。何も変更されていません。", "もう一度お試しください。続く場合は関所管理者に連絡してください。", "An internal fault; nothing was changed.", "Try again; if it persists, contact the administrator."),
         };

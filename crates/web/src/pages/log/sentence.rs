@@ -65,7 +65,7 @@ pub(super) fn tone(fact: &Fact) -> &'static str {
     match fact {
         Fact::Refused { .. } | Fact::LockedOut { .. } | Fact::OrphanFound { .. } | Fact::ClockJumped { .. } | Fact::RefusedInside { .. } => "bad",
         Fact::HostKeyAlarmed { .. } => "bad",
-        Fact::SshAuthority { .. } | Fact::HostKeyDecided { .. } | Fact::CutAsked { .. } | Fact::Escalated { .. } | Fact::EnrolmentIssued { .. } | Fact::CredentialKept { .. } | Fact::KeyWindowOpened { .. } => "warn",
+        Fact::SshAuthority { .. } | Fact::HostKeyDecided { .. } | Fact::CutAsked { .. } | Fact::Escalated { .. } | Fact::EnrolmentIssued { .. } | Fact::CredentialKept { .. } | Fact::KeyWindowOpened { .. } | Fact::RulesKept { .. } => "warn",
         _ => "",
     }
 }
@@ -169,6 +169,13 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::ViewBegan { mode: how, .. } => say("view_began", &[("mode", &mode(lang, *how))]),
         Fact::ViewEnded { mode: how, .. } => say("view_ended", &[("mode", &mode(lang, *how))]),
         Fact::Searched { query, hits } => say("searched", &[("query", query), ("hits", &hits.to_string())]),
+        Fact::RulesKept { class, change, pattern, act, rules } => {
+            let act = act.map(|act| words::word(lang, &format!("control.act_{}", act.as_str()))).unwrap_or_default();
+            let class = words::word(lang, &format!("target_class.{}", class.as_str()));
+            let key = if pattern.is_empty() { "rules_kept" } else { "rules_kept_one" };
+            say(key, &[("class", &class), ("change", &one_of(lang, "log.rules", change)), ("pattern", pattern), ("act", &act), ("rules", &rules.to_string())])
+        }
+        Fact::AlertSeen { text, .. } => say("alert_seen", &[("text", text)]),
         Fact::Reconciled { rows, differences, .. } => say("reconciled", &[("rows", &rows.to_string()), ("differences", &differences.to_string())]),
         Fact::ClockJumped { back_ms } => say("clock_jumped", &[("back_ms", &back_ms.to_string())]),
     }
