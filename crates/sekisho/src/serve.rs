@@ -90,6 +90,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
         base_url: config.base_url(),
         ssh_host: config.ssh_host(),
         ssh_port: gateway.local_addr().port(),
+        probe: Arc::new(sekisho_gateway::Lookout),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let web = sekisho_web::bind(settings, store.clone()).await.with_context(|| format!("the pages cannot listen on {}", config.web.listen))?;

@@ -1,6 +1,8 @@
 //! What the roof tells this crate.
 
+use sekisho_core::probe::Probe;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Settings of the web face. Made by the roof from `[web]` of `sekisho.toml` and from the store's certificate.
 #[derive(Clone)]
@@ -19,6 +21,8 @@ pub struct WebSettings {
     pub ssh_host: String,
     /// Port of the SSH gateway.
     pub ssh_port: u16,
+    /// What looks at targets for administrators; the pages themselves have no way to a target.
+    pub probe: Arc<dyn Probe>,
     /// Version of the program, shown at the foot of pages.
     pub version: String,
 }

@@ -90,12 +90,12 @@ pub fn status_of(refusal: &Refusal) -> axum::http::StatusCode {
     use axum::http::StatusCode as S;
     match refusal {
         Refusal::LoginNeeded | Refusal::LoginFailed => S::UNAUTHORIZED,
-        Refusal::LockedOut | Refusal::SourceBlocked | Refusal::Busy => S::TOO_MANY_REQUESTS,
+        Refusal::LockedOut | Refusal::SourceBlocked | Refusal::Busy | Refusal::TestedTooOften => S::TOO_MANY_REQUESTS,
         Refusal::PersonInactive | Refusal::StepUpNeeded | Refusal::ForeignRequest | Refusal::NotAllowed | Refusal::SecondFactorMissing => S::FORBIDDEN,
         Refusal::ApproverIsApplicant | Refusal::ApproverIsVendor | Refusal::AlreadyApproved | Refusal::PlannerOnly => S::FORBIDDEN,
         Refusal::NotFound | Refusal::EnrolmentInvalid => S::NOT_FOUND,
         Refusal::TooLarge => S::PAYLOAD_TOO_LARGE,
-        Refusal::ChangedMeanwhile | Refusal::NameTaken | Refusal::WrongState { .. } | Refusal::DigestChanged | Refusal::SessionRunning => S::CONFLICT,
+        Refusal::ChangedMeanwhile | Refusal::NameTaken | Refusal::WrongState { .. } | Refusal::DigestChanged | Refusal::SessionRunning | Refusal::AuthorityStep => S::CONFLICT,
         Refusal::DiskFull | Refusal::LogUnavailable | Refusal::NoRecording => S::SERVICE_UNAVAILABLE,
         Refusal::Fault => S::INTERNAL_SERVER_ERROR,
         _ => S::UNPROCESSABLE_ENTITY,

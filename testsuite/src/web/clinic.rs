@@ -80,6 +80,7 @@ impl Clinic {
             base_url: format!("https://{HOST}"),
             ssh_host: HOST.to_owned(),
             ssh_port: 2222,
+            probe: Arc::new(sekisho_gateway::Lookout),
             version: "0.0.0-test".to_owned(),
         };
         let web = bind(web, store.clone()).await.unwrap();

@@ -76,6 +76,7 @@ impl Open {
             base_url: "https://127.0.0.1".into(),
             ssh_host: "gateway.example".into(),
             ssh_port: 2222,
+            probe: std::sync::Arc::new(sekisho_gateway::Lookout),
             version: "0.1.0".into(),
         };
         let web = bind(settings, town.store.clone()).await.unwrap();

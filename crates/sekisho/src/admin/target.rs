@@ -4,14 +4,17 @@ use super::table::table;
 use super::{Reply, Trouble};
 use anyhow::{Context, Result, bail};
 use clap::{ArgGroup, Args, Subcommand};
+use sekisho_core::desk::Dialled;
 use sekisho_core::people::Actor;
 use sekisho_core::secret::Secret;
-use sekisho_core::target::{Protocol, Target, TargetClass, Witness};
-use sekisho_store::{AccountAsk, CredentialAsk, Store, TargetAsk, TargetRow};
+use sekisho_core::target::{HostKeyDecision, Protocol, Target, TargetClass, Witness};
+use sekisho_gateway::Lookout;
+use sekisho_store::{AccountAsk, AuthorityAct, CredentialAsk, Store, TargetAsk, TargetRow};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Longest credential that is read from a file or from standard input, in bytes.
 const MAX_CREDENTIAL: u64 = 64 * 1024;
@@ -70,6 +73,33 @@ pub enum TargetCommand {
         /// The host keys; they replace all present ones
         #[arg(long = "host-key", value_name = "LINE", required = true)]
         host_keys: Vec<String>,
+        /// Why; needed while an alarm stands, which it lifts
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Lift the alarm about a host key and keep the pinned ones, after it was looked into
+    KeepKey {
+        /// Short name
+        name: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Print the keys of Sekisho's SSH authority for TrustedUserCAKeys, or take a step of their exchange
+    Ca {
+        /// A step of the exchange: prepare, finish or cancel
+        #[arg(long, value_name = "STEP", requires = "reason")]
+        step: Option<String>,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Dial a target with an account, compare the host key, log in, run nothing, and end
+    Test {
+        /// Short name
+        name: String,
+        /// Login name on the target
+        account: String,
     },
     /// Take a target out of service: sessions on it end at once
     Disable {
@@ -87,7 +117,7 @@ pub enum TargetCommand {
 
 /// An account on a target.
 #[derive(Debug, Args, Serialize, Deserialize)]
-#[command(group(ArgGroup::new("credential").required(true).args(["password_stdin", "key_file"])))]
+#[command(group(ArgGroup::new("credential").required(true).args(["password_stdin", "key_file", "certificate"])))]
 pub struct AccountArgs {
     /// Short name of the target
     pub name: String,
@@ -103,6 +133,9 @@ pub struct AccountArgs {
     /// Read an unencrypted private key (OpenSSH form) from this file
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+    /// Keep nothing: each session gets a certificate of Sekisho's own authority
+    #[arg(long)]
+    pub certificate: bool,
     /// What was read; never given on the command line, where others could see it
     #[arg(skip)]
     pub secret: String,
@@ -115,6 +148,9 @@ impl TargetCommand {
     /// It cannot be read, is too large or empty.
     pub fn gather(self) -> Result<Self> {
         let Self::Account(mut args) = self else { return Ok(self) };
+        if args.certificate {
+            return Ok(Self::Account(args));
+        }
         let mut text = String::new();
         match &args.key_file {
             Some(path) => {
@@ -145,13 +181,25 @@ pub async fn answer(store: &Store, by: &Actor, command: TargetCommand) -> Result
             let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
             return Ok(Reply::done(serde_json::to_value(&rows)?, table(&["name", "title", "address", "vendor", "accounts", "host keys", "state"], &cells)));
         }
-        TargetCommand::Scan { host, port } => return scan(&host, port).await,
+        TargetCommand::Scan { host, port } => return scan(store, by, &host, port).await,
+        TargetCommand::Ca { step, reason } => return authority(store, by, step.as_deref(), reason.as_deref().unwrap_or_default()).await,
+        TargetCommand::Test { name, account } => return test(store, by, &name, &account).await,
         TargetCommand::Add { name, title, host, port, owner, vendor, host_keys, personal_data, class, witness } => {
             let vendor = super::vendor::find(store, by, &vendor).await?.id;
             let ask = TargetAsk { name, title, protocol: Protocol::Ssh, host, port, owner, vendor, host_keys, personal_data, class, witness, active: true };
             store.add_target(by, ask).await?
         }
-        TargetCommand::Pin { name, host_keys } => change(store, by, &name, |ask| ask.host_keys = host_keys).await?,
+        TargetCommand::Pin { name, host_keys, reason } => match find(store, by, &name).await?.target {
+            // A key that is pinned while an alarm stands is the answer to it, and has its reason.
+            target if target.host_key_alarm.is_some() => {
+                store.decide_host_key(by, &target.id, HostKeyDecision::Pin { host_keys }, reason.as_deref().unwrap_or_default()).await?
+            }
+            _ => change(store, by, &name, |ask| ask.host_keys = host_keys).await?,
+        },
+        TargetCommand::KeepKey { name, reason } => {
+            let target = find(store, by, &name).await?.target;
+            store.decide_host_key(by, &target.id, HostKeyDecision::Keep, &reason).await?
+        }
         TargetCommand::Disable { name } => change(store, by, &name, |ask| ask.active = false).await?,
         TargetCommand::Enable { name } => change(store, by, &name, |ask| ask.active = true).await?,
         TargetCommand::Account(args) => return account(store, by, args).await,
@@ -160,9 +208,8 @@ pub async fn answer(store: &Store, by: &Actor, command: TargetCommand) -> Result
     Ok(Reply::done(serde_json::to_value(&kept)?, text))
 }
 
-async fn scan(host: &str, port: u16) -> Result<Reply, Trouble> {
-    sekisho_core::target::check_host(host).map_err(|_| Trouble::Words(format!("{host:?} is no host name or address")))?;
-    let keys = sekisho_gateway::scan_host_keys(host, port).await.map_err(|fault| Trouble::Words(format!("{host}:{port}: {fault}")))?;
+async fn scan(store: &Store, by: &Actor, host: &str, port: u16) -> Result<Reply, Trouble> {
+    let keys = store.see_host_keys(by, host, port, Arc::new(Lookout)).await?;
     let mut text = String::from("控えの指紋と一致することを確かめてから登録してください。 / Compare before you pin:\n\n");
     let mut rows = Vec::new();
     for line in keys {
@@ -171,6 +218,36 @@ async fn scan(host: &str, port: u16) -> Result<Reply, Trouble> {
         rows.push(json!({ "line": line, "fingerprint": fingerprint }));
     }
     Ok(Reply::done(json!(rows), text))
+}
+
+async fn authority(store: &Store, by: &Actor, step: Option<&str>, reason: &str) -> Result<Reply, Trouble> {
+    let authority = match step {
+        None => store.ssh_authority(by)?,
+        Some(step) => {
+            let act = AuthorityAct::parse(step).ok_or_else(|| Trouble::Words("the steps are prepare, finish and cancel".to_owned()))?;
+            store.act_on_ssh_authority(by, act, reason).await?
+        }
+    };
+    // Nothing but the lines: the output can go into the file as it is.
+    Ok(Reply::done(serde_json::to_value(&authority)?, authority.lines().join("\n")))
+}
+
+async fn test(store: &Store, by: &Actor, name: &str, username: &str) -> Result<Reply, Trouble> {
+    let row = find(store, by, name).await?;
+    let account = row.accounts.iter().find(|account| account.username == username);
+    let account = account.ok_or_else(|| Trouble::Words(format!("{name} has no account {username:?}")))?;
+    let test = store.test_account(by, &account.id, Arc::new(Lookout)).await?;
+    let value = serde_json::to_value(&test)?;
+    let Some(tested) = test.tested else { return Ok(Reply::failed("the test did not end")) };
+    let address = tested.address.as_deref().unwrap_or("-");
+    let print = tested.host_key.as_deref().unwrap_or("-");
+    let (ok, end) = match &tested.outcome {
+        Dialled::Connected { .. } => (true, "ログインできました。 / the login was accepted".to_owned()),
+        Dialled::CredentialRefused => (false, "接続先が認証情報を拒否しました。 / the target refused the credential".to_owned()),
+        Dialled::HostKeyChanged { .. } => (false, "ホスト鍵が登録と違います。接続先を止めました。 / the host key is not a pinned one; the target is stopped".to_owned()),
+        Dialled::Unreachable { detail } => (false, format!("つながりません。 / not reached: {detail}")),
+    };
+    Ok(Reply { ok, value, text: format!("1. {address}\n2. {print}\n3. {end}") })
 }
 
 async fn change(store: &Store, by: &Actor, name: &str, edit: impl FnOnce(&mut TargetAsk)) -> Result<Target, Trouble> {
@@ -182,19 +259,29 @@ async fn change(store: &Store, by: &Actor, name: &str, edit: impl FnOnce(&mut Ta
 
 /// The present entry as what it could be changed to.
 fn as_ask(target: Target) -> TargetAsk {
-    let Target { id: _, name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, active } = target;
+    let Target { id: _, host_key_alarm: _, name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, active } = target;
     TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, active }
 }
 
 async fn account(store: &Store, by: &Actor, args: AccountArgs) -> Result<Reply, Trouble> {
     let row = find(store, by, &args.name).await?;
     let secret = Secret::new(args.secret);
-    let credential = if args.key_file.is_some() { CredentialAsk::PrivateKey(secret) } else { CredentialAsk::Password(secret) };
+    let credential = if args.certificate {
+        CredentialAsk::Certificate
+    } else if args.key_file.is_some() {
+        CredentialAsk::PrivateKey(secret)
+    } else {
+        CredentialAsk::Password(secret)
+    };
     let account = match row.accounts.iter().find(|account| account.username == args.username) {
         Some(account) => store.set_credential(by, &account.id, credential).await?,
         None => store.add_account(by, &row.target.id, AccountAsk { username: args.username, privileged: args.privileged, credential }).await?,
     };
-    let text = format!("{}@{}: 認証情報を保存しました。 / credential stored", account.username, args.name);
+    let text = if args.certificate {
+        format!("{}@{}: 接続ごとに証明書を発行します。接続先に置く行は画面で見られます。 / a certificate for each session", account.username, args.name)
+    } else {
+        format!("{}@{}: 認証情報を保存しました。 / credential stored", account.username, args.name)
+    };
     Ok(Reply::done(serde_json::to_value(&account)?, text))
 }
 
@@ -213,6 +300,11 @@ fn cells(row: &TargetRow) -> Vec<String> {
         row.vendor_name.clone(),
         accounts,
         target.host_keys.len().to_string(),
-        if target.active { "active" } else { "out of service" }.into(),
+        match (&target.host_key_alarm, target.active) {
+            (Some(_), _) => "HOST KEY ALARM",
+            (None, true) => "active",
+            (None, false) => "out of service",
+        }
+        .into(),
     ]
 }

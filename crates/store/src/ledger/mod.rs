@@ -11,6 +11,7 @@ pub use probing::AccountTest;
 pub use targets::{AccountAsk, CredentialAsk, TargetAsk, TargetRow};
 pub use vendors::VendorAsk;
 pub(crate) use persons::recall_sessions;
+pub(crate) use targets::place_of;
 
 use crate::Store;
 use crate::fault::Fault;

@@ -169,7 +169,11 @@ async fn moving(ctx: &Ctx, duties: &[Duty]) -> Result<Value, Stop> {
         Vec::new()
     };
     let running: Vec<Value> = running.iter().map(|row| session(row, ends.get(&row.plan).copied())).collect();
+    let alarms = if ctx.may(Action::ReadLedger) { ctx.store().host_key_alarms(ctx.actor()?).await? } else { Vec::new() };
+    let alarms: Vec<Value> = alarms.iter().map(|target| context! { id => target.id.as_str(), title => target.title.as_str(), at => target.host_key_alarm.as_ref().map(|alarm| alarm.at.0) }).collect();
     Ok(context! {
+        alarms,
+        may_keep => ctx.may(Action::KeepLedger),
         emergencies,
         running,
         may_watch => ctx.may(Action::WatchSession),
@@ -182,6 +186,8 @@ async fn moving(ctx: &Ctx, duties: &[Duty]) -> Result<Value, Stop> {
 
 fn session(row: &SessionRow, until: Option<Timestamp>) -> Value {
     context! {
+        state => super::plans::told::state_of(row),
+        held => row.standing.as_ref().map(|standing| standing.held.iter().map(|held| held.line.clone()).collect::<Vec<_>>()).unwrap_or_default(),
         id => row.facts.session.as_str(),
         person => row.facts.person_name.as_str(),
         target => row.facts.target_name.as_str(),

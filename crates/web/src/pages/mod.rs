@@ -9,7 +9,9 @@ pub mod login;
 pub mod menu;
 pub mod persons;
 pub mod plans;
+pub mod search;
 pub mod sessions;
+pub mod ssh_authority;
 pub mod targets;
 pub mod vendors;
 
@@ -19,7 +21,7 @@ use std::time::Duration;
 
 /// Every page's routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let parts = [first::routes, login::routes, enrol::routes, account::routes, persons::routes, vendors::routes, targets::routes, log::routes, health::routes, plans::routes, sessions::routes];
+    let parts = [first::routes, login::routes, enrol::routes, account::routes, persons::routes, vendors::routes, targets::routes, ssh_authority::routes, log::routes, health::routes, plans::routes, sessions::routes, search::routes];
     parts.into_iter().flat_map(|part| part()).collect()
 }
 

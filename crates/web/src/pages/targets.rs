@@ -1,6 +1,8 @@
 //! The ledger of targets: where they are, which host keys they show, and the accounts whose credentials are kept.
 
-mod accounts;
+pub(super) mod accounts;
+mod host_key;
+mod scan;
 
 use crate::call::{Call, Ctx};
 use crate::form::Form;
@@ -14,13 +16,14 @@ use minijinja::{Value, context};
 use schemars::JsonSchema;
 use sekisho_core::ids::{TargetId, VendorId};
 use sekisho_core::permission::Action;
-use sekisho_core::target::{Account, CredentialKind, Protocol, Target, TargetClass, Witness, check_host, check_target_name};
+use sekisho_core::target::{Account, Protocol, Target, TargetClass, Witness, check_host, check_target_name};
 use sekisho_evidence::Digest;
 use sekisho_store::{TargetAsk, TargetRow};
 use serde::{Deserialize, Serialize};
 
 const READ: Access = Access::May(Action::ReadLedger);
 const KEEP: Access = Access::MayStepUp(Action::KeepLedger);
+const KEEP_READ: Access = Access::May(Action::KeepLedger);
 
 /// The routes.
 pub(crate) fn routes() -> Vec<Route> {
@@ -38,6 +41,8 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::api(Method::PUT, "/api/v1/targets/{id}", KEEP, "Change a target, its pinned host keys included.", api_edit).takes::<TargetBody>().gives::<Target>(),
     ];
     routes.extend(accounts::routes());
+    routes.extend(scan::routes());
+    routes.extend(host_key::routes());
     routes
 }
 
@@ -191,11 +196,7 @@ fn row(ctx: &Ctx, row: &TargetRow) -> Value {
         .accounts
         .iter()
         .map(|account| {
-            let kind = match account.credential {
-                CredentialKind::Password => "target.by_password",
-                CredentialKind::PrivateKey => "target.by_key",
-                CredentialKind::Certificate => "target.by_certificate",
-            };
+            let kind = accounts::show::way(account.credential);
             context! { id => account.id.as_str(), username => account.username.as_str(), privileged => account.privileged, kind => ctx.t(kind) }
         })
         .collect();
@@ -205,8 +206,9 @@ fn row(ctx: &Ctx, row: &TargetRow) -> Value {
         keys => value(keys),
         accounts,
         missing => if missing.is_empty() { String::new() } else { ctx.t(missing) },
-        state => if !target.active { "disabled" } else if missing.is_empty() { "active" } else { "waiting" },
-        state_word => if target.active && !missing.is_empty() { ctx.t("target.not_ready") } else { String::new() },
+        alarm => value(&target.host_key_alarm),
+        state => if target.host_key_alarm.is_some() { "incident" } else if !target.active { "disabled" } else if missing.is_empty() { "active" } else { "waiting" },
+        state_word => if target.host_key_alarm.is_some() { ctx.t("alarm.short") } else if target.active && !missing.is_empty() { ctx.t("target.not_ready") } else { String::new() },
     }
 }
 
@@ -223,8 +225,11 @@ async fn find(call: &Call) -> Result<TargetRow, Stop> {
 }
 
 async fn show(call: Call) -> Reply {
+    let ctx = &call.ctx;
     let found = find(&call).await?;
-    call.page_titled("targets/show.html", &found.target.title, context! { row => row(&call.ctx, &found), may_keep => call.ctx.may(Action::KeepLedger) })
+    let tests = ctx.store().account_tests(ctx.actor()?).await?;
+    let tests: Vec<Value> = found.accounts.iter().map(|account| tests.get(&account.id).map(|test| accounts::show::told(ctx, test, account.credential)).into()).collect();
+    call.page_titled("targets/show.html", &found.target.title, context! { row => row(ctx, &found), tests, may_keep => ctx.may(Action::KeepLedger) })
 }
 
 async fn vendors(ctx: &Ctx) -> Result<Value, Stop> {
@@ -234,24 +239,26 @@ async fn vendors(ctx: &Ctx) -> Result<Value, Stop> {
 
 async fn show_add(call: Call) -> Reply {
     let form = call.typed_or(Form::of([("port", "22"), ("active", "1")]));
-    call.page("targets/form.html", "target.add", context! { form => Value::from_object(form), id => (), name => "", vendors => vendors(&call.ctx).await? })
+    let (seen, form) = scan::with_seen(form);
+    call.page("targets/form.html", "target.add", context! { seen, form, id => (), name => "", vendors => vendors(&call.ctx).await? })
 }
 
 async fn add(call: Call) -> Reply {
-    let target = call.ctx.store().add_target(call.ctx.actor()?, TargetBody::read(call.form())?.ask()).await?;
+    let target = call.ctx.store().add_target(call.ctx.actor()?, TargetBody::read_all(call.form())?.ask()).await?;
     call.done(&format!("/targets/{}", target.id), "target.added")
 }
 
 async fn show_edit(call: Call) -> Reply {
     let found = find(&call).await?;
     let form = call.typed_or(TargetBody::show(&found.target));
-    let context = context! { form => Value::from_object(form), id => found.target.id.as_str(), name => found.target.title.as_str(), vendors => vendors(&call.ctx).await? };
+    let (seen, form) = scan::with_seen(form);
+    let context = context! { seen, form, id => found.target.id.as_str(), name => found.target.title.as_str(), vendors => vendors(&call.ctx).await? };
     call.page("targets/form.html", "target.edit", context)
 }
 
 async fn edit(call: Call) -> Reply {
     let id = call.id("id", TargetId::parse)?;
-    call.ctx.store().change_target(call.ctx.actor()?, &id, TargetBody::read(call.form())?.ask()).await?;
+    call.ctx.store().change_target(call.ctx.actor()?, &id, TargetBody::read_all(call.form())?.ask()).await?;
     call.done(&format!("/targets/{id}"), "target.changed")
 }
 

@@ -2,7 +2,11 @@
 //!
 //! Words are chosen by the templates: a view holds the names of states, acts and classes, and times already written.
 
+pub use super::findings::{cause_name, item_name};
+pub use super::powers::{ForwardView, RuleView, TargetView};
 pub use super::shapes::*;
+use super::findings::finding;
+use super::powers;
 use super::written;
 use crate::words::Lang;
 use sekisho_core::duty::Duty;
@@ -12,7 +16,7 @@ use sekisho_core::plan::content::PlanContent;
 use sekisho_core::plan::state::PlanState;
 use sekisho_core::plan::{Plan, TrailEntry};
 use sekisho_core::policy::Policy;
-use sekisho_core::reconcile::{Finding, Item, Verdict};
+use sekisho_core::target::Witness;
 use sekisho_core::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -27,13 +31,26 @@ pub struct Named {
     pub org: String,
 }
 
+/// A target that a plan names.
+#[derive(Clone, Debug, Default)]
+pub struct NamedTarget {
+    /// Short name.
+    pub name: String,
+    /// What staff call it.
+    pub title: String,
+    /// What it demands of a witness by itself.
+    pub witness: Witness,
+    /// Holds personal data of patients.
+    pub personal_data: bool,
+}
+
 /// Names of everything that a plan refers to by identifier.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     /// Persons.
     pub persons: BTreeMap<PersonId, Named>,
-    /// Targets: short name and what staff call them.
-    pub targets: BTreeMap<TargetId, (String, String)>,
+    /// Targets.
+    pub targets: BTreeMap<TargetId, NamedTarget>,
     /// Accounts: login name on the target, and whether it is privileged.
     pub accounts: BTreeMap<AccountId, (String, bool)>,
     /// Vendors.
@@ -118,7 +135,7 @@ impl PlanPage {
             step,
             stopped,
             window: window(plan, now, lang),
-            content: content(&plan.content, names),
+            content: content(&plan.content, names, lang),
             marks: marks(plan, digest, names, policy, lang),
             missing: told.missing.iter().map(|slot| slot_name(*slot)).collect(),
             duties: told.duties.iter().map(|duty| duty_view(duty, lang)).collect(),
@@ -209,16 +226,8 @@ fn window(plan: &Plan, now: Timestamp, lang: Lang) -> Option<Window> {
     })
 }
 
-fn content(content: &PlanContent, names: &Names) -> ContentView {
-    let targets: Vec<TargetView> = content
-        .targets
-        .iter()
-        .map(|used| {
-            let (name, title) = names.targets.get(&used.target).cloned().unwrap_or_else(|| (used.target.to_string(), String::new()));
-            let (account, privileged) = names.accounts.get(&used.account).cloned().unwrap_or_default();
-            TargetView { name, title, account, privileged, functions: used.functions.iter().map(|function| function.as_str()).collect() }
-        })
-        .collect();
+fn content(content: &PlanContent, names: &Names, lang: Lang) -> ContentView {
+    let targets: Vec<TargetView> = content.targets.iter().map(|used| powers::target(used, names, lang)).collect();
     ContentView {
         class: content.class.as_str(),
         purpose: content.purpose.clone(),
@@ -249,7 +258,9 @@ fn content(content: &PlanContent, names: &Names) -> ContentView {
         stop_minutes: content.stop_minutes,
         rollback: content.rollback.clone(),
         acceptance: content.acceptance.clone(),
-        supervision: content.supervision,
+        witness: powers::witness(content),
+        unplanned: content.unplanned.map(|act| act.as_str()).unwrap_or_default(),
+        rules: powers::rules(content),
         contact: content.contact.clone(),
         subcontractor: content.subcontractor.as_ref().map(|id| names.vendor(id)).unwrap_or_default(),
         attachments: content
@@ -355,7 +366,7 @@ fn ssh_lines(content: &PlanContent, names: &Names, gate: &Gate, me: Option<&Pers
     for worker in &content.workers {
         let person = names.person(worker);
         for used in &content.targets {
-            let Some((target, _)) = names.targets.get(&used.target) else { continue };
+            let Some(super::view::NamedTarget { name: target, .. }) = names.targets.get(&used.target) else { continue };
             if !is_plain(&person.login) || !is_plain(target) || !is_plain(&gate.host) {
                 continue;
             }
@@ -425,76 +436,3 @@ const ACT_NAMES: [&str; 24] = [
     "note_change", "accept_change", "finish_work", "explain_finding", "decide_finding", "finish_reconcile", "submit_report", "countersign",
     "return_report", "confirm", "window_closed", "enter", "attach",
 ];
-
-/// The name of a cause in keys of words. Facts carry it as text, which may be of a later version.
-#[must_use]
-pub fn cause_name(text: &str) -> &'static str {
-    const KNOWN: [&str; 14] = [
-        "closed", "target_gone", "worker_gone", "dial_failed", "window_ended", "cut", "recalled", "idle", "no_witness", "recording_lost", "breach",
-        "shutdown", "vanished", "running",
-    ];
-    KNOWN.into_iter().find(|known| *known == text).unwrap_or("other")
-}
-
-/// The name of an item in keys of words.
-#[must_use]
-pub fn item_name(item: Item) -> &'static str {
-    match item {
-        Item::Time => "time",
-        Item::Worker => "worker",
-        Item::Source => "source",
-        Item::Target => "target",
-        Item::Function => "function",
-        Item::Rights => "rights",
-        Item::Volume => "volume",
-        Item::Forward => "forward",
-        Item::KeyWindow => "key_window",
-        Item::Witness => "witness",
-        Item::Pause => "pause",
-        Item::Command => "command",
-        Item::File => "file",
-        Item::PersonalData => "personal_data",
-        Item::Ending => "ending",
-        Item::Change => "change",
-    }
-}
-
-fn finding(index: usize, row: &Finding, lang: Lang) -> FindingView {
-    use sekisho_core::reconcile::Decision;
-    let verdict = match row.verdict {
-        Verdict::Match => "match",
-        Verdict::NotDone => "not_done",
-        Verdict::NotPlanned => "not_planned",
-        Verdict::Different => "different",
-    };
-    let decision = match row.decision {
-        None => "",
-        Some(Decision::NoProblem) => "no_problem",
-        Some(Decision::Correct) => "correct",
-        Some(Decision::Incident) => "incident",
-    };
-    // Functions and causes are names of ours; the template has their words. Everything else is shown as it is.
-    let words = |text: &str| match row.item {
-        _ if row.is_folded() => Vec::new(),
-        Item::Function => text.split(", ").filter(|word| !word.is_empty()).map(|word| format!("function.{word}")).collect(),
-        Item::Ending if !text.is_empty() => vec![format!("cause.{}", cause_name(text))],
-        _ => Vec::new(),
-    };
-    FindingView {
-        index,
-        item: item_name(row.item),
-        verdict,
-        different: row.verdict != Verdict::Match,
-        planned: row.planned.clone(),
-        fact: row.actual.clone(),
-        planned_words: words(&row.planned),
-        fact_words: words(&row.actual),
-        session: row.session.as_ref().map(ToString::to_string).unwrap_or_default(),
-        seconds: row.at_ms.map(|ms| ms / 1000),
-        place: row.at_ms.map(written::position).unwrap_or_default(),
-        reason: row.reason.clone(),
-        decision,
-        decided_by: row.decided.as_ref().map(|mark| mark.name.clone()).unwrap_or_default(),
-        decided_at: row.decided.as_ref().map(|mark| written::brief(mark.at, lang)).unwrap_or_default(),
-    }
-}

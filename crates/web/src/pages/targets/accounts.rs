@@ -1,5 +1,8 @@
 //! Accounts on targets. A credential is typed in once and never shown again.
 
+pub(in crate::pages) mod setup;
+pub(in crate::pages) mod show;
+
 use super::{KEEP, find};
 use crate::call::Call;
 use crate::form::Form;
@@ -17,14 +20,17 @@ use serde::Deserialize;
 
 pub(super) fn routes() -> Vec<Route> {
     let may_keep = Access::May(Action::KeepLedger);
-    vec![
+    let mut routes = vec![
         Route::page("/targets/{id}/accounts/new", may_keep, show_add),
         Route::form("/targets/{id}/accounts/new", KEEP, add).again(show_add),
         Route::page("/targets/{id}/accounts/{account}/credential", may_keep, show_change),
         Route::form("/targets/{id}/accounts/{account}/credential", KEEP, change).again(show_change),
         Route::api(Method::POST, "/api/v1/targets/{id}/accounts", KEEP, "Register an account with its credential.", api_add).takes::<AccountBody>().gives::<Account>(),
         Route::api(Method::PUT, "/api/v1/accounts/{account}/credential", KEEP, "Store another credential for an account.", api_change).takes::<CredentialBody>(),
-    ]
+    ];
+    routes.extend(setup::routes());
+    routes.extend(show::routes());
+    routes
 }
 
 /// A credential. Taken, never given.
@@ -35,6 +41,8 @@ enum CredentialBody {
     Password(Secret),
     /// A private key in OpenSSH form, without passphrase.
     PrivateKey(Secret),
+    /// None is kept: each session gets a certificate of Sekisho's own authority.
+    Certificate,
 }
 
 /// An account to register.
@@ -55,12 +63,14 @@ impl From<CredentialBody> for CredentialAsk {
         match body {
             CredentialBody::Password(secret) => Self::Password(secret),
             CredentialBody::PrivateKey(secret) => Self::PrivateKey(secret),
+            CredentialBody::Certificate => Self::Certificate,
         }
     }
 }
 
 fn credential(form: &Form) -> Result<CredentialAsk, Stop> {
     let (field, make): (&str, fn(Secret) -> CredentialAsk) = match form.text("credential") {
+        "certificate" => return Ok(CredentialAsk::Certificate),
         "password" => ("credential_password", CredentialAsk::Password),
         "private_key" => ("credential_key", CredentialAsk::PrivateKey),
         _ => return Err(Stop::bad_field("credential")),
@@ -75,7 +85,7 @@ fn credential(form: &Form) -> Result<CredentialAsk, Stop> {
 
 async fn show_add(call: Call) -> Reply {
     let found = find(&call).await?;
-    let form = call.typed_or(Form::of([("credential", "private_key")]));
+    let form = call.typed_or(Form::of([("credential", "certificate")]));
     call.page("targets/account.html", "target.account_add", context! { form => Value::from_object(form), id => found.target.id.as_str(), name => found.target.title, username => () })
 }
 
@@ -83,15 +93,16 @@ async fn add(call: Call) -> Reply {
     let id = call.id("id", TargetId::parse)?;
     let form = call.form();
     let ask = AccountAsk { username: form.need("username")?.to_owned(), privileged: form.has("privileged"), credential: credential(form)? };
-    call.ctx.store().add_account(call.ctx.actor()?, &id, ask).await?;
-    call.done(&format!("/targets/{id}"), "target.account_added")
+    let account = call.ctx.store().add_account(call.ctx.actor()?, &id, ask).await?;
+    // What its target must be told, and the test, stand on its own page.
+    call.done(&format!("/targets/{id}/accounts/{}", account.id), "target.account_added")
 }
 
 async fn show_change(call: Call) -> Reply {
     let found = find(&call).await?;
     let account = call.id("account", AccountId::parse)?;
     let account = found.accounts.iter().find(|held| held.id == account).ok_or_else(Stop::not_found)?;
-    let form = call.typed_or(Form::of([("credential", "private_key")]));
+    let form = call.typed_or(Form::of([("credential", "certificate")]));
     let context = context! { form => Value::from_object(form), id => found.target.id.as_str(), name => found.target.title, username => account.username.as_str(), account => account.id.as_str() };
     call.page("targets/account.html", "target.credential_change", context)
 }
@@ -100,7 +111,7 @@ async fn change(call: Call) -> Reply {
     let id = call.id("id", TargetId::parse)?;
     let account = call.id("account", AccountId::parse)?;
     call.ctx.store().set_credential(call.ctx.actor()?, &account, credential(call.form())?).await?;
-    call.done(&format!("/targets/{id}"), "target.credential_changed")
+    call.done(&format!("/targets/{id}/accounts/{account}"), "target.credential_changed")
 }
 
 async fn api_add(call: Call) -> Reply {
