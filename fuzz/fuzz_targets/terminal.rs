@@ -11,7 +11,11 @@ fuzz_target!(|data: &[u8]| {
         let (piece, after) = after.split_at(usize::from(head >> 2).min(after.len()));
         match head & 3 {
             0 | 1 => drop(watcher.output(piece)),
-            2 => watcher.input(piece),
+            2 => {
+                let taken = watcher.input_up_to_enter(piece);
+                let _ = watcher.present();
+                watcher.input(piece.get(taken..).unwrap_or_default());
+            }
             _ => watcher.resize(
                 piece.first().copied().unwrap_or(1).into(),
                 piece.get(1).copied().unwrap_or(1).into(),

@@ -13,6 +13,8 @@ pub(super) enum Key {
     Abandon,
     /// Anything else that may change the line: arrows, completion, history.
     Edit,
+    /// A line's end inside a paste, which enters nothing.
+    PastedEnter,
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +30,11 @@ enum State {
     Character(u32, u8),
 }
 
+/// Whether a byte ends a line: both line ends, and the key that runs a line and fetches the next of the history.
+fn is_enter(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | 0x0f)
+}
+
 /// Turns bytes into keys, one at a time.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
@@ -37,7 +44,20 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    pub(super) fn next(&mut self, byte: u8) -> Option<Key> {
+    /// Whether this byte, coming next, would enter the line. `pastes`: the target has asked for marks around a paste;
+    /// to one that has not, a line's end between such marks is a line's end.
+    pub(super) fn would_enter(&self, byte: u8, pastes: bool) -> bool {
+        is_enter(byte) && !(self.pasting && pastes)
+    }
+
+    /// Takes the next byte.
+    pub(super) fn next(&mut self, byte: u8, pastes: bool) -> Option<Key> {
+        // A line's end is one in the middle of a sequence, too: behind the Escape of an editor's mode, or after a
+        // sequence that broke off.
+        if is_enter(byte) {
+            self.state = State::Ground;
+            return Some(if self.would_enter(byte, pastes) { Key::Enter } else { Key::PastedEnter });
+        }
         match std::mem::take(&mut self.state) {
             State::Ground => self.ground(byte),
             State::Escape => match byte {
@@ -95,8 +115,6 @@ impl Keys {
 
     fn ground(&mut self, byte: u8) -> Option<Key> {
         Some(match byte {
-            b'\r' | b'\n' if self.pasting => Key::Edit,
-            b'\r' | b'\n' => Key::Enter,
             0x03 | 0x1a | 0x1c => Key::Abandon,
             0x08 | 0x7f => Key::Backspace,
             0x1b => {

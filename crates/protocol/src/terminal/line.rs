@@ -14,6 +14,22 @@ pub(super) enum Shown {
     NotYet,
 }
 
+/// The line that stands at the cursor, before Enter is passed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Present {
+    /// None: nothing was typed and nothing stands there.
+    Blank,
+    /// Something was typed and nothing of it stands there: a password, or the echo is on its way.
+    Unseen,
+    /// This stands there.
+    Shown {
+        /// The line without its prompt.
+        line: String,
+        /// All that was typed stands there, so nothing is on its way.
+        whole: bool,
+    },
+}
+
 /// The place where a line begins: the prompt's end.
 #[derive(Clone, Debug)]
 struct Anchor {
@@ -33,6 +49,8 @@ pub(super) struct Line {
     anchor: Option<Anchor>,
     /// What was typed, as long as only characters and backspaces were.
     plain: Option<String>,
+    /// A paste of several rows is part of it.
+    rows: bool,
     /// The row of the cursor when Enter was pressed; below zero when it scrolled away.
     bottom: i64,
 }
@@ -52,7 +70,7 @@ impl Line {
                 right: screen.between((row, column), (row, columns)).trim().to_owned(),
             }
         });
-        Self { anchor, plain: Some(String::new()), bottom: 0 }
+        Self { anchor, plain: Some(String::new()), rows: false, bottom: 0 }
     }
 
     pub(super) fn character(&mut self, c: char) {
@@ -72,6 +90,62 @@ impl Line {
 
     pub(super) fn edit(&mut self) {
         self.plain = None;
+    }
+
+    pub(super) fn pasted_rows(&mut self) {
+        self.rows = true;
+        self.edit();
+    }
+
+    /// What stands there at this moment.
+    pub(super) fn present(&self, screen: &Screen, last_prompt: &str) -> Present {
+        let text = self.standing(screen, last_prompt);
+        let text = text.trim_end();
+        let right = self.anchor.as_ref().map_or("", |anchor| anchor.right.as_str());
+        let text = if right.is_empty() { text } else { text.strip_suffix(right).map_or(text, str::trim_end) };
+        let shown = |line: &str, whole: bool| Present::Shown { line: line.trim().chars().take(limits::LINE_CHARS).collect(), whole };
+        let Some(plain) = self.plain.as_deref() else {
+            return if text.trim().is_empty() { Present::Unseen } else { shown(text, false) };
+        };
+        let typed = plain.trim_end();
+        if typed.trim().is_empty() {
+            return Present::Blank;
+        }
+        if bare(text).eq(bare(typed)) || text.ends_with(typed) {
+            return shown(typed, true);
+        }
+        let is_veil = |c: char| matches!(c, '*' | '•' | '●');
+        if text.trim().chars().all(is_veil) {
+            return Present::Unseen;
+        }
+        // The beginning stands there, so it is no secret, and the rest is on its way.
+        let begins = bare(typed).map(Some).chain(std::iter::once(None)).zip(bare(text).map(Some)).all(|(typed, text)| typed == text);
+        if begins { shown(typed, false) } else { shown(text, false) }
+    }
+
+    /// The text that stands behind the prompt, as well as it can be told.
+    fn standing(&self, screen: &Screen, last_prompt: &str) -> String {
+        let (row, _) = screen.cursor();
+        let (columns, _) = screen.size();
+        let bottom = if self.rows { screen.last_written(row) } else { screen.line_end(row) };
+        let start = screen.line_start(row);
+        let whole = screen.between((start, 0), (screen.line_end(row), columns));
+        if let Some(anchor) = &self.anchor {
+            if (self.rows || anchor.start == i64::from(start))
+                && let Some(text) = anchored(anchor, screen, (bottom, columns))
+            {
+                return text;
+            }
+            // The prompt was drawn anew on another row, with the line behind it.
+            if let Some(text) = behind(&whole, &anchor.prompt) {
+                return text.to_owned();
+            }
+        }
+        if let Some(text) = behind(&whole, last_prompt) {
+            return text.to_owned();
+        }
+        let since = self.anchor.as_ref().and_then(|anchor| anchored(anchor, screen, (bottom, columns)));
+        since.unwrap_or_else(|| after_prompt(&whole).to_owned())
     }
 
     pub(super) fn scrolled(&mut self, rows: u32) {
@@ -128,14 +202,18 @@ impl Entered {
             && let Some(anchor) = &self.line.anchor
         {
             // A shell that draws a line of several rows anew leaves its first row while the last is still below.
+            // A list of completions stands between the first prompt and the one that was drawn anew below it.
+            if i64::from(start) > anchor.start
+                && let Some(text) = behind(&whole, &anchor.prompt)
+            {
+                return self.judge(text, anchor, last_prompt);
+            }
             let bottom = u16::try_from(self.line.bottom).map_or(end, |bottom| screen.line_end(bottom).max(end));
             if let Some(text) = anchored(anchor, screen, (bottom, columns)) {
                 return self.judge(&text, anchor, last_prompt);
             }
             // The screen was cleared and the prompt drawn anew somewhere else.
-            if !anchor.prompt.trim().is_empty()
-                && let Some(text) = whole.strip_prefix(&anchor.prompt)
-            {
+            if let Some(text) = behind(&whole, &anchor.prompt) {
                 return self.judge(text, anchor, last_prompt);
             }
         }
@@ -166,6 +244,10 @@ impl Entered {
         if text.trim().is_empty() {
             return Shown::NotYet;
         }
+        // Before the first prompt, what stands there is the target's greeting; the line comes behind its prompt.
+        if anchor.prompt.trim().is_empty() && last_prompt.trim().is_empty() {
+            return Shown::NotYet;
+        }
         // The target shows something else than what was typed (an abbreviation that it spelled out).
         match text.strip_prefix(last_prompt) {
             Some(rest) if !last_prompt.trim().is_empty() => shown(rest, last_prompt),
@@ -187,6 +269,34 @@ impl Entered {
             }
             (None, _) => Shown::NotYet,
         }
+    }
+}
+
+/// The text behind a prompt that says something.
+fn behind<'a>(row: &'a str, prompt: &str) -> Option<&'a str> {
+    row.strip_prefix(prompt).filter(|_| !prompt.trim().is_empty())
+}
+
+/// The text behind what looks like a prompt; all of it if nothing does.
+fn after_prompt(row: &str) -> &str {
+    // A search in the history stands in the prompt's place: (reverse-i-search)`what is looked for': what was found
+    if row.trim_start().starts_with('(')
+        && let Some((search, found)) = row.split_once("': ")
+        && search.contains("-search)`")
+    {
+        return found;
+    }
+    let ends = ["$ ", "# ", "> ", "% "].into_iter().filter_map(|mark| row.find(mark).map(|at| at + mark.len()));
+    ends.min().and_then(|at| row.get(at..)).unwrap_or(row)
+}
+
+/// The line at the cursor of which no key is known: what stands behind the last prompt.
+pub(super) fn unasked(screen: &Screen, last_prompt: &str) -> Present {
+    let (row, _) = screen.cursor();
+    let whole = screen.between((screen.line_start(row), 0), (screen.line_end(row), screen.size().0));
+    match behind(&whole, last_prompt).map(str::trim) {
+        None | Some("") => Present::Blank,
+        Some(text) => Present::Shown { line: text.chars().take(limits::LINE_CHARS).collect(), whole: false },
     }
 }
 

@@ -10,6 +10,7 @@ mod line;
 mod screen;
 
 use keys::{Key, Keys};
+pub use line::Present;
 use line::{Entered, Line, Shown};
 use screen::Screen;
 use std::collections::VecDeque;
@@ -83,7 +84,7 @@ impl Watcher {
     /// one that the worker saw when the key was pressed.
     pub fn input(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            let Some(key) = self.keys.next(*byte) else { continue };
+            let Some(key) = self.keys.next(*byte, self.screen.takes_pastes()) else { continue };
             if self.full_screen {
                 continue;
             }
@@ -94,8 +95,45 @@ impl Watcher {
                 Key::Character(c) => self.line().character(c),
                 Key::Backspace => self.line().backspace(),
                 Key::Edit => self.line().edit(),
+                Key::PastedEnter => self.line().pasted_rows(),
             }
         }
+    }
+
+    /// The same, but only up to the first key that enters a line, which is left out. Gives how many bytes were taken: all
+    /// of them if no line is entered, as in a full-screen program.
+    pub fn input_up_to_enter(&mut self, bytes: &[u8]) -> usize {
+        if self.full_screen {
+            self.input(bytes);
+            return bytes.len();
+        }
+        for (at, byte) in bytes.iter().enumerate() {
+            if self.keys.would_enter(*byte, self.screen.takes_pastes()) {
+                return at;
+            }
+            self.input(std::slice::from_ref(byte));
+        }
+        bytes.len()
+    }
+
+    /// The line that Enter would enter at this moment.
+    #[must_use]
+    pub fn present(&self) -> Present {
+        match &self.current {
+            Some(line) => line.present(&self.screen, &self.prompt),
+            None => line::unasked(&self.screen, &self.prompt),
+        }
+    }
+
+    /// True if lines were entered that the target has not left yet.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        !self.entered.is_empty()
+    }
+
+    /// The line was taken back instead of entered.
+    pub fn take_back(&mut self) {
+        self.current = None;
     }
 
     fn line(&mut self) -> &mut Line {

@@ -97,6 +97,17 @@ impl Screen {
         self.parser.screen().alternate_screen()
     }
 
+    /// Whether the target has asked for marks around a paste.
+    pub(super) fn takes_pastes(&self) -> bool {
+        self.parser.screen().bracketed_paste()
+    }
+
+    /// The last row that holds anything, from `row` on.
+    pub(super) fn last_written(&self, row: u16) -> u16 {
+        let last = self.rows.get() - 1;
+        (row..=last).rev().find(|at| !self.row(*at, 0, self.columns.get()).trim().is_empty()).unwrap_or(row)
+    }
+
     pub(super) fn cursor(&self) -> Place {
         let (row, column) = self.parser.screen().cursor_position();
         (row.min(self.rows.get() - 1), column.min(self.columns.get()))

@@ -143,7 +143,7 @@ fn a_bracketed_paste_of_two_lines_is_one_command() {
 fn a_pasted_line_that_is_drawn_anew_before_it_runs_comes_out_whole() {
     // What bash 5.2 sends: at Enter it goes back up and draws the pasted rows without their highlight.
     let mut watcher = Watcher::new(40, 10);
-    watcher.output(b"$ ");
+    watcher.output(b"\x1b[?2004h$ ");
     watcher.input(b"\x1b[200~echo b1\recho b2\x1b[201~");
     watcher.output(b"\x1b[7mecho b1\x1b[27m\r\n\x1b[7mecho b2\x1b[27m");
     watcher.input(b"\r");
@@ -233,6 +233,114 @@ fn endless_strings_and_pastes_stay_within_the_limits() {
     assert!(watcher.entered_chars <= limits::WAITING_CHARS);
 }
 
+/// Types without Enter; the target echoes it.
+fn type_echoed(watcher: &mut Watcher, text: &str) {
+    assert_eq!(watcher.input_up_to_enter(text.as_bytes()), text.len());
+    watcher.output(text.as_bytes());
+}
+
+fn shown(line: &str, whole: bool) -> Present {
+    Present::Shown { line: line.to_owned(), whole }
+}
+
+#[test]
+fn the_line_is_known_before_its_enter_is_passed_on() {
+    let mut watcher = at_prompt();
+    assert_eq!(watcher.present(), Present::Blank);
+    type_echoed(&mut watcher, "rm -rf 保守/");
+    assert_eq!(watcher.present(), shown("rm -rf 保守/", true));
+    assert_eq!(watcher.input_up_to_enter(b"x\rls\r"), 1, "the Enter and what stands behind it are left");
+    assert_eq!(watcher.present(), shown("rm -rf 保守/x", false), "the last key has not come back");
+    watcher.output(b"x");
+    assert_eq!(watcher.present(), shown("rm -rf 保守/x", true));
+    watcher.take_back();
+    watcher.output(b"\r\nworker@ehr-db1:~$ ");
+    assert_eq!(watcher.present(), Present::Blank);
+    type_echoed(&mut watcher, "ls");
+    watcher.input(b"\r");
+    assert_eq!(commands(watcher.output(b"\r\n")), ["ls"], "the line that was taken back is no command");
+}
+
+#[test]
+fn what_is_typed_unseen_is_told_to_nobody() {
+    let mut watcher = at_prompt();
+    echo(&mut watcher, "sudo -s");
+    watcher.output(b"[sudo] password for worker: ");
+    assert_eq!(watcher.input_up_to_enter(b"rm -rf /"), 8);
+    assert_eq!(watcher.present(), Present::Unseen);
+    watcher.output(b"********");
+    assert_eq!(watcher.present(), Present::Unseen, "a veil is no text");
+}
+
+#[test]
+fn a_line_that_wraps_or_was_fetched_or_completed_is_the_one_on_the_screen() {
+    let mut watcher = Watcher::new(21, 5);
+    watcher.output(b"$ ");
+    let text = "echo 保守作業の記録を確認しました、以上です";
+    type_echoed(&mut watcher, text);
+    assert_eq!(watcher.present(), shown(text, true));
+    let mut watcher = at_prompt();
+    watcher.input_up_to_enter(b"\x1b[A");
+    watcher.output(b"systemctl stop ehr");
+    assert_eq!(watcher.present(), shown("systemctl stop ehr", false));
+    let mut watcher = at_prompt();
+    type_echoed(&mut watcher, "rm -r");
+    watcher.input_up_to_enter(b" /\t\t");
+    watcher.output(b" /\r\nbin  etc\r\nworker@ehr-db1:~$ rm -r /");
+    assert_eq!(watcher.present(), shown("rm -r /", false), "behind the prompt that was drawn anew below the list");
+    watcher.input(b"\r");
+    assert_eq!(commands(watcher.output(b"\r\n")), ["rm -r /"]);
+    let mut watcher = at_prompt();
+    watcher.input_up_to_enter(b"\x12reb");
+    watcher.output(b"\r\x1b[K(reverse-i-search)`reb': sudo reboot");
+    assert_eq!(watcher.present(), shown("sudo reboot", false));
+}
+
+#[test]
+fn a_line_is_seen_though_its_keys_were_meant_to_hide_it() {
+    // An interrupt that the shell was told to ignore does not take the line back.
+    let mut watcher = at_prompt();
+    assert_eq!(echo(&mut watcher, "stty intr undef"), ["stty intr undef"]);
+    watcher.output(b"worker@ehr-db1:~$ ");
+    type_echoed(&mut watcher, "reboot");
+    watcher.input_up_to_enter(b"\x03");
+    assert!(matches!(watcher.present(), Present::Shown { line, .. } if line.starts_with("reboot")));
+    // Marks of a paste that the target never asked for.
+    let mut watcher = Watcher::new(80, 24);
+    watcher.output(b"$ ");
+    assert_eq!(watcher.input_up_to_enter(b"\x1b[200~reboot\r\x1b[201~"), 12);
+    // A line's end in the middle of a sequence, and the key that runs a line and fetches the next.
+    for bytes in [&b"reboot\x1b\r"[..], b"reboot\x1bO\r", b"reboot\x1b[1;\r", b"reboot\x0f", b"reboot\n"] {
+        assert_eq!(at_prompt().input_up_to_enter(bytes), bytes.len() - 1, "{bytes:?}");
+    }
+}
+
+#[test]
+fn a_paste_that_the_target_takes_as_one_is_one_line() {
+    let mut watcher = at_prompt();
+    let paste = b"\x1b[200~echo a\rreboot\x1b[201~";
+    assert_eq!(watcher.input_up_to_enter(paste), paste.len());
+    watcher.output(b"\x1b[7mecho a\x1b[27m\r\n\x1b[7mreboot\x1b[27m");
+    assert_eq!(watcher.present(), shown("echo a\nreboot", false));
+}
+
+#[test]
+fn nothing_is_a_line_while_a_full_screen_program_has_the_screen() {
+    let mut watcher = at_prompt();
+    watcher.output(b"\x1b[?1049h");
+    assert_eq!(watcher.input_up_to_enter(b":wq\r:q\r"), 7);
+}
+
+#[test]
+fn a_line_typed_before_the_first_prompt_comes_out_behind_it() {
+    let mut watcher = Watcher::new(80, 24);
+    watcher.input(b"reboot\r");
+    let seen = watcher.output(b"Last login: Mon Nov 23\r\nWelcome\r\nworker@ehr-db1:~$ reboot\r\n");
+    assert_eq!(commands(seen), ["reboot"]);
+    watcher.output(b"worker@ehr-db1:~$ ");
+    assert_eq!(echo(&mut watcher, "ls"), ["ls"]);
+}
+
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         "\\x1b\\[[?>!]?[0-9;:]{0,12}[ -/]?[@-~]".prop_map(String::into_bytes),
@@ -256,7 +364,17 @@ proptest! {
         let mut watcher = Watcher::new(size.0, size.1);
         for (output, input, resize) in steps {
             if let Some(input) = input {
-                watcher.input(&input);
+                let mut rest = &input[..];
+                loop {
+                    let taken = watcher.input_up_to_enter(rest);
+                    if let Present::Shown { line, .. } = watcher.present() {
+                        prop_assert!(line.chars().count() <= limits::LINE_CHARS);
+                    }
+                    rest = &rest[taken..];
+                    let Some((enter, after)) = rest.split_at_checked(1) else { break };
+                    watcher.input(enter);
+                    rest = after;
+                }
             }
             for typed in watcher.output(&output) {
                 if let Typed::Command { line } = typed {
