@@ -29,8 +29,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-/// What we call ourselves in the protocol.
-const SSH_ID: &str = "SSH-2.0-Sekisho";
+/// What we call ourselves in the protocol. The comment tells clients (asyncssh for one) whose habits stand behind the
+/// name: OpenSSH takes the two names of a symbolic link in the other order than the draft of SFTP has them.
+const SSH_ID: &str = "SSH-2.0-Sekisho OpenSSH";
 /// The window of one channel, in bytes: what one direction of one channel may keep in memory.
 const WINDOW: u32 = 2 * 1024 * 1024;
 /// The longest data packet.
