@@ -61,10 +61,7 @@ fn now() -> Timestamp {
 /// The house that the tests share which do not end it.
 pub fn shared() -> &'static House {
     static HOUSE: OnceLock<House> = OnceLock::new();
-    HOUSE.get_or_init(|| {
-        let folder = tempfile::Builder::new().prefix("street-").tempdir().expect("a temporary folder").keep();
-        House::open(folder.clone(), folder.join("data"), None, "")
-    })
+    HOUSE.get_or_init(House::kept)
 }
 
 impl House {
@@ -73,6 +70,12 @@ impl House {
         let temporary = tempfile::Builder::new().prefix("street-").tempdir().expect("a temporary folder");
         let folder = temporary.path().to_path_buf();
         Self::open(folder.clone(), folder.join("data"), Some(temporary), "")
+    }
+
+    /// A house that ends with the test process, for a test's static.
+    pub fn kept() -> Self {
+        let folder = tempfile::Builder::new().prefix("street-").tempdir().expect("a temporary folder").keep();
+        Self::open(folder.clone(), folder.join("data"), None, "")
     }
 
     /// The same with lines of its own in `[policy]`.

@@ -16,5 +16,6 @@ mod copy;
 mod crash;
 mod evidence;
 mod hidden;
+mod matrix;
 mod ssh;
 mod walk;

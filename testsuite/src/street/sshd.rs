@@ -56,7 +56,7 @@ impl Sshd {
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {dir}/host_key\nPidFile none\nAuthorizedKeysFile {dir}/authorized_keys\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\nPermitRootLogin prohibit-password\n\
-             Subsystem sftp internal-sftp\nAcceptEnv LANG LC_*\nPrintMotd no\nPrintLastLog no\nMaxStartups 100\nMaxSessions 100\n",
+             Subsystem sftp internal-sftp\nAcceptEnv LANG LC_*\nPrintMotd no\nPrintLastLog no\nMaxStartups 100\nMaxSessions 100\nRekeyLimit 16M\n",
             dir = folder.display()
         );
         std::fs::write(folder.join("sshd_config"), config).expect("sshd_config");
