@@ -57,6 +57,8 @@ pub enum Command {
     /// The tamper-evident log: read, checkpoint, public key
     #[command(subcommand)]
     Log(crate::admin::log::LogCommand),
+    /// Search commands, output, files, notes and plans; each search is written into the log
+    Search(crate::admin::search::SearchCommand),
     /// Print completions for a shell
     Completions {
         /// The shell

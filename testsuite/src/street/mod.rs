@@ -16,6 +16,7 @@ mod copy;
 mod crash;
 mod evidence;
 mod hidden;
+mod search;
 mod matrix;
 mod ssh;
 mod walk;

@@ -31,6 +31,8 @@ export class Replay {
   private wanted: number | undefined;
   private busy = false;
   private atLoad: number | undefined;
+  /** The moment that the address asked for, and its channel, until that channel was brought to the front. */
+  private asked: { at: number; channel: number | undefined } | undefined;
 
   private readonly slider = make("input", { type: "range", min: 0, max: 0, step: 100, value: 0, "aria-label": word("position") });
   private readonly playButton = make("button", { type: "button", class: "player-play" });
@@ -42,7 +44,8 @@ export class Replay {
   constructor(private readonly root: HTMLElement) {
     this.viewer = new Viewer(root, { keepNewest: false, seek: (at) => this.seek(at, true) });
     this.controls();
-    this.atLoad = this.fromHash();
+    this.asked = this.fromQuery();
+    this.atLoad = this.fromHash() ?? this.asked?.at;
     window.addEventListener("hashchange", () => {
       const at = this.fromHash();
       if (at !== undefined) this.seek(at);
@@ -109,6 +112,28 @@ export class Replay {
   private fromHash(): number | undefined {
     const found = /^#t=(\d+(?:\.\d+)?)$/.exec(location.hash)?.[1];
     return found === undefined ? undefined : Number(found) * 1000;
+  }
+
+  /** `?t=MILLISECONDS&ch=CHANNEL`, as a hit of the search links here. */
+  private fromQuery(): { at: number; channel: number | undefined } | undefined {
+    const query = new URLSearchParams(location.search);
+    const number = (name: string) => (/^\d{1,12}$/.test(query.get(name) ?? "") ? Number(query.get(name)) : undefined);
+    const at = number("t");
+    return at === undefined ? undefined : { at, channel: number("ch") };
+  }
+
+  /** Brings the channel of the asked moment to the front; without its number, that of what happened at that moment. */
+  private showAsked(): void {
+    const asked = this.asked;
+    if (!asked) return;
+    let channel = asked.channel;
+    for (let place = this.firstAfter(asked.at) - 1; channel === undefined && place >= 0; place -= 1) {
+      const event = this.events[place];
+      if (!event || event.at < asked.at) break;
+      if (event.t === "cmd" || event.t === "file") channel = event.ch;
+    }
+    if (channel !== undefined) this.viewer.select(channel);
+    if (this.loaded) this.asked = undefined;
   }
 
   private take(message: Message): void {
@@ -242,6 +267,7 @@ export class Replay {
     }
     this.busy = false;
     this.lastFrame = performance.now();
+    this.showAsked();
     this.draw();
   }
 

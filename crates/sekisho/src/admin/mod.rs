@@ -7,6 +7,7 @@ pub mod log;
 pub mod person;
 pub mod plan;
 pub mod recording;
+pub mod search;
 pub mod session;
 pub mod table;
 pub mod target;
@@ -42,6 +43,8 @@ pub enum Ask {
     Recording(recording::RecordingCommand),
     /// The log.
     Log(log::LogCommand),
+    /// The search.
+    Search(search::SearchCommand),
 }
 
 /// What came of it.
@@ -105,6 +108,7 @@ impl Ask {
             Command::Session(command) => Self::Session(command),
             Command::Recording(command) => Self::Recording(command),
             Command::Log(command) => Self::Log(command),
+            Command::Search(command) => Self::Search(command),
             other => bail!("{other:?} is no command of administration"),
         })
     }
@@ -123,6 +127,10 @@ pub async fn run(config: &Config, ask: Ask, json: bool) -> Result<ExitCode> {
         Some(reply) => reply,
         None => {
             let store = serve::open_store(config, Arc::new(SystemClock)).await?;
+            if matches!(ask, Ask::Search(_)) {
+                // No Sekisho runs that would have kept the index up with the record.
+                store.index_now().await?;
+            }
             let reply = answer(&store, ask).await;
             store.close().await?;
             reply
@@ -157,6 +165,7 @@ pub async fn answer(store: &Store, ask: Ask) -> Reply {
         Ask::Session(command) => session::answer(store, &console, command).await,
         Ask::Recording(command) => recording::answer(store, &console, command).await,
         Ask::Log(command) => log::answer(store, &console, command).await,
+        Ask::Search(command) => search::answer(store, &console, command).await,
     };
     match outcome {
         Ok(reply) => reply,

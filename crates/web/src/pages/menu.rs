@@ -11,10 +11,11 @@ use sekisho_store::WebLogin;
 #[must_use]
 pub fn items(ctx: &Ctx) -> Option<Vec<Value>> {
     ctx.login.as_ref()?;
-    let entries: [(&str, &str, &str, Option<Action>); 8] = [
+    let entries: [(&str, &str, &str, Option<Action>); 9] = [
         ("/", "home", "menu.first", None),
         ("/plans", "list", "menu.plans", Some(Action::ReadPlan)),
         ("/sessions", "screen", "menu.sessions", Some(Action::ReadSession)),
+        ("/search", "search", "menu.search", Some(Action::SearchRecords)),
         ("/targets", "server", "menu.targets", Some(Action::ReadLedger)),
         ("/persons", "people", "menu.persons", Some(Action::ReadLedger)),
         ("/vendors", "building", "menu.vendors", Some(Action::ReadLedger)),

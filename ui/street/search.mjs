@@ -1,0 +1,55 @@
+// From words to the moment: the search, its hits, and the replay that begins there.
+import { debts, launch, visitor } from "./browser.mjs";
+import { ask, play, say } from "./line.mjs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+
+const given = JSON.parse(process.argv[2]);
+await mkdir(given.pictures, { recursive: true });
+const browser = await launch();
+const one = await visitor(browser, given.url, { cookie: given.cookie });
+const { page } = one;
+const picture = (name) => page.screenshot({ path: join(given.pictures, `${name}.png`), fullPage: true });
+const owes = async (path) => say("page", { path, debts: await debts(page) });
+
+await play(async () => {
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await page.goto("/");
+  await page.locator("nav a[href='/search']").first().click();
+  await page.locator("#f-q").waitFor();
+  await picture("start-1280");
+  await owes("/search");
+  await page.locator("#f-q").fill("見つからないはずの言葉");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/q=/);
+  say("nothing", { text: await page.locator("main").innerText() });
+  await picture("nothing-1280");
+  await page.locator("#f-q").fill(given.words);
+  await page.keyboard.press("Enter");
+  await page.locator(".search-hit mark").first().waitFor();
+  const marked = await page.locator(".search-command .search-text mark").allInnerTexts();
+  say("found", { marked: [...new Set(marked)], text: await page.locator("main").innerText() });
+  await picture("found-1280");
+  await owes("/search?q=1280");
+  await page.setViewportSize({ width: 390, height: 844 });
+  await picture("found-390");
+  await owes("/search?q=390");
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await page.locator(".search-command .search-go a").first().click();
+  if (await page.locator("#f-code").count()) {
+    const { code } = await ask("code", {});
+    await page.locator("#f-code").fill(code);
+    await page.locator("main form button.button-primary").last().click();
+  }
+  const viewer = page.locator(".viewer[data-replay]");
+  await page.locator(".viewer[data-state='ready'][data-seeking='false']").waitFor();
+  await page.waitForTimeout(200);
+  say("replayed", {
+    position: Number(await viewer.getAttribute("data-position")),
+    command: await page.locator(".viewer-list [aria-current='true']").first().innerText(),
+  });
+  await picture("replay-1280");
+  say("out", { faults: one.faults.filter((fault) => !/status of 4\d\d/.test(fault)) });
+}, [one]);
+await browser.close();
+process.exit();
