@@ -4,6 +4,7 @@ use crate::desk::{Cause, Dialled, RefusedAsk};
 use crate::ids::{AccountId, AttachmentId, KeyWindowId, PersonId, PlanId, SessionId, TargetId, VendorId, WorkerKeyId};
 use crate::people::{Actor, Role};
 use crate::plan::state::PlanState;
+use crate::rotation::{Rotated, RotationMode};
 use crate::command::RuleAct;
 use crate::target::{CredentialKind, TargetClass};
 use crate::time::Timestamp;
@@ -259,6 +260,44 @@ pub enum Fact {
         /// Its end.
         until: Timestamp,
     },
+    /// Says when the credential of an account is exchanged by Sekisho itself.
+    RotationSet {
+        /// Which account.
+        account: AccountId,
+        /// When.
+        mode: RotationMode,
+    },
+    /// A person asked for the exchange at once.
+    RotationAsked {
+        /// Which account.
+        account: AccountId,
+    },
+    /// A recorded session of Sekisho itself began, to exchange a credential.
+    RobotEntered {
+        /// The session.
+        session: SessionId,
+        /// Whose credential.
+        account: AccountId,
+        /// Where.
+        target: TargetId,
+        /// Short name of the target.
+        target_name: String,
+        /// Account on the target.
+        username: String,
+        /// SHA-256 of the recording's header, hex.
+        recording_header_digest: String,
+    },
+    /// How the exchange of a credential ended, and with that which credential is in force.
+    CredentialRotated {
+        /// Which account.
+        account: AccountId,
+        /// Login name on the target.
+        username: String,
+        /// The recorded session; `None` if it was found out afterwards.
+        session: Option<SessionId>,
+        /// How it ended.
+        outcome: Rotated,
+    },
     /// A person asked whether a target lets Sekisho in.
     TestAsked {
         /// Which target.
@@ -456,7 +495,7 @@ pub enum Fact {
     RulesKept {
         /// Which class.
         class: TargetClass,
-        /// What was done: `added`, `changed`, `moved`, `removed`, `whole` (the ready-made set), `basic`, `cleared`.
+        /// What was done: `added`, `changed`, `moved`, `removed`, `whole` (the ready-made set), `basic`, `cleared`, `replaced`.
         change: String,
         /// The pattern of the rule that it was done to; empty if it was done to all of them.
         #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -499,6 +538,7 @@ impl Fact {
         match self {
             Self::Entered { session, .. }
             | Self::Dialled { session, .. }
+            | Self::RobotEntered { session, .. }
             | Self::RefusedInside { session, .. }
             | Self::FileMoved { session, .. }
             | Self::Left { session, .. }

@@ -153,6 +153,8 @@ pub enum Refusal {
     Busy,
     /// The target did not answer or refused.
     TargetUnreachable,
+    /// The credential of the account is being exchanged.
+    CredentialChanging,
     /// The target's host key is not the pinned one.
     HostKeyChanged,
     /// The plan's approval does not verify against its content.
@@ -186,6 +188,22 @@ pub enum Refusal {
         /// The rule's reason.
         reason: String,
     },
+    /// The plan does not allow this with files.
+    FileRightNotInPlan {
+        /// The right: `upload`, `delete`, …
+        right: String,
+    },
+    /// So much, or so many files, may not go over in one session.
+    TransferLimit {
+        /// `upload` or `download`, and what of it.
+        limit: String,
+    },
+    /// The number of files of an rsync transfer is not known, and the plan limits it.
+    TransferUncounted,
+    /// The plan does not name the place that a local forward leads to.
+    ForwardNotInPlan,
+    /// More went through terminals and commands than the hospital's policy takes for work without a look.
+    VolumePassed,
     /// No witness watched for too long.
     NoWitness,
 
@@ -240,6 +258,8 @@ impl Refusal {
             Self::TargetNotVendors { target } => Some(target.clone()),
             Self::WindowNotOpen { opens } => Some(opens.clone()),
             Self::FunctionNotInPlan { function } => Some(function.clone()),
+            Self::FileRightNotInPlan { right } => Some(right.clone()),
+            Self::TransferLimit { limit } => Some(limit.clone()),
             Self::CommandRefused { reason } | Self::CommandDenied { reason } | Self::CommandUndecided { reason } => Some(reason.clone()).filter(|reason| !reason.is_empty()),
             _ => None,
         }
@@ -313,11 +333,17 @@ impl Refusal {
             Self::BadSshLogin => ("SKS-4017", "ログイン名の形が違います。", "「作業者名+接続先名」の形で指定してください(例: sato+ehr-db01)。", "The login has not the form WORKER+TARGET.", "Use, for example, sato+ehr-db01."),
             Self::PlanNotOpen => ("SKS-4018", "指定された計画は今は使えません。", "表示された計画の中から選んでください。", "The plan named is not open now.", "Choose one of those shown."),
             Self::KeyWindowOff => ("SKS-4020", "鍵だけの接続は、病院の設定または計画で許可されていません。", "必要な場合は計画で「鍵だけの接続」を申請してください。", "Policy or plan allow no key window.", "Apply for it in the plan if you need it."),
+            Self::CredentialChanging => ("SKS-4021", "接続先の認証情報を関所が更新しているところです。", "1分ほど待ってから接続してください。続く場合は病院の運用担当者に連絡してください。", "The target's credential is being exchanged.", "Try again in a minute; if it persists, contact the hospital's operator."),
             Self::WindowEnded => ("SKS-4101", "作業時間が終わったため、接続を終了しました。", "続ける場合は延長または新しい計画を申請してください。", "The window ended, so the session was closed.", "Apply for an extension or a new plan."),
             Self::Cut => ("SKS-4102", "病院により接続が切断されました。", "病院の担当者に連絡してください。", "The hospital cut the session.", "Contact the hospital."),
             Self::Idle => ("SKS-4103", "操作がないまま時間がたったため、接続を終了しました。", "必要な場合はもう一度接続してください。", "The session was idle for too long.", "Connect again if needed."),
             Self::ProtocolBreach => ("SKS-4104", "通信の内容が規則または上限に合わないため、接続を終了しました。", "使っているソフトウェアの種類と版を病院の運用担当者に伝えてください。", "The connection broke a rule of its protocol or a limit.", "Tell the hospital's operator which software and version you use."),
             Self::NoWitness => ("SKS-4105", "立会いがないまま時間がたったため、接続を終了しました。", "病院の担当者に立会いを頼んでから、もう一度接続してください。", "No witness watched for too long, so the session was closed.", "Ask the hospital for a witness and connect again."),
+            Self::FileRightNotInPlan { .. } => ("SKS-4301", "このファイル操作は計画で許可されていません。", "必要な場合は計画を直して承認を受けてください。", "The plan does not allow this with files.", "If you need it, have the plan changed and approved."),
+            Self::TransferLimit { .. } => ("SKS-4302", "計画で決めた転送の上限に達したため、転送を止めました。途中のファイルは不完全です。", "不完全なファイルを確かめ、必要な場合は計画を直して承認を受けてください。", "The plan's limit of transfers was reached, so it was stopped; a file under way is incomplete.", "Check the incomplete file; if you need more, have the plan changed and approved."),
+            Self::TransferUncounted => ("SKS-4303", "計画でファイル数に上限があるため、数を確かめられない rsync は使えません。", "sftp または scp を使うか、計画を直して承認を受けてください。", "The plan limits the number of files, which cannot be counted in rsync.", "Use sftp or scp, or have the plan changed and approved."),
+            Self::ForwardNotInPlan => ("SKS-4304", "このポート転送先は計画に含まれていません。", "計画に書かれたホスト名とポートをそのまま指定してください。", "The plan does not name the place of this forward.", "Name host and port exactly as the plan does."),
+            Self::VolumePassed => ("SKS-4305", "端末やコマンドを通った量が上限を超えたため、一時停止しました。", "病院の担当者が確認して再開するまでお待ちください。", "Too much went through terminals or commands, so the session is paused.", "Wait until the hospital has looked at it and lets it go on."),
             Self::CommandRefused { .. } => ("SKS-4201", "このコマンドは実行できません(ルールによる拒否)。", "必要な作業であれば、病院の担当者に相談してください。", "A rule refuses this command; it was not run.", "If the work needs it, talk to the hospital."),
             Self::CommandDenied { .. } => ("SKS-4202", "病院がコマンドを許可しませんでした。実行していません。", "病院の担当者に相談してください。", "The hospital did not allow this command; it was not run.", "Talk to the hospital."),
             Self::CommandUndecided { .. } => ("SKS-4203", "時間内に判断がなかったため、コマンドを実行しませんでした。", "病院の担当者に連絡してから、もう一度実行してください。", "Nobody decided in time; the command was not run.", "Contact the hospital, then enter it again."),

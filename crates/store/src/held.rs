@@ -51,7 +51,8 @@ pub(crate) fn row_of(fact: &Fact) -> Option<&str> {
         Fact::VendorKept { vendor, .. } => vendor.as_str(),
         Fact::KeyWindowOpened { window, .. } | Fact::KeyWindowUsed { window, .. } | Fact::KeyWindowClosed { window, .. } | Fact::KeyWindowExpired { window, .. } => window.as_str(),
         Fact::TargetKept { target, .. } | Fact::HostKeyAlarmed { target, .. } | Fact::HostKeyDecided { target, .. } => target.as_str(),
-        Fact::CredentialKept { account, .. } => account.as_str(),
+        Fact::CredentialKept { account, .. } | Fact::CredentialRotated { account, .. } => account.as_str(),
+        Fact::RulesKept { class, .. } => crate::rules::row_id(*class),
         _ => return None,
     })
 }

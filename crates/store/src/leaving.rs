@@ -77,6 +77,7 @@ impl Store {
             }
         }
         self.inner.shelf.close(writer.session());
+        self.inner.holds.keep_only(&self.inner.shelf.running());
     }
 
     async fn write_left(&self, writer: &Writer, ending: &Ending, ended_at: Timestamp) -> Result<(), Fault> {
@@ -85,6 +86,9 @@ impl Store {
         let left = async {
             let mut tx = self.write(writer.worker()).await?;
             let known = sqlx::query("SELECT id FROM sessions WHERE id = $1").bind(writer.session().as_str().to_owned()).fetch_optional(tx.sql()).await?;
+            if known.is_none() && Self::robot_left(&mut tx, writer.session(), ending, ended_at).await? {
+                return tx.commit().await;
+            }
             if known.is_none() {
                 // Nobody else writes, so `entered` was not written and never will be.
                 self.inner.shelf.abandon(writer);
@@ -121,6 +125,7 @@ impl Store {
             .bind(serde_json::to_string(&facts)?)
             .execute(tx.sql())
             .await?;
+        Self::credential_used(tx, session, ended_at).await?;
         let (digest, bytes) = (ending.digest.to_string(), ending.bytes);
         tx.fact_by(actor, Fact::Left { session: session.clone(), cause: ending.cause, digest, bytes });
         Ok(())

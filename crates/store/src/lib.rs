@@ -36,6 +36,8 @@ mod open;
 mod plans;
 mod recordings;
 mod refusals;
+mod rotation;
+mod rules;
 mod search;
 mod secrets;
 mod sessions;
@@ -58,6 +60,8 @@ pub use logins::{EnrolmentLink, EnrolmentOffer, NewLogin, WebLogin, WorkerKey};
 pub use open::InitReport;
 pub use plans::{Page, PlanChoices, PlanFilter, PlanRow, PlanView, VendorChoices};
 pub use recordings::Replay;
+pub use rotation::{RobotSession, Rotation};
+pub use rules::{AlertRow, ClassRules, HeldRow, RulesChange};
 pub use search::{Piece, RecordGroup, RecordHit, RecordKind, RecordQuery, RecordsFound};
 pub use sessions::{RecordingInfo, SessionFilter, SessionPage, SessionRow, SessionView};
 pub use settings::{Database, FirstAdministrator, Settings};
@@ -91,6 +95,7 @@ pub(crate) struct Inner {
     pub recall: broadcast::Sender<Recall>,
     pub shelf: Arc<recordings::Shelf>,
     pub halves: desk::Halves,
+    pub holds: rules::Holds,
     pub gauge: jobs::Gauge,
     pub hashing: logins::Hashing,
     pub stripes: logins::Stripes,

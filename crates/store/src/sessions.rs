@@ -1,6 +1,7 @@
 //! Sessions as lists, pages and the reconciliation see them; cutting one; and ending those whose permission ended.
 
 use crate::Store;
+use crate::control::Standing;
 use crate::fault::{Done, Fault};
 use crate::log::{LogFilter, as_i64};
 use crate::recordings::{Note, scan_file};
@@ -70,6 +71,8 @@ pub struct SessionRow {
     pub vendor: VendorId,
     /// It has not ended.
     pub running: bool,
+    /// How it stands while it runs.
+    pub standing: Option<Standing>,
 }
 
 /// One session with everything.
@@ -99,19 +102,30 @@ pub struct RecordingInfo {
 }
 
 /// To whom a session belongs.
-pub(crate) struct Owner {
-    person: PersonId,
-    vendor: VendorId,
-    plan_vendor: VendorId,
+pub(crate) enum Owner {
+    /// A worker's, under a vendor's plan.
+    Worker {
+        /// Who works.
+        person: PersonId,
+        /// For which vendor.
+        vendor: VendorId,
+        /// Whose plan it is.
+        plan_vendor: VendorId,
+    },
+    /// One of Sekisho itself, which is the hospital's alone.
+    Robot,
 }
 
 impl Owner {
     /// Whether the actor may do this to the session (domain.md section 3: a worker sees the own sessions, a vendor
     /// manager those of the own workers and plans).
     pub(crate) fn may(&self, actor: &Actor, action: Action) -> Result<(), Refusal> {
-        may(actor, action, Some(&self.vendor)).or_else(|_| may(actor, action, Some(&self.plan_vendor)))?;
+        let Self::Worker { person, vendor, plan_vendor } = self else {
+            return if actor.vendor.is_some() { Err(Refusal::NotFound) } else { may(actor, action, None) };
+        };
+        may(actor, action, Some(vendor)).or_else(|_| may(actor, action, Some(plan_vendor)))?;
         let narrow = actor.vendor.is_some() && !actor.is(Role::VendorManager);
-        if narrow && !actor.is_person(&self.person) { Err(Refusal::NotFound) } else { Ok(()) }
+        if narrow && !actor.is_person(person) { Err(Refusal::NotFound) } else { Ok(()) }
     }
 }
 
@@ -132,6 +146,7 @@ fn read_row(row: &AnyRow) -> Result<SessionRow, Fault> {
         plan_title: row.try_get("title")?,
         vendor,
         running: row.try_get::<Option<i64>, _>("ended_at")?.is_none(),
+        standing: None,
         facts,
     })
 }
@@ -163,7 +178,10 @@ impl Store {
             .fetch_all(self.read())
             .await?;
         let more = rows.len() > limits::PAGE_ROWS;
-        let rows = rows.iter().take(limits::PAGE_ROWS).map(read_row).collect::<Result<_, _>>()?;
+        let mut rows = rows.iter().take(limits::PAGE_ROWS).map(read_row).collect::<Result<Vec<_>, _>>()?;
+        for row in rows.iter_mut().filter(|row| row.running) {
+            row.standing = self.standing_of(actor, &row.facts.session);
+        }
         Ok(SessionPage { rows, more })
     }
 
@@ -177,6 +195,7 @@ impl Store {
         let found = sqlx::query(sqlx::AssertSqlSafe(text)).bind(session.as_str().to_owned()).fetch_optional(self.read()).await?;
         let found = found.ok_or(Refusal::NotFound)?;
         let mut row = read_row(&found)?;
+        row.standing = if row.running { self.standing_of(actor, session) } else { None };
         self.add_events(&mut row.facts).await?;
         let digest: Option<String> = found.try_get("digest")?;
         let header_digest: String = found.try_get("header_digest")?;
@@ -186,7 +205,8 @@ impl Store {
         let mut entries = self.entries(&filter).await?;
         entries.reverse();
         if actor.vendor.is_some() {
-            entries.retain(|entry| entry.actor.person.as_ref() == Some(&row.facts.person));
+            let told = |fact: &Fact| matches!(fact, Fact::Controlled { control, .. } if control.is_told_to_worker());
+            entries.retain(|entry| entry.actor.person.as_ref() == Some(&row.facts.person) || told(&entry.fact));
         }
         Ok(SessionView { row, recording, entries })
     }
@@ -259,12 +279,11 @@ impl Store {
         let (mut commands, mut files): (i64, i64) = (row.try_get("commands")?, row.try_get("files")?);
         let mut facts: SessionFacts = serde_json::from_str(row.try_get("facts")?)?;
         for note in notes {
+            if note.enter(&mut facts) {
+                continue;
+            }
             let n = commands + files;
             let (at_ms, kind, body) = match note {
-                Note::Used(function) => {
-                    facts.functions.insert(*function);
-                    continue;
-                }
                 Note::Command(seen) => {
                     commands += 1;
                     (seen.at_ms, "command", serde_json::to_string(seen)?)
@@ -274,6 +293,7 @@ impl Store {
                     tx.fact_by(worker.clone(), Fact::FileMoved { session: session.clone(), file: seen.clone() });
                     (seen.at_ms, "file", serde_json::to_string(seen)?)
                 }
+                _ => continue,
             };
             sqlx::query("INSERT INTO session_events (session, n, at_ms, kind, body) VALUES ($1, $2, $3, $4, $5)")
                 .bind(session.as_str().to_owned())
@@ -323,11 +343,11 @@ impl Store {
     pub(crate) async fn owner_of(&self, session: &SessionId) -> Result<Option<Owner>, Fault> {
         let text = "SELECT s.person, s.vendor, p.vendor AS plan_vendor FROM sessions s JOIN plans p ON p.id = s.plan WHERE s.id = $1";
         let row = sqlx::query(text).bind(session.as_str().to_owned()).fetch_optional(self.read()).await?;
-        let Some(row) = row else { return Ok(None) };
+        let Some(row) = row else { return Ok(self.is_robot(session).await?.then_some(Owner::Robot)) };
         let damaged = || Fault::Damaged(format!("the row of session {session} is malformed"));
         let vendor = |name: &str| -> Result<VendorId, Fault> { VendorId::parse(row.try_get(name)?).ok_or_else(damaged) };
         let person = PersonId::parse(row.try_get("person")?).ok_or_else(damaged)?;
-        Ok(Some(Owner { person, vendor: vendor("vendor")?, plan_vendor: vendor("plan_vendor")? }))
+        Ok(Some(Owner::Worker { person, vendor: vendor("vendor")?, plan_vendor: vendor("plan_vendor")? }))
     }
 
     /// Ends the sessions whose permission does not hold any more: plan, person, vendor, target, window. Authorisation is

@@ -9,6 +9,7 @@ use sekisho_core::desk::Cause;
 use sekisho_core::facts::{Entry, Fact, ViewMode};
 use sekisho_core::ids::SessionId;
 use sekisho_core::people::Actor;
+use sekisho_core::reconcile::SessionFacts;
 use sekisho_core::time::Timestamp;
 use sekisho_evidence::recording::{FILE_SUFFIX, Seal, seal_after};
 use sekisho_evidence::{Digest, Hasher};
@@ -34,9 +35,9 @@ impl Store {
     }
 
     async fn sweep_sessions(&self) -> Result<(), Fault> {
-        let rows = sqlx::query("SELECT id, started_at, header_digest FROM sessions WHERE ended_at IS NULL ORDER BY started_at")
-            .fetch_all(self.read())
-            .await?;
+        let open = "SELECT id, started_at, header_digest FROM sessions WHERE ended_at IS NULL \
+            UNION ALL SELECT id, started_at, header_digest FROM robot_sessions WHERE ended_at IS NULL ORDER BY started_at";
+        let rows = sqlx::query(open).fetch_all(self.read()).await?;
         for row in rows {
             let id: String = row.try_get("id")?;
             let Some(session) = SessionId::parse(&id) else {
@@ -47,6 +48,12 @@ impl Store {
             let header: String = row.try_get("header_digest")?;
             let found = self.close_recording(&session, started, &header).await?;
             let (ending, ended_at) = found;
+            let mut tx = self.write(&Actor::system()).await?;
+            if Self::robot_left(&mut tx, &session, &ending, ended_at).await? {
+                tx.commit().await?;
+                continue;
+            }
+            drop(tx);
             self.recover_notes(&session).await;
             let mut tx = self.write(&Actor::system()).await?;
             Self::left(&mut tx, Actor::system(), &session, &ending, ended_at).await?;
@@ -88,15 +95,21 @@ impl Store {
                 let mut notes = Notes::default();
                 // What comes before damage counts.
                 while let Ok(Some(timed)) = decoder.next_frame() {
-                    notes.frame(timed.at_ms, &timed.frame);
+                    notes.frame(timed.at_ms, timed.channel, &timed.frame);
                 }
                 Ok(notes.waiting)
             });
             let notes = notes.await?;
             let mut tx = self.write(&Actor::system()).await?;
-            let row = sqlx::query("SELECT commands + files AS n FROM sessions WHERE id = $1").bind(session.as_str().to_owned()).fetch_one(tx.sql()).await?;
+            let row = sqlx::query("SELECT commands + files AS n, facts FROM sessions WHERE id = $1").bind(session.as_str().to_owned()).fetch_one(tx.sql()).await?;
             let kept = usize::try_from(row.try_get::<i64, _>("n")?).unwrap_or(0);
-            let (used, listed): (Vec<_>, Vec<_>) = notes.into_iter().partition(|note| matches!(note, crate::recordings::Note::Used(_)));
+            let mut facts: SessionFacts = serde_json::from_str(row.try_get("facts")?)?;
+            // Sums are made anew from the whole recording; what was kept of them before the crash would count twice.
+            facts.forwards.clear();
+            facts.witnesses.clear();
+            (facts.pauses, facts.paused_ms, facts.paused_at_ms) = (0, 0, None);
+            sqlx::query("UPDATE sessions SET facts = $2 WHERE id = $1").bind(session.as_str().to_owned()).bind(serde_json::to_string(&facts)?).execute(tx.sql()).await?;
+            let (used, listed): (Vec<_>, Vec<_>) = notes.into_iter().partition(|note| !note.has_row());
             let missing: Vec<_> = used.into_iter().chain(listed.into_iter().skip(kept)).collect();
             Self::keep_notes(&mut tx, session, &Actor::system(), &missing).await?;
             tx.commit().await
@@ -108,7 +121,7 @@ impl Store {
 
     /// Sets aside recordings that no entry of the log names.
     async fn sweep_orphans(&self) -> Result<(), Fault> {
-        let rows = sqlx::query("SELECT id FROM sessions").fetch_all(self.read()).await?;
+        let rows = sqlx::query("SELECT id FROM sessions UNION ALL SELECT id FROM robot_sessions").fetch_all(self.read()).await?;
         let known: BTreeSet<String> = rows.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?;
         let folder = self.inner.shelf.folder().to_owned();
         let names = blocking(move || {

@@ -83,7 +83,7 @@ impl Entries {
         }
         self.last_at = Some(head.at);
         match head.kind.as_ref() {
-            "entered" => self.entered(seq, body, findings),
+            "entered" | "robot_entered" => self.entered(seq, body, findings),
             "left" => self.left(seq, body, findings),
             _ => {}
         }

@@ -36,3 +36,50 @@ CREATE TABLE session_marks (
     note TEXT NOT NULL,
     PRIMARY KEY (session, n)
 );
+
+-- Exchange of credentials by Sekisho itself. `candidate` is the sealed credential that takes the place of the one in force:
+-- while it stands, which of the two opens the account is not certain. `last` is the JSON of how the last exchange ended.
+CREATE TABLE rotations (
+    account TEXT PRIMARY KEY NOT NULL REFERENCES accounts (id),
+    mode TEXT NOT NULL,
+    asked BIGINT NOT NULL,
+    used_at BIGINT,
+    candidate BYTEA,
+    tries BIGINT NOT NULL,
+    next_at BIGINT NOT NULL,
+    done_at BIGINT,
+    last TEXT
+);
+
+-- Recorded sessions of Sekisho itself: no worker, no plan. The columns of an end are NULL while one runs.
+CREATE TABLE robot_sessions (
+    id TEXT PRIMARY KEY NOT NULL,
+    account TEXT NOT NULL REFERENCES accounts (id),
+    target TEXT NOT NULL REFERENCES targets (id),
+    started_at BIGINT NOT NULL,
+    header_digest TEXT NOT NULL,
+    ended_at BIGINT,
+    cause TEXT,
+    digest TEXT,
+    bytes BIGINT,
+    outcome TEXT
+);
+CREATE INDEX robot_sessions_target ON robot_sessions (target, started_at);
+
+-- Command rules of a class of targets, one row for each class that was ever changed. `body` is JSON under the seal.
+CREATE TABLE command_rules (
+    id TEXT PRIMARY KEY NOT NULL,
+    body TEXT NOT NULL,
+    seal BYTEA
+);
+
+-- Alerts that stand before the hospital until somebody has seen them. What they tell is in the log, too.
+CREATE TABLE alerts (
+    n BIGINT PRIMARY KEY NOT NULL,
+    session TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    note TEXT NOT NULL,
+    seen_at BIGINT,
+    seen_by TEXT
+);
+CREATE INDEX alerts_open ON alerts (seen_at, n);

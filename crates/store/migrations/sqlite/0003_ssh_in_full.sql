@@ -36,3 +36,50 @@ CREATE TABLE session_marks (
     note TEXT NOT NULL,
     PRIMARY KEY (session, n)
 ) STRICT;
+
+-- Exchange of credentials by Sekisho itself. `candidate` is the sealed credential that takes the place of the one in force:
+-- while it stands, which of the two opens the account is not certain. `last` is the JSON of how the last exchange ended.
+CREATE TABLE rotations (
+    account TEXT PRIMARY KEY NOT NULL REFERENCES accounts (id),
+    mode TEXT NOT NULL,
+    asked INTEGER NOT NULL,
+    used_at INTEGER,
+    candidate BLOB,
+    tries INTEGER NOT NULL,
+    next_at INTEGER NOT NULL,
+    done_at INTEGER,
+    last TEXT
+) STRICT;
+
+-- Recorded sessions of Sekisho itself: no worker, no plan. The columns of an end are NULL while one runs.
+CREATE TABLE robot_sessions (
+    id TEXT PRIMARY KEY NOT NULL,
+    account TEXT NOT NULL REFERENCES accounts (id),
+    target TEXT NOT NULL REFERENCES targets (id),
+    started_at INTEGER NOT NULL,
+    header_digest TEXT NOT NULL,
+    ended_at INTEGER,
+    cause TEXT,
+    digest TEXT,
+    bytes INTEGER,
+    outcome TEXT
+) STRICT;
+CREATE INDEX robot_sessions_target ON robot_sessions (target, started_at);
+
+-- Command rules of a class of targets, one row for each class that was ever changed. `body` is JSON under the seal.
+CREATE TABLE command_rules (
+    id TEXT PRIMARY KEY NOT NULL,
+    body TEXT NOT NULL,
+    seal BLOB
+) STRICT;
+
+-- Alerts that stand before the hospital until somebody has seen them. What they tell is in the log, too.
+CREATE TABLE alerts (
+    n INTEGER PRIMARY KEY NOT NULL,
+    session TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    note TEXT NOT NULL,
+    seen_at INTEGER,
+    seen_by TEXT
+) STRICT;
+CREATE INDEX alerts_open ON alerts (seen_at, n);

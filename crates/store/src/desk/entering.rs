@@ -8,6 +8,7 @@ use crate::ssh_ca::Purpose;
 use crate::secrets::{Place, Sealed, random_bytes, random_id};
 use crate::write::Tx;
 use sekisho_core::authorize::{Case, Grant, Principal, authorize};
+use sekisho_core::command::CommandRule;
 use sekisho_core::desk::{Admission, Entry, OpenRecording, PlanChoice, TargetCredential};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::{PersonId, PlanId, SessionId};
@@ -31,6 +32,7 @@ struct Gathered {
     target: Target,
     account: Option<Account>,
     plan: Plan,
+    rules: Vec<CommandRule>,
 }
 
 impl Store {
@@ -100,7 +102,7 @@ impl Store {
             plan: &gathered.plan,
             digest: &digest,
             signatures_hold: self.signatures_hold(&gathered.plan),
-            rules: &[],
+            rules: &gathered.rules,
             policy: self.policy(),
             now,
         };
@@ -166,6 +168,9 @@ impl Store {
         let mut gathered = self.gathered(conn, person, target, plan).await?;
         let grant = self.decide(principal, &gathered, now)??;
         let account = gathered.account.take().ok_or(Refusal::TargetNotReady)?;
+        if self.is_rotating(tx.sql(), &account.id).await? {
+            return Err(Refusal::CredentialChanging.into());
+        }
         began(&mut gathered.plan, session.clone());
         self.save_plan(&mut tx, &gathered.plan).await?;
         insert_session(&mut tx, &gathered, &session, principal, now, header_digest, &grant).await?;
@@ -233,7 +238,8 @@ impl Store {
             Some(used) => self.load_account(&mut *conn, &used.account).await?,
             None => None,
         };
-        Ok(Gathered { person, vendor, plan_vendor, target, account, plan })
+        let rules = self.load_rules(&mut *conn, target.class).await?.rules;
+        Ok(Gathered { person, vendor, plan_vendor, target, account, plan, rules })
     }
 }
 

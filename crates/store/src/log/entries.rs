@@ -72,7 +72,7 @@ impl Store {
     /// A fault if it could not be published. What is wrong with the evidence is in the verdict, not an error.
     pub async fn verify_now(&self) -> Done<Verdict> {
         self.publish().await?;
-        let rows = sqlx::query("SELECT id FROM sessions WHERE ended_at IS NULL").fetch_all(self.read()).await?;
+        let rows = sqlx::query("SELECT id FROM sessions WHERE ended_at IS NULL UNION ALL SELECT id FROM robot_sessions WHERE ended_at IS NULL").fetch_all(self.read()).await?;
         let running: BTreeSet<String> = rows.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>()?;
         let (files, key) = (self.folder(), self.inner.keys.log().public().clone());
         Ok(blocking(move || Ok(verify(&files, &key, None, Recordings::Check { running: &running }))).await?)

@@ -8,6 +8,7 @@ use sekisho_core::desk::Dialled;
 use sekisho_core::facts::{Fact, ViewMode};
 use sekisho_core::people::Role;
 use sekisho_core::plan::state::PlanState;
+use sekisho_core::rotation::{Rotated, RotationTrouble};
 use sekisho_core::target::CredentialKind;
 use std::collections::BTreeSet;
 
@@ -65,6 +66,8 @@ pub(super) fn tone(fact: &Fact) -> &'static str {
     match fact {
         Fact::Refused { .. } | Fact::LockedOut { .. } | Fact::OrphanFound { .. } | Fact::ClockJumped { .. } | Fact::RefusedInside { .. } => "bad",
         Fact::HostKeyAlarmed { .. } => "bad",
+        Fact::CredentialRotated { outcome: Rotated::TakenBack { .. } | Rotated::Unsure { .. }, .. } => "bad",
+        Fact::CredentialRotated { outcome: Rotated::Unchanged { .. } | Rotated::DoneOldRemains, .. } | Fact::RotationSet { .. } => "warn",
         Fact::SshAuthority { .. } | Fact::HostKeyDecided { .. } | Fact::CutAsked { .. } | Fact::Escalated { .. } | Fact::EnrolmentIssued { .. } | Fact::CredentialKept { .. } | Fact::KeyWindowOpened { .. } | Fact::RulesKept { .. } => "warn",
         _ => "",
     }
@@ -79,6 +82,28 @@ fn dialled(lang: Lang, outcome: &Dialled) -> String {
         Dialled::HostKeyChanged { seen } => say("dialled_host_key", &[("key", seen)]),
         Dialled::CredentialRefused => say("dialled_credential", &[]),
     }
+}
+
+/// How the exchange of a credential ended.
+pub fn rotated(lang: Lang, outcome: &Rotated) -> String {
+    let (key, why) = match outcome {
+        Rotated::Done => ("done", None),
+        Rotated::DoneOldRemains => ("done_old_remains", None),
+        Rotated::Unchanged { why } => ("unchanged", Some(why)),
+        Rotated::TakenBack { why } => ("taken_back", Some(why)),
+        Rotated::Unsure { why } => ("unsure", Some(why)),
+    };
+    let why = why.map(|why| match why {
+        RotationTrouble::Unreachable => "unreachable",
+        RotationTrouble::HostKeyChanged => "host_key_changed",
+        RotationTrouble::OldRefused => "old_refused",
+        RotationTrouble::NotTaken => "not_taken",
+        RotationTrouble::NewRefused => "new_refused",
+        RotationTrouble::NoRecording => "no_recording",
+        RotationTrouble::NothingToExchange => "nothing_to_exchange",
+    });
+    let why = why.map(|why| words::word(lang, &format!("rotated.why.{why}"))).unwrap_or_default();
+    words::word_with(lang, &format!("rotated.{key}"), &[("why", &why)])
 }
 
 fn credential(way: CredentialKind) -> &'static str {
@@ -135,6 +160,10 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::CertificateIssued { serial, key_id, principal, until, .. } => {
             say("certificate_issued", &[("serial", &serial.to_string()), ("key_id", key_id), ("principal", principal), ("until", &until.second())])
         }
+        Fact::RotationSet { account, mode } => say("rotation_set", &[("account", &names.of(account.as_str())), ("mode", &words::word(lang, &format!("rotation.{}", mode.as_str())))]),
+        Fact::RotationAsked { account } => say("rotation_asked", &[("account", &names.of(account.as_str()))]),
+        Fact::RobotEntered { target_name, username, .. } => say("robot_entered", &[("target", target_name), ("username", username)]),
+        Fact::CredentialRotated { username, outcome, .. } => say("credential_rotated", &[("username", username), ("outcome", &rotated(lang, outcome))]),
         Fact::TestAsked { target, username, .. } => say("test_asked", &[("target", &names.of(target.as_str())), ("username", username)]),
         Fact::TestEnded { target, username, outcome, .. } => {
             say("test_ended", &[("target", &names.of(target.as_str())), ("username", username), ("outcome", &dialled(lang, outcome))])
