@@ -90,6 +90,8 @@ pub struct Grant {
     pub limits: TransferLimits,
     /// Where local forwards may lead.
     pub forwards: Vec<ForwardTo>,
+    /// Bytes of shells and commands after which the session is paused.
+    pub volume: Volume,
     /// Command rules, those of the plan before those of the target's class; the first that names a command decides.
     pub rules: Vec<CommandRule>,
     /// The planned commands; those not among them meet `unplanned`.
@@ -106,6 +108,27 @@ pub struct Grant {
     pub warn_before: Vec<Duration>,
     // Keeps literal construction inside this module.
     _minted: (),
+}
+
+/// How much may go through shells and commands of one session before a person of the hospital looks at it. `None` is
+/// any amount.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// Bytes from the target.
+    pub output: Option<u64>,
+    /// Bytes from the worker.
+    pub input: Option<u64>,
+}
+
+impl Volume {
+    fn of(policy: &Policy, files: &BTreeSet<FileRight>) -> Self {
+        let bytes = |mib: u32| (mib > 0).then(|| u64::from(mib) * 1024 * 1024);
+        let by = |right, with, without| bytes(if files.contains(&right) { with } else { without });
+        Self {
+            output: by(FileRight::Download, policy.volume_output_mib, policy.volume_output_without_download_mib),
+            input: by(FileRight::Upload, policy.volume_input_mib, policy.volume_input_without_upload_mib),
+        }
+    }
 }
 
 /// Everything that the decision rests on, gathered at the moment of the decision.
@@ -217,6 +240,7 @@ fn assertion(case: &Case<'_>, used: &TargetUse, account: &Account, until: Timest
         files: used.files.clone(),
         limits: used.limits,
         forwards: used.forwards.clone(),
+        volume: Volume::of(policy, &used.files),
         rules: plan.content.rules.iter().chain(case.rules).cloned().collect(),
         commands: plan.content.commands.clone(),
         unplanned: plan.content.unplanned,

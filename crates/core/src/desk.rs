@@ -104,6 +104,13 @@ pub enum Event<'a> {
     },
     /// Bytes from the target, standard output.
     Output(&'a [u8]),
+    /// Bytes of a local forward that is kept in full; on no other channel is anything stored that the worker sends.
+    Forwarded {
+        /// From the worker to the target, or the other way.
+        to_target: bool,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
     /// Bytes from the target, standard error.
     Error(&'a [u8]),
     /// The worker's window changed.
@@ -345,6 +352,12 @@ pub trait Desk: Send + Sync {
 
     /// A rule names this command. Answers at once unless it must wait for a person; `Err` stops it.
     fn command<'a>(&'a self, session: &'a SessionId, ruled: RuledCommand) -> Answer<'a, Result<(), Refusal>>;
+
+    /// Sekisho itself pauses the session, for a reason that a person of the hospital should look at.
+    fn pause<'a>(&'a self, session: &'a SessionId, reason: &'a str) -> Answer<'a, ()>;
+
+    /// Writes down what was refused to a principal who has not entered.
+    fn refused_before<'a>(&'a self, principal: &'a Principal, target: &'a str, ask: RefusedAsk) -> Answer<'a, ()>;
 
     /// Ends the session: seals the recording, writes `left`.
     fn leave<'a>(&'a self, session: &'a SessionId, recording: OpenRecording, cause: Cause) -> Answer<'a, ()>;

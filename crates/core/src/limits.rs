@@ -85,6 +85,8 @@ limits! {
     HANDSHAKES: "connections" = 256;
     /// Connections held before login from one source address.
     HANDSHAKES_PER_SOURCE: "connections" = 32;
+    /// Time until the first factor of an SSH login holds; who has shown nothing by then is sent away.
+    FIRST_FACTOR_SECONDS: "seconds" = 30;
     /// Time for the whole SSH login, the one-time code included.
     LOGIN_SECONDS: "seconds" = 120;
     /// Public keys that one connection may offer before it is closed.
@@ -113,6 +115,14 @@ limits! {
     SESSIONS: "sessions" = 512;
     /// Channels open at once in one session.
     SESSION_CHANNELS: "channels" = 10;
+    /// Local forwards open at once in one session.
+    SESSION_FORWARDS: "channels" = 64;
+    /// Time between two entries of what a forward or an rsync transfer carried.
+    FLOW_SECONDS: "seconds" = 10;
+    /// Time after the login for the first channel or forward.
+    FIRST_ASK_SECONDS: "seconds" = 900;
+    /// Time to write down what was refused when a client leaves at once.
+    REFUSAL_SECONDS: "seconds" = 3;
     /// Environment variables accepted on one channel.
     CHANNEL_ENV: "items" = 32;
     /// An exec command line.

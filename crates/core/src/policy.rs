@@ -42,6 +42,15 @@ pub struct Policy {
     pub lockout_minutes: u32,
     /// Longest key window in minutes; 0 for none at all (鍵だけの接続).
     pub key_window_minutes: u32,
+    /// MiB of output of shells and commands in one session after which it is paused and the hospital alerted; 0 for
+    /// never. Whoever sends a file through a terminal meets this instead of the limits of transfers.
+    pub volume_output_mib: u32,
+    /// The same where the plan allows no download.
+    pub volume_output_without_download_mib: u32,
+    /// MiB of input of shells and commands, likewise.
+    pub volume_input_mib: u32,
+    /// The same where the plan allows no upload.
+    pub volume_input_without_upload_mib: u32,
 }
 
 impl Default for Policy {
@@ -63,6 +72,10 @@ impl Default for Policy {
             login_hours: 10,
             lockout_minutes: 30,
             key_window_minutes: 10,
+            volume_output_mib: 1024,
+            volume_output_without_download_mib: 64,
+            volume_input_mib: 1024,
+            volume_input_without_upload_mib: 64,
         }
     }
 }

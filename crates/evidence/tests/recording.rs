@@ -66,6 +66,10 @@ fn every_kind() -> Vec<Frame> {
             to_target: u64::MAX,
             to_worker: 3,
         },
+        Frame::Forwarded {
+            to_target: true,
+            data: b"\x00select 1".to_vec(),
+        },
         Frame::Unknown {
             kind: 200,
             payload: vec![1, 2, 3],

@@ -15,7 +15,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 /// How often the grant is looked at again.
 const TURN: Duration = Duration::from_millis(250);
@@ -27,6 +27,8 @@ const INPUT_BLOCK: u64 = 4096;
 const TERMINAL_INPUT: u64 = 64;
 /// How long a session waits for the witness that it needs.
 const WITNESS_WAIT: Duration = Duration::from_secs(limits::WITNESS_WAIT_SECONDS as u64);
+/// Time between two entries of what a channel carried.
+const FLOW: Duration = Duration::from_secs(limits::FLOW_SECONDS as u64);
 /// Messages that may wait for one terminal.
 const NOTICES: usize = 8;
 
@@ -49,6 +51,12 @@ pub struct Session {
     active: AtomicI64,
     warned: Mutex<Option<Duration>>,
     channels: Mutex<BTreeMap<u32, Arc<Gauge>>>,
+    /// Bytes of shells and commands since a person last looked.
+    output: AtomicU64,
+    input: AtomicU64,
+    /// A channel has said its last.
+    fewer: Notify,
+    flow_told: AtomicI64,
     /// Where messages go before there is a channel.
     first: Mutex<Option<mpsc::Sender<String>>>,
     next: AtomicU32,
@@ -64,6 +72,9 @@ impl fmt::Debug for Session {
 #[derive(Debug)]
 struct Gauge {
     input: AtomicU64,
+    /// Bytes that are carried and not in the recording otherwise, each way, since they were told last.
+    up: AtomicU64,
+    down: AtomicU64,
     /// Where messages for this channel's terminal go; none if it has no terminal.
     terminal: Option<mpsc::Sender<String>>,
 }
@@ -77,9 +88,21 @@ pub struct Place {
 }
 
 impl Place {
+    /// The channel's number in the recording.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
     /// Counts bytes from the worker. They are not stored.
     pub fn count_input(&self, bytes: usize) {
         self.gauge.input.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.session.touch();
+    }
+
+    /// Counts bytes that go over and are not in the recording otherwise.
+    pub fn count_flow(&self, to_target: bool, bytes: usize) {
+        let counter = if to_target { &self.gauge.up } else { &self.gauge.down };
+        counter.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.session.touch();
     }
 
@@ -97,18 +120,29 @@ impl Place {
         self.record(Event::Close { exit })
     }
 
+    /// Writes down what was still under way when the session ended, unless somebody else wrote the channel's end.
+    pub fn last_events(&self, events: &[Event<'_>]) {
+        if self.session.channels().contains_key(&self.number) {
+            for event in events {
+                let _ = self.session.append(self.number, *event);
+            }
+        }
+    }
+
     /// Writes down what the worker is told at the end of the session, before they are told: a client that hangs up at
     /// the first word must not take the word out of the recording.
     pub fn last_words(&self, words: Option<&str>) {
         if let Some(gauge) = self.session.channels().remove(&self.number) {
             self.session.tell_last(self.number, &gauge, words);
         }
+        self.session.fewer.notify_waiters();
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.session.channels().remove(&self.number);
+        self.session.fewer.notify_waiters();
     }
 }
 
@@ -126,6 +160,23 @@ impl Session {
     /// End of the window, extensions included.
     pub fn until(&self) -> Timestamp {
         Timestamp(self.until.load(Ordering::SeqCst))
+    }
+
+    /// Counts bytes of a shell or command. True when they come to more than passes without a look of the hospital; the
+    /// next such amount counts from there.
+    pub fn volume(&self, to_target: bool, bytes: usize) -> bool {
+        let (counter, most) = match to_target {
+            true => (&self.input, self.grant.volume.input),
+            false => (&self.output, self.grant.volume.output),
+        };
+        let Some(most) = most else { return false };
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let before = counter.fetch_add(bytes, Ordering::Relaxed);
+        let passed = before <= most && before.saturating_add(bytes) > most;
+        if passed {
+            counter.store(0, Ordering::Relaxed);
+        }
+        passed
     }
 
     /// Milliseconds since the session began.
@@ -217,11 +268,22 @@ impl Session {
         self.active.store(self.clock.now().0, Ordering::Relaxed);
     }
 
+    /// Waits until every channel has said its last.
+    pub async fn settled(&self) {
+        loop {
+            let fewer = self.fewer.notified();
+            if self.channels().is_empty() {
+                return;
+            }
+            fewer.await;
+        }
+    }
+
     /// Gives a channel its number. With a terminal, messages for it come out of the receiver.
     pub fn place(self: &Arc<Self>, terminal: bool) -> (Place, mpsc::Receiver<String>) {
         let (sender, notices) = mpsc::channel(NOTICES);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let gauge = Arc::new(Gauge { input: AtomicU64::new(0), terminal: terminal.then_some(sender) });
+        let gauge = Arc::new(Gauge { input: AtomicU64::new(0), up: AtomicU64::new(0), down: AtomicU64::new(0), terminal: terminal.then_some(sender) });
         self.channels().insert(number, Arc::clone(&gauge));
         self.touch();
         (Place { session: Arc::clone(self), number, gauge }, notices)
@@ -267,8 +329,15 @@ impl Session {
         self.append(number, Event::Input { bytes })
     }
 
+    /// Writes down what was carried since the last time.
+    fn tell_flow(&self, number: u32, gauge: &Gauge) -> Result<(), Ended> {
+        let (to_target, to_worker) = (gauge.up.swap(0, Ordering::Relaxed), gauge.down.swap(0, Ordering::Relaxed));
+        if to_target == 0 && to_worker == 0 { Ok(()) } else { self.append(number, Event::Flow { to_target, to_worker }) }
+    }
+
     /// Writes down the rest of the input, at the end of the channel.
     fn tell_rest(&self, number: u32, gauge: &Gauge) -> Result<(), Ended> {
+        self.tell_flow(number, gauge)?;
         let bytes = gauge.input.swap(0, Ordering::Relaxed);
         let bytes = if gauge.terminal.is_some() { bytes.next_multiple_of(TERMINAL_INPUT) } else { bytes };
         if bytes == 0 { Ok(()) } else { self.append(number, Event::Input { bytes }) }
@@ -330,8 +399,13 @@ impl Session {
             }
         }
         let gauges: Vec<_> = self.channels().iter().map(|(number, gauge)| (*number, Arc::clone(gauge))).collect();
+        let told = Timestamp(self.flow_told.load(Ordering::Relaxed));
+        let due = told.until(now) >= FLOW;
+        if due {
+            self.flow_told.store(now.0, Ordering::Relaxed);
+        }
         for (number, gauge) in gauges {
-            if self.tell_blocks(number, &gauge).is_err() {
+            if self.tell_blocks(number, &gauge).is_err() || (due && self.tell_flow(number, &gauge).is_err()) {
                 return;
             }
         }
@@ -364,7 +438,11 @@ impl Opened {
             stood_since: AtomicI64::new(now.0),
             active: AtomicI64::new(now.0),
             warned: Mutex::new(None),
+            output: AtomicU64::new(0),
+            input: AtomicU64::new(0),
             channels: Mutex::default(),
+            fewer: Notify::new(),
+            flow_told: AtomicI64::new(now.0),
             first: Mutex::default(),
             next: AtomicU32::new(1),
         });

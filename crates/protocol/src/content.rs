@@ -39,6 +39,11 @@ impl Hasher {
         self.state.is_ok() && self.early.is_empty() && self.next == offset
     }
 
+    /// True if a part at `offset` need not wait.
+    pub(crate) fn continues_at(&self, offset: u64) -> bool {
+        self.next == offset || self.state.is_err()
+    }
+
     /// Bytes that wait for earlier ones.
     pub(crate) fn waiting(&self) -> usize {
         self.early_bytes

@@ -7,9 +7,11 @@
 pub mod files;
 pub mod limits;
 pub mod login;
+pub mod passwd;
 pub mod scp;
 pub mod sftp;
 pub mod ssh;
 pub mod terminal;
 
 mod content;
+mod stream;

@@ -2,6 +2,9 @@
 
 /// One SFTP packet without its length field. OpenSSH's own limit is 256 KiB; the margin is for headers.
 pub const SFTP_PACKET_BYTES: usize = 256 * 1024 + 1024;
+/// An SFTP request that carries no content, and an answer that is read whole. The longest are two paths, or a list of
+/// ids.
+pub const SFTP_SMALL_BYTES: usize = 64 * 1024;
 /// SFTP requests without an answer. OpenSSH's clients keep at most 64, others some hundreds.
 pub const SFTP_REQUESTS: usize = 2048;
 /// SFTP handles open at once. OpenSSH's server gives out 200.
@@ -54,3 +57,9 @@ pub const LINE_ROWS: u16 = 60;
 pub const WAITING_LINES: usize = 1024;
 /// Characters of typed text that wait for their echo, all lines together.
 pub const WAITING_CHARS: usize = 64 * 1024;
+/// Words of an rsync command that is taken as a transfer.
+pub const RSYNC_WORDS: usize = 64;
+/// Paths of one rsync command.
+pub const RSYNC_PATHS: usize = 32;
+/// All that a program that changes a password may write in its dialogue.
+pub const PASSWD_BYTES: usize = 16 * 1024;

@@ -1,12 +1,15 @@
-//! The legacy SCP protocol (`scp -t` and `scp -f`, as in OpenSSH's scp.c) watched from between the peers.
+//! The legacy SCP protocol (`scp -t` and `scp -f`, as in OpenSSH's scp.c) guarded from between the peers.
 //!
 //! The source sends `C`, `D`, `E` and `T` lines and content; the sink answers each with a byte, and a refused
-//! file's content is not sent. So both directions must be followed together. The bytes are never changed.
+//! file's content is not sent. So both directions must be followed together. A line goes on once it was judged; what may
+//! not go on is refused in the sink's place, and everything else goes on untouched.
 
 use crate::content::Hasher;
-use crate::files::{Content, Direction, FileOp, NoDigest, Op, Outcome};
+use crate::files::{Content, Direction, FileOp, NoDigest, Op, Outcome, Passed, Refused, Right, Rule, Why};
 use crate::limits;
 use crate::ssh::command::{ScpDirection, ScpTransfer};
+use crate::stream::Run;
+use bytes::Bytes;
 
 /// Why the bytes are no SCP that can be followed; the gateway closes the channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,15 +35,16 @@ enum State {
     Asked(Asked),
     /// Content, with what is still to come.
     Data { file: File, left: u64 },
-    /// The source's own word on the content it sent.
-    Word { file: File },
+    /// The source's own word on the content it sent. PuTTY's sink answers as soon as it has the content, and that answer
+    /// may come by before the word does.
+    Word { file: File, answer: Option<Outcome> },
     /// The sink's word on the whole file.
     Judged { file: File },
 }
 
 #[derive(Debug)]
 enum Asked {
-    File(File, u64),
+    File(File),
     Folder(Vec<u8>),
     Other,
 }
@@ -49,20 +53,25 @@ enum Asked {
 struct File {
     path: Vec<u8>,
     bytes: u64,
+    /// As the source announced it.
+    size: u64,
     hasher: Hasher,
 }
 
-/// How one direction is read.
-type Reader = fn(&mut Observer, &[u8], &mut Vec<FileOp>) -> Result<(), Breach>;
-
-/// Follows one SCP channel.
+/// Guards one SCP channel.
 #[derive(Debug)]
-pub struct Observer {
+pub struct Guard {
     transfer: ScpTransfer,
+    rule: Rule,
     state: State,
     folders: Vec<Vec<u8>>,
     line: Vec<u8>,
+    /// What the source sent before the sink agreed; it waits here.
     eager: Vec<u8>,
+    /// What waited and may go on to the sink.
+    released: Vec<Bytes>,
+    /// Answers of ours to the source, in the sink's place.
+    replies: Vec<Bytes>,
     /// The sink's first answer says that it is ready and answers no line.
     started: bool,
     /// The sink is in the middle of an error message of so many bytes.
@@ -71,16 +80,19 @@ pub struct Observer {
     kept: Vec<FileOp>,
 }
 
-impl Observer {
+impl Guard {
     /// A channel that has just started `transfer`.
     #[must_use]
-    pub fn new(transfer: ScpTransfer) -> Self {
+    pub fn new(transfer: ScpTransfer, rule: Rule) -> Self {
         Self {
             transfer,
+            rule,
             state: State::Line,
             folders: Vec::new(),
             line: Vec::new(),
             eager: Vec::new(),
+            released: Vec::new(),
+            replies: Vec::new(),
             started: false,
             message: None,
             broken: None,
@@ -88,25 +100,41 @@ impl Observer {
         }
     }
 
-    /// Reads bytes that go from the worker to the target; call it before they are sent on.
+    /// Judges bytes that come from the worker. Only [`Passed::on`] may be sent on to the target.
     ///
     /// # Errors
-    /// [`Breach`], from then on always the same one: the channel must be closed and the bytes not sent on.
-    pub fn from_worker(&mut self, bytes: &[u8]) -> Result<Vec<FileOp>, Breach> {
-        match self.transfer.direction {
-            ScpDirection::Upload => self.guarded(bytes, Self::source),
-            ScpDirection::Download => self.guarded(bytes, Self::sink),
-        }
+    /// [`Breach`], from then on always the same one: the channel must be closed and nothing sent on.
+    pub fn from_worker(&mut self, bytes: Bytes) -> Result<Passed, Breach> {
+        self.guarded(bytes, self.transfer.direction == ScpDirection::Upload)
     }
 
-    /// Reads bytes that go from the target to the worker; call it before they are sent on.
+    /// Judges bytes that come from the target. Only [`Passed::on`] may be sent on to the worker.
     ///
     /// # Errors
-    /// As [`Observer::from_worker`].
-    pub fn from_target(&mut self, bytes: &[u8]) -> Result<Vec<FileOp>, Breach> {
-        match self.transfer.direction {
-            ScpDirection::Upload => self.guarded(bytes, Self::sink),
-            ScpDirection::Download => self.guarded(bytes, Self::source),
+    /// As [`Guard::from_worker`].
+    pub fn from_target(&mut self, bytes: Bytes) -> Result<Passed, Breach> {
+        self.guarded(bytes, self.transfer.direction == ScpDirection::Download)
+    }
+
+    /// What the worker can get at this moment besides what the target sends.
+    pub fn due_to_worker(&mut self) -> Vec<Bytes> {
+        self.due(self.transfer.direction == ScpDirection::Download)
+    }
+
+    /// What the target can get at this moment besides what the worker sends.
+    pub fn due_to_target(&mut self) -> Vec<Bytes> {
+        self.due(self.transfer.direction == ScpDirection::Upload)
+    }
+
+    fn due(&mut self, to_sink: bool) -> Vec<Bytes> {
+        if self.broken.is_some() {
+            Vec::new()
+        } else if to_sink {
+            std::mem::take(&mut self.released)
+        } else if self.message.is_none() {
+            std::mem::take(&mut self.replies)
+        } else {
+            Vec::new()
         }
     }
 
@@ -121,7 +149,7 @@ impl Observer {
                 }
                 acts.push(self.act(file, Outcome::Cut));
             }
-            State::Word { file } | State::Judged { file } | State::Asked(Asked::File(file, _)) => {
+            State::Word { file, .. } | State::Judged { file } | State::Asked(Asked::File(file)) => {
                 acts.push(self.act(file, Outcome::Cut));
             }
             State::Asked(Asked::Folder(path)) => acts.push(self.folder(path, Outcome::Cut)),
@@ -130,122 +158,137 @@ impl Observer {
         acts
     }
 
-    fn guarded(
-        &mut self,
-        bytes: &[u8],
-        read: Reader,
-    ) -> Result<Vec<FileOp>, Breach> {
+    fn guarded(&mut self, bytes: Bytes, from_source: bool) -> Result<Passed, Breach> {
         if let Some(breach) = self.broken {
             return Err(breach);
         }
-        let mut done = Vec::new();
-        match read(self, bytes, &mut done) {
-            Ok(()) => Ok(done),
+        let mut passed = Passed::default();
+        let read = if from_source {
+            self.source(bytes, &mut passed).map(|mut on| {
+                // What was held back until now goes first.
+                passed.on = std::mem::take(&mut self.released);
+                passed.on.append(&mut on);
+            })
+        } else {
+            self.sink(&bytes, &mut passed).map(|()| passed.on = vec![bytes])
+        };
+        match read {
+            Ok(()) => {
+                passed.due |= !self.replies.is_empty() || !self.released.is_empty();
+                Ok(passed)
+            }
             Err(breach) => {
                 self.broken = Some(breach);
-                self.kept = done;
+                self.kept = passed.done;
                 Err(breach)
             }
         }
     }
 
-    fn source(&mut self, bytes: &[u8], done: &mut Vec<FileOp>) -> Result<(), Breach> {
-        let mut rest = bytes;
-        while !rest.is_empty() {
+    /// Judges bytes of the source. Gives those that go on.
+    fn source(&mut self, bytes: Bytes, passed: &mut Passed) -> Result<Vec<Bytes>, Breach> {
+        let mut run = Run::new(bytes);
+        while !run.rest().is_empty() {
             match &mut self.state {
                 State::Asked(_) | State::Judged { .. } => {
+                    // What the sink has not agreed to cannot be judged yet, so it waits.
+                    let rest = run.peek(usize::MAX);
                     if self.eager.len() + rest.len() > limits::SCP_EAGER_BYTES {
                         return Err(Breach::Eager);
                     }
-                    self.eager.extend_from_slice(rest);
-                    return Ok(());
+                    self.eager.extend_from_slice(&rest);
+                    run.drop(rest.len());
                 }
                 State::Data { file, left } => {
-                    let take = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
-                    let (data, after) = rest.split_at(take);
-                    file.hasher.part(file.bytes, data, 0);
+                    let data = run.peek(usize::try_from(*left).unwrap_or(usize::MAX));
+                    file.hasher.part(file.bytes, &data, 0);
                     file.bytes += data.len() as u64;
                     *left -= data.len() as u64;
-                    rest = after;
+                    run.pass(data.len());
                     if *left == 0 {
                         self.content_sent();
                     }
                 }
-                State::Word { .. } => rest = self.word(rest)?,
-                State::Line => rest = self.control(rest, done)?,
+                State::Word { .. } => self.word(&mut run, passed)?,
+                State::Line => self.control(&mut run, passed)?,
+            }
+        }
+        Ok(run.finish())
+    }
+
+    fn content_sent(&mut self) {
+        if let State::Data { file, .. } = std::mem::replace(&mut self.state, State::Line) {
+            self.state = State::Word { file, answer: None };
+        }
+    }
+
+    /// The source's word after content: a zero byte, or a message that its own reading failed.
+    fn word(&mut self, run: &mut Run, passed: &mut Passed) -> Result<(), Breach> {
+        let failed = if self.line.is_empty() && run.rest().first() == Some(&0) {
+            run.pass(1);
+            false
+        } else {
+            let Some(line) = self.collect(run)? else { return Ok(()) };
+            if !matches!(line.first(), Some(1 | 2)) {
+                return Err(Breach::Line);
+            }
+            run.put(line);
+            true
+        };
+        if let State::Word { mut file, answer } = std::mem::replace(&mut self.state, State::Line) {
+            if failed {
+                file.hasher.spoil(NoDigest::Failed);
+            }
+            match answer {
+                Some(outcome) => passed.done.push(self.act(file, outcome)),
+                None => self.state = State::Judged { file },
             }
         }
         Ok(())
     }
 
-    fn content_sent(&mut self) {
-        if let State::Data { file, .. } = std::mem::replace(&mut self.state, State::Line) {
-            self.state = State::Word { file };
-        }
-    }
-
-    /// The source's word after content: a zero byte, or a message that its own reading failed.
-    fn word<'a>(&mut self, rest: &'a [u8]) -> Result<&'a [u8], Breach> {
-        let mut rest = rest;
-        let failed = if self.line.is_empty() && rest.first() == Some(&0) {
-            rest = rest.get(1..).unwrap_or_default();
-            false
-        } else {
-            match self.collect(rest)? {
-                (after, None) => return Ok(after),
-                (after, Some(line)) => {
-                    if !matches!(line.first(), Some(1 | 2)) {
-                        return Err(Breach::Line);
-                    }
-                    rest = after;
-                    true
-                }
-            }
-        };
-        if let State::Word { mut file } = std::mem::replace(&mut self.state, State::Line) {
-            if failed {
-                file.hasher.spoil(NoDigest::Failed);
-            }
-            self.state = State::Judged { file };
-        }
-        Ok(rest)
-    }
-
-    /// Collects up to a line's end. Gives what is left, and the line when it is whole.
-    fn collect<'a>(&mut self, rest: &'a [u8]) -> Result<(&'a [u8], Option<Vec<u8>>), Breach> {
+    /// Holds bytes back up to a line's end. Gives the whole line when it is there.
+    fn collect(&mut self, run: &mut Run) -> Result<Option<Bytes>, Breach> {
+        let rest = run.rest();
         let end = rest.iter().position(|byte| *byte == b'\n');
-        let (part, after) = rest.split_at(end.map_or(rest.len(), |at| at + 1));
+        let part = run.peek(end.map_or(rest.len(), |at| at + 1));
         if self.line.len() + part.len() > limits::SCP_LINE_BYTES {
             return Err(Breach::TooLong);
         }
-        self.line.extend_from_slice(part);
-        if end.is_none() {
-            return Ok((after, None));
-        }
-        let mut line = std::mem::take(&mut self.line);
-        line.pop();
-        Ok((after, Some(line)))
+        self.line.extend_from_slice(&part);
+        run.drop(part.len());
+        Ok(end.map(|_| Bytes::from(std::mem::take(&mut self.line))))
     }
 
-    fn control<'a>(&mut self, rest: &'a [u8], done: &mut Vec<FileOp>) -> Result<&'a [u8], Breach> {
+    fn control(&mut self, run: &mut Run, passed: &mut Passed) -> Result<(), Breach> {
         // A lone zero byte at a line's start is an answer that some sources send at their end.
-        if self.line.is_empty() && rest.first() == Some(&0) {
-            return Ok(rest.get(1..).unwrap_or_default());
+        if self.line.is_empty() && run.rest().first() == Some(&0) {
+            run.pass(1);
+            return Ok(());
         }
-        let (after, Some(line)) = self.collect(rest)? else { return Ok(&[]) };
+        let Some(whole) = self.collect(run)? else { return Ok(()) };
+        let line = whole.strip_suffix(b"\n").unwrap_or(&whole);
         let (kind, fields) = line.split_first().ok_or(Breach::Line)?;
         self.state = match kind {
             b'C' => {
                 let (size, name) = entry(fields)?;
-                let file = File { path: self.join(name)?, bytes: 0, hasher: Hasher::new() };
-                State::Asked(Asked::File(file, size))
+                let file = File { path: self.join(name)?, bytes: 0, size, hasher: Hasher::new() };
+                if let Err(why) = self.may(size) {
+                    self.refuse(why, file.path, run, passed);
+                    return Ok(());
+                }
+                State::Asked(Asked::File(file))
             }
             b'D' => {
                 let (_, name) = entry(fields)?;
                 if self.folders.len() >= limits::SCP_DEPTH {
                     return Err(Breach::TooLong);
                 }
-                self.join(name)?;
+                let path = self.join(name)?;
+                if let Err(why) = self.right() {
+                    self.refuse(why, path, run, passed);
+                    return Ok(());
+                }
                 State::Asked(Asked::Folder(name.to_vec()))
             }
             b'E' if fields.is_empty() => {
@@ -260,17 +303,65 @@ impl Observer {
                 let file = File {
                     path: self.transfer.path.clone(),
                     bytes: 0,
+                    size: 0,
                     hasher: Hasher::void(NoDigest::Failed),
                 };
-                done.push(self.act(file, Outcome::Failed(FAILURE)));
+                passed.done.push(self.act(file, Outcome::Failed(FAILURE)));
                 State::Line
             }
             _ => return Err(Breach::Line),
         };
-        Ok(after)
+        run.put(whole);
+        Ok(())
     }
 
-    fn sink(&mut self, bytes: &[u8], done: &mut Vec<FileOp>) -> Result<(), Breach> {
+    fn direction(&self) -> Direction {
+        match self.transfer.direction {
+            ScpDirection::Upload => Direction::Upload,
+            ScpDirection::Download => Direction::Download,
+        }
+    }
+
+    fn right(&self) -> Result<(), Why> {
+        let right = match self.transfer.direction {
+            ScpDirection::Upload => Right::Upload,
+            ScpDirection::Download => Right::Download,
+        };
+        if self.rule.rights.has(right) { Ok(()) } else { Err(Why::Right(right)) }
+    }
+
+    /// Whether a file of this size may go over. The whole of it is counted beforehand: content that was begun is not
+    /// broken off.
+    fn may(&self, size: u64) -> Result<(), Why> {
+        self.right()?;
+        let direction = self.direction();
+        if !self.rule.quota.file(direction) {
+            return Err(Why::Files(direction));
+        }
+        if !self.rule.quota.bytes(direction, size) {
+            self.rule.quota.give_back(direction, 0);
+            return Err(Why::Bytes(direction));
+        }
+        Ok(())
+    }
+
+    /// Answers the source in the sink's place, as a sink that cannot take the file; the source goes on to its next one.
+    /// A worker that is the sink is told as well.
+    fn refuse(&mut self, why: Why, path: Vec<u8>, run: &mut Run, passed: &mut Passed) {
+        let act = match self.transfer.direction {
+            ScpDirection::Upload => "scp put",
+            ScpDirection::Download => "scp get",
+        };
+        let words = (self.rule.words)(why).replace(['\n', '\r'], " ");
+        let complaint = Bytes::from(format!("\u{1}{words}\n"));
+        if self.transfer.direction == ScpDirection::Download {
+            run.put(complaint.clone());
+        }
+        self.replies.push(complaint);
+        passed.refused.push(Refused { why, act, path });
+    }
+
+    fn sink(&mut self, bytes: &[u8], passed: &mut Passed) -> Result<(), Breach> {
         for byte in bytes {
             if let Some(length) = &mut self.message {
                 *length += 1;
@@ -282,10 +373,10 @@ impl Observer {
                 continue;
             }
             match byte {
-                0 => self.answered(Outcome::Done, done)?,
+                0 => self.answered(Outcome::Done, passed)?,
                 1 | 2 => {
                     self.message = Some(0);
-                    self.answered(Outcome::Failed(FAILURE), done)?;
+                    self.answered(Outcome::Failed(FAILURE), passed)?;
                 }
                 _ => return Err(Breach::Line),
             }
@@ -294,34 +385,45 @@ impl Observer {
     }
 
     /// One answer of the sink. Answers beyond those that are owed are complaints and change nothing.
-    fn answered(&mut self, outcome: Outcome, done: &mut Vec<FileOp>) -> Result<(), Breach> {
+    fn answered(&mut self, outcome: Outcome, passed: &mut Passed) -> Result<(), Breach> {
         if !self.started {
             self.started = true;
             return Ok(());
         }
         let agreed = outcome == Outcome::Done;
         match std::mem::replace(&mut self.state, State::Line) {
-            State::Asked(Asked::File(file, size)) if agreed => {
-                self.state = State::Data { file, left: size };
-                if size == 0 {
+            State::Asked(Asked::File(file)) if agreed => {
+                let left = file.size;
+                self.state = State::Data { file, left };
+                if left == 0 {
                     self.content_sent();
                 }
             }
-            State::Asked(Asked::File(file, _)) | State::Judged { file } => done.push(self.act(file, outcome)),
+            State::Asked(Asked::File(file)) => {
+                self.rule.quota.give_back(self.direction(), file.size);
+                passed.done.push(self.act(file, outcome));
+            }
+            State::Judged { file } => passed.done.push(self.act(file, outcome)),
             State::Asked(Asked::Folder(name)) => {
-                done.push(self.folder(name.clone(), outcome));
+                passed.done.push(self.folder(name.clone(), outcome));
                 if agreed {
                     self.folders.push(name);
                 }
             }
             State::Asked(Asked::Other) => {}
+            State::Word { file, answer: None } => {
+                self.state = State::Word { file, answer: Some(outcome) };
+                return Ok(());
+            }
             other => {
                 self.state = other;
                 return Ok(());
             }
         }
         let eager = std::mem::take(&mut self.eager);
-        self.source(&eager, done)
+        let mut on = self.source(Bytes::from(eager), passed)?;
+        self.released.append(&mut on);
+        Ok(())
     }
 
     fn join(&self, name: &[u8]) -> Result<Vec<u8>, Breach> {
@@ -384,122 +486,4 @@ fn entry(fields: &[u8]) -> Result<(u64, &[u8]), Breach> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use sha2::{Digest, Sha256};
-
-    fn upload() -> Observer {
-        let mut observer =
-            Observer::new(ScpTransfer { direction: ScpDirection::Upload, path: b"/tmp".to_vec() });
-        observer.from_target(b"\0").unwrap();
-        observer
-    }
-
-    fn sha(data: &[u8]) -> Content {
-        Content::Sha256(Sha256::digest(data).into())
-    }
-
-    #[test]
-    fn an_upload_is_seen_with_its_digest_when_the_sink_confirms() {
-        let mut observer = upload();
-        assert!(observer.from_worker(b"T1 0 2 0\n").unwrap().is_empty());
-        observer.from_target(b"\0").unwrap();
-        observer.from_worker(b"C0644 5 a b.txt\n").unwrap();
-        observer.from_target(b"\0").unwrap();
-        assert!(observer.from_worker(b"hel").unwrap().is_empty());
-        assert!(observer.from_worker(b"lo\0").unwrap().is_empty());
-        let acts = observer.from_target(b"\0").unwrap();
-        assert_eq!(acts.len(), 1);
-        assert_eq!((acts[0].path.as_slice(), acts[0].path2.as_deref()), (&b"a b.txt"[..], Some(&b"/tmp"[..])));
-        assert_eq!((acts[0].bytes, acts[0].content, acts[0].outcome), (5, sha(b"hello"), Outcome::Done));
-        assert!(observer.finish().is_empty());
-    }
-
-    #[test]
-    fn folders_and_empty_files_of_a_download_are_seen() {
-        let mut observer =
-            Observer::new(ScpTransfer { direction: ScpDirection::Download, path: b"logs".to_vec() });
-        observer.from_worker(b"\0").unwrap();
-        observer.from_target(b"D0755 0 logs\n").unwrap();
-        assert_eq!(observer.from_worker(b"\0").unwrap()[0].op, Op::List);
-        observer.from_target(b"C0600 0 empty\n").unwrap();
-        observer.from_worker(b"\0").unwrap();
-        observer.from_target(b"\0").unwrap();
-        let acts = observer.from_worker(b"\0").unwrap();
-        assert_eq!((acts[0].path.as_slice(), acts[0].content), (&b"logs/empty"[..], sha(b"")));
-        observer.from_target(b"E\n").unwrap();
-        observer.from_worker(b"\0").unwrap();
-        assert!(observer.finish().is_empty());
-    }
-
-    #[test]
-    fn a_refused_file_is_followed_by_the_next_line_and_not_by_its_content() {
-        let mut observer = upload();
-        observer.from_worker(b"C0644 5 x\n").unwrap();
-        let acts = observer.from_target(b"\x01scp: x: Permission denied\n").unwrap();
-        assert_eq!(acts[0].outcome, Outcome::Failed(FAILURE));
-        observer.from_worker(b"C0644 2 y\n").unwrap();
-        observer.from_target(b"\0").unwrap();
-        observer.from_worker(b"ab\0").unwrap();
-        assert_eq!(observer.from_target(b"\0").unwrap()[0].content, sha(b"ab"));
-    }
-
-    #[test]
-    fn a_source_that_does_not_wait_is_followed_up_to_a_limit() {
-        let mut observer = upload();
-        observer.from_worker(b"C0644 2 y\nab\0C0644 1 z\nc\0").unwrap();
-        observer.from_target(b"\0").unwrap();
-        assert_eq!(observer.from_target(b"\0").unwrap()[0].content, sha(b"ab"));
-        let acts = observer.from_target(b"\0\0").unwrap();
-        assert_eq!(acts[0].content, sha(b"c"));
-        let mut far = upload();
-        far.from_worker(b"C0644 9999999 y\n").unwrap();
-        assert_eq!(far.from_worker(&vec![0; limits::SCP_EAGER_BYTES + 1]), Err(Breach::Eager));
-    }
-
-    #[test]
-    fn what_is_under_way_at_the_end_is_cut() {
-        let mut observer = upload();
-        observer.from_worker(b"C0644 5 x\n").unwrap();
-        observer.from_target(b"\0").unwrap();
-        observer.from_worker(b"he").unwrap();
-        let acts = observer.finish();
-        assert_eq!((acts[0].bytes, acts[0].outcome), (2, Outcome::Cut));
-        assert_eq!(acts[0].content, Content::Unknown(NoDigest::NotWhole));
-    }
-
-    #[test]
-    fn lines_and_names_that_are_none_are_breaches() {
-        for (line, breach) in [
-            (&b"X\n"[..], Breach::Line),
-            (b"C644 1 x\n", Breach::Line),
-            (b"C0644 -1 x\n", Breach::Line),
-            (b"C0644 99999999999999999999 x\n", Breach::Line),
-            (b"C0644 1 ../x\n", Breach::Name),
-            (b"C0644 1 ..\n", Breach::Name),
-            (b"D0755 0 .\n", Breach::Name),
-            (b"C0644 1 \n", Breach::Name),
-            (b"E\n", Breach::Line),
-            (b"\n", Breach::Line),
-        ] {
-            let mut observer = upload();
-            assert_eq!(observer.from_worker(line), Err(breach), "{:?}", String::from_utf8_lossy(line));
-            assert_eq!(observer.from_target(b"\0"), Err(breach), "a broken channel stays broken");
-        }
-        assert_eq!(upload().from_worker(&vec![b'C'; limits::SCP_LINE_BYTES + 1]), Err(Breach::TooLong));
-        assert_eq!(upload().from_target(b"x"), Err(Breach::Line));
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_a_panic(download in any::<bool>(), pieces in proptest::collection::vec((any::<bool>(), "[CDET\\x00\\x01\\x02 0-7a\\n]{0,40}"), 0..40)) {
-            let direction = if download { ScpDirection::Download } else { ScpDirection::Upload };
-            let mut observer = Observer::new(ScpTransfer { direction, path: b"x".to_vec() });
-            for (worker, text) in pieces {
-                let _ = if worker { observer.from_worker(text.as_bytes()) } else { observer.from_target(text.as_bytes()) };
-            }
-            let _ = observer.finish();
-        }
-    }
-}
+mod tests;

@@ -14,7 +14,6 @@ use crate::fault::{Denied, Fault};
 use crate::logins::PersonRecord;
 use crate::recordings::Writer;
 use sekisho_core::authorize::Principal;
-use sekisho_core::command::RuleAct;
 use sekisho_core::desk::{Answer, Cause, Desk, Dialled, Entry, FirstProof, HalfPrincipal, OpenRecording, RefusedAsk, RuledCommand};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::SessionId;
@@ -135,8 +134,8 @@ impl Desk for Store {
         })
     }
 
-    fn command<'a>(&'a self, _session: &'a SessionId, ruled: RuledCommand) -> Answer<'a, Result<(), Refusal>> {
-        Box::pin(async move { if ruled.act < RuleAct::Hold { Ok(()) } else { Err(Refusal::NotAllowed) } })
+    fn command<'a>(&'a self, session: &'a SessionId, ruled: RuledCommand) -> Answer<'a, Result<(), Refusal>> {
+        Box::pin(self.rule_on(session, ruled))
     }
 
     fn second_factor<'a>(&'a self, half: HalfPrincipal, code: Secret) -> Answer<'a, Result<Principal, (Option<HalfPrincipal>, Refusal)>> {
@@ -162,6 +161,14 @@ impl Desk for Store {
 
     fn refused<'a>(&'a self, session: &'a SessionId, ask: RefusedAsk) -> Answer<'a, ()> {
         Box::pin(self.note_inside(session, ask))
+    }
+
+    fn pause<'a>(&'a self, session: &'a SessionId, reason: &'a str) -> Answer<'a, ()> {
+        Box::pin(self.pause_by_rule(session, reason))
+    }
+
+    fn refused_before<'a>(&'a self, principal: &'a Principal, target: &'a str, ask: RefusedAsk) -> Answer<'a, ()> {
+        Box::pin(async move { self.write_refused(principal, &format!("{target} {}", ask.ask), None, &ask.refusal).await })
     }
 
     fn leave<'a>(&'a self, session: &'a SessionId, recording: OpenRecording, cause: Cause) -> Answer<'a, ()> {

@@ -4,7 +4,6 @@ use super::house::{House, err, finish, out, until};
 use super::worker;
 use sekisho_core::refusal::Refusal;
 use std::time::{Duration, Instant};
-use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,22 +27,6 @@ async fn every_kind_of_forward_is_refused_and_said_once() {
         assert!(refused.len() == 1 && refused[0].ask.starts_with(ask) && refused[0].refusal == Refusal::ForwardingRefused, "{refused:?}");
     }
     agent_process.kill().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_local_forward_opens_nothing() {
-    let house = House::new().await;
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let forward = format!("{free}:127.0.0.1:{}", house.desk.paper().port);
-    let ssh = house.ssh(&["-L", &forward], "echo up; sleep 3").spawn().unwrap();
-    until("the session runs", || house.desk.tape.text().contains("up")).await;
-    let mut through = TcpStream::connect(("127.0.0.1", free)).await.unwrap();
-    let mut got = Vec::new();
-    let _ = through.read_to_end(&mut got).await;
-    assert!(got.is_empty(), "{}", String::from_utf8_lossy(&got));
-    let output = ssh.wait_with_output().await.unwrap();
-    assert!(err(&output).contains("SKS-4009"), "{}", err(&output));
-    assert!(house.desk.paper().refused[0].ask.starts_with("direct-tcpip 127.0.0.1:"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,10 +17,10 @@ use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use sekisho_core::source::Network;
 use sekisho_core::target::{FileRight, ForwardTo, TransferLimits, Account, CredentialKind, Function, Protocol, Target};
-use sekisho_core::command::CommandRule;
+use sekisho_core::command::{CommandRule, RuleAct};
 use sekisho_core::control::{Control, Standstill};
 use sekisho_core::time::{Clock, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -69,6 +69,7 @@ pub enum Kept {
     Message(String),
     Control(Control),
     Flow { to_target: u64, to_worker: u64 },
+    Forwarded { to_target: bool, bytes: Vec<u8> },
     Close(String),
 }
 
@@ -101,6 +102,10 @@ pub struct Paper {
     pub enters: Vec<Option<String>>,
     pub dialled: Vec<Dialled>,
     pub refused: Vec<RefusedAsk>,
+    /// Reasons for which the gateway had its session paused.
+    pub paused: Vec<String>,
+    /// What was refused to those who had not entered.
+    pub refused_before: Vec<RefusedAsk>,
     pub left: Vec<Cause>,
     pub sessions: Vec<SessionId>,
 }
@@ -123,6 +128,8 @@ pub struct FakeDesk {
     pub tape: Arc<Tape>,
     /// From here on a refusal inside a session is never written down to the end.
     pub stuck: AtomicBool,
+    /// What is decided on commands that wait, in their order.
+    pub decisions: Mutex<VecDeque<bool>>,
     next: AtomicU8,
 }
 
@@ -155,6 +162,7 @@ impl RecordingSink for Sink {
             Event::Message(text) => Kept::Message(text.to_owned()),
             Event::Control(control) => Kept::Control(control.clone()),
             Event::Flow { to_target, to_worker } => Kept::Flow { to_target, to_worker },
+            Event::Forwarded { to_target, bytes } => Kept::Forwarded { to_target, bytes: bytes.to_vec() },
             Event::Close { exit } => Kept::Close(exit.to_owned()),
         };
         tape.kept.lock().unwrap().push((channel, kept));
@@ -212,11 +220,14 @@ impl FakeDesk {
                 enters: Vec::new(),
                 dialled: Vec::new(),
                 refused: Vec::new(),
+                paused: Vec::new(),
+                refused_before: Vec::new(),
                 left: Vec::new(),
                 sessions: Vec::new(),
             }),
             tape: Arc::default(),
             stuck: AtomicBool::new(false),
+            decisions: Mutex::default(),
             next: AtomicU8::new(1),
         })
     }
@@ -285,6 +296,7 @@ impl FakeDesk {
             personal_data: false,
             class: sekisho_core::target::TargetClass::Linux,
             witness: sekisho_core::target::Witness::None,
+            host_key_alarm: None,
             active: true,
         };
         let account = Account {
@@ -429,15 +441,34 @@ impl Desk for FakeDesk {
         })
     }
 
+    fn pause<'a>(&'a self, _: &'a SessionId, reason: &'a str) -> Answer<'a, ()> {
+        Box::pin(async move { self.paper().paused.push(reason.to_owned()) })
+    }
+
+    fn refused_before<'a>(&'a self, _: &'a Principal, _: &'a str, ask: RefusedAsk) -> Answer<'a, ()> {
+        Box::pin(async move { self.paper().refused_before.push(ask) })
+    }
+
     fn key_window<'a>(&'a self, _: &'a str, _: IpAddr, _: &'a str, _: &'a str) -> Answer<'a, Option<Principal>> {
         Box::pin(async { None })
     }
 
     fn command<'a>(&'a self, _: &'a SessionId, ruled: RuledCommand) -> Answer<'a, Result<(), Refusal>> {
         Box::pin(async move {
-            let held = ruled.act >= sekisho_core::command::RuleAct::Hold;
+            let (act, reason) = (ruled.act, ruled.reason.clone());
             self.paper().ruled.push(ruled);
-            if held { Err(Refusal::NotAllowed) } else { Ok(()) }
+            match act {
+                RuleAct::Note | RuleAct::Alert => Ok(()),
+                RuleAct::Refuse => Err(Refusal::CommandRefused { reason }),
+                RuleAct::Hold => loop {
+                    let decided = self.decisions.lock().unwrap().pop_front();
+                    match decided {
+                        Some(true) => return Ok(()),
+                        Some(false) => return Err(Refusal::CommandDenied { reason }),
+                        None => tokio::time::sleep(Duration::from_millis(10)).await,
+                    }
+                },
+            }
         })
     }
 

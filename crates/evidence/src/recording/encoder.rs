@@ -88,6 +88,12 @@ impl Encoder {
                 }
                 add(&mut self.totals.error_bytes, data.len() as u64);
             }
+            Frame::Forwarded { to_target, data } => {
+                for part in data.chunks(MAX_FRAME_DATA_BYTES) {
+                    let data = part.to_vec();
+                    self.put(at_ms, channel, &Frame::Forwarded { to_target, data })?;
+                }
+            }
             Frame::InputCount { bytes, sha256 } => {
                 let sha256 = sha256.filter(|_| self.transfers.contains(&channel));
                 self.put(at_ms, channel, &Frame::InputCount { bytes, sha256 })?;

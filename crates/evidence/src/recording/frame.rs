@@ -100,6 +100,13 @@ pub enum Frame {
         /// From the target to the worker.
         to_worker: u64,
     },
+    /// Bytes of a local forward that is kept in full.
+    Forwarded {
+        /// From the worker to the target, or the other way.
+        to_target: bool,
+        /// The bytes.
+        data: Vec<u8>,
+    },
     /// A kind that this reader does not know; it is kept, not judged.
     Unknown {
         /// The number of the kind.
@@ -131,6 +138,7 @@ const INPUT_COUNT: u8 = 8;
 const MESSAGE: u8 = 9;
 const MARKER: u8 = 10;
 const FLOW: u8 = 11;
+const FORWARDED: u8 = 12;
 
 impl Frame {
     fn kind(&self) -> u8 {
@@ -146,6 +154,7 @@ impl Frame {
             Self::Message { .. } => MESSAGE,
             Self::Marker { .. } => MARKER,
             Self::Flow { .. } => FLOW,
+            Self::Forwarded { .. } => FORWARDED,
             Self::Unknown { kind, .. } => *kind,
         }
     }
@@ -209,6 +218,13 @@ impl Frame {
             } => {
                 put_varint(&mut out, *to_target);
                 put_varint(&mut out, *to_worker);
+            }
+            Self::Forwarded { to_target, data } => {
+                if data.len() > MAX_FRAME_DATA_BYTES {
+                    return Err(RecordingBreach::FrameTooLong(data.len()));
+                }
+                out.push(if *to_target { 1 } else { 2 });
+                out.extend_from_slice(data);
             }
             Self::Unknown { payload, .. } => {
                 if payload.len() > MAX_FRAME_PAYLOAD_BYTES {
@@ -313,6 +329,14 @@ impl Frame {
             FLOW => Self::Flow {
                 to_target: payload.varint()?,
                 to_worker: payload.varint()?,
+            },
+            FORWARDED => Self::Forwarded {
+                to_target: match payload.byte()? {
+                    1 => true,
+                    2 => false,
+                    _ => return None,
+                },
+                data: payload.take(payload.0.len())?.to_vec(),
             },
             kind => Self::Unknown {
                 kind,

@@ -3,7 +3,9 @@
 //! These functions run inside the connection's own loop, so they wait for the desk before login and for nobody
 //! after it: channels and their requests go to the visit's task.
 
+use super::forward::ForwardAsk;
 use super::login::{Claim, Login, LoginBreach};
+use super::wish::ANY;
 use super::words;
 use russh::keys::Certificate;
 use russh::server::{self, Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey};
@@ -11,7 +13,7 @@ use russh::{Channel, ChannelId, ChannelOpenFailure, Pty, Sig};
 use sekisho_core::authorize::Principal;
 use sekisho_core::limits;
 use sekisho_core::refusal::Refusal;
-use sekisho_protocol::ssh::policy::{ChannelAsk, Decision, Functions, decide};
+use sekisho_protocol::ssh::policy::{ChannelAsk, Decision, decide};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -29,7 +31,9 @@ pub struct Arrival {
 pub enum Ask {
     /// A session channel was opened. The sign ends with the channel's task.
     Channel(Channel<Msg>, Arc<Sign>),
-    /// A forward was asked for and refused.
+    /// A local forward was asked for; its answer is still owed.
+    Forward(Box<ForwardAsk>),
+    /// Another forward was asked for and refused.
     Refused(String),
 }
 
@@ -48,8 +52,8 @@ impl Sign {
     }
 }
 
-/// The whole of what a plan can allow. What this plan allows is decided once the plan is known, by the task.
-const ANY: Functions = Functions { shell: true, exec: true, sftp: true, scp: true };
+/// Longest name of a host (RFC 1035 section 2.3.4) that is looked at.
+const HOST_BYTES: usize = 255;
 
 /// One connection, as the library's loop sees it.
 pub struct Visitor {
@@ -255,15 +259,21 @@ impl server::Handler for Visitor {
 
     async fn channel_open_direct_tcpip(
         &mut self,
-        _: Channel<Msg>,
+        channel: Channel<Msg>,
         host: &str,
         port: u32,
-        _: &str,
-        _: u32,
+        origin: &str,
+        origin_port: u32,
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.refuse_channel(format!("direct-tcpip {host}:{port}"), reply).await
+        if host.len() > HOST_BYTES || origin.len() > HOST_BYTES {
+            return self.refuse_channel("direct-tcpip".to_owned(), reply).await;
+        }
+        let ask = ForwardAsk { channel, reply, host: host.to_owned(), port, from: (origin.to_owned(), origin_port) };
+        // The plan decides, in the visit's task. When its queue is full the ask is dropped, which refuses it.
+        let _ = self.asks.try_send(Ask::Forward(Box::new(ask)));
+        Ok(())
     }
 
     async fn channel_open_forwarded_tcpip(

@@ -6,27 +6,32 @@
 
 use super::arrive::Sign;
 use super::dial::Target;
-use super::observe::{Observer, Seen};
-use super::wish::{Start, Terminal, Wish};
+use super::hold::{Echo, Intake, Script, is_shell};
+use super::observe::{Observer, Passed, Seen};
+use super::wish::{Start, Terminal, Transfer, Wish};
 use super::words;
 use super::worker::{STDERR, Worker};
 use crate::session::{Place, Session};
 use bytes::Bytes;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
 use sekisho_core::control::Standstill;
+use sekisho_core::command::Judge;
 use sekisho_core::desk::{Cause, Desk, Event, RefusedAsk};
 use sekisho_core::limits;
 use sekisho_core::refusal::Refusal;
-use sekisho_core::target::Function;
-use std::collections::VecDeque;
+use sekisho_core::authorize::Grant;
+use sekisho_core::target::{FileRight, Function};
+use sekisho_protocol::files::{Quota, Refused, Rights, Rule, Why};
+use std::collections::{BTreeSet, VecDeque};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::task::JoinSet;
 
 /// Time for the target to answer the start of a channel.
-const START: Duration = Duration::from_secs(limits::DIAL_SECONDS as u64);
+pub(super) const START: Duration = Duration::from_secs(limits::DIAL_SECONDS as u64);
 /// Time to bring input to the target after the worker closed the channel.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Longest name of a signal that is passed on.
@@ -41,10 +46,33 @@ pub struct Carrier {
     pub session: Arc<Session>,
     pub target: Arc<Target>,
     pub desk: Arc<dyn Desk>,
+    /// What may be done with files in this session, and what went over so far.
+    rule: Rule,
+    /// What is said of commands.
+    pub(super) judge: Judge,
+    /// Places for local forwards.
+    pub(super) forwards: Arc<Semaphore>,
+    /// Refusals that are being written down.
+    notes: Mutex<JoinSet<()>>,
     refusals: AtomicUsize,
-    forward_to_tell: AtomicBool,
+    forward_to_tell: Mutex<Option<String>>,
     forward_told: AtomicBool,
     welcomed: AtomicBool,
+}
+
+fn rule_of(grant: &Grant) -> Rule {
+    let may = |right| grant.files.contains(&right);
+    let limits = &grant.limits;
+    Rule {
+        rights: Rights {
+            download: may(FileRight::Download),
+            upload: may(FileRight::Upload),
+            delete: may(FileRight::Delete),
+            rename: may(FileRight::Rename),
+        },
+        quota: Quota::new((limits.upload_bytes, limits.upload_files), (limits.download_bytes, limits.download_files)),
+        words: |why| words::refusal_line(&words::why(why)),
+    }
 }
 
 /// How a channel ended, as the worker's side saw it.
@@ -69,26 +97,48 @@ pub struct Opening {
 impl Carrier {
     pub fn new(session: Arc<Session>, target: Arc<Target>, desk: Arc<dyn Desk>) -> Self {
         Self {
+            rule: rule_of(session.grant()),
+            judge: Judge::of(session.grant()),
+            forwards: Arc::new(Semaphore::new(limits::SESSION_FORWARDS)),
+            notes: Mutex::default(),
             session,
             target,
             desk,
             refusals: AtomicUsize::new(0),
-            forward_to_tell: AtomicBool::new(false),
+            forward_to_tell: Mutex::new(None),
             forward_told: AtomicBool::new(false),
             welcomed: AtomicBool::new(false),
         }
     }
 
-    /// A forward was asked for and refused: written down, and told on the terminal once.
-    pub async fn refuse_forward(&self, ask: String) {
-        self.note(ask, Refusal::ForwardingRefused).await;
-        if !self.forward_told.swap(true, Ordering::SeqCst) && !self.session.notify(&words::refusal(&Refusal::ForwardingRefused)) {
-            // No terminal yet: the next channel tells it.
-            self.forward_to_tell.store(true, Ordering::SeqCst);
+    /// Has a refused forward written down and told. Nobody waits for it but the session's end.
+    pub fn tell_refused(self: &Arc<Self>, ask: String, refusal: Refusal) {
+        let carrier = Arc::clone(self);
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        while notes.try_join_next().is_some() {}
+        if notes.len() < limits::SESSION_REFUSALS {
+            notes.spawn(async move { carrier.refuse_forward(ask, refusal).await });
         }
     }
 
-    async fn note(&self, ask: String, refusal: Refusal) {
+    /// Waits until what was refused is written down, also for a client that left at once.
+    pub async fn written(&self) {
+        let mut notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = async { while notes.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(limits::REFUSAL_SECONDS as u64), all).await;
+    }
+
+    /// A forward was asked for and refused: written down, and told on the terminal once.
+    async fn refuse_forward(&self, ask: String, refusal: Refusal) {
+        let text = words::refusal(&refusal);
+        self.note(ask, refusal).await;
+        if !self.forward_told.swap(true, Ordering::SeqCst) && !self.session.notify(&text) {
+            // No terminal yet: the next channel tells it.
+            *self.forward_to_tell.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        }
+    }
+
+    pub(super) async fn note(&self, ask: String, refusal: Refusal) {
         if self.refusals.fetch_add(1, Ordering::SeqCst) < limits::SESSION_REFUSALS {
             self.desk.refused(self.session.id(), RefusedAsk { ask, refusal }).await;
         }
@@ -97,7 +147,7 @@ impl Carrier {
     /// Carries one channel to its end.
     pub async fn carry(&self, opening: Opening) -> Finish {
         let Opening { mut worker, reader, sign, mut wish, early } = opening;
-        let allowed = match wish.judge(&self.session.grant().functions) {
+        let allowed = match wish.judge(&self.session.grant().functions, &self.rule) {
             Ok(allowed) => allowed,
             Err(refusal) => {
                 worker.has_terminal(wish.terminal.is_some());
@@ -107,16 +157,17 @@ impl Carrier {
                 return Finish::Orderly;
             }
         };
-        let files = matches!(allowed.function, Function::Sftp | Function::Scp);
+        let files = allowed.function.moves_files();
         if files {
             // A terminal would change the bytes.
             wish.terminal = None;
         }
         worker.has_terminal(wish.terminal.is_some());
-        let observer = match (&wish.terminal, allowed.scp) {
-            (_, Some(transfer)) => Observer::scp(transfer),
+        let observer = match (&wish.terminal, allowed.transfer) {
+            (_, Some(Transfer::Scp(transfer))) => Observer::scp(transfer, self.rule.clone()),
+            (_, Some(Transfer::Rsync(transfer))) => Observer::rsync(transfer, &self.rule),
             (Some(terminal), None) => Observer::terminal(terminal.columns, terminal.rows),
-            (None, None) if files => Observer::sftp(),
+            (None, None) if files => Observer::sftp(self.rule.clone()),
             (None, None) => Observer::Plain,
         };
         let (place, notices) = self.session.place(wish.terminal.is_some());
@@ -126,13 +177,27 @@ impl Carrier {
         if allowed.function == Function::Exec {
             opened = opened.and_then(|()| place.record(Event::Command(&command)));
         }
+        // A shell without a terminal takes its commands from the input, line by line.
+        let is_script = wish.terminal.is_none() && (allowed.function == Function::Shell || (allowed.function == Function::Exec && is_shell(&command)));
+        let may_stop = self.judge.may_stop();
         let lane = Lane {
+            guards: may_stop && wish.terminal.is_some(),
+            script: may_stop && is_script,
+            echo: Echo::default(),
+            early: Mutex::default(),
             carrier: self,
             place,
             worker,
             observer: Mutex::new(observer),
             terminal: wish.terminal.is_some(),
             files,
+            counted: allowed.function == Function::Rsync,
+            due: Notify::new(),
+            due_up: Notify::new(),
+            told: Mutex::default(),
+            texts: Mutex::default(),
+            halted: Mutex::new(None),
+            halt: Notify::new(),
             target_said_all: AtomicBool::new(false),
         };
         // If it could not be recorded the session has ended, which the lane finds before anything else.
@@ -142,13 +207,31 @@ impl Carrier {
 }
 
 /// One channel that is being carried.
-struct Lane<'a> {
-    carrier: &'a Carrier,
-    place: Place,
-    worker: Worker,
-    observer: Mutex<Observer>,
-    terminal: bool,
+pub(super) struct Lane<'a> {
+    pub(super) carrier: &'a Carrier,
+    pub(super) place: Place,
+    pub(super) worker: Worker,
+    pub(super) observer: Mutex<Observer>,
+    pub(super) terminal: bool,
+    /// Each line of the terminal is judged before its Enter goes on.
+    pub(super) guards: bool,
+    /// Each line of the input is a command and is judged before it goes on.
+    script: bool,
+    pub(super) echo: Echo,
+    /// What came while the command waited that the channel shall run.
+    pub(super) early: Mutex<VecDeque<ChannelMsg>>,
     files: bool,
+    /// What is carried stands in the recording as numbers only.
+    counted: bool,
+    /// The observer has something for the way that is not its own turn, or a text waits.
+    due: Notify,
+    due_up: Notify,
+    /// Why something was refused, each told once.
+    told: Mutex<BTreeSet<Why>>,
+    texts: Mutex<Vec<String>>,
+    /// The work was stopped, and why.
+    halted: Mutex<Option<Refusal>>,
+    halt: Notify,
     /// The target's output ended; what its work came to may still follow.
     target_said_all: AtomicBool,
 }
@@ -164,10 +247,10 @@ enum Up {
 }
 
 /// Nothing more may be carried on this channel.
-struct Stop;
+pub(super) struct Stop;
 
 impl Lane<'_> {
-    fn session(&self) -> &Session {
+    pub(super) fn session(&self) -> &Session {
         &self.carrier.session
     }
 
@@ -190,6 +273,9 @@ impl Lane<'_> {
         };
         // What ended the channel may have ended the session in the same breath: a lost recording, a breach.
         if let Some(cause) = session.cause() {
+            let at_ms = session.elapsed_ms();
+            let seen = self.observer.into_inner().unwrap_or_else(PoisonError::into_inner).finish(at_ms, "");
+            self.place.last_events(&seen.iter().map(Seen::event).collect::<Vec<_>>());
             let text = cause.refusal().map(|refusal| words::refusal(&refusal));
             self.place.last_words(text.as_deref());
             self.worker.farewell(text.as_deref()).await;
@@ -197,7 +283,7 @@ impl Lane<'_> {
         }
         let Some((finish, exit)) = carried else { return Finish::Orderly };
         let observer = self.observer.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for seen in observer.finish(session.elapsed_ms()) {
+        for seen in observer.finish(session.elapsed_ms(), &exit) {
             let _ = self.place.record(seen.event());
         }
         let _ = self.place.close(&exit);
@@ -229,13 +315,22 @@ impl Lane<'_> {
         if still.is_err() {
             return (Finish::Broken, String::new());
         }
+        if let Start::Exec(command) = &wish.start
+            && !self.files
+            && !self.may_begin(&String::from_utf8_lossy(command), reader).await
+        {
+            self.worker.farewell(None).await;
+            return (Finish::Orderly, String::new());
+        }
         let Ok(Ok(channel)) = tokio::time::timeout(START, self.carrier.target.open()).await else {
             return refused(Refusal::TargetUnreachable).await;
         };
         let (mut from_target, to_target) = channel.split();
+        let asked = tokio::time::Instant::now();
         let Ok(Ok(first)) = tokio::time::timeout(START, self.start(&wish, &to_target, &mut from_target)).await else {
             return refused(Refusal::TargetUnreachable).await;
         };
+        self.echo.answered(asked.elapsed());
         let exit = Mutex::new(String::new());
         let finish = {
             let mut up = pin!(self.up(reader, &to_target, early, wish.input_ended));
@@ -249,6 +344,7 @@ impl Lane<'_> {
             let mut taking = true;
             loop {
                 tokio::select! {
+                    () = self.halt.notified() => break Finish::Orderly,
                     // The end of the target's channel is the end of the work; what is still typed has no reader.
                     _ = &mut down => break Finish::Orderly,
                     ended = &mut up, if taking => match ended {
@@ -263,6 +359,12 @@ impl Lane<'_> {
             }
         };
         let _ = to_target.close().await;
+        let halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(refusal) = halted {
+            let text = words::refusal(&refusal);
+            let _ = self.place.record(Event::Message(&text));
+            self.worker.farewell(Some(&text)).await;
+        }
         (finish, exit.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -273,8 +375,8 @@ impl Lane<'_> {
             let grant = self.session().grant();
             texts.push(words::welcome(&grant.plan_number, &grant.plan_title, self.session().until()));
         }
-        if !self.files && self.carrier.forward_to_tell.swap(false, Ordering::SeqCst) {
-            texts.push(words::refusal(&Refusal::ForwardingRefused));
+        if !self.files {
+            texts.extend(self.carrier.forward_to_tell.lock().unwrap_or_else(PoisonError::into_inner).take());
         }
         if self.session().standstill() != Standstill::None {
             texts.push(words::standing(self.session().standstill()));
@@ -338,21 +440,33 @@ impl Lane<'_> {
     /// Worker to target.
     async fn up(&self, reader: &mut ChannelReadHalf, to_target: &ChannelWriteHalf<client::Msg>, early: Bytes, ended: bool) -> Up {
         self.session().flowing().await;
-        if !early.is_empty() && self.input(early, to_target).await.is_err() {
+        let mut script = Script::default();
+        let mut intake = Intake::new(reader);
+        if !early.is_empty() && self.input(early, &mut script, &mut intake, to_target).await.is_err() {
             return Up::Full;
         }
-        if ended && to_target.eof().await.is_err() {
+        intake.begin_with(std::mem::take(&mut *self.early.lock().unwrap_or_else(PoisonError::into_inner)));
+        if ended && self.input_ended(&mut script, &mut intake, to_target).await.is_err() {
             return Up::Full;
         }
         loop {
-            let message = reader.wait().await;
+            let message = tokio::select! {
+                message = intake.next() => message,
+                () = self.due_up.notified() => {
+                    let due = self.observer.lock().unwrap_or_else(PoisonError::into_inner).due_to_target();
+                    if self.to_target(due, to_target).await.is_err() {
+                        return Up::Full;
+                    }
+                    continue;
+                }
+            };
             if !matches!(message, None | Some(ChannelMsg::Close)) {
                 // Held here, the rest waits in the sender's window; signals and the end of input keep their place.
                 self.session().flowing().await;
             }
             let passed = match message {
-                Some(ChannelMsg::Data { data }) => self.input(data, to_target).await,
-                Some(ChannelMsg::Eof) => to_target.eof().await.map_err(|_| Stop),
+                Some(ChannelMsg::Data { data }) => self.input(data, &mut script, &mut intake, to_target).await,
+                Some(ChannelMsg::Eof) => self.input_ended(&mut script, &mut intake, to_target).await,
                 Some(ChannelMsg::WindowChange { col_width, row_height, pix_width, pix_height }) if self.terminal => {
                     self.resize([col_width, row_height, pix_width, pix_height], to_target).await
                 }
@@ -368,10 +482,76 @@ impl Lane<'_> {
         }
     }
 
-    async fn input(&self, data: Bytes, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
+    async fn input_ended(&self, script: &mut Script, intake: &mut Intake<'_>, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
+        if self.script { self.scripted(None, script, intake, to_target).await } else { to_target.eof().await.map_err(|_| Stop) }
+    }
+
+    async fn input(&self, data: Bytes, script: &mut Script, intake: &mut Intake<'_>, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
+        if self.guards {
+            self.volume(true, data.len()).await;
+            return self.guarded(data, intake, to_target).await;
+        }
+        if self.script {
+            self.volume(true, data.len()).await;
+            return self.scripted(Some(data), script, intake, to_target).await;
+        }
         self.place.count_input(data.len());
-        self.understand(|observer, at_ms| observer.worker_sends(&data, at_ms))?;
-        to_target.data_bytes(data).await.map_err(|_| Stop)
+        self.volume(true, data.len()).await;
+        let passed = self.understand(|observer, at_ms| observer.worker_sends(data, at_ms))?;
+        if passed.due {
+            self.due.notify_one();
+        }
+        self.refused(passed.refused).await;
+        let stop = passed.stop;
+        self.to_target(passed.on, to_target).await?;
+        self.stop(stop)
+    }
+
+    async fn to_target(&self, pieces: Vec<Bytes>, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
+        for piece in pieces {
+            if self.counted {
+                self.place.count_flow(true, piece.len());
+            }
+            to_target.data_bytes(piece).await.map_err(|_| Stop)?;
+        }
+        Ok(())
+    }
+
+    /// What was not let pass: written down, and told once for each reason.
+    async fn refused(&self, refused: Vec<Refused>) {
+        for refused in refused {
+            let refusal = words::why(refused.why);
+            let first = self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(refused.why);
+            if first {
+                self.texts.lock().unwrap_or_else(PoisonError::into_inner).push(words::refusal(&refusal));
+                self.due.notify_one();
+            }
+            self.carrier.note(words::visible(&refused.display()), refusal).await;
+        }
+    }
+
+    /// Ends the channel's work, if there is a reason to.
+    fn stop(&self, why: Option<Why>) -> Result<(), Stop> {
+        let Some(why) = why else { return Ok(()) };
+        self.halted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| words::why(why));
+        self.halt.notify_one();
+        Err(Stop)
+    }
+
+    /// Counts bytes of shells and commands, and has the session paused where they come to too much.
+    async fn volume(&self, to_target: bool, bytes: usize) {
+        if self.files || !self.session().volume(to_target, bytes) {
+            return;
+        }
+        let session = self.session();
+        session.stand(Standstill::Paused);
+        self.carrier.desk.pause(session.id(), &words::volume(to_target)).await;
+        let text = words::refusal(&Refusal::VolumePassed);
+        session.notify(&text);
+        if !self.terminal {
+            let _ = self.place.record(Event::Message(&text));
+            let _ = self.worker.say(&text).await;
+        }
     }
 
     async fn resize(&self, size: [u32; 4], to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
@@ -409,6 +589,12 @@ impl Lane<'_> {
                         }
                         continue;
                     }
+                    () = self.due.notified() => {
+                        if self.due_down().await.is_err() {
+                            return;
+                        }
+                        continue;
+                    }
                 },
             };
             let Some(message) = message else {
@@ -422,16 +608,52 @@ impl Lane<'_> {
         }
     }
 
+    /// What waits for the worker besides what the target sends.
+    async fn due_down(&self) -> Result<(), Stop> {
+        let texts = std::mem::take(&mut *self.texts.lock().unwrap_or_else(PoisonError::into_inner));
+        for text in texts {
+            self.place.record(Event::Message(&text)).map_err(|_| Stop)?;
+            self.worker.say(&text).await.map_err(|_| Stop)?;
+        }
+        let due = self.observer.lock().unwrap_or_else(PoisonError::into_inner).due_to_worker();
+        for piece in due {
+            self.worker.output(piece).await.map_err(|_| Stop)?;
+        }
+        Ok(())
+    }
+
     async fn pass_down(&self, message: ChannelMsg, exit: &Mutex<String>) -> Result<(), Stop> {
         let note = |text: String| *exit.lock().unwrap_or_else(PoisonError::into_inner) = text;
         let passed = match message {
             ChannelMsg::Data { data } => {
                 if !self.files {
                     self.place.record(Event::Output(&data)).map_err(|_| Stop)?;
+                    self.volume(false, data.len()).await;
                 }
-                self.understand(|observer, at_ms| observer.target_sends(&data, at_ms))?;
+                let passed = self.understand(|observer, at_ms| observer.target_sends(data, at_ms))?;
+                if passed.due {
+                    self.due_up.notify_one();
+                    self.due.notify_one();
+                }
+                self.refused(passed.refused).await;
                 self.busy();
-                self.worker.output(data).await
+                if self.terminal {
+                    self.echo.draws();
+                    for line in passed.seen.iter().filter_map(Seen::command) {
+                        self.seen(line).await;
+                    }
+                }
+                for piece in passed.on {
+                    if self.counted {
+                        self.place.count_flow(false, piece.len());
+                    }
+                    self.echo.is_stuck(true);
+                    let taken = self.worker.output(piece).await;
+                    self.echo.is_stuck(false);
+                    taken.map_err(|_| Stop)?;
+                }
+                self.stop(passed.stop)?;
+                Ok(())
             }
             ChannelMsg::ExtendedData { data, ext: STDERR } => {
                 self.place.record(Event::Error(&data)).map_err(|_| Stop)?;
@@ -463,11 +685,14 @@ impl Lane<'_> {
         }
     }
 
-    fn understand(&self, look: impl FnOnce(&mut Observer, u64) -> Result<Vec<Seen>, super::observe::Breach>) -> Result<(), Stop> {
+    pub(super) fn understand(&self, look: impl FnOnce(&mut Observer, u64) -> Result<Passed, super::observe::Breach>) -> Result<Passed, Stop> {
         let at_ms = self.session().elapsed_ms();
-        let seen = look(&mut self.observer.lock().unwrap_or_else(PoisonError::into_inner), at_ms);
-        match seen {
-            Ok(seen) => seen.iter().try_for_each(|seen| self.place.record(seen.event())).map_err(|_| Stop),
+        let passed = look(&mut self.observer.lock().unwrap_or_else(PoisonError::into_inner), at_ms);
+        match passed {
+            Ok(passed) => {
+                passed.seen.iter().try_for_each(|seen| self.place.record(seen.event())).map_err(|_| Stop)?;
+                Ok(passed)
+            }
             Err(_) => {
                 self.session().end(Cause::Breach);
                 Err(Stop)

@@ -41,6 +41,11 @@ impl Target {
         self.handle.channel_open_session().await
     }
 
+    /// Opens a local forward on the target, which is told where it really comes from.
+    pub async fn forward(&self, host: &str, port: u16, from: (&str, u32)) -> Result<Channel<client::Msg>, russh::Error> {
+        self.handle.channel_open_direct_tcpip(host, u32::from(port), from.0, from.1).await
+    }
+
     /// Says goodbye, so that the target's log shows an orderly end.
     pub async fn disconnect(&self) {
         let _ = self.handle.disconnect(russh::Disconnect::ByApplication, "", "").await;
@@ -67,6 +72,12 @@ struct Steps {
 pub async fn dial(session: &Arc<Session>, credential: TargetCredential) -> (Dialled, Option<Target>) {
     let grant = session.grant();
     let errand = Errand { host: &grant.host, port: grant.port, host_keys: &grant.host_keys, username: &grant.username, session: Some(Arc::clone(session)) };
+    in_time(&errand, credential, &Mutex::default()).await
+}
+
+/// Dials and logs in for an errand that is no worker's session.
+pub async fn open(host: &str, port: u16, host_keys: &[String], username: &str, credential: TargetCredential) -> (Dialled, Option<Target>) {
+    let errand = Errand { host, port, host_keys, username, session: None };
     in_time(&errand, credential, &Mutex::default()).await
 }
 

@@ -5,6 +5,9 @@ mod arrive;
 mod carry;
 mod choose;
 pub mod dial;
+pub mod exchange;
+mod forward;
+mod hold;
 mod login;
 mod observe;
 pub mod scan;
@@ -26,7 +29,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 /// What we call ourselves in the protocol. The comment tells clients (asyncssh for one) whose habits stand behind the
@@ -96,9 +99,18 @@ impl House {
     }
 }
 
+/// Ends when a login has taken too long: soon for who has shown nothing, later for a person who looks for the code.
+async fn lapse(mut proof: watch::Receiver<bool>) {
+    let begun = Instant::now();
+    let first = begun + Duration::from_secs(limits::FIRST_FACTOR_SECONDS as u64);
+    if tokio::time::timeout_at(first, proof.wait_for(|proved| *proved)).await.is_ok() {
+        tokio::time::sleep_until(begun + Duration::from_secs(limits::LOGIN_SECONDS as u64)).await;
+    }
+}
+
 /// Serves one connection until it is over.
 pub async fn serve(house: Arc<House>, line: Line, cut: Cut, source: IpAddr, seat: Seat) {
-    let deadline = Instant::now() + Duration::from_secs(limits::LOGIN_SECONDS as u64);
+    let lapsed = lapse(seat.proof());
     let (arrived, arrival) = oneshot::channel();
     let (asks, asked) = mpsc::channel(ASKS);
     let login = login::Login::new(Arc::clone(&house.desk), source, seat);
@@ -111,11 +123,15 @@ pub async fn serve(house: Arc<House>, line: Line, cut: Cut, source: IpAddr, seat
             ended = &mut running => ended.map(|()| None),
         }
     };
-    match tokio::time::timeout_at(deadline, served).await {
-        Ok(Ok(Some((arrival, running)))) => visit::visit(&house, arrival, asked, running, &cut).await,
-        Ok(Ok(None)) => {}
-        Ok(Err(error)) => tracing::debug!(%source, %error, "the connection ended before login"),
-        Err(_) => tracing::debug!(%source, "no login in time"),
+    let served = tokio::select! {
+        served = served => Some(served),
+        () = lapsed => None,
+    };
+    match served {
+        Some(Ok(Some((arrival, running)))) => visit::visit(&house, arrival, asked, running, &cut).await,
+        Some(Ok(None)) => {}
+        Some(Err(error)) => tracing::debug!(%source, %error, "the connection ended before login"),
+        None => tracing::debug!(%source, "no login in time"),
     }
     // Whatever its task waits for, the connection is over.
     cut.sever();

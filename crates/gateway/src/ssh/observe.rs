@@ -1,12 +1,15 @@
-//! What a channel's bytes mean, for the recording. The bytes themselves go on untouched.
+//! What a channel's bytes mean, for the recording, and which of them go on. What goes on is untouched.
 
 use super::words;
+use bytes::Bytes;
 use sekisho_core::desk::Event;
 use sekisho_core::reconcile::FileSeen;
-use sekisho_protocol::files::{Content, FileOp, Op, Outcome, hex};
+use sekisho_protocol::files::{self, Content, Direction, FileOp, Op, Outcome, Quota, Refused, Rule, Why, hex};
+use sekisho_protocol::ssh::RsyncTransfer;
 use sekisho_protocol::ssh::command::ScpTransfer;
-use sekisho_protocol::terminal::{Typed, Watcher};
+use sekisho_protocol::terminal::{Present, Typed, Watcher};
 use sekisho_protocol::{scp, sftp};
+use std::sync::Arc;
 
 /// The bytes are no longer ones that can be vouched for; the session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,12 +25,46 @@ pub enum Seen {
 }
 
 impl Seen {
+    /// The command line, if it is one.
+    pub fn command(&self) -> Option<&str> {
+        match self {
+            Self::Command(line) => Some(line),
+            Self::File(_) => None,
+        }
+    }
+
     /// As an event of the recording.
     pub fn event(&self) -> Event<'_> {
         match self {
             Self::Command(line) => Event::Command(line),
             Self::File(file) => Event::File(file),
         }
+    }
+}
+
+/// What an observer makes of some bytes.
+#[derive(Default)]
+pub struct Passed {
+    /// What goes on, in its order.
+    pub on: Vec<Bytes>,
+    /// What was understood.
+    pub seen: Vec<Seen>,
+    /// What does not go on.
+    pub refused: Vec<Refused>,
+    /// Something waits for the other way.
+    pub due: bool,
+    /// The channel's work ends here.
+    pub stop: Option<Why>,
+}
+
+impl Passed {
+    fn whole(bytes: Bytes, seen: Vec<Seen>) -> Self {
+        Self { on: vec![bytes], seen, ..Self::default() }
+    }
+
+    fn guarded(passed: files::Passed, at_ms: u64) -> Self {
+        let files::Passed { on, done, refused, due } = passed;
+        Self { on, seen: done.iter().map(|op| Seen::File(Box::new(file(op, at_ms)))).collect(), refused, due, stop: None }
     }
 }
 
@@ -38,9 +75,48 @@ pub enum Observer {
     /// One command without a terminal: its output is stored, nothing is read out of it.
     Plain,
     /// File transfer by SFTP.
-    Sftp(Box<sftp::Observer>),
+    Sftp(Box<sftp::Guard>),
     /// File transfer by legacy SCP.
-    Scp(Box<scp::Observer>),
+    Scp(Box<scp::Guard>),
+    /// File transfer by rsync, whose stream is only counted.
+    Rsync(Box<Rsync>),
+}
+
+/// A transfer by rsync.
+pub struct Rsync {
+    transfer: RsyncTransfer,
+    quota: Arc<Quota>,
+    up: u64,
+    down: u64,
+    stopped: bool,
+}
+
+impl Rsync {
+    /// Counts the stream in the direction in which content goes; the other one carries checksums.
+    fn pass(&mut self, bytes: Bytes, to_target: bool) -> Passed {
+        let length = bytes.len() as u64;
+        let direction = if self.transfer.sender { Direction::Download } else { Direction::Upload };
+        if to_target != self.transfer.sender && !self.quota.bytes(direction, length) {
+            self.stopped = true;
+        }
+        if self.stopped {
+            return Passed { stop: Some(Why::Bytes(direction)), ..Passed::default() };
+        }
+        *(if to_target { &mut self.up } else { &mut self.down }) += length;
+        Passed::whole(bytes, Vec::new())
+    }
+
+    fn file(&self, at_ms: u64, exit: &str) -> FileSeen {
+        let paths: Vec<String> = self.transfer.paths.iter().map(|path| files::display(path)).collect();
+        FileSeen {
+            at_ms,
+            op: if self.transfer.sender { "rsync-get" } else { "rsync-put" }.to_owned(),
+            path: paths.join(" "),
+            bytes: if self.transfer.sender { self.down } else { self.up },
+            sha256: None,
+            ok: exit == "exit 0" && !self.stopped,
+        }
+    }
 }
 
 impl Observer {
@@ -50,13 +126,46 @@ impl Observer {
     }
 
     /// An SFTP channel.
-    pub fn sftp() -> Self {
-        Self::Sftp(Box::default())
+    pub fn sftp(rule: Rule) -> Self {
+        Self::Sftp(Box::new(sftp::Guard::new(rule)))
     }
 
     /// A legacy SCP transfer.
-    pub fn scp(transfer: ScpTransfer) -> Self {
-        Self::Scp(Box::new(scp::Observer::new(transfer)))
+    pub fn scp(transfer: ScpTransfer, rule: Rule) -> Self {
+        Self::Scp(Box::new(scp::Guard::new(transfer, rule)))
+    }
+
+    /// A transfer by rsync.
+    pub fn rsync(transfer: RsyncTransfer, rule: &Rule) -> Self {
+        Self::Rsync(Box::new(Rsync { transfer, quota: Arc::clone(&rule.quota), up: 0, down: 0, stopped: false }))
+    }
+
+    /// Takes keys up to the first that enters a line, and gives how many bytes those were.
+    pub fn up_to_enter(&mut self, bytes: &[u8]) -> usize {
+        match self {
+            Self::Terminal(watcher) => watcher.input_up_to_enter(bytes),
+            _ => bytes.len(),
+        }
+    }
+
+    /// The line that Enter would enter.
+    pub fn present(&self) -> Present {
+        match self {
+            Self::Terminal(watcher) => watcher.present(),
+            _ => Present::Blank,
+        }
+    }
+
+    /// True if a line was entered that the target has not left.
+    pub fn is_behind(&self) -> bool {
+        matches!(self, Self::Terminal(watcher) if watcher.is_behind())
+    }
+
+    /// The line was not entered.
+    pub fn take_back(&mut self) {
+        if let Self::Terminal(watcher) = self {
+            watcher.take_back();
+        }
     }
 
     /// The terminal's size in use: columns, rows.
@@ -67,26 +176,48 @@ impl Observer {
         }
     }
 
-    /// Looks at bytes on their way to the target.
-    pub fn worker_sends(&mut self, bytes: &[u8], at_ms: u64) -> Result<Vec<Seen>, Breach> {
+    /// Judges bytes on their way to the target.
+    pub fn worker_sends(&mut self, bytes: Bytes, at_ms: u64) -> Result<Passed, Breach> {
         match self {
             Self::Terminal(watcher) => {
-                watcher.input(bytes);
-                Ok(Vec::new())
+                watcher.input(&bytes);
+                Ok(Passed::whole(bytes, Vec::new()))
             }
-            Self::Plain => Ok(Vec::new()),
-            Self::Sftp(observer) => files(observer.from_worker(bytes).map_err(|breach| log(&breach))?, at_ms),
-            Self::Scp(observer) => files(observer.from_worker(bytes).map_err(|breach| log(&breach))?, at_ms),
+            Self::Plain => Ok(Passed::whole(bytes, Vec::new())),
+            Self::Sftp(guard) => Ok(Passed::guarded(guard.from_worker(bytes).map_err(|breach| log(&breach))?, at_ms)),
+            Self::Scp(guard) => Ok(Passed::guarded(guard.from_worker(bytes).map_err(|breach| log(&breach))?, at_ms)),
+            Self::Rsync(rsync) => Ok(rsync.pass(bytes, true)),
         }
     }
 
-    /// Looks at bytes on their way to the worker.
-    pub fn target_sends(&mut self, bytes: &[u8], at_ms: u64) -> Result<Vec<Seen>, Breach> {
+    /// Judges bytes on their way to the worker.
+    pub fn target_sends(&mut self, bytes: Bytes, at_ms: u64) -> Result<Passed, Breach> {
         match self {
-            Self::Terminal(watcher) => Ok(watcher.output(bytes).into_iter().filter_map(command).collect()),
-            Self::Plain => Ok(Vec::new()),
-            Self::Sftp(observer) => files(observer.from_target(bytes).map_err(|breach| log(&breach))?, at_ms),
-            Self::Scp(observer) => files(observer.from_target(bytes).map_err(|breach| log(&breach))?, at_ms),
+            Self::Terminal(watcher) => {
+                let seen = watcher.output(&bytes).into_iter().filter_map(command).collect();
+                Ok(Passed::whole(bytes, seen))
+            }
+            Self::Plain => Ok(Passed::whole(bytes, Vec::new())),
+            Self::Sftp(guard) => Ok(Passed::guarded(guard.from_target(bytes).map_err(|breach| log(&breach))?, at_ms)),
+            Self::Scp(guard) => Ok(Passed::guarded(guard.from_target(bytes).map_err(|breach| log(&breach))?, at_ms)),
+            Self::Rsync(rsync) => Ok(rsync.pass(bytes, false)),
+        }
+    }
+
+    /// What the worker can get at this moment besides what the target sends.
+    pub fn due_to_worker(&mut self) -> Vec<Bytes> {
+        match self {
+            Self::Sftp(guard) => guard.due_to_worker(),
+            Self::Scp(guard) => guard.due_to_worker(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What the target can get at this moment besides what the worker sends.
+    pub fn due_to_target(&mut self) -> Vec<Bytes> {
+        match self {
+            Self::Scp(guard) => guard.due_to_target(),
+            _ => Vec::new(),
         }
     }
 
@@ -99,12 +230,13 @@ impl Observer {
         self.size()
     }
 
-    /// The channel ended: what was under way is reported as not finished.
-    pub fn finish(self, at_ms: u64) -> Vec<Seen> {
+    /// The channel ended so: what was under way is reported as not finished.
+    pub fn finish(self, at_ms: u64, exit: &str) -> Vec<Seen> {
         let left = match self {
             Self::Terminal(_) | Self::Plain => Vec::new(),
-            Self::Sftp(observer) => observer.finish(),
-            Self::Scp(observer) => observer.finish(),
+            Self::Sftp(guard) => guard.finish(),
+            Self::Scp(guard) => guard.finish(),
+            Self::Rsync(rsync) => return vec![Seen::File(Box::new(rsync.file(at_ms, exit)))],
         };
         left.into_iter().map(|op| Seen::File(Box::new(file(&op, at_ms)))).collect()
     }
@@ -122,10 +254,6 @@ fn command(typed: Typed) -> Option<Seen> {
     }
 }
 
-fn files(ops: Vec<FileOp>, at_ms: u64) -> Result<Vec<Seen>, Breach> {
-    Ok(ops.iter().map(|op| Seen::File(Box::new(file(op, at_ms)))).collect())
-}
-
 fn file(op: &FileOp, at_ms: u64) -> FileSeen {
     let (name, second) = match &op.op {
         Op::Upload => ("put".to_owned(), None),
@@ -139,7 +267,6 @@ fn file(op: &FileOp, at_ms: u64) -> FileSeen {
         Op::Symlink => ("symlink".to_owned(), op.display_path2()),
         Op::Hardlink => ("hardlink".to_owned(), op.display_path2()),
         Op::Copy => ("copy".to_owned(), op.display_path2()),
-        Op::Extension(name) => (format!("extension {}", sekisho_protocol::files::display(name)), None),
     };
     let path = match second {
         Some(second) => format!("{} → {second}", op.display_path()),

@@ -4,6 +4,7 @@ use super::arrive::{Arrival, Ask, Sign, Visitor};
 use super::carry::{Carrier, Finish, Opening};
 use super::choose;
 use super::dial::{self, Target};
+use super::forward::ForwardAsk;
 use super::login::Claim;
 use super::wish::Wish;
 use super::worker::Worker;
@@ -15,7 +16,7 @@ use russh::server::{Handle, Msg, RunningSession};
 use russh::{Channel, ChannelReadHalf};
 use sekisho_core::authorize::Principal;
 use sekisho_core::control::Standstill;
-use sekisho_core::desk::{Cause, Dialled, Entry, TargetCredential};
+use sekisho_core::desk::{Cause, Dialled, Entry, RefusedAsk, TargetCredential};
 use sekisho_core::limits;
 use sekisho_core::refusal::Refusal;
 use std::pin::pin;
@@ -33,18 +34,52 @@ const SETTLE: Duration = Duration::from_millis(300);
 pub async fn visit(house: &Arc<House>, arrival: Arrival, asked: mpsc::Receiver<Ask>, running: RunningSession<Visitor>, cut: &Cut) {
     let Arrival { principal, claim, handle } = arrival;
     let mut hall = Hall { house: Arc::clone(house), handle, asked, running, refused: Vec::new(), over: false };
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(limits::LOGIN_SECONDS as u64);
-    match tokio::time::timeout_at(deadline, hall.first_channel()).await {
-        Ok(Some(opening)) => {
-            if let Some((opened, opening, credential)) = enter(&mut hall, &principal, &claim, opening, deadline).await {
-                hall.work(opened, opening, credential, cut).await;
-                return;
-            }
+    // A client that only forwards asks for nothing until somebody uses the forward.
+    let patience = Duration::from_secs(limits::FIRST_ASK_SECONDS as u64);
+    let first = tokio::time::timeout(patience, hall.first_ask()).await;
+    let entered = match first {
+        Ok(Some(first)) => {
+            let deadline = tokio::time::Instant::now() + Duration::from_secs(limits::LOGIN_SECONDS as u64);
+            enter(&mut hall, &principal, &claim, first, deadline).await
         }
-        Ok(None) => return,
-        Err(_) => tracing::debug!(worker = principal.login(), "no channel in time"),
+        Ok(None) => None,
+        Err(_) => {
+            tracing::debug!(worker = principal.login(), "no channel in time");
+            None
+        }
+    };
+    match entered {
+        Some((opened, first, credential)) => hall.work(opened, first, credential, cut).await,
+        None => {
+            while let Ok(ask) = hall.asked.try_recv() {
+                if let Ask::Refused(ask) = ask {
+                    hall.remember(ask);
+                }
+            }
+            // There is no session to write it into.
+            for ask in std::mem::take(&mut hall.refused) {
+                let refused = RefusedAsk { ask, refusal: Refusal::ForwardingRefused };
+                house.desk.refused_before(&principal, &claim.target, refused).await;
+            }
+            hall.goodbye().await;
+        }
     }
-    hall.goodbye().await;
+}
+
+/// What a connection asks for first; it decides whether there is a session.
+enum First {
+    Channel(Box<Opening>),
+    Forward(Box<ForwardAsk>),
+}
+
+impl First {
+    /// The worker is told why nothing begins.
+    async fn refuse(self, refusal: &Refusal) {
+        match self {
+            Self::Channel(opening) => opening.worker.farewell(Some(&words::refusal(refusal))).await,
+            Self::Forward(ask) => ask.refuse(refusal).await,
+        }
+    }
 }
 
 /// The worker's connection between login and leave.
@@ -63,9 +98,9 @@ async fn enter(
     hall: &mut Hall,
     principal: &Principal,
     claim: &Claim,
-    mut opening: Opening,
+    mut first: First,
     deadline: tokio::time::Instant,
-) -> Option<(Opened, Opening, TargetCredential)> {
+) -> Option<(Opened, First, TargetCredential)> {
     let mut plan = claim.plan.clone();
     let house = Arc::clone(&hall.house);
     loop {
@@ -81,29 +116,37 @@ async fn enter(
                 let (desk, clock, running) = (Arc::clone(&house.desk), Arc::clone(&house.clock), Arc::clone(&house.running));
                 let (opened, credential) = Opened::new(*admission, desk, clock, running);
                 drop(entering);
-                return Some((opened, opening, credential));
+                return Some((opened, first, credential));
             }
-            Ok(Entry::Choose(choices)) if plan.is_none() && opening.wish.is_interactive() => {
-                // A worker may take minutes to choose. Nothing was opened, so no recall is waited for.
-                drop(entering);
-                let choice = choose::choose(&opening.worker, &mut opening.reader, &mut opening.wish, &choices);
-                match tokio::time::timeout_at(deadline, hall.unless_over(choice)).await {
-                    Ok(Some(Some(chosen))) => {
-                        plan = Some(chosen.number);
-                        opening.early = chosen.rest;
-                    }
-                    _ => {
-                        opening.worker.farewell(Some(&words::refusal(&Refusal::PlanNotOpen))).await;
-                        return None;
+            Ok(Entry::Choose(choices)) => match first {
+                First::Channel(mut opening) if plan.is_none() && opening.wish.is_interactive() => {
+                    // A worker may take minutes to choose. Nothing was opened, so no recall is waited for.
+                    drop(entering);
+                    let choice = choose::choose(&opening.worker, &mut opening.reader, &mut opening.wish, &choices);
+                    match tokio::time::timeout_at(deadline, hall.unless_over(choice)).await {
+                        Ok(Some(Some(chosen))) => {
+                            plan = Some(chosen.number);
+                            opening.early = chosen.rest;
+                            first = First::Channel(opening);
+                        }
+                        _ => {
+                            opening.worker.farewell(Some(&words::refusal(&Refusal::PlanNotOpen))).await;
+                            return None;
+                        }
                     }
                 }
-            }
-            Ok(Entry::Choose(choices)) => {
-                opening.worker.farewell(Some(&words::choose_by_login(&choices, &claim.login()))).await;
-                return None;
-            }
+                First::Channel(opening) => {
+                    opening.worker.farewell(Some(&words::choose_by_login(&choices, &claim.login()))).await;
+                    return None;
+                }
+                // There is no terminal to choose on, so the login must name the plan.
+                forward => {
+                    forward.refuse(&Refusal::PlanNotOpen).await;
+                    return None;
+                }
+            },
             Err(refusal) => {
-                opening.worker.farewell(Some(&words::refusal(&refusal))).await;
+                first.refuse(&refusal).await;
                 return None;
             }
         }
@@ -111,8 +154,8 @@ async fn enter(
 }
 
 impl Hall {
-    /// The first channel that asks for something.
-    async fn first_channel(&mut self) -> Option<Opening> {
+    /// The first channel that asks for something, or the first local forward.
+    async fn first_ask(&mut self) -> Option<First> {
         loop {
             let asked = tokio::select! {
                 _ = &mut self.running => {
@@ -123,10 +166,11 @@ impl Hall {
             };
             match asked {
                 Ask::Refused(ask) => self.remember(ask),
+                Ask::Forward(ask) => return Some(First::Forward(ask)),
                 Ask::Channel(channel, sign) => {
                     let handle = self.handle.clone();
                     if let Some(opening) = self.unless_over(open(channel, sign, handle)).await? {
-                        return Some(opening);
+                        return Some(First::Channel(Box::new(opening)));
                     }
                 }
             }
@@ -167,19 +211,26 @@ impl Hall {
     }
 
     /// Dials, carries, leaves.
-    async fn work(mut self, opened: Opened, opening: Opening, credential: TargetCredential, cut: &Cut) {
+    async fn work(mut self, opened: Opened, first: First, credential: TargetCredential, cut: &Cut) {
         let session = Arc::clone(opened.session());
         if self.house.is_stopping() {
             session.end(Cause::Shutdown);
         }
         let mut tasks = JoinSet::new();
-        let last_words = match self.dial(&session, credential, &opening.worker).await {
+        let worker = match &first {
+            First::Channel(opening) => Some(&opening.worker),
+            First::Forward(_) => None,
+        };
+        let last_words = match self.dial(&session, credential, worker).await {
             Ok(target) => {
-                self.carry(&session, Arc::new(target), opening, &mut tasks).await;
+                self.carry(&session, Arc::new(target), first, &mut tasks).await;
                 session.ended().await.refusal()
             }
             Err(refusal) => {
-                opening.worker.farewell(refusal.as_ref().map(words::refusal).as_deref()).await;
+                match first {
+                    First::Channel(opening) => opening.worker.farewell(refusal.as_ref().map(words::refusal).as_deref()).await,
+                    First::Forward(ask) => ask.refuse(refusal.as_ref().unwrap_or(&Refusal::TargetUnreachable)).await,
+                }
                 refusal
             }
         };
@@ -197,7 +248,7 @@ impl Hall {
 
     /// Reaches the target and has the outcome written down. Nothing is carried before that is done, and a session that
     /// stands still does not even reach it.
-    async fn dial(&mut self, session: &Arc<Session>, credential: TargetCredential, worker: &Worker) -> Result<Target, Option<Refusal>> {
+    async fn dial(&mut self, session: &Arc<Session>, credential: TargetCredential, worker: Option<&Worker>) -> Result<Target, Option<Refusal>> {
         let reach = async {
             wait_still(session, worker).await;
             dial::dial(session, credential).await
@@ -230,26 +281,48 @@ impl Hall {
         }
     }
 
+    /// Lets one ask of the running session begin. Never waits.
+    fn begin(&self, carrier: &Arc<Carrier>, ask: Ask, tasks: &mut JoinSet<Finish>) {
+        match ask {
+            Ask::Refused(ask) => carrier.tell_refused(ask, Refusal::ForwardingRefused),
+            Ask::Forward(ask) => {
+                tasks.spawn(Arc::clone(carrier).forward(*ask));
+            }
+            Ask::Channel(channel, sign) => {
+                tasks.spawn(later(Arc::clone(carrier), channel, sign, self.handle.clone()));
+            }
+        }
+    }
+
     /// Carries channels until the session has ended.
-    async fn carry(&mut self, session: &Arc<Session>, target: Arc<Target>, first: Opening, tasks: &mut JoinSet<Finish>) {
+    async fn carry(&mut self, session: &Arc<Session>, target: Arc<Target>, first: First, tasks: &mut JoinSet<Finish>) {
         let carrier = Arc::new(Carrier::new(Arc::clone(session), target, Arc::clone(&self.house.desk)));
         let mut waiting = Vec::new();
         while let Ok(ask) = self.asked.try_recv() {
             match ask {
                 Ask::Refused(ask) => self.remember(ask),
-                Ask::Channel(channel, sign) => waiting.push((channel, sign)),
+                other => waiting.push(other),
             }
         }
         for ask in std::mem::take(&mut self.refused) {
-            tokio::select! {
-                _ = session.watch(words::warning) => break,
-                () = carrier.refuse_forward(ask) => {}
+            carrier.tell_refused(ask, Refusal::ForwardingRefused);
+        }
+        // What was refused before the first channel is told on it.
+        tokio::select! {
+            _ = session.watch(words::warning) => {}
+            () = carrier.written() => {}
+        }
+        match first {
+            First::Channel(opening) => {
+                let begin = Arc::clone(&carrier);
+                tasks.spawn(async move { begin.carry(*opening).await });
+            }
+            First::Forward(ask) => {
+                tasks.spawn(Arc::clone(&carrier).forward(*ask));
             }
         }
-        let begin = Arc::clone(&carrier);
-        tasks.spawn(async move { begin.carry(first).await });
-        for (channel, sign) in waiting {
-            tasks.spawn(later(Arc::clone(&carrier), channel, sign, self.handle.clone()));
+        for ask in waiting {
+            self.begin(&carrier, ask, tasks);
         }
         let mut watch = pin!(session.watch(words::warning));
         loop {
@@ -261,16 +334,7 @@ impl Hall {
                     session.end(cause);
                     break;
                 }
-                Some(ask) = self.asked.recv() => match ask {
-                    // Writing it down may wait for the log; the end of the window does not.
-                    Ask::Refused(ask) => tokio::select! {
-                        _ = &mut watch => break,
-                        () = carrier.refuse_forward(ask) => {}
-                    },
-                    Ask::Channel(channel, sign) => {
-                        tasks.spawn(later(Arc::clone(&carrier), channel, sign, self.handle.clone()));
-                    }
-                },
+                Some(ask) = self.asked.recv() => self.begin(&carrier, ask, tasks),
                 Some(done) = tasks.join_next() => match done {
                     Ok(Finish::Orderly) => {}
                     // A channel breaks off with its connection, whose own end may be seen a moment later.
@@ -282,17 +346,30 @@ impl Hall {
                 },
             }
         }
-        let _ = tokio::time::timeout(SETTLE, carrier.target.disconnect()).await;
+        // What was refused is written down, however fast the client left.
+        while let Ok(ask) = self.asked.try_recv() {
+            match ask {
+                Ask::Refused(ask) => carrier.tell_refused(ask, Refusal::ForwardingRefused),
+                Ask::Forward(ask) => carrier.forward_late(&ask),
+                Ask::Channel(..) => {}
+            }
+        }
+        tokio::join!(carrier.written(), async {
+            // What was under way on each channel stands in the recording before it is sealed.
+            let _ = tokio::time::timeout(SETTLE, session.settled()).await;
+            let _ = tokio::time::timeout(SETTLE, carrier.target.disconnect()).await;
+        });
     }
 }
 
 /// Waits until the session may begin, and tells the worker what is waited for: no channel is carried yet, so nobody
 /// else tells it.
-async fn wait_still(session: &Session, worker: &Worker) {
+async fn wait_still(session: &Session, worker: Option<&Worker>) {
     let standing = session.standstill();
     if standing == Standstill::None {
         return;
     }
+    let Some(worker) = worker else { return session.flowing().await };
     let mut notices = session.before_the_first_channel();
     let text = words::standing(standing);
     session.told(&text);

@@ -4,7 +4,9 @@ use russh::{ChannelMsg, ChannelReadHalf, Pty};
 use sekisho_core::limits;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::target::Function;
-use sekisho_protocol::ssh::command::ScpTransfer;
+use sekisho_protocol::files::{Direction, Right, Rule};
+use sekisho_protocol::ssh::RsyncTransfer;
+use sekisho_protocol::ssh::command::{ScpDirection, ScpTransfer};
 use sekisho_protocol::ssh::policy::{ChannelAsk, Decision, Functions, RefusedFunction, Use, decide};
 use std::collections::BTreeSet;
 
@@ -44,8 +46,14 @@ pub struct Wish {
 pub struct Allowed {
     /// The function that is used.
     pub function: Function,
-    /// The transfer, if it is legacy SCP.
-    pub scp: Option<ScpTransfer>,
+    /// The transfer, if it is one by an exec command.
+    pub transfer: Option<Transfer>,
+}
+
+/// A transfer by an exec command.
+pub enum Transfer {
+    Scp(ScpTransfer),
+    Rsync(RsyncTransfer),
 }
 
 impl Wish {
@@ -104,27 +112,35 @@ impl Wish {
         self.terminal.is_some() && matches!(self.start, Start::Shell)
     }
 
-    /// Decides by the functions that the plan switched on.
-    pub fn judge(&self, functions: &BTreeSet<Function>) -> Result<Allowed, Refusal> {
-        let has = |function| functions.contains(&function);
-        let functions = Functions {
-            shell: has(Function::Shell),
-            exec: has(Function::Exec),
-            sftp: has(Function::Sftp),
-            scp: has(Function::Scp),
-        };
+    /// Decides by the functions that the plan switched on, and what it allows with files.
+    pub fn judge(&self, functions: &BTreeSet<Function>, rule: &Rule) -> Result<Allowed, Refusal> {
         let ask = match &self.start {
             Start::Shell => ChannelAsk::Shell,
             Start::Exec(command) => ChannelAsk::Exec(command),
             Start::Subsystem(name) => ChannelAsk::Subsystem(name),
         };
-        let plain = |function| Ok(Allowed { function, scp: None });
-        match decide(&ask, functions) {
+        let plain = |function| Ok(Allowed { function, transfer: None });
+        match decide(&ask, switched(functions)) {
             Decision::Allow(Use::Shell) => plain(Function::Shell),
             Decision::Allow(Use::Exec) => plain(Function::Exec),
             Decision::Allow(Use::Sftp) => plain(Function::Sftp),
-            Decision::Allow(Use::Scp(transfer)) => Ok(Allowed { function: Function::Scp, scp: Some(transfer) }),
-            Decision::Allow(Use::Setting) => Err(Refusal::Fault),
+            Decision::Allow(Use::Scp(transfer)) => {
+                let needed = match transfer.direction {
+                    ScpDirection::Upload => Right::Upload,
+                    ScpDirection::Download => Right::Download,
+                };
+                needs(rule, needed)?;
+                Ok(Allowed { function: Function::Scp, transfer: Some(Transfer::Scp(transfer)) })
+            }
+            Decision::Allow(Use::Rsync(transfer)) => {
+                transfer.needs.iter().try_for_each(|right| needs(rule, *right))?;
+                let direction = if transfer.sender { Direction::Download } else { Direction::Upload };
+                if rule.quota.counts_files(direction) {
+                    return Err(Refusal::TransferUncounted);
+                }
+                Ok(Allowed { function: Function::Rsync, transfer: Some(Transfer::Rsync(transfer)) })
+            }
+            Decision::Allow(Use::Setting | Use::Forward) => Err(Refusal::Fault),
             Decision::Refuse(RefusedFunction::TooLong) => Err(Refusal::TooLarge),
             Decision::Refuse(_) => Err(Refusal::FunctionNotInPlan { function: self.function_name() }),
         }
@@ -136,6 +152,7 @@ impl Wish {
             Start::Shell => "shell".to_owned(),
             Start::Exec(command) => match sekisho_protocol::ssh::command::read(command) {
                 sekisho_protocol::ssh::command::Command::Scp(_) => "scp".to_owned(),
+                sekisho_protocol::ssh::command::Command::Rsync(_) => "rsync".to_owned(),
                 sekisho_protocol::ssh::command::Command::Plain => "exec".to_owned(),
             },
             Start::Subsystem(name) => super::words::visible(name),
@@ -159,7 +176,26 @@ impl Wish {
     }
 }
 
+fn needs(rule: &Rule, right: Right) -> Result<(), Refusal> {
+    if rule.rights.has(right) { Ok(()) } else { Err(Refusal::FileRightNotInPlan { right: right.as_str().to_owned() }) }
+}
+
+/// The functions of a plan in the words of the protocol.
+pub fn switched(functions: &BTreeSet<Function>) -> Functions {
+    let has = |function| functions.contains(&function);
+    Functions {
+        shell: has(Function::Shell),
+        exec: has(Function::Exec),
+        sftp: has(Function::Sftp),
+        scp: has(Function::Scp),
+        rsync: has(Function::Rsync),
+        forward: has(Function::Forward),
+    }
+}
+
+/// The whole of what a plan can allow. What this plan allows is decided once the plan is known.
+pub const ANY: Functions = Functions { shell: true, exec: true, sftp: true, scp: true, rsync: true, forward: true };
+
 fn allows_any(ask: &ChannelAsk<'_>) -> bool {
-    let any = Functions { shell: true, exec: true, sftp: true, scp: true };
-    matches!(decide(ask, any), Decision::Allow(_))
+    matches!(decide(ask, ANY), Decision::Allow(_))
 }

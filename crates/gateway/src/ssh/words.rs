@@ -4,6 +4,7 @@ use sekisho_core::control::Standstill;
 use sekisho_core::desk::PlanChoice;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
+use sekisho_protocol::files::{Direction, Why};
 use std::time::Duration;
 
 /// Bytes of a text of others (a title, a command) that are shown or recorded.
@@ -33,6 +34,37 @@ pub fn refusal(refusal: &Refusal) -> String {
 pub fn refusal_ascii(refusal: &Refusal) -> String {
     let words = refusal.words();
     format!("{}: {} {}", words.code, words.en, words.next_en)
+}
+
+/// A refusal in one line, for an answer of a file transfer.
+pub fn refusal_line(refusal: &Refusal) -> String {
+    let words = refusal.words();
+    let detail = refusal.detail().map(|detail| format!(" [{}]", visible(&detail))).unwrap_or_default();
+    format!("[{}] {}{detail} / {}", words.code, words.ja, words.en)
+}
+
+/// The refusal for something that was not let pass in a file transfer.
+pub fn why(why: Why) -> Refusal {
+    let way = |direction| match direction {
+        Direction::Upload => "upload",
+        Direction::Download => "download",
+    };
+    match why {
+        Why::Right(right) => Refusal::FileRightNotInPlan { right: right.as_str().to_owned() },
+        Why::Bytes(direction) => Refusal::TransferLimit { limit: format!("{} bytes", way(direction)) },
+        Why::Files(direction) => Refusal::TransferLimit { limit: format!("{} files", way(direction)) },
+        Why::Handle => Refusal::FileRightNotInPlan { right: "handle".to_owned() },
+        Why::Extension => Refusal::FunctionNotInPlan { function: "sftp extension".to_owned() },
+    }
+}
+
+/// Why Sekisho pauses a session whose terminals or commands carried too much.
+pub fn volume(to_target: bool) -> String {
+    if to_target {
+        "端末・コマンドの入力の量が上限を超えました / input of terminals and commands passed the policy's volume".to_owned()
+    } else {
+        "端末・コマンドの出力の量が上限を超えました / output of terminals and commands passed the policy's volume".to_owned()
+    }
 }
 
 /// The refusal of an exec or file transfer because several plans are open.
@@ -104,6 +136,29 @@ pub fn standing(standstill: Standstill) -> String {
 /// What a person of the hospital says; the text begins with their name.
 pub fn said(text: &str) -> String {
     format!("*** 病院から / From the hospital: {}\n", visible(text))
+}
+
+/// A command waits for the hospital. `terminal`: the worker can give it up by a key.
+pub fn held(part: &str, reason: &str, terminal: bool) -> String {
+    let (by_key_ja, by_key_en) = match terminal {
+        true => ("Ctrl-C でやめられます。", "Ctrl-C gives it up."),
+        false => ("", ""),
+    };
+    format!(
+        "*** 関所: 「{part}」は病院の許可を待っています。{}{by_key_ja}\n\
+         *** Sekisho: “{part}” waits until the hospital allows it. {by_key_en}\n",
+        visible(reason)
+    )
+}
+
+/// The hospital allowed the command that waited.
+pub fn allowed() -> String {
+    "*** 関所: 許可されました。\n*** Sekisho: allowed.\n".to_owned()
+}
+
+/// The worker gave the command up that waited.
+pub fn given_up() -> String {
+    "*** 関所: 取りやめました。実行していません。\n*** Sekisho: given up; it was not run.\n".to_owned()
 }
 
 /// What the worker reads when the target has no terminal to give.

@@ -1,19 +1,24 @@
-//! SFTP version 3 (draft-ietf-secsh-filexfer-02, OpenSSH's PROTOCOL file) watched from between the peers.
+//! SFTP version 3 (draft-ietf-secsh-filexfer-02, OpenSSH's PROTOCOL file) guarded from between the peers.
 //!
-//! The bytes are never changed. What cannot be understood cannot be vouched for, so it is a [`Breach`], and the
-//! gateway closes the channel.
+//! What may pass goes on untouched, names in whatever encoding they have. What may not pass never reaches the other
+//! side: the worker gets an answer of ours in its place, in the order of the requests. What cannot be understood cannot
+//! be vouched for, so it is a [`Breach`], and the gateway closes the channel.
 
+mod judge;
 mod packet;
 mod table;
 
-use crate::files::{FileOp, Op, Outcome};
-use packet::{Fields, Packets};
-use table::{Handle, Pending, Table};
+use crate::files::{FileOp, Passed, Rule};
+use crate::stream::Run;
+use bytes::Bytes;
+use packet::{Side, needed, whole};
+use table::{Flow, Table};
 
 /// Why the bytes are no SFTP that can be followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breach {
-    /// A packet that is empty or longer than [`crate::limits::SFTP_PACKET_BYTES`].
+    /// A packet that is empty, or longer than [`crate::limits::SFTP_PACKET_BYTES`] or, without content,
+    /// [`crate::limits::SFTP_SMALL_BYTES`].
     PacketLength,
     /// A packet that ends before its fields do.
     Truncated,
@@ -31,259 +36,188 @@ pub enum Breach {
     TooMany,
 }
 
-const INIT: u8 = 1;
-const VERSION: u8 = 2;
-const STATUS: u8 = 101;
-const HANDLE: u8 = 102;
-const DATA: u8 = 103;
-const NAME: u8 = 104;
-const ATTRS: u8 = 105;
-const EXTENDED_REPLY: u8 = 201;
-
-const OK: u32 = 0;
-const EOF: u32 = 1;
-
-/// Follows one SFTP channel.
+/// Guards one SFTP channel.
 #[derive(Debug, Default)]
-pub struct Observer {
-    worker: Packets,
-    target: Packets,
+pub struct Guard {
+    rule: Rule,
+    worker: Stream,
+    target: Stream,
     table: Table,
     asked: bool,
     agreed: bool,
     broken: Option<Breach>,
 }
 
-impl Observer {
+/// One direction of the channel.
+#[derive(Debug, Default)]
+struct Stream {
+    /// The beginning of a packet that cannot be judged yet. Nothing of it has gone on.
+    held: Vec<u8>,
+    body: Option<Body>,
+}
+
+/// What is still to come of a packet that was judged.
+#[derive(Debug)]
+struct Body {
+    left: usize,
+    pass: bool,
+    flow: Option<Flow>,
+}
+
+/// What happens to a packet.
+#[derive(Debug)]
+enum Verdict {
+    Pass,
+    /// It passes, and this content with it.
+    Carry(Flow),
+    Drop,
+    /// It does not pass; this goes on in its place.
+    Replace(Bytes),
+}
+
+impl Guard {
     /// A channel whose subsystem has just started.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(rule: Rule) -> Self {
+        Self { rule, ..Self::default() }
     }
 
-    /// Reads bytes that go from the worker to the target; call it before they are sent on.
+    /// Judges bytes that come from the worker. Only [`Passed::on`] may be sent on to the target.
     ///
     /// # Errors
-    /// [`Breach`], from then on always the same one: the channel must be closed and the bytes not sent on.
-    pub fn from_worker(&mut self, bytes: &[u8]) -> Result<Vec<FileOp>, Breach> {
-        self.guarded(|observer, _done| {
-            let mut rest = bytes;
-            while let Some(packet) = observer.worker.next(&mut rest)? {
-                observer.request(&packet)?;
-            }
-            Ok(())
-        })
+    /// [`Breach`], from then on always the same one: the channel must be closed and nothing sent on.
+    pub fn from_worker(&mut self, bytes: Bytes) -> Result<Passed, Breach> {
+        self.guarded(Side::Worker, bytes)
     }
 
-    /// Reads bytes that go from the target to the worker; call it before they are sent on.
+    /// Judges bytes that come from the target. Only [`Passed::on`] may be sent on to the worker.
     ///
     /// # Errors
-    /// As [`Observer::from_worker`].
-    pub fn from_target(&mut self, bytes: &[u8]) -> Result<Vec<FileOp>, Breach> {
-        self.guarded(|observer, done| {
-            let mut rest = bytes;
-            while let Some(packet) = observer.target.next(&mut rest)? {
-                observer.answer(&packet, done)?;
-            }
-            Ok(())
-        })
+    /// As [`Guard::from_worker`].
+    pub fn from_target(&mut self, bytes: Bytes) -> Result<Passed, Breach> {
+        self.guarded(Side::Target, bytes)
     }
 
-    /// The channel ended: what was under way ends as [`Outcome::Cut`].
+    /// Answers of ours that the worker can get at this moment, between two packets of the target.
+    pub fn due_to_worker(&mut self) -> Vec<Bytes> {
+        let between = self.target.body.is_none() && self.agreed && self.broken.is_none();
+        if between { self.table.due() } else { Vec::new() }
+    }
+
+    /// The channel ended: what was under way ends as [`crate::files::Outcome::Cut`].
     #[must_use]
     pub fn finish(mut self) -> Vec<FileOp> {
         self.table.cut()
     }
 
-    fn guarded(
-        &mut self,
-        run: impl FnOnce(&mut Self, &mut Vec<FileOp>) -> Result<(), Breach>,
-    ) -> Result<Vec<FileOp>, Breach> {
+    fn guarded(&mut self, side: Side, bytes: Bytes) -> Result<Passed, Breach> {
         if let Some(breach) = self.broken {
             return Err(breach);
         }
-        let mut done = Vec::new();
-        match run(self, &mut done) {
-            Ok(()) => Ok(done),
+        let mut passed = Passed::default();
+        let mut run = Run::new(bytes);
+        match self.packets(side, &mut run, &mut passed) {
+            Ok(()) => {
+                passed.on = run.finish();
+                Ok(passed)
+            }
             Err(breach) => {
                 self.broken = Some(breach);
                 // What was finished before the breach is reported by `finish`, so that no act is lost.
-                self.table.keep(done);
+                self.table.keep(passed.done);
                 Err(breach)
             }
         }
     }
 
-    fn request(&mut self, packet: &[u8]) -> Result<(), Breach> {
-        let mut fields = Fields::new(packet);
-        let kind = fields.byte()?;
-        if kind == INIT {
-            fields.u32()?;
-            return if std::mem::replace(&mut self.asked, true) { Err(Breach::Order) } else { Ok(()) };
+    fn stream(&mut self, side: Side) -> &mut Stream {
+        match side {
+            Side::Worker => &mut self.worker,
+            Side::Target => &mut self.target,
         }
-        // OpenSSH's client waits for the version, but pipelining after INIT is allowed.
-        if !self.asked {
-            return Err(Breach::Order);
-        }
-        let id = fields.u32()?;
-        let pending = match kind {
-            3 => {
-                let path = fields.path()?;
-                let flags = fields.u32()?;
-                Pending::Open { path, flags }
-            }
-            4 => Pending::Close { handle: fields.handle()? },
-            5 => {
-                let handle = fields.handle()?;
-                let offset = fields.u64()?;
-                let length = fields.u32()?;
-                Pending::Read { handle: self.table.serial(&handle), offset, length }
-            }
-            6 => {
-                let handle = fields.handle()?;
-                let offset = fields.u64()?;
-                let data = fields.string()?;
-                Pending::Write { handle: self.table.write(&handle, offset, data) }
-            }
-            7 | 8 | 16 | 17 | 19 => Pending::Quiet,
-            9 => Pending::Act(FileOp::without_content(Op::SetAttributes, fields.path()?, None)),
-            10 => {
-                let handle = fields.handle()?;
-                let size = if fields.u32()? & 1 != 0 { Some(fields.u64()?) } else { None };
-                let act = FileOp::without_content(Op::SetAttributes, self.table.path(&handle), None);
-                match size {
-                    Some(size) if self.table.resized(&handle, size) => Pending::Ended { handle: self.table.serial(&handle), act },
-                    _ => Pending::Act(act),
-                }
-            }
-            11 => Pending::OpenFolder { path: fields.path()? },
-            12 => Pending::Quiet,
-            13 => Pending::Act(FileOp::without_content(Op::Remove, fields.path()?, None)),
-            14 => Pending::Act(FileOp::without_content(Op::MakeFolder, fields.path()?, None)),
-            15 => Pending::Act(FileOp::without_content(Op::RemoveFolder, fields.path()?, None)),
-            18 => {
-                let from = fields.path()?;
-                Pending::Act(FileOp::without_content(Op::Rename, from, Some(fields.path()?)))
-            }
-            20 => {
-                // OpenSSH sends what the link says first and the link second, against the draft; all follow it.
-                let says = fields.path()?;
-                Pending::Act(FileOp::without_content(Op::Symlink, fields.path()?, Some(says)))
-            }
-            200 => self.extended(&mut fields)?,
-            _ => return Err(Breach::PacketType),
-        };
-        self.table.ask(id, pending)
     }
 
-    fn extended(&mut self, fields: &mut Fields<'_>) -> Result<Pending, Breach> {
-        let name = fields.path()?;
-        Ok(match name.as_slice() {
-            b"posix-rename@openssh.com" => {
-                let from = fields.path()?;
-                Pending::Act(FileOp::without_content(Op::Rename, from, Some(fields.path()?)))
+    fn packets(&mut self, side: Side, run: &mut Run, passed: &mut Passed) -> Result<(), Breach> {
+        loop {
+            if let Some(body) = self.stream(side).body.take()
+                && let Some(rest) = self.body(body, run)
+            {
+                self.stream(side).body = Some(rest);
+                return Ok(());
             }
-            b"hardlink@openssh.com" => {
-                let from = fields.path()?;
-                Pending::Act(FileOp::without_content(Op::Hardlink, from, Some(fields.path()?)))
+            if side == Side::Target {
+                for answer in self.due_to_worker() {
+                    run.put(answer);
+                }
             }
-            b"lsetstat@openssh.com" => Pending::Act(FileOp::without_content(Op::SetAttributes, fields.path()?, None)),
-            b"copy-data" => {
-                let from = fields.handle()?;
-                fields.u64()?;
-                fields.u64()?;
-                let to = fields.handle()?;
-                self.table.changed(&to);
-                let to = self.table.path(&to);
-                Pending::Act(FileOp::without_content(Op::Copy, self.table.path(&from), Some(to)))
+            if run.rest().is_empty() {
+                return Ok(());
             }
-            b"fsync@openssh.com"
-            | b"statvfs@openssh.com"
-            | b"fstatvfs@openssh.com"
-            | b"limits@openssh.com"
-            | b"expand-path@openssh.com"
-            | b"home-directory"
-            | b"users-groups-by-id@openssh.com" => Pending::Quiet,
-            _ => Pending::Act(FileOp::without_content(Op::Extension(name), Vec::new(), None)),
-        })
+            let Some((head, held)) = self.head(side, run)? else { return Ok(()) };
+            let left = whole(&head).saturating_sub(head.len());
+            let verdict = match side {
+                Side::Worker => self.request(&head, left, passed)?,
+                Side::Target => self.answer(&head, left, passed)?,
+            };
+            let pass = matches!(verdict, Verdict::Pass | Verdict::Carry(_));
+            match (pass, held) {
+                (true, true) => run.put(head),
+                (true, false) => run.pass(head.len()),
+                (false, true) => {}
+                (false, false) => run.drop(head.len()),
+            }
+            let flow = match verdict {
+                Verdict::Carry(flow) => Some(flow),
+                Verdict::Replace(answer) => {
+                    run.put(answer);
+                    None
+                }
+                Verdict::Pass | Verdict::Drop => None,
+            };
+            self.stream(side).body = Some(Body { left, pass, flow });
+        }
     }
 
-    fn answer(&mut self, packet: &[u8], done: &mut Vec<FileOp>) -> Result<(), Breach> {
-        let mut fields = Fields::new(packet);
-        let kind = fields.byte()?;
-        if kind == VERSION {
-            if !self.asked || std::mem::replace(&mut self.agreed, true) {
-                return Err(Breach::Order);
+    /// The next packet's head once it can be judged; true with it if it was held back from earlier messages.
+    fn head(&mut self, side: Side, run: &mut Run) -> Result<Option<(Bytes, bool)>, Breach> {
+        let stream = self.stream(side);
+        if stream.held.is_empty() {
+            let need = needed(side, run.rest())?;
+            if need <= run.rest().len() {
+                return Ok(Some((run.peek(need), false)));
             }
-            return if fields.u32()? == 3 { Ok(()) } else { Err(Breach::Version) };
         }
-        if !self.agreed {
-            return Err(Breach::Order);
+        loop {
+            let need = needed(side, &stream.held)?;
+            if need <= stream.held.len() {
+                return Ok(Some((Bytes::from(std::mem::take(&mut stream.held)), true)));
+            }
+            let more = run.peek(need - stream.held.len());
+            if more.is_empty() {
+                return Ok(None);
+            }
+            stream.held.extend_from_slice(&more);
+            run.drop(more.len());
         }
-        if !matches!(kind, STATUS | HANDLE | DATA | NAME | ATTRS | EXTENDED_REPLY) {
-            return Err(Breach::PacketType);
+    }
+
+    /// Walks through a packet's body. Gives what is still to come of it.
+    fn body(&mut self, mut body: Body, run: &mut Run) -> Option<Body> {
+        let part = run.peek(body.left);
+        if let Some(flow) = &mut body.flow {
+            self.table.carry(flow, &part);
         }
-        let pending = self.table.answered(fields.u32()?)?;
-        match (pending, kind) {
-            (Pending::Open { path, flags }, HANDLE) => self.table.open(fields.handle()?, Handle::file(path, flags)),
-            (Pending::OpenFolder { path }, HANDLE) => self.table.open(fields.handle()?, Handle::folder(path)),
-            (Pending::Open { path, flags }, STATUS) => {
-                let status = fields.u32()?;
-                done.extend(Handle::file(path, flags).report(failed(status)));
-                Ok(())
-            }
-            (Pending::OpenFolder { path }, STATUS) => {
-                let status = fields.u32()?;
-                done.extend(Handle::folder(path).report(failed(status)));
-                Ok(())
-            }
-            (Pending::Close { handle }, STATUS) => {
-                let status = fields.u32()?;
-                done.extend(self.table.close(&handle, outcome(status)));
-                Ok(())
-            }
-            (Pending::Read { handle, offset, length }, DATA) => {
-                let data = fields.string()?;
-                if data.len() > length as usize {
-                    return Err(Breach::Answer);
-                }
-                self.table.read(handle, offset, data);
-                Ok(())
-            }
-            (Pending::Read { .. }, STATUS) => Ok(()),
-            (Pending::Write { handle }, STATUS) => {
-                if fields.u32()? != OK {
-                    self.table.refused(handle);
-                }
-                Ok(())
-            }
-            (Pending::Ended { handle, mut act }, STATUS) => {
-                act.outcome = outcome(fields.u32()?);
-                if act.outcome == Outcome::Done {
-                    self.table.ended(handle);
-                }
-                done.push(act);
-                Ok(())
-            }
-            (Pending::Act(mut act), STATUS | EXTENDED_REPLY) => {
-                act.outcome = if kind == STATUS { outcome(fields.u32()?) } else { Outcome::Done };
-                done.push(act);
-                Ok(())
-            }
-            (Pending::Quiet, STATUS | NAME | ATTRS | EXTENDED_REPLY) => Ok(()),
-            _ => Err(Breach::Answer),
+        if body.pass {
+            run.pass(part.len());
+        } else {
+            run.drop(part.len());
         }
+        body.left -= part.len();
+        (body.left > 0).then_some(body)
     }
 }
 
-fn outcome(status: u32) -> Outcome {
-    if status == OK { Outcome::Done } else { Outcome::Failed(status) }
-}
-
-/// An open that is answered by a status has failed even if the status is OK or end of file.
-fn failed(status: u32) -> Outcome {
-    if status == OK || status == EOF { Outcome::Failed(4) } else { Outcome::Failed(status) }
-}
-
+#[cfg(test)]
+mod rights;
 #[cfg(test)]
 mod tests;

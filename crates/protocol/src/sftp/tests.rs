@@ -1,5 +1,5 @@
 use super::*;
-use crate::files::{Content, Direction, NoDigest};
+use crate::files::{Content, Direction, NoDigest, Op, Outcome, Rights};
 use crate::limits;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -19,6 +19,27 @@ fn n(number: u32) -> [u8; 4] {
 
 fn q(number: u64) -> [u8; 8] {
     number.to_be_bytes()
+}
+
+/// A guard that allows everything, seen through the acts that it reports.
+struct Observer(Guard);
+
+impl Observer {
+    fn new() -> Self {
+        Self(Guard::new(Rule { rights: Rights::ALL, ..Rule::default() }))
+    }
+
+    fn from_worker(&mut self, bytes: &[u8]) -> Result<Vec<FileOp>, Breach> {
+        self.0.from_worker(Bytes::copy_from_slice(bytes)).map(|passed| passed.done)
+    }
+
+    fn from_target(&mut self, bytes: &[u8]) -> Result<Vec<FileOp>, Breach> {
+        self.0.from_target(Bytes::copy_from_slice(bytes)).map(|passed| passed.done)
+    }
+
+    fn finish(self) -> Vec<FileOp> {
+        self.0.finish()
+    }
 }
 
 fn ready() -> Observer {
@@ -121,7 +142,9 @@ fn a_file_that_is_cut_off_behind_its_new_content_is_whole() {
         observer.from_target(&status(10, 0)).unwrap();
         observer.from_worker(&packet(10, &[&n(11), &string(b"h"), &n(1), &q(size)])).unwrap();
         let acts = observer.from_target(&status(11, status_of_size)).unwrap();
-        assert_eq!(acts[0].op, Op::SetAttributes);
+        // What fits and was done is part of the bringing; anything else is an act of its own.
+        let part = size == 3 && status_of_size == 0;
+        assert!(if part { acts.is_empty() } else { acts[0].op == Op::SetAttributes });
         assert_eq!(close(&mut observer)[0].content, content, "size {size}, status {status_of_size}");
     }
 }
@@ -135,10 +158,10 @@ fn acts_are_reported_with_the_targets_answer() {
         (14, string(b"/a"), Op::MakeFolder),
         (15, string(b"/a"), Op::RemoveFolder),
         (18, two.clone(), Op::Rename),
-        (9, string(b"/a"), Op::SetAttributes),
+        (9, [string(b"/a"), n(8).to_vec(), q(0).to_vec()].concat(), Op::SetAttributes),
         (200, [string(b"posix-rename@openssh.com"), two.clone()].concat(), Op::Rename),
         (200, [string(b"hardlink@openssh.com"), two.clone()].concat(), Op::Hardlink),
-        (200, string(b"strange@example.org"), Op::Extension(b"strange@example.org".to_vec())),
+        (200, [string(b"lsetstat@openssh.com"), string(b"/a"), n(0).to_vec()].concat(), Op::SetAttributes),
     ];
     for (id, (kind, fields, op)) in cases.into_iter().enumerate() {
         let id = id as u32;

@@ -1,5 +1,6 @@
-//! What an exec command is: a legacy SCP transfer, or anything else.
+//! What an exec command is: a legacy SCP transfer, rsync's other half, or anything else.
 
+use super::rsync::{self, RsyncTransfer};
 use crate::limits;
 
 /// Which way the files of an SCP transfer go.
@@ -25,15 +26,20 @@ pub struct ScpTransfer {
 pub enum Command {
     /// A legacy SCP transfer and nothing else.
     Scp(ScpTransfer),
-    /// Anything else, including everything that only resembles SCP.
+    /// A transfer by rsync and nothing else.
+    Rsync(RsyncTransfer),
+    /// Anything else, including everything that only resembles those.
     Plain,
 }
 
-/// Reads a command. The target's shell will run it, so only words without any meaning for a shell count as SCP:
-/// one quote, dollar sign or semicolon makes it a plain command, which needs the exec function.
+/// Reads a command. The target's shell will run it, so only words without any meaning for a shell count as
+/// such: one quote, dollar sign or semicolon makes it a plain command, which needs the exec function.
 #[must_use]
 pub fn read(command: &[u8]) -> Command {
-    scp(command).map_or(Command::Plain, Command::Scp)
+    if let Some(transfer) = scp(command) {
+        return Command::Scp(transfer);
+    }
+    rsync::read(command).map_or(Command::Plain, Command::Rsync)
 }
 
 fn scp(command: &[u8]) -> Option<ScpTransfer> {
@@ -92,7 +98,7 @@ mod tests {
     fn is_scp(text: &str) -> Option<(ScpDirection, String)> {
         match read(text.as_bytes()) {
             Command::Scp(scp) => Some((scp.direction, String::from_utf8_lossy(&scp.path).into_owned())),
-            Command::Plain => None,
+            Command::Plain | Command::Rsync(_) => None,
         }
     }
 

@@ -2,3 +2,6 @@
 
 pub mod command;
 pub mod policy;
+mod rsync;
+
+pub use rsync::RsyncTransfer;

@@ -1,6 +1,7 @@
 //! What may happen on a worker's SSH channel: deny by default, one function of the plan at a time.
 
 use super::command::{self, Command, ScpTransfer};
+use super::rsync::RsyncTransfer;
 use crate::limits;
 
 /// The SSH functions that a grant allows. The default allows nothing.
@@ -14,11 +15,15 @@ pub struct Functions {
     pub sftp: bool,
     /// Files by legacy SCP.
     pub scp: bool,
+    /// Files by rsync.
+    pub rsync: bool,
+    /// Local forwards to the places that the plan names.
+    pub forward: bool,
 }
 
 impl Functions {
     fn any(self) -> bool {
-        self.shell || self.exec || self.sftp || self.scp
+        self.shell || self.exec || self.sftp || self.scp || self.rsync
     }
 }
 
@@ -63,6 +68,8 @@ pub enum ChannelAsk<'a> {
         host: &'a str,
         /// Its port.
         port: u32,
+        /// The plan names this very place.
+        named: bool,
     },
     /// A `forwarded-tcpip` channel.
     ForwardedTcpip,
@@ -83,10 +90,14 @@ pub enum Use {
     Shell,
     /// Starts one command.
     Exec,
-    /// Starts the SFTP subsystem: its bytes go through [`crate::sftp::Observer`].
+    /// Starts the SFTP subsystem: its bytes go through [`crate::sftp::Guard`].
     Sftp,
-    /// Starts a legacy SCP transfer: its bytes go through [`crate::scp::Observer`].
+    /// Starts a legacy SCP transfer: its bytes go through [`crate::scp::Guard`].
     Scp(ScpTransfer),
+    /// Starts a transfer by rsync.
+    Rsync(RsyncTransfer),
+    /// Opens a local forward.
+    Forward,
     /// Prepares or steers a started function: terminal, environment, signal, size.
     Setting,
 }
@@ -96,12 +107,16 @@ pub enum Use {
 pub enum RefusedFunction {
     /// The plan has no shell.
     Shell,
-    /// The plan has no exec, and the command is no SCP transfer.
+    /// The plan has no exec, and the command is no transfer by SCP or rsync.
     Exec,
     /// The plan has no SFTP.
     Sftp,
     /// The plan has no SCP.
     Scp,
+    /// The plan has no rsync.
+    Rsync,
+    /// The plan does not name the place that a local forward leads to.
+    Place,
     /// A subsystem that Sekisho does not know.
     Subsystem,
     /// A terminal for a plan without shell and exec, or one that asks for the impossible.
@@ -110,7 +125,7 @@ pub enum RefusedFunction {
     Environment,
     /// A signal or size for a channel that may start nothing.
     Setting,
-    /// Any forwarding of ports or sockets, and tunnels.
+    /// Any other forwarding of ports or sockets, and tunnels.
     Forwarding,
     /// X11.
     X11,
@@ -141,6 +156,7 @@ pub fn decide(ask: &ChannelAsk<'_>, functions: Functions) -> Decision {
         ChannelAsk::Exec(line) if line.len() > limits::COMMAND_BYTES => Decision::Refuse(No::TooLong),
         ChannelAsk::Exec(line) => match command::read(line) {
             Command::Scp(transfer) => when(functions.scp, Use::Scp(transfer), No::Scp),
+            Command::Rsync(transfer) => when(functions.rsync, Use::Rsync(transfer), No::Rsync),
             Command::Plain => when(functions.exec, Use::Exec, No::Exec),
         },
         ChannelAsk::Subsystem(name) if name.len() > limits::SUBSYSTEM_BYTES => Decision::Refuse(No::TooLong),
@@ -156,6 +172,9 @@ pub fn decide(ask: &ChannelAsk<'_>, functions: Functions) -> Decision {
         ChannelAsk::Signal | ChannelAsk::WindowChange => when(functions.any(), Use::Setting, No::Setting),
         ChannelAsk::X11 => Decision::Refuse(No::X11),
         ChannelAsk::Agent => Decision::Refuse(No::Agent),
+        ChannelAsk::DirectTcpip { port, named, .. } if functions.forward => {
+            when(*named && (1..=65_535).contains(port), Use::Forward, No::Place)
+        }
         ChannelAsk::DirectTcpip { .. }
         | ChannelAsk::ForwardedTcpip
         | ChannelAsk::TcpipForward
@@ -187,13 +206,14 @@ fn is_allowed_variable(name: &str, value: &str) -> bool {
 mod tests {
     use super::*;
 
-    const ALL: Functions = Functions { shell: true, exec: true, sftp: true, scp: true };
+    const ALL: Functions = Functions { shell: true, exec: true, sftp: true, scp: true, rsync: true, forward: true };
 
     fn asks() -> Vec<ChannelAsk<'static>> {
         vec![
             ChannelAsk::Shell,
             ChannelAsk::Exec(b"id"),
             ChannelAsk::Exec(b"scp -t /tmp"),
+            ChannelAsk::Exec(b"rsync --server -re.x . /tmp"),
             ChannelAsk::Subsystem("sftp"),
             ChannelAsk::Subsystem("netconf"),
             ChannelAsk::Pty { term: "xterm-256color", columns: 80, rows: 24, modes: 100 },
@@ -202,7 +222,7 @@ mod tests {
             ChannelAsk::WindowChange,
             ChannelAsk::X11,
             ChannelAsk::Agent,
-            ChannelAsk::DirectTcpip { host: "10.0.0.1", port: 3389 },
+            ChannelAsk::DirectTcpip { host: "10.0.0.1", port: 3389, named: true },
             ChannelAsk::ForwardedTcpip,
             ChannelAsk::TcpipForward,
             ChannelAsk::StreamLocal,
@@ -233,14 +253,18 @@ mod tests {
         assert_eq!(started(Functions { exec: true, ..Functions::default() }), [Use::Exec]);
         assert_eq!(started(Functions { sftp: true, ..Functions::default() }), [Use::Sftp]);
         assert!(matches!(started(Functions { scp: true, ..Functions::default() }).as_slice(), [Use::Scp(_)]));
+        assert!(matches!(started(Functions { rsync: true, ..Functions::default() }).as_slice(), [Use::Rsync(_)]));
+        assert_eq!(started(Functions { forward: true, ..Functions::default() }), [Use::Forward]);
     }
 
     #[test]
-    fn forwards_x11_and_agent_are_refused_whatever_the_plan_says() {
+    fn what_no_plan_can_allow_is_refused() {
         for (ask, refusal) in [
             (ChannelAsk::X11, RefusedFunction::X11),
             (ChannelAsk::Agent, RefusedFunction::Agent),
-            (ChannelAsk::DirectTcpip { host: "a", port: 1 }, RefusedFunction::Forwarding),
+            (ChannelAsk::DirectTcpip { host: "a", port: 1, named: false }, RefusedFunction::Place),
+            (ChannelAsk::DirectTcpip { host: "a", port: 0, named: true }, RefusedFunction::Place),
+            (ChannelAsk::ForwardedTcpip, RefusedFunction::Forwarding),
             (ChannelAsk::TcpipForward, RefusedFunction::Forwarding),
             (ChannelAsk::StreamLocal, RefusedFunction::Forwarding),
             (ChannelAsk::Tun, RefusedFunction::Forwarding),

@@ -53,6 +53,27 @@ impl Store {
         })
     }
 
+    /// Sekisho itself pauses a session and alerts the hospital. A person lets it go on.
+    pub(crate) async fn pause_by_rule(&self, session: &SessionId, reason: &str) {
+        let Some(writer) = self.inner.shelf.writer(session) else { return };
+        let _turn = writer.reins().turn.lock().await;
+        let by = String::from("Sekisho");
+        let alert = Control::Alert { text: reason.to_owned() };
+        let mut controls = vec![alert];
+        if !writer.reins().is_paused() {
+            writer.reins().count(Kind::Pause);
+            writer.reins().set_pause(Some(Pause { by: by.clone(), reason: reason.to_owned() }));
+            controls.push(Control::Paused { by, reason: reason.to_owned() });
+        }
+        self.tell_standing(&writer);
+        for control in &controls {
+            note_in_recording(&writer, control);
+            if let Err(fault) = self.write_control(&Actor::system(), &writer, control).await {
+                tracing::error!(%fault, %session, "a pause could not be written down; the session stands still all the same");
+            }
+        }
+    }
+
     /// Lets a paused session go on. It still stands still while a witness is missing.
     ///
     /// # Errors
@@ -153,6 +174,7 @@ impl Store {
     /// Makes the fact of an act durable.
     pub(crate) async fn write_control(&self, actor: &Actor, writer: &Writer, control: &Control) -> Result<(), Fault> {
         let mut tx = self.write(actor).await?;
+        Self::keep_alert(&mut tx, writer.session(), control).await?;
         tx.fact(Fact::Controlled { session: writer.session().clone(), control: control.clone() });
         tx.commit().await
     }

@@ -118,7 +118,7 @@ fn feed(mut decoder: Decoder<BufReader<File>>, sender: &mpsc::Sender<Result<Vec<
 
 fn frame_bytes(frame: &Frame) -> usize {
     match frame {
-        Frame::Output(bytes) | Frame::Error(bytes) => bytes.len(),
+        Frame::Output(bytes) | Frame::Error(bytes) | Frame::Forwarded { data: bytes, .. } => bytes.len(),
         _ => 64,
     }
 }

@@ -400,15 +400,27 @@ impl State {
                     push(Frame::Resize { cols: cols.into(), rows: rows.into() })?;
                 }
                 self.notes.used(function);
+                if function == Function::Forward {
+                    self.notes.forward(at_ms, channel, text);
+                }
                 Ok(())
             }
-            Event::Output(bytes) => push(Frame::Output(bytes.to_vec())),
+            Event::Output(bytes) => {
+                push(Frame::Output(bytes.to_vec()))?;
+                self.notes.output(channel, bytes.len());
+                Ok(())
+            }
             Event::Error(bytes) => push(Frame::Error(bytes.to_vec())),
+            Event::Forwarded { to_target, bytes } => {
+                push(Frame::Forwarded { to_target, data: bytes.to_vec() })?;
+                self.notes.forwarded(at_ms, channel, to_target, bytes.len());
+                Ok(())
+            }
             Event::Resize(cols, rows) => push(Frame::Resize { cols: cols.into(), rows: rows.into() }),
             Event::Input { bytes } => push(Frame::InputCount { bytes, sha256: None }),
             Event::Command(text) => {
                 push(Frame::Command { text: text.to_owned(), line: String::new() })?;
-                self.notes.command(at_ms, text);
+                self.notes.command(at_ms, channel, text);
                 Ok(())
             }
             Event::File(file) => {
@@ -420,15 +432,25 @@ impl State {
                 Ok(())
             }
             Event::Message(text) => push(Frame::Message { text: text.to_owned() }),
-            Event::Control(control) => push(Frame::Marker { text: serde_json::to_string(control).unwrap_or_default() }),
-            Event::Flow { to_target, to_worker } => push(Frame::Flow { to_target, to_worker }),
+            Event::Control(control) => {
+                push(Frame::Marker { text: serde_json::to_string(control).unwrap_or_default() })?;
+                self.notes.control(at_ms, control);
+                Ok(())
+            }
+            Event::Flow { to_target, to_worker } => {
+                push(Frame::Flow { to_target, to_worker })?;
+                self.notes.flow(at_ms, channel, to_target, to_worker);
+                Ok(())
+            }
             Event::Close { exit } => {
                 let exit = match exit.split_once(' ') {
                     Some(("exit", status)) => status.parse().ok().map(Exit::Status),
                     Some(("signal", name)) => Some(Exit::Signal(shortened(name))),
                     _ => None,
                 };
-                push(Frame::ChannelClose { exit })
+                push(Frame::ChannelClose { exit })?;
+                self.notes.closed(channel);
+                Ok(())
             }
         }
     }
@@ -440,7 +462,8 @@ fn view(at_ms: u64, ch: u32, event: Event<'_>) -> Option<ViewEvent> {
         Event::Output(bytes) => ViewEvent::Output { ch, at_ms, bytes: Bytes::copy_from_slice(bytes) },
         Event::Error(bytes) => ViewEvent::Error { ch, at_ms, bytes: Bytes::copy_from_slice(bytes) },
         Event::Resize(cols, rows) => ViewEvent::Resize { ch, at_ms, cols, rows },
-        Event::Input { .. } => return None,
+        // Nothing that could be drawn.
+        Event::Input { .. } | Event::Forwarded { .. } => return None,
         Event::Command(text) => ViewEvent::Command { ch, at_ms, text: text.to_owned() },
         Event::File(file) => ViewEvent::File { ch, at_ms, file: FileSeen { at_ms, ..file.clone() } },
         Event::Message(text) => ViewEvent::Message { ch, at_ms, text: text.to_owned() },
