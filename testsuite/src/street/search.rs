@@ -38,7 +38,7 @@ fn a_named_table_and_a_named_file_lead_to_the_moment_they_were_touched() {
     // Without -b the client may still ask; the batch comes by its standard input.
     sftp.args(house.terminal.options(&worker)).args(["-P", &house.terminal.port.to_string(), &super::terminal::Terminal::place(&worker, TARGET)]);
     sftp.stdin(std::fs::File::open(&batch).expect("the batch"));
-    let done = output(sftp, Duration::from_secs(60));
+    let done = output(&mut sftp, Duration::from_secs(60));
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     house.ended("sagasu", 2);
 
