@@ -12,5 +12,6 @@ mod forwards;
 mod hold;
 mod house;
 mod login;
+mod rights;
 mod standing;
 mod worker;
