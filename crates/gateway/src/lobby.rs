@@ -7,6 +7,7 @@ use crate::line::Cut;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// The connections before login.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ struct Visitor {
 pub struct Seat {
     lobby: Arc<Lobby>,
     number: u64,
+    proof: watch::Sender<bool>,
 }
 
 impl Seat {
@@ -43,6 +45,12 @@ impl Seat {
         if let Some(visitor) = self.lobby.lock().waiting.get_mut(&self.number) {
             visitor.proved = true;
         }
+        self.proof.send_replace(true);
+    }
+
+    /// Becomes true when the first factor holds.
+    pub fn proof(&self) -> watch::Receiver<bool> {
+        self.proof.subscribe()
     }
 }
 
@@ -77,7 +85,7 @@ impl Lobby {
         let number = state.next;
         state.next += 1;
         state.waiting.insert(number, Visitor { source, cut, proved: false });
-        Some(Seat { lobby: Arc::clone(self), number })
+        Some(Seat { lobby: Arc::clone(self), number, proof: watch::Sender::new(false) })
     }
 
     /// Severs everybody.

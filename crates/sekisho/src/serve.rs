@@ -23,7 +23,9 @@ const SHUTDOWN: Duration = Duration::from_secs(20);
 pub fn start_tracing(level: &str) {
     let filter = tracing_subscriber::EnvFilter::new(format!("{level},sqlx=warn,russh=error"));
     // A second start in one process (the demo) finds the first still in place, which is as well.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+    // Colours are for eyes: in a file or a journal they are bytes that a search stumbles over.
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).with_target(false).try_init();
 }
 
 /// What the store needs to know, from the configuration.

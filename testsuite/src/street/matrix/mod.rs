@@ -17,6 +17,7 @@ mod terminals;
 
 use super::house::House;
 use outcome::{Done, Outcome};
+pub use python::tool;
 use site::Site;
 use std::fmt::Write as _;
 use std::io::Write as _;
