@@ -17,6 +17,7 @@ mod crash;
 mod evidence;
 mod hidden;
 mod search;
+mod hostile;
 mod matrix;
 mod ssh;
 mod walk;
