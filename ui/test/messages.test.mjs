@@ -43,3 +43,23 @@ test("control, direction and invisible characters are named, Japanese is left al
 test("times read as a person expects", () => {
   assert.deepEqual([0, 61_000, 3_600_000, 36_061_999].map(clock), ["0:00", "1:01", "1:00:00", "10:01:01"]);
 });
+
+test("what persons did is read strictly, too", () => {
+  for (const control of ["null", "{}", '{"control":"eval"}', '"paused"', '{"control":{}}']) {
+    assert.equal(readMessage(`{"t":"control","at":1,"control":${control}}`), undefined, control);
+  }
+  const paused = readMessage('{"t":"control","at":5,"control":{"control":"paused","by":"上田","reason":{"x":1},"hold":-1}}');
+  assert.equal(paused.control.name, "paused");
+  assert.equal(paused.control.by, "上田");
+  assert.deepEqual([paused.control.reason, paused.control.hold, paused.later], ["", 0, false]);
+});
+
+test("a state that does not fit shows a session that goes on, and its lists are bounded", () => {
+  const { standing } = readMessage(JSON.stringify({ t: "state", stand: "<b>", paused: null, held: Array.from({ length: 9999 }, (_, hold) => ({ hold, line: 7 })), watchers: "x" }));
+  assert.equal(standing.stand, "none");
+  assert.equal(standing.paused, undefined);
+  assert.equal(standing.held.length, 500);
+  assert.equal(standing.held[1].line, "");
+  assert.deepEqual(standing.watchers, []);
+  assert.deepEqual(readMessage('{"t":"talk","lines":[{"at":1,"control":{"control":"chat","by":"佐藤","worker":true,"text":"はい"}},7,{"control":1}]}').lines.map((line) => line.control.worker), [true]);
+});

@@ -139,7 +139,7 @@ limits! {
     SESSION_CHAT: "lines" = 2_000;
     /// Chat lines of one person within a minute.
     CHAT_A_MINUTE: "lines" = 20;
-    /// Marks of one session, live and afterwards together.
+    /// Marks of one session that are set while it runs, and as many afterwards.
     SESSION_MARKS: "marks" = 500;
     /// Acts upon a running session that are kept to show them to whoever begins to watch.
     SESSION_TALK: "acts" = 200;

@@ -48,7 +48,7 @@ pub enum Command {
     /// Work plans: list and show (approving needs a person with two factors, on the pages or by the API)
     #[command(subcommand)]
     Plan(crate::admin::plan::PlanCommand),
-    /// Sessions: list, show, cut
+    /// Sessions: list, show, pause, resume, say, cut
     #[command(subcommand)]
     Session(crate::admin::session::SessionCommand),
     /// Recordings: list, export as asciicast
@@ -59,6 +59,9 @@ pub enum Command {
     Log(crate::admin::log::LogCommand),
     /// Search commands, output, files, notes and plans; each search is written into the log
     Search(crate::admin::search::SearchCommand),
+    /// Rules for commands: list, try, switch a ready-made set on
+    #[command(subcommand)]
+    Rules(crate::admin::rules::RulesCommand),
     /// Print completions for a shell
     Completions {
         /// The shell

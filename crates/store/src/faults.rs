@@ -1,7 +1,7 @@
 //! The gate that every write passes, so that a test can make each write fail in turn.
 
 use crate::fault::Fault;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// A kind of write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +24,13 @@ pub struct Faults {
     passed: AtomicU64,
     first: AtomicU64,
     last: AtomicU64,
+    /// One more than the kind that fails each time; 0 for none.
+    kind: AtomicU8,
 }
 
 impl Default for Faults {
     fn default() -> Self {
-        Self { passed: AtomicU64::new(0), first: AtomicU64::new(u64::MAX), last: AtomicU64::new(0) }
+        Self { passed: AtomicU64::new(0), first: AtomicU64::new(u64::MAX), last: AtomicU64::new(0), kind: AtomicU8::new(0) }
     }
 }
 
@@ -40,6 +42,7 @@ impl Faults {
     pub(crate) fn gate(&self, write: Write) -> Result<(), Fault> {
         let number = self.passed.fetch_add(1, Ordering::SeqCst);
         let fails = (self.first.load(Ordering::SeqCst)..=self.last.load(Ordering::SeqCst)).contains(&number);
+        let fails = fails || self.kind.load(Ordering::SeqCst) == write as u8 + 1;
         if fails { Err(Fault::Injected(write)) } else { Ok(()) }
     }
 
@@ -56,8 +59,14 @@ impl Faults {
         self.first.store(self.passed.load(Ordering::SeqCst).saturating_add(n), Ordering::SeqCst);
     }
 
+    /// Lets each write of this kind fail, and no other, until [`Faults::clear`].
+    pub fn fail_each(&self, write: Write) {
+        self.kind.store(write as u8 + 1, Ordering::SeqCst);
+    }
+
     /// Lets everything succeed again.
     pub fn clear(&self) {
+        self.kind.store(0, Ordering::SeqCst);
         self.first.store(u64::MAX, Ordering::SeqCst);
         self.last.store(0, Ordering::SeqCst);
     }

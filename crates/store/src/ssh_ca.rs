@@ -251,7 +251,10 @@ impl Store {
         let now = tx.now();
         let life = Duration::from_secs(limits::CERTIFICATE_SECONDS as u64);
         let skew = Duration::from_secs(limits::CERTIFICATE_SKEW_SECONDS as u64);
-        let until = until.min(now.plus(life));
+        // The target is dialled only once the witness watches, so the certificate outlives that waiting.
+        let waits = matches!(purpose, Purpose::Session(_, grant, _) if !grant.witness.is_none());
+        let wait = if waits { Duration::from_secs(limits::WITNESS_WAIT_SECONDS as u64) } else { Duration::ZERO };
+        let until = until.min(now.plus(life + wait));
         let serial = tx.next_seq();
         let key_id = match purpose {
             Purpose::Session(session, grant, login) => format!("sekisho:{}:{}:{}", part(session.as_str()), part(&grant.plan_number), part(login)),

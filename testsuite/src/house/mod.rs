@@ -3,6 +3,8 @@
 //! Whatever depends on the database runs on SQLite and on PostgreSQL; see [`base`].
 
 pub mod base;
+mod control;
+mod credentials;
 mod desk;
 mod faults;
 mod key_windows;
@@ -12,6 +14,7 @@ mod logins;
 mod plans;
 pub mod postgres;
 mod recordings;
+mod rules;
 mod search;
 mod sealed;
 pub mod ward;

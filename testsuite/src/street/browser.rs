@@ -13,26 +13,26 @@ use std::time::Duration;
 
 /// What a script told, by the name of the step; pages are kept apart.
 #[derive(Default)]
-struct Told {
+pub(super) struct Told {
     steps: BTreeMap<String, Value>,
     pages: Vec<Value>,
 }
 
 impl Told {
-    fn step(&self, name: &str) -> &Value {
+    pub(super) fn step(&self, name: &str) -> &Value {
         self.steps.get(name).unwrap_or_else(|| panic!("the script did not reach {name:?}; it reached {:?}", self.steps.keys()))
     }
 
-    fn text(&self, name: &str, field: &str) -> String {
+    pub(super) fn text(&self, name: &str, field: &str) -> String {
         text(self.step(name), field)
     }
 
-    fn number(&self, name: &str, field: &str) -> f64 {
+    pub(super) fn number(&self, name: &str, field: &str) -> f64 {
         self.step(name).get(field).and_then(Value::as_f64).unwrap_or_else(|| panic!("{name} has no {field}"))
     }
 
     /// No page owes its reader anything, and no browser complained.
-    fn nothing_owed(&self) {
+    pub(super) fn nothing_owed(&self) {
         let owing: Vec<String> = self.pages.iter().filter(|page| page.get("debts").and_then(Value::as_array).is_none_or(|debts| !debts.is_empty())).map(ToString::to_string).collect();
         assert!(owing.is_empty(), "pages with debts:\n{}", owing.join("\n"));
         let faults = self.step("out").get("faults").cloned().unwrap_or(Value::Null);
@@ -41,7 +41,7 @@ impl Told {
 }
 
 /// Runs a script of `ui/street`, answers what it asks, and gives what it told.
-fn play(script: &str, given: &Value, mut answer: impl FnMut(&str, &Value) -> Value) -> Told {
+pub(super) fn play(script: &str, given: &Value, mut answer: impl FnMut(&str, &Value) -> Value) -> Told {
     let child = Command::new("node")
         .arg(root().join("ui/street").join(script))
         .arg(given.to_string())

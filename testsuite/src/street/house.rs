@@ -39,6 +39,8 @@ pub struct House {
     pub operator: String,
     /// Token of the planner.
     pub planner: String,
+    /// The operator, to log in again.
+    pub operator_person: Person,
     /// The planner, to log in again.
     pub planner_person: Person,
     web: u16,
@@ -131,7 +133,7 @@ impl House {
         let terminal = Terminal::new(&folder.join("terminal"), ssh);
         let log_key = text(&report, "log_public_key");
         Self {
-            folder, config, data, log_key, api, terminal, host, admin, operator, planner, planner_person: ishikawa, web, vendor, target, account,
+            folder, config, data, log_key, api, terminal, host, admin, operator, planner, operator_person: ueda, planner_person: ishikawa, web, vendor, target, account,
             server: Mutex::new(Some(server)), _temporary: temporary,
         }
     }
@@ -165,6 +167,24 @@ impl House {
         plan
     }
 
+    /// A worker with an approved plan that demands a witness.
+    pub fn witnessed(&self, login: &str) -> Person {
+        let (person, token) = self.worker(login);
+        let plan = self.checked_with(&token, login, &["shell"], &json!({ "witness": "watch" }));
+        let done = self.api.approve(&self.planner, &plan);
+        assert_eq!(text(&done, "state"), "approved", "{done}");
+        person
+    }
+
+    /// The same for another target.
+    pub fn plan_on(&self, token: &str, login: &str, target: &str, account: &str, functions: &[&str]) -> String {
+        let targets = json!([{ "target": target, "account": account, "functions": functions, "files": [] }]);
+        let plan = self.checked_with(token, login, functions, &json!({ "targets": targets }));
+        let done = self.api.approve(&self.planner, &plan);
+        assert_eq!(text(&done, "state"), "approved", "{done}");
+        plan
+    }
+
     /// A plan that waits for the planner only.
     pub fn half_approved(&self, token: &str, login: &str) -> String {
         self.checked(token, login, &["shell"])
@@ -176,16 +196,26 @@ impl House {
     }
 
     fn checked(&self, token: &str, login: &str, functions: &[&str]) -> String {
+        self.checked_with(token, login, functions, &json!({}))
+    }
+
+    fn checked_with(&self, token: &str, login: &str, functions: &[&str], more: &Value) -> String {
         let choices = self.api.get(token, "/api/v1/plans/choices");
         let workers = choices.get("workers").and_then(Value::as_array).cloned().unwrap_or_default();
         let worker = workers.iter().find(|worker| worker.get("login").and_then(Value::as_str) == Some(login));
         let worker = text(worker.unwrap_or_else(|| panic!("{login} cannot be named in a plan: {choices}")), "id");
-        let content = json!({
+        // A right that no function carries is refused.
+        let moves = functions.iter().any(|function| matches!(*function, "sftp" | "scp" | "rsync"));
+        let files: &[&str] = if moves { &["download", "upload", "delete", "rename"] } else { &[] };
+        let mut content = json!({
             "title": format!("保守作業 {login}"), "class": "investigation", "purpose": "街路の試験",
-            "targets": [{ "target": self.target, "account": self.account, "functions": functions, "files": ["download", "upload", "delete", "rename"] }],
+            "targets": [{ "target": self.target, "account": self.account, "functions": functions, "files": files, "key_window": true }],
             "workers": [worker], "from": now().minus(Duration::from_secs(60)), "until": now().plus(Duration::from_secs(3600)),
             "steps": "1. 試験する", "impact": "なし", "rollback": "不要", "contact": "090-0000-0000",
         });
+        for (name, value) in more.as_object().into_iter().flatten() {
+            content[name] = value.clone();
+        }
         let plan = text(&self.api.post(token, "/api/v1/plans", &json!({ "vendor": self.vendor, "content": content })), "id");
         self.api.act(token, &plan, &json!({ "act": "submit" }));
         self.api.approve(&self.operator, &plan);

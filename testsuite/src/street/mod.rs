@@ -4,7 +4,7 @@ mod api;
 mod keeper;
 mod phone;
 mod program;
-mod sshd;
+pub mod sshd;
 mod terminal;
 
 mod demo;
@@ -12,12 +12,15 @@ mod house;
 
 mod browser;
 mod console;
+mod certificates;
 mod copy;
 mod crash;
 mod evidence;
 mod hidden;
-mod search;
 mod hostile;
+mod search;
+mod key_windows;
 mod matrix;
 mod ssh;
 mod walk;
+mod witness;

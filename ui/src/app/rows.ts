@@ -5,27 +5,38 @@ function rowsOf(group: Element): HTMLElement[] {
 }
 
 /** Ids must differ between rows, or labels would point at the first one. */
-function renumber(row: DocumentFragment, serial: string): void {
+function renumber(row: DocumentFragment, serial: string, mark = "__i__"): void {
   for (const element of row.querySelectorAll<HTMLElement>("[id]")) element.id = `${element.id}-${serial}`;
   for (const label of row.querySelectorAll("label[for]")) label.setAttribute("for", `${label.getAttribute("for")}-${serial}`);
   for (const field of row.querySelectorAll("[aria-describedby]")) {
     const ids = (field.getAttribute("aria-describedby") ?? "").split(" ").filter(Boolean);
     field.setAttribute("aria-describedby", ids.map((id) => `${id}-${serial}`).join(" "));
   }
-  for (const field of row.querySelectorAll<HTMLInputElement>("[name*='__i__']")) field.name = field.name.replaceAll("__i__", serial);
+  for (const field of row.querySelectorAll<HTMLInputElement>(`[name*='${mark}']`)) field.name = field.name.replaceAll(mark, serial);
+  // Rows within the row come from a template of their own, which a search from outside does not enter.
+  for (const inner of row.querySelectorAll("template")) renumber(inner.content, serial, mark);
+}
+
+/** The group's own button: a row within it may hold a group with another one. */
+function addOf(group: HTMLElement): HTMLButtonElement | undefined {
+  return [...group.querySelectorAll<HTMLButtonElement>("[data-row-add]")].find((button) => button.closest("[data-rows]") === group);
+}
+
+function removeOf(row: HTMLElement): HTMLButtonElement | undefined {
+  return [...row.querySelectorAll<HTMLButtonElement>("[data-row-remove]")].find((button) => button.closest("[data-row]") === row);
 }
 
 function settle(group: HTMLElement): void {
   const rows = rowsOf(group);
   const min = Number(group.dataset.min ?? 0);
   const max = Number(group.dataset.max ?? 50);
-  const add = group.querySelector<HTMLButtonElement>("[data-row-add]");
+  const add = addOf(group);
   if (add) {
     add.hidden = false;
     add.disabled = rows.length >= max;
   }
   for (const row of rows) {
-    const remove = row.querySelector<HTMLButtonElement>("[data-row-remove]");
+    const remove = removeOf(row);
     if (remove) remove.hidden = rows.length <= min;
   }
 }
@@ -52,14 +63,16 @@ export function watchRows(): void {
       const template = group.querySelector<HTMLTemplateElement>(":scope > [data-row-template]");
       if (!template || rowsOf(group).length >= Number(group.dataset.max ?? 50)) return;
       const row = document.importNode(template.content, true);
-      renumber(row, `r${(serial += 1)}`);
+      renumber(row, `r${(serial += 1)}`, group.dataset.mark);
+      const inner = [...row.querySelectorAll<HTMLElement>("[data-rows]")];
       const first = row.querySelector<HTMLElement>("input:not([type=hidden]), select, textarea");
       template.before(row);
+      inner.forEach(settle);
       first?.focus();
     } else if (event.target.closest("[data-row-remove]")) {
       if (rowsOf(group).length <= Number(group.dataset.min ?? 0)) return;
       event.target.closest("[data-row]")?.remove();
-      group.querySelector<HTMLElement>("[data-row-add]")?.focus();
+      addOf(group)?.focus();
     } else {
       return;
     }

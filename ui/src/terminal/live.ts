@@ -1,5 +1,6 @@
 // Watching a running session: a socket to the page's own origin, opened again with growing pauses when it is lost.
 import { causeOf, word } from "../words";
+import { Reins } from "./reins";
 import { readMessage, type Message } from "./messages";
 import { Viewer } from "./viewer";
 
@@ -14,6 +15,11 @@ export function startLive(root: HTMLElement): void {
   address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
 
   const viewer = new Viewer(root, { keepNewest: true });
+  const place = document.querySelector<HTMLElement>("[data-reins]");
+  const reins = place && new Reins(place);
+  // Beside the screen, where who watches also reads and writes.
+  const talk = place?.querySelector("[data-talk]");
+  if (talk) root.querySelector(".viewer-screen")?.after(talk);
   // After a new connection the server may tell the same commands again.
   const told = new Set<string>();
   let pause = FIRST_PAUSE_S;
@@ -38,13 +44,22 @@ export function startLive(root: HTMLElement): void {
         ended = true;
         viewer.say("over", "stop", message.cause ? word("endedWith", causeOf(message.cause)) : word("ended"));
         state("ended");
+        reins?.lost(true);
         root.dispatchEvent(new CustomEvent("sekisho:ended", { bubbles: true }));
         break;
+      case "state":
+        reins?.show(message.standing);
+        break;
+      case "talk":
+        reins?.talk(message.lines);
+        break;
+      case "control":
       case "cmd":
       case "file": {
         const key = JSON.stringify(message);
         if (told.has(key)) break;
         told.add(key);
+        if (message.t === "control") reins?.tell(message.at, message.control);
         viewer.list(message);
         viewer.play(message);
         break;
@@ -59,6 +74,7 @@ export function startLive(root: HTMLElement): void {
     if (root.dataset.state !== "reconnecting") state("connecting");
     silent += 1;
     const socket = new WebSocket(address);
+    socket.addEventListener("open", () => reins?.connected(socket));
     socket.addEventListener("message", (event) => {
       if (typeof event.data !== "string") return;
       const message = readMessage(event.data);
@@ -67,6 +83,7 @@ export function startLive(root: HTMLElement): void {
     });
     socket.addEventListener("close", () => {
       if (ended) return;
+      reins?.lost(false);
       if (silent >= TRIES_WITHOUT_HELLO) {
         viewer.say("bad", "warning", word("refused"));
         state("refused");

@@ -1,6 +1,8 @@
 // What the live socket and a recording's lines say. Whatever does not fit is dropped, never guessed.
 
-export type Kind = "shell" | "exec" | "sftp";
+import { controlOf, standingOf, talkOf, type Control, type Standing, type Told } from "./control";
+
+export type Kind = "shell" | "exec" | "sftp" | "forward";
 
 export interface Channel {
   n: number;
@@ -22,6 +24,10 @@ export type Message =
   | { t: "cmd"; at: number; ch: number; text: string }
   | FileMessage
   | { t: "note"; at: number; text: string }
+  | { t: "control"; at: number; control: Control; later: boolean }
+  | { t: "flow"; at: number; ch: number; up: number; down: number }
+  | { t: "state"; at: number; standing: Standing }
+  | { t: "talk"; at: number; lines: Told[] }
   | { t: "end"; at: number; cause: string };
 
 export interface FileMessage {
@@ -59,7 +65,7 @@ function channel(raw: unknown, nameOf: "n" | "ch"): Channel | undefined {
   const value = raw as Raw;
   const n = number(value, nameOf);
   if (n === undefined) return undefined;
-  const kind = value.kind === "exec" || value.kind === "sftp" ? value.kind : "shell";
+  const kind = value.kind === "exec" || value.kind === "sftp" || value.kind === "forward" ? value.kind : "shell";
   return { n, kind, text: text(value, "text"), cols: side(value, "cols", 80), rows: side(value, "rows", 24) };
 }
 
@@ -104,6 +110,16 @@ export function readMessage(line: string): Message | undefined {
       return { t: "file", at, ch, op: text(raw, "op"), path: text(raw, "path"), bytes: number(raw, "bytes"), sha256: text(raw, "sha256"), status: text(raw, "status") };
     case "note":
       return { t: "note", at, text: text(raw, "text") };
+    case "control": {
+      const control = controlOf(raw.control);
+      return control && { t: "control", at, control, later: raw.later === true };
+    }
+    case "flow":
+      return { t: "flow", at, ch, up: number(raw, "up") ?? 0, down: number(raw, "down") ?? 0 };
+    case "state":
+      return { t: "state", at, standing: standingOf(raw) };
+    case "talk":
+      return { t: "talk", at, lines: talkOf(raw.lines) };
     case "end":
       return { t: "end", at, cause: text(raw, "cause") };
     default:

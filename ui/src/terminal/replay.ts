@@ -3,6 +3,7 @@ import { icon, make } from "../build";
 import { causeOf, lasting, word } from "../words";
 import { clock, type Message } from "./messages";
 import { readRecording, TEXT_LIMIT } from "./recording";
+import { Timeline } from "./timeline";
 import { Viewer } from "./viewer";
 
 const SPEEDS = [1, 2, 4, 8, 16];
@@ -39,6 +40,7 @@ export class Replay {
   private readonly time = make("span", { class: "player-time" });
   private readonly wall = make("span", { class: "player-clock" });
   private readonly speeds = make("select", { "aria-label": word("speed") }, ...SPEEDS.map((speed) => make("option", { value: speed }, `${speed}x`)));
+  private readonly timeline = new Timeline();
   private readonly note = make("span", { class: "player-note", "aria-live": "polite" });
 
   constructor(private readonly root: HTMLElement) {
@@ -69,7 +71,7 @@ export class Replay {
       make(
         "div",
         { class: "player", role: "group", "aria-label": word("play") },
-        make("div", { class: "player-seek" }, this.slider, this.time),
+        make("div", { class: "player-seek" }, make("div", { class: "player-line" }, this.timeline.element, this.slider), this.time),
         make(
           "div",
           { class: "player-row" },
@@ -153,6 +155,7 @@ export class Replay {
       this.pictures.set(message.ch, list);
     }
     this.viewer.list(message);
+    this.timeline.add(message);
     this.events.push(message);
     this.duration = Math.max(this.duration, message.at);
     if (this.atLoad !== undefined && message.at >= this.atLoad) {
@@ -300,6 +303,9 @@ export class Replay {
       const lang = document.documentElement.lang;
       this.wall.textContent = wall.toLocaleString(lang, { dateStyle: "short", timeStyle: "medium", timeZone: "Asia/Tokyo" });
     }
+    this.timeline.draw(this.duration);
+    const moment = document.querySelector<HTMLInputElement>("input[data-moment]");
+    if (moment) moment.value = String(Math.floor(this.position));
     this.viewer.mark(this.position);
     this.root.dataset.position = String(Math.floor(this.position));
     this.root.dataset.playing = String(this.playing);

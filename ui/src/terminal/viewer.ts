@@ -2,11 +2,10 @@
 import { icon, make, type Shape } from "../build";
 import { isWord, word } from "../words";
 import { bytesOf, CHANNELS_LIMIT, clock, type Channel, type FileMessage, type Message } from "./messages";
+import { actLine } from "./act";
+import { LIST_LIMIT, Lines } from "./lines";
 import { Screen } from "./screen";
 import { visible, visibleNode } from "./visible";
-
-/** Longest list that stays quick in a browser; the page of the session holds the whole. */
-const LIST_LIMIT = 3000;
 
 const shapes: Record<string, Shape> = { put: "up", get: "down", remove: "trash", rmdir: "trash", rename: "move" };
 const goodStatus = new Set(["", "ok", "done", "0", "complete", "completed"]);
@@ -18,73 +17,9 @@ interface Tab {
   panel: HTMLElement;
   screen: Screen | undefined;
   files: HTMLOListElement | undefined;
+  /** Of a forward: how much went which way. */
+  flow: { element: HTMLElement; up: number; down: number } | undefined;
   open: boolean;
-}
-
-/** A list that keeps its newest line in sight while the reader is at its end. */
-class Lines {
-  readonly element: HTMLElement;
-  private readonly list: HTMLOListElement;
-  private readonly empty: HTMLElement;
-  private readonly count: HTMLElement;
-  private readonly more: HTMLElement;
-  private dropped = 0;
-  readonly rows: { at: number; element: HTMLElement }[] = [];
-
-  constructor(title: string, nothing: string, private readonly keepNewest: boolean) {
-    this.list = make("ol", { tabindex: 0, "aria-label": title });
-    this.empty = make("p", { class: "viewer-empty" }, nothing);
-    this.count = make("span", { class: "count count-zero" }, "0");
-    this.more = make("p", { class: "viewer-empty", hidden: true });
-    this.list.hidden = true;
-    this.element = make("section", { class: "viewer-list" }, make("h3", {}, title, this.count), this.empty, this.list, this.more);
-  }
-
-  add(at: number, element: HTMLElement): void {
-    if (this.rows.length >= LIST_LIMIT) {
-      this.dropped += 1;
-      this.more.hidden = false;
-      this.more.textContent = word("moreRows", this.dropped);
-      if (!this.keepNewest) return this.recount();
-      this.rows.shift()?.element.parentElement?.remove();
-    }
-    const atEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 40;
-    this.rows.push({ at, element });
-    this.list.append(make("li", {}, element));
-    this.empty.hidden = true;
-    this.list.hidden = false;
-    if (this.keepNewest && atEnd) this.list.scrollTop = this.list.scrollHeight;
-    this.recount();
-  }
-
-  private recount(): void {
-    const total = this.rows.length + this.dropped;
-    this.count.textContent = String(total);
-    this.count.classList.toggle("count-zero", total === 0);
-  }
-
-  /** Marks the last line that has happened at `position`. */
-  mark(position: number): void {
-    let low = 0;
-    let high = this.rows.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.rows[middle]?.at ?? 0) <= position) low = middle + 1;
-      else high = middle;
-    }
-    const current = this.rows[low - 1]?.element;
-    const marked = this.list.querySelector("[aria-current]");
-    if (marked === (current ?? null)) return;
-    marked?.removeAttribute("aria-current");
-    if (!current) return;
-    current.setAttribute("aria-current", "true");
-    const row = current.parentElement;
-    if (row && !this.list.contains(document.activeElement)) {
-      if (row.offsetTop < this.list.scrollTop || row.offsetTop + row.offsetHeight > this.list.scrollTop + this.list.clientHeight) {
-        this.list.scrollTop = row.offsetTop - this.list.clientHeight / 2;
-      }
-    }
-  }
 }
 
 function fileLine(message: FileMessage): HTMLElement[] {
@@ -116,6 +51,7 @@ export class Viewer {
   private readonly panels = make("div");
   private readonly commands: Lines;
   private readonly files: Lines;
+  private readonly acts: Lines;
   private readonly notice = make("p", { class: "player-note", role: "status" });
   private readonly status = make("span", { class: "viewer-status", role: "status" });
   /** Below the screen: the player's controls stand here. */
@@ -129,6 +65,7 @@ export class Viewer {
     root.dataset.viewer = this.prefix;
     this.commands = new Lines(word("commands"), word("noCommands"), options.keepNewest);
     this.files = new Lines(word("files"), word("noFiles"), options.keepNewest);
+    this.acts = new Lines(word("acts"), word("noActs"), options.keepNewest);
     const zoom = make("button", { class: "button button-secondary button-small", type: "button", "aria-pressed": "false" }, word("large"));
     zoom.addEventListener("click", () => {
       this.large = !this.large;
@@ -142,7 +79,7 @@ export class Viewer {
         "div",
         { class: "viewer-body" },
         make("div", { class: "viewer-screen" }, this.strip, this.panels, this.below),
-        make("div", { class: "viewer-side" }, this.commands.element, this.files.element),
+        make("div", { class: "viewer-side" }, this.acts.element, this.commands.element, this.files.element),
       ),
     );
     this.notice.hidden = true;
@@ -192,7 +129,7 @@ export class Viewer {
     const known = this.tabs.get(channel.n);
     if (known) return known;
     if (this.tabs.size >= CHANNELS_LIMIT) return undefined;
-    const label = `${channel.n}. ${word(channel.kind)}${channel.text && channel.kind === "exec" ? `: ${visible(channel.text).slice(0, 80)}` : ""}`;
+    const label = `${channel.n}. ${word(channel.kind === "forward" ? "portForward" : channel.kind)}${channel.text && (channel.kind === "exec" || channel.kind === "forward") ? `: ${visible(channel.text).slice(0, 80)}` : ""}`;
     const ids = { tab: `${this.prefix}-tab-${channel.n}`, panel: `${this.prefix}-panel-${channel.n}` };
     const end = make("span", { class: "viewer-tab-end", hidden: true });
     const button = make(
@@ -206,7 +143,11 @@ export class Viewer {
     panel.hidden = true;
     let screen: Screen | undefined;
     let files: HTMLOListElement | undefined;
-    if (channel.kind === "sftp") {
+    let flow: Tab["flow"];
+    if (channel.kind === "forward") {
+      flow = { element: make("p", { class: "viewer-flow" }, word("flow", 0, 0)), up: 0, down: 0 };
+      panel.append(flow.element);
+    } else if (channel.kind === "sftp") {
       files = make("ol", { class: "viewer-files" });
       panel.append(files);
     } else {
@@ -217,7 +158,7 @@ export class Viewer {
     }
     this.strip.append(button);
     this.panels.append(panel);
-    const tab: Tab = { channel, button, end, panel, screen, files, open: true };
+    const tab: Tab = { channel, button, end, panel, screen, files, flow, open: true };
     this.tabs.set(channel.n, tab);
     if (this.selected === undefined) this.select(channel.n);
     return tab;
@@ -233,9 +174,16 @@ export class Viewer {
       tab.screen?.reset();
       tab.screen?.resize(tab.channel.cols, tab.channel.rows);
       tab.files?.replaceChildren();
+      if (tab.flow) this.flow(tab.flow, -tab.flow.up, -tab.flow.down);
       tab.open = true;
       tab.end.hidden = true;
     }
+  }
+
+  private flow(flow: NonNullable<Tab["flow"]>, up: number, down: number): void {
+    flow.up += up;
+    flow.down += down;
+    flow.element.textContent = word("flow", flow.up.toLocaleString(), flow.down.toLocaleString());
   }
 
   /** Settles when every screen shows what it was given. */
@@ -248,7 +196,8 @@ export class Viewer {
     switch (message.t) {
       case "open":
         this.ensure(message.channel);
-        this.select(message.channel.n);
+        // A forward has nothing to look at; it opens beside the screen.
+        if (message.channel.kind !== "forward") this.select(message.channel.n);
         break;
       case "close": {
         const tab = this.tab(message.ch);
@@ -279,6 +228,11 @@ export class Viewer {
         if (list && list.childElementCount < LIST_LIMIT) list.append(make("li", {}, ...fileLine(message)));
         break;
       }
+      case "flow": {
+        const flow = this.tab(message.ch)?.flow;
+        if (flow) this.flow(flow, message.up, message.down);
+        break;
+      }
       case "note":
         this.note(message.text);
         break;
@@ -291,6 +245,7 @@ export class Viewer {
   list(message: Message): void {
     if (message.t === "cmd") this.commands.add(message.at, this.line(message.at, [this.command(message.text)]));
     if (message.t === "file") this.files.add(message.at, this.line(message.at, fileLine(message)));
+    if (message.t === "control") this.acts.add(message.at, this.line(message.at, actLine(message.control, message.later)));
   }
 
   private command(text: string): HTMLElement {
@@ -312,5 +267,6 @@ export class Viewer {
   mark(position: number): void {
     this.commands.mark(position);
     this.files.mark(position);
+    this.acts.mark(position);
   }
 }

@@ -3,6 +3,7 @@
 use super::table::{pairs, table};
 use super::{Reply, Trouble};
 use clap::Subcommand;
+use sekisho_core::control::Standstill;
 use sekisho_core::ids::SessionId;
 use sekisho_core::people::Actor;
 use sekisho_core::time::Timestamp;
@@ -27,6 +28,26 @@ pub enum SessionCommand {
     Show {
         /// Id, such as ses-…
         session: String,
+    },
+    /// Let a running session stand still; nothing is lost
+    Pause {
+        /// Id, such as ses-…
+        session: String,
+        /// Why; the worker reads it
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Let a paused session go on
+    Resume {
+        /// Id, such as ses-…
+        session: String,
+    },
+    /// Write a line to the worker's terminals
+    Say {
+        /// Id, such as ses-…
+        session: String,
+        /// The line
+        text: String,
     },
     /// Cut a running session
     Cut {
@@ -60,7 +81,11 @@ pub async fn answer(store: &Store, by: &Actor, command: SessionCommand) -> Resul
                 .iter()
                 .map(|row| {
                     let facts = &row.facts;
-                    let end = facts.ended.map_or_else(|| "running".to_owned(), Timestamp::second);
+                    let state = row.standing.as_ref().map_or("running", |standing| match standing.state {
+                        Standstill::None => "running",
+                        other => other.as_str(),
+                    });
+                    let end = facts.ended.map_or_else(|| state.to_owned(), Timestamp::second);
                     vec![facts.session.to_string(), facts.started.second(), end, facts.person_name.clone(), facts.target_name.clone(), facts.source.clone(), row.plan_number.clone()]
                 })
                 .collect();
@@ -87,6 +112,21 @@ pub async fn answer(store: &Store, by: &Actor, command: SessionCommand) -> Resul
             text.push('\n');
             text.push_str(&table(&["at", "what", "detail"], &cells));
             Ok(Reply::done(serde_json::to_value(&view)?, text))
+        }
+        SessionCommand::Pause { session, reason } => {
+            store.pause(by, &id(&session)?, &reason).await?;
+            Ok(Reply::done(json!({ "session": session }), format!("{session}: 一時停止しました。 / paused")))
+        }
+        SessionCommand::Resume { session } => {
+            let id = id(&session)?;
+            store.resume(by, &id).await?;
+            let state = store.standing(by, &id).await?.map(|standing| standing.state).unwrap_or_default();
+            let words = if state == Standstill::NoWitness { "一時停止を解きました。立会いを待っています。 / no longer paused; a witness is missing" } else { "再開しました。 / goes on" };
+            Ok(Reply::done(json!({ "session": session, "state": state }), format!("{session}: {words}")))
+        }
+        SessionCommand::Say { session, text } => {
+            store.say(by, &id(&session)?, &text).await?;
+            Ok(Reply::done(json!({ "session": session }), format!("{session}: 作業者の端末に表示しました。 / written to the worker's terminals")))
         }
         SessionCommand::Cut { session, reason } => {
             store.cut(by, &id(&session)?, &reason).await?;

@@ -3,13 +3,18 @@
 use crate::call::{Call, Ctx};
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
+use crate::view::value;
+use axum::http::Method;
 use minijinja::{Value, context};
+use schemars::JsonSchema;
+use sekisho_core::control::Control;
 use sekisho_core::duty::{Duty, DutyKind};
-use sekisho_core::ids::PlanId;
+use sekisho_core::ids::{PlanId, SessionId};
 use sekisho_core::people::Role;
 use sekisho_core::permission::Action;
 use sekisho_core::time::Timestamp;
-use sekisho_store::{SessionFilter, SessionRow};
+use sekisho_store::{AlertRow, SessionFilter, SessionRow};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// The routes.
@@ -17,6 +22,9 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::page("/", Access::LoggedIn, show),
         Route::page("/now", Access::LoggedIn, now),
+        Route::form("/alerts/{n}/seen", Access::May(Action::ControlSession), see_alert),
+        Route::api(Method::GET, "/api/v1/alerts", Access::May(Action::WatchSession), "Alerts that nobody has seen, the oldest first.", api_alerts).gives::<Vec<AlertShape>>(),
+        Route::api(Method::POST, "/api/v1/alerts/{n}/seen", Access::May(Action::ControlSession), "Note an alert as seen.", api_see_alert).gives::<bool>(),
     ]
 }
 
@@ -171,17 +179,86 @@ async fn moving(ctx: &Ctx, duties: &[Duty]) -> Result<Value, Stop> {
     let running: Vec<Value> = running.iter().map(|row| session(row, ends.get(&row.plan).copied())).collect();
     let alarms = if ctx.may(Action::ReadLedger) { ctx.store().host_key_alarms(ctx.actor()?).await? } else { Vec::new() };
     let alarms: Vec<Value> = alarms.iter().map(|target| context! { id => target.id.as_str(), title => target.title.as_str(), at => target.host_key_alarm.as_ref().map(|alarm| alarm.at.0) }).collect();
+    let alerts = if ctx.may(Action::WatchSession) { ctx.store().alerts(ctx.actor()?).await? } else { Vec::new() };
     Ok(context! {
+        alerts => alerts.iter().map(alert).collect::<Vec<Value>>(),
+        may_control => ctx.may(Action::ControlSession),
         alarms,
         may_keep => ctx.may(Action::KeepLedger),
         emergencies,
         running,
+        windows => value(super::account::key_windows::open(ctx).await?),
         may_watch => ctx.may(Action::WatchSession),
         may_cut => ctx.may(Action::CutSession),
         may_read => ctx.may(Action::ReadSession),
         is_clerk => ctx.actor()?.is(Role::DutyClerk),
         is_hospital => ctx.actor()?.is_hospital(),
     })
+}
+
+/// What an alert says: the command, or the sentence, and the reason.
+fn alert_words(row: &AlertRow) -> (&str, &str) {
+    match &row.control {
+        Control::Ruled { line, reason, .. } => (line, reason),
+        Control::Alert { text } => (text, ""),
+        _ => ("", ""),
+    }
+}
+
+fn alert(row: &AlertRow) -> Value {
+    let (line, reason) = alert_words(row);
+    context! {
+        n => row.n,
+        line,
+        reason,
+        session => row.session.as_str(),
+        person => row.person_name.as_str(),
+        target => row.target_name.as_str(),
+        at => row.at.0,
+    }
+}
+
+/// An alert that nobody has seen.
+#[derive(Serialize, JsonSchema)]
+struct AlertShape {
+    /// Its number.
+    n: u64,
+    /// The session that it came from.
+    session: SessionId,
+    /// When; Unix milliseconds.
+    at: Timestamp,
+    /// The command that a rule names, or a sentence.
+    text: String,
+    /// The rule's reason.
+    reason: String,
+    /// Who worked.
+    person_name: String,
+    /// Where.
+    target_name: String,
+}
+
+async fn api_alerts(call: Call) -> Reply {
+    let alerts = call.ctx.store().alerts(call.ctx.actor()?).await?;
+    let shape = |row: &AlertRow| {
+        let (text, reason) = alert_words(row);
+        AlertShape { n: row.n, session: row.session.clone(), at: row.at, text: text.to_owned(), reason: reason.to_owned(), person_name: row.person_name.clone(), target_name: row.target_name.clone() }
+    };
+    call.answer(&alerts.iter().map(shape).collect::<Vec<_>>())
+}
+
+async fn see(call: &Call) -> Result<(), Stop> {
+    let n = call.id("n", |text| text.parse().ok())?;
+    Ok(call.ctx.store().see_alert(call.ctx.actor()?, n).await?)
+}
+
+async fn see_alert(call: Call) -> Reply {
+    see(&call).await?;
+    call.done("/", "alerts.seen")
+}
+
+async fn api_see_alert(call: Call) -> Reply {
+    see(&call).await?;
+    call.answer(&true)
 }
 
 fn session(row: &SessionRow, until: Option<Timestamp>) -> Value {
@@ -241,8 +318,9 @@ async fn work(ctx: &Ctx, duties: &[Duty]) -> Result<Vec<Value>, Stop> {
         let (from, until) = view.plan.window();
         let targets = view.plan.content.targets.iter().filter_map(|used| view.targets.get(&used.target));
         let lines: Vec<Value> = targets.map(|target| context! { name => target.title.as_str(), line => ssh_line(ctx, &login.person.login, &target.name) }).collect();
+        let keyed = ctx.store().policy().key_window_minutes > 0 && view.plan.content.targets.iter().any(|used| used.key_window);
         let is_open = from <= ctx.now();
-        open.push(context! { number => duty.number.as_str(), title => duty.title.as_str(), plan => duty.plan.as_str(), from => from.0, until => until.0, is_open, lines });
+        open.push(context! { number => duty.number.as_str(), title => duty.title.as_str(), plan => duty.plan.as_str(), from => from.0, until => until.0, is_open, lines, keyed => keyed && is_open });
     }
     Ok(open)
 }

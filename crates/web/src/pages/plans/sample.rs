@@ -1,6 +1,6 @@
 //! A made-up job of a made-up hospital, far enough along to fill every page.
 
-use super::view::{Gate, Named, Names, PlanPage, SessionLine, Told};
+use super::view::{Gate, Named, NamedTarget, Names, PlanPage, SessionLine, Told};
 use crate::words::Lang;
 use sekisho_core::duty::{Duty, DutyKind};
 use sekisho_core::ids::{AccountId, AttachmentId, PersonId, PlanId, SessionId, TargetId, VendorId};
@@ -10,7 +10,8 @@ use sekisho_core::plan::state::PlanState;
 use sekisho_core::plan::{AfterFact, ChangeNote, Emergency, ExtensionWish, Mark, Plan, Report, ReportContent, TrailEntry};
 use sekisho_core::policy::Policy;
 use sekisho_core::reconcile::{Decision, Finding, Item, Verdict};
-use sekisho_core::target::Function;
+use sekisho_core::command::{CommandRule, RuleAct};
+use sekisho_core::target::{ForwardTo, Function, TransferLimits, Witness};
 use sekisho_core::time::Timestamp;
 
 pub fn at(text: &str) -> Timestamp {
@@ -33,7 +34,7 @@ pub fn names() -> Names {
     {
         names.persons.insert(person(n), Named { name: name.into(), login: login.into(), org: org.into() });
     }
-    names.targets.insert(TargetId::from_random([1; 10]), ("ehr-db01".into(), "電子カルテ DBサーバ".into()));
+    names.targets.insert(TargetId::from_random([1; 10]), NamedTarget { name: "ehr-db01".into(), title: "電子カルテ DBサーバ".into(), witness: Default::default(), personal_data: true });
     names.accounts.insert(AccountId::from_random([1; 10]), ("postgres".into(), true));
     names
 }
@@ -66,11 +67,11 @@ pub fn plan(state: PlanState) -> Plan {
         targets: vec![TargetUse {
             target: TargetId::from_random([1; 10]),
             account: AccountId::from_random([1; 10]),
-            functions: [Function::Shell, Function::Sftp].into(),
+            functions: [Function::Shell, Function::Sftp, Function::Forward].into(),
             files: sekisho_core::target::FileRight::ALL.into(),
-            limits: Default::default(),
-            forwards: Vec::new(),
-            key_window: false,
+            limits: TransferLimits { upload_bytes: Some(100_000_000), upload_files: Some(10), ..TransferLimits::default() },
+            forwards: vec![ForwardTo { host: "10.0.0.5".into(), port: 5432, full: true }],
+            key_window: true,
         }],
         privileged_reason: "サービスの再起動に管理者権限が必要なため".into(),
         personal_data: Some(PersonalDataUse { whose: "受付患者 1 名(検索確認用)".into(), why: "再作成後の検索結果を確認するため".into() }),
@@ -83,9 +84,9 @@ pub fn plan(state: PlanState) -> Plan {
         until: at("2026-11-22T17:00"),
         steps: "1. バックアップの完了を確認\n2. 索引を再作成\n3. サービスを再起動し、受付端末で検索を確認".into(),
         commands: vec!["psql -f reindex-7.2.sql".into(), "systemctl restart postgresql".into()],
-        unplanned: None,
-        rules: Vec::new(),
-        witness: Default::default(),
+        unplanned: Some(RuleAct::Alert),
+        rules: vec![CommandRule { pattern: "rm -rf *".into(), act: RuleAct::Refuse, reason: "削除は計画にない".into() }],
+        witness: Witness::Watch,
         impact: "約 10 分、カルテの検索が遅くなります。".into(),
         stop_minutes: 2,
         rollback: "索引を旧定義で作り直す(約 5 分)".into(),
@@ -122,6 +123,12 @@ pub fn plan(state: PlanState) -> Plan {
             finding(Item::Time, Verdict::Match, "2026-11-22 15:00–17:00", "2026-11-22 15:02–16:41", None, None),
             finding(Item::Worker, Verdict::Match, "田中 健一", "田中 健一", None, None),
             finding(Item::Function, Verdict::NotPlanned, "shell, sftp", "exec, shell, sftp", None, None),
+            finding(Item::Rights, Verdict::NotPlanned, "upload", "upload, delete", None, None),
+            finding(Item::Volume, Verdict::Match, "upload 100000000 B, 10 files", "upload 1843 B, 1 files", None, None),
+            finding(Item::Forward, Verdict::Match, "10.0.0.5:5432", "10.0.0.5:5432 2 times, 1200 B up, 48000 B down", Some(4_000), None),
+            finding(Item::KeyWindow, Verdict::Match, "allowed", "used", None, None),
+            finding(Item::Witness, Verdict::Match, "watch", "佐藤 由美", None, None),
+            finding(Item::Pause, Verdict::NotPlanned, "", "1 times, 42 s", Some(90_000), Some(Decision::NoProblem)),
             finding(Item::Command, Verdict::NotPlanned, "", "rm -rf /var/tmp/old-index", Some(754_000), None),
             finding(Item::File, Verdict::Different, "reindex-7.2.sql", "put /tmp/reindex-7.2.1.sql (1843 bytes, SHA-256 00ff00ff00ff…)", Some(61_000), Some(Decision::NoProblem)),
             finding(Item::Ending, Verdict::Different, "closed", "idle", None, Some(Decision::Incident)),
@@ -178,6 +185,8 @@ pub const ALL_ACTS: [&str; 20] = [
 
 pub fn sessions() -> Vec<SessionLine> {
     let line = SessionLine {
+        state: "ended",
+        held: 0,
         id: SessionId::from_random([1; 10]).to_string(),
         person: "田中 健一".into(),
         target: "ehr-db01".into(),
@@ -193,7 +202,7 @@ pub fn sessions() -> Vec<SessionLine> {
         until_ms: at("2026-11-22T17:00").0,
         until: "17:00".into(),
     };
-    vec![SessionLine { running: true, cause: "running", ..line.clone() }, line]
+    vec![SessionLine { running: true, state: "no_witness", held: 1, cause: "running", ..line.clone() }, line]
 }
 
 pub fn page_of(plan: &Plan, allowed: &[&'static str], now: &str, lang: Lang) -> PlanPage {

@@ -1,11 +1,16 @@
 //! The shapes that the templates of a plan's page read: plain values, already written in the reader's language.
 
+use super::powers::{RuleView, TargetView};
 use serde::Serialize;
 
 /// One session in a list.
 #[derive(Clone, Debug, Default, Serialize)]
 #[allow(missing_docs, reason = "shown as they are")]
 pub struct SessionLine {
+    /// How it stands while it runs: `live`, `no_witness`, `paused`.
+    pub state: &'static str,
+    /// Commands that wait for a person.
+    pub held: usize,
     pub id: String,
     pub person: String,
     pub target: String,
@@ -99,22 +104,13 @@ pub struct ContentView {
     pub stop_minutes: u32,
     pub rollback: String,
     pub acceptance: String,
-    pub supervision: bool,
+    pub witness: &'static str,
+    pub unplanned: &'static str,
+    pub rules: Vec<RuleView>,
     pub contact: String,
     pub subcontractor: String,
     pub attachments: Vec<AttachmentView>,
     pub emergency_reason: String,
-}
-
-/// A target of the plan.
-#[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "shown as they are")]
-pub struct TargetView {
-    pub name: String,
-    pub title: String,
-    pub account: String,
-    pub privileged: bool,
-    pub functions: Vec<&'static str>,
 }
 
 /// A worker of the plan.
@@ -223,8 +219,6 @@ pub struct FindingView {
     pub different: bool,
     pub planned: String,
     pub fact: String,
-    pub planned_words: Vec<String>,
-    pub fact_words: Vec<String>,
     pub session: String,
     pub seconds: Option<u64>,
     pub place: String,

@@ -197,19 +197,26 @@ fn the_report_and_the_forms_on_paper_render() {
 fn pages_of_sessions_render() {
     let page = |running: bool| context! {
         id => "ses-x", short => "記録 abc", person => "田中 健一", org => "東都メディカルシステム株式会社", target => "ehr-db01", target_title => "電子カルテ DBサーバ",
-        account => "postgres", source => "192.0.2.15", time => "2026年11月22日(日) 15:02 〜 16:41", duration => "(99 分)", running, cause => "cut",
+        account => "postgres", source => "192.0.2.15", time => "2026年11月22日(日) 15:02 〜 16:41", duration => "(99 分)", running, state => if running { "no_witness" } else { "ended" }, cause => "cut",
         functions => ["shell", "sftp"], commands => vec![context! { place => "0:07", seconds => 7, text => "uptime" }],
         files => vec![context! { op => "put", path => "/tmp/a", size => "1.8 KB", sha256 => "ab".repeat(32), ok => false, place => "1:01", seconds => 61 }],
         plan => "pln-x", plan_number => "2026-0042", plan_title => "電子カルテDB 定期保守", until => "17:00", until_ms => at("2026-11-22T17:00").0,
         recording => context! { size => "1.2 MB", sealed => true, digest => "ab".repeat(32), verified => "yes" },
         entries => vec![context! { seq => 41, at => "2026-11-22 15:02:00", who => "田中 健一", kind => "entered", detail => "postgres@ehr-db01" }],
     };
+    let told = |running: bool| context! {
+        running, state => "no_witness", pause => context! { by => "上田 健", reason => "手術が始まる" }, demanded => true, witnesses => ["江口 真"],
+        held => vec![context! { line => "rm -rf /var/lib/pacs", reason => "削除" }],
+        lines => vec![context! { place => "0:07", by => "上田 健", kind => "hospital", text => "お待ちください" }, context! { place => "0:09", by => "", kind => "act", text => "作業を再開しました。" }],
+    };
     for running in [true, false] {
-        let watch = both("sessions/watch.html", |_| context! { s => page(running), can_cut => true, can_withdraw => true });
+        let watch = both("sessions/watch.html", |_| context! { s => page(running), can_cut => true, can_withdraw => true, can_control => true, can_chat => true, can_mark => true, line_chars => 200 });
+        both("sessions/watch.html", |_| context! { s => page(running), can_cut => false, can_withdraw => false, can_control => false, can_chat => false, can_mark => false, line_chars => 200 });
         assert_eq!(watch.contains("data-live=\"/sessions/ses-x/live\""), running);
-        both("sessions/show.html", |_| context! { s => page(running), can_watch => true, can_cut => true, can_replay => true });
+        both("sessions/show.html", |_| context! { s => page(running), can_watch => true, can_cut => true, can_replay => true, can_chat => true, told => told(running) });
+        both("sessions/talk.html", |_| context! { told => told(running) });
     }
-    both("sessions/replay.html", |_| context! { s => page(false) });
+    both("sessions/replay.html", |_| context! { s => page(false), can_mark => true });
     let list = |lines: usize| context! {
         running => value(&sessions()[..lines.min(1)]), past => value(&sessions()[..lines]), page => 1, pages => 2, link => "/sessions?page=",
         filter => context! { person => "", target => "", plan => "" }, persons => value([("per-x", "田中 健一")]), targets => value([("tgt-x", "ehr-db01")]), can_watch => true,

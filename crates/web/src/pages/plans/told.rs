@@ -1,10 +1,11 @@
 //! From what the store tells to what a page shows.
 
-use super::view::{Gate, Named, Names, PlanPage, SessionLine, Told, cause_name};
+use super::view::{Gate, Named, NamedTarget, Names, PlanPage, SessionLine, Told, cause_name};
 use super::written;
 use crate::call::{Call, Ctx};
 use crate::stop::Stop;
 use crate::words::Lang;
+use sekisho_core::control::Standstill;
 use sekisho_core::permission::Action;
 use sekisho_core::ids::PlanId;
 use sekisho_store::{PlanView, SessionRow};
@@ -41,6 +42,16 @@ pub(crate) fn page(ctx: &Ctx, view: &PlanView) -> Result<PlanPage, Stop> {
     Ok(page)
 }
 
+/// The name of a session's state for its chip.
+pub(crate) fn state_of(row: &SessionRow) -> &'static str {
+    match row.standing.as_ref().map(|standing| standing.state) {
+        _ if !row.running => "ended",
+        Some(Standstill::NoWitness) => "no_witness",
+        Some(Standstill::Paused) => "paused",
+        Some(Standstill::None) | None => "live",
+    }
+}
+
 /// One session in a list.
 pub(crate) fn line(row: &SessionRow, lang: Lang) -> SessionLine {
     let facts = &row.facts;
@@ -49,6 +60,8 @@ pub(crate) fn line(row: &SessionRow, lang: Lang) -> SessionLine {
         None => format!("{} 〜", written::brief(facts.started, lang)),
     };
     SessionLine {
+        state: state_of(row),
+        held: row.standing.as_ref().map_or(0, |standing| standing.held.len()),
         id: facts.session.to_string(),
         person: facts.person_name.clone(),
         target: facts.target_name.clone(),
@@ -74,7 +87,8 @@ fn names(view: &PlanView) -> Names {
         names.persons.insert(id.clone(), Named { name: person.name.clone(), login: person.login.clone(), org });
     }
     for (id, target) in &view.targets {
-        names.targets.insert(id.clone(), (target.name.clone(), target.title.clone()));
+        let named = NamedTarget { name: target.name.clone(), title: target.title.clone(), witness: target.witness, personal_data: target.personal_data };
+        names.targets.insert(id.clone(), named);
     }
     for (id, account) in &view.accounts {
         names.accounts.insert(id.clone(), (account.username.clone(), account.privileged));

@@ -5,6 +5,7 @@ use crate::pages::plans::files::{self, FileView};
 use crate::pages::plans::view::cause_name;
 use crate::pages::plans::written;
 use crate::stop::Stop;
+use crate::words::Lang;
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::ids::SessionId;
 use sekisho_core::permission::Action;
@@ -24,9 +25,12 @@ pub struct SessionPage {
     pub target_title: String,
     pub account: String,
     pub source: String,
+    pub key_window: bool,
     pub time: String,
     pub duration: String,
     pub running: bool,
+    /// `live`, `no_witness`, `paused` or `ended`.
+    pub state: &'static str,
     pub cause: &'static str,
     pub functions: Vec<&'static str>,
     pub commands: Vec<CommandView>,
@@ -109,9 +113,11 @@ fn of(ctx: &Ctx, view: &SessionView, plan: Option<&Plan>) -> SessionPage {
         target_title: String::new(),
         account: facts.account.clone(),
         source: facts.source.clone(),
+        key_window: facts.key_window,
         time,
         duration,
         running: row.running,
+        state: crate::pages::plans::told::state_of(row),
         cause: cause_name(facts.cause.as_deref().unwrap_or("running")),
         functions: facts.functions.iter().map(|function| function.as_str()).collect(),
         commands: facts
@@ -135,11 +141,11 @@ fn of(ctx: &Ctx, view: &SessionView, plan: Option<&Plan>) -> SessionPage {
                 None => "",
             },
         },
-        entries: view.entries.iter().map(entry).collect(),
+        entries: view.entries.iter().map(|known| entry(known, lang)).collect(),
     }
 }
 
-fn entry(entry: &Entry) -> EntryView {
+fn entry(entry: &Entry, lang: Lang) -> EntryView {
     let (kind, detail) = match &entry.fact {
         Fact::Entered { username, target_name, .. } => ("entered", format!("{username}@{target_name}")),
         Fact::Dialled { .. } => ("dialled", String::new()),
@@ -147,6 +153,8 @@ fn entry(entry: &Entry) -> EntryView {
         Fact::FileMoved { file, .. } => ("file_moved", format!("{} {}", file.op, file.path)),
         Fact::Left { digest, .. } => ("left", format!("SHA-256 {}", digest.get(..16).unwrap_or(digest))),
         Fact::CutAsked { reason, .. } => ("cut_asked", reason.clone()),
+        Fact::Controlled { control, .. } => ("controlled", crate::pages::log::controlled(lang, control)),
+        Fact::Marked { at_ms, text, .. } => ("marked", format!("{} {text}", written::position(*at_ms))),
         Fact::ViewBegan { .. } => ("view_began", String::new()),
         Fact::ViewEnded { .. } => ("view_ended", String::new()),
         _ => ("other", String::new()),

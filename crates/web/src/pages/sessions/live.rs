@@ -15,7 +15,9 @@ use sekisho_store::{ViewEvent, Watch};
 use serde_json::Value;
 use std::time::Duration;
 
-/// Largest message that a viewer may send. Viewers have nothing to say beyond pongs.
+/// What a page says every few seconds while it is visible before the person.
+const HERE: &str = "here";
+/// Largest message that a viewer may send. Viewers have nothing to say beyond this and pongs.
 const INCOMING_BYTES: usize = 1024;
 /// Bytes that may wait to be written before the connection counts as broken.
 const WAITING_BYTES: usize = 2 * 1024 * 1024;
@@ -91,18 +93,28 @@ impl Viewer {
 
     async fn begin(&mut self, watch: &mut Watch) -> Result<(), Gone> {
         self.say(&messages::hello()).await?;
+        self.say(&messages::talk(&watch.talk())).await?;
         for event in std::mem::take(&mut watch.backlog) {
             self.tell(&event).await?;
         }
-        Ok(())
+        self.say_state(watch).await
+    }
+
+    async fn say_state(&mut self, watch: &Watch) -> Result<(), Gone> {
+        match watch.standing() {
+            Some(standing) => self.say(&messages::state(self.last_ms, &standing)).await,
+            None => Ok(()),
+        }
     }
 
     async fn go_on(&mut self, watch: &mut Watch) -> Result<(), Gone> {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         look.tick().await;
+        let mut news = watch.news();
         loop {
             tokio::select! {
+                Ok(()) = news.changed() => self.say_state(watch).await?,
                 event = watch.next() => match event {
                     Some(event) => {
                         self.tell(&event).await?;
@@ -114,6 +126,10 @@ impl Viewer {
                 },
                 heard = self.socket.recv() => match heard {
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Gone),
+                    Some(Ok(Message::Text(text))) if text.as_str() == HERE => {
+                        self.silent = 0;
+                        watch.here();
+                    }
                     Some(Ok(_)) => self.silent = 0,
                 },
                 _ = look.tick() => {

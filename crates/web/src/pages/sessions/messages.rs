@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sekisho_core::target::Function;
-use sekisho_store::ViewEvent;
+use sekisho_store::{Mark, Standing, Told, ViewEvent};
 use serde_json::{Value, json};
 
 /// The viewer knows terminals and file transfers; what SCP moves is shown as the latter.
@@ -31,6 +31,28 @@ pub fn head(session: &str, started: i64, duration: u64) -> Value {
 /// A sentence of ours to the worker's terminal, which may have been written over several lines.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// How the session stands: sent at the beginning and after each change.
+#[must_use]
+pub fn state(at_ms: u64, standing: &Standing) -> Value {
+    json!({
+        "t": "state", "at": at_ms, "stand": standing.state, "paused": standing.paused, "witness": standing.witness,
+        "watchers": standing.watchers, "held": standing.held,
+    })
+}
+
+/// What was said and done before the viewer came.
+#[must_use]
+pub fn talk(lines: &[Told]) -> Value {
+    let lines: Vec<Value> = lines.iter().map(|told| json!({ "at": told.at_ms, "control": told.control })).collect();
+    json!({ "t": "talk", "at": 0, "lines": lines })
+}
+
+/// A mark that was set after the session, as a line of the recording.
+#[must_use]
+pub fn later_mark(mark: &Mark) -> Value {
+    json!({ "t": "control", "at": mark.at_ms, "later": true, "control": { "control": "marker", "by": mark.by, "text": mark.text } })
 }
 
 /// The last message, for an end whose event is missing. `cause` is in words.

@@ -1,7 +1,9 @@
-//! Sessions: `/sessions/…` and `/api/v1/sessions…`. Lists, facts, live view, replay, export and the cut.
+//! Sessions: `/sessions/…` and `/api/v1/sessions…`. Lists, facts, live view, replay, export, control and the cut.
 
 pub(crate) mod api;
+mod control;
 mod cut;
+mod decide;
 pub mod facts;
 mod list;
 mod live;
@@ -9,6 +11,7 @@ pub mod messages;
 mod recording;
 mod replay;
 mod show;
+mod talk;
 mod watch;
 
 use crate::routes::Route;
@@ -16,7 +19,7 @@ use crate::routes::Route;
 /// Every route of this folder.
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = list::routes();
-    for more in [show::routes(), watch::routes(), live::routes(), replay::routes(), recording::routes(), cut::routes(), api::routes()] {
+    for more in [show::routes(), watch::routes(), live::routes(), replay::routes(), recording::routes(), cut::routes(), control::routes(), decide::routes(), talk::routes(), api::routes()] {
         routes.extend(more);
     }
     routes

@@ -6,6 +6,7 @@ use crate::routes::{Access, Route};
 use crate::stop::Reply;
 use crate::view::value;
 use minijinja::context;
+use sekisho_core::limits;
 use sekisho_core::permission::Action;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -16,6 +17,9 @@ async fn show(call: Call) -> Reply {
     let view = facts::view(&call).await?;
     let s = facts::page(&call, &view).await?;
     let title = call.ctx.t_with("sessions.watch_title", &[("person", &s.person)]);
-    let (can_cut, can_withdraw) = (call.ctx.may(Action::CutSession), call.ctx.may(Action::WithdrawPlan));
-    call.page_titled("sessions/watch.html", &title, context! { s => value(s), can_cut, can_withdraw })
+    let can = |action| call.ctx.may(action);
+    let (can_cut, can_withdraw) = (can(Action::CutSession), can(Action::WithdrawPlan));
+    let (can_control, can_chat, can_mark) = (can(Action::ControlSession), can(Action::ChatSession), can(Action::MarkSession));
+    let line_chars = limits::LINE_CHARS;
+    call.page_titled("sessions/watch.html", &title, context! { s => value(s), can_cut, can_withdraw, can_control, can_chat, can_mark, line_chars })
 }
