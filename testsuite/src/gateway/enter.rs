@@ -73,7 +73,7 @@ async fn a_changed_host_key_gets_nothing_of_the_credential() {
     house.desk.paper().host_keys = vec![other];
     let output = house.exec("id").await;
     assert!(err(&output).contains("SKS-4015") && output.status.code() == Some(255), "{}", err(&output));
-    assert_eq!(house.desk.left().await, Cause::DialFailed);
+    assert_eq!(house.desk.left().await, Cause::HostKeyChanged);
     assert!(matches!(house.desk.paper().dialled.as_slice(), [Dialled::HostKeyChanged { seen }] if seen.starts_with("SHA256:")));
     let log = std::fs::read_to_string(house.path("sshd.log")).unwrap();
     assert!(!log.contains("Accepted") && !log.contains("Failed"), "{log}");
