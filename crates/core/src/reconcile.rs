@@ -85,6 +85,12 @@ pub struct CommandSeen {
     pub at_ms: u64,
     /// The line.
     pub text: String,
+    /// The channel.
+    #[serde(default)]
+    pub channel: u32,
+    /// Bytes that the channel had put out before it: the exact place in the recording.
+    #[serde(default)]
+    pub output: u64,
 }
 
 /// A file operation that was seen.
@@ -483,14 +489,14 @@ fn files(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
             let name = file.path.rsplit('/').next().unwrap_or(&file.path);
             let expected = plan.content.bring_in.iter().position(|planned| planned.name == name);
             let (verdict, planned) = match (file.op.as_str(), expected.and_then(|index| plan.content.bring_in.get(index).map(|f| (index, f)))) {
-                ("put", Some((index, planned))) => {
+                ("put" | "rsync-put", Some((index, planned))) => {
                     if let Some(seen) = brought.get_mut(index) {
                         *seen = true;
                     }
                     let same = planned.sha256.is_empty() || file.sha256.as_deref().is_some_and(|hash| hash.eq_ignore_ascii_case(&planned.sha256));
                     (if same { Verdict::Match } else { Verdict::Different }, planned.name.clone())
                 }
-                ("get", _) => match &plan.content.carry_out {
+                ("get" | "rsync-get", _) => match &plan.content.carry_out {
                     Some(out) => (Verdict::Match, out.fields.clone()),
                     None => (Verdict::NotPlanned, String::new()),
                 },

@@ -44,7 +44,7 @@ fn facts(commands: &[&str], files: Vec<FileSeen>) -> SessionFacts {
         pauses: 0,
         paused_ms: 0,
         paused_at_ms: None,
-        commands: (0_u64..).zip(commands).map(|(at_ms, text)| CommandSeen { at_ms, text: (*text).to_owned() }).collect(),
+        commands: (0_u64..).zip(commands).map(|(at_ms, text)| CommandSeen { at_ms, text: (*text).to_owned(), channel: 1, output: 0 }).collect(),
         files,
     }
 }
@@ -141,4 +141,50 @@ fn a_copying_program_that_sets_the_time_of_its_file_makes_no_difference() {
     let verdicts = |files| -> Vec<Verdict> { compared(&[], &[], files).iter().filter(|row| row.item == Item::File).map(|row| row.verdict).collect() };
     assert_eq!(verdicts(vec![file("/srv/app.war", 9, true), touch("/srv/app.war")]), [Verdict::Match]);
     assert!(verdicts(vec![touch("/etc/shadow")]).contains(&Verdict::NotPlanned), "rights of another file are another matter");
+}
+
+#[test]
+fn what_was_switched_on_is_held_against_what_was_used() {
+    use crate::target::{FileRight, ForwardTo, TransferLimits};
+    let mut planned = plan(&[]);
+    let used = &mut planned.content.targets[0];
+    used.files = BTreeSet::from([FileRight::Upload, FileRight::Delete]);
+    used.limits = TransferLimits { upload_bytes: Some(100), upload_files: Some(2), ..TransferLimits::default() };
+    used.forwards = vec![ForwardTo { host: "DB01".into(), port: 5432, full: false }];
+    planned.content.witness = Witness::Watch;
+    let op = |op: &str, path: &str, bytes| FileSeen { op: op.into(), ..file(path, bytes, true) };
+    let mut there = facts(&[], vec![file("/opt/app.war", 101, true), op("remove", "/tmp/old", 0), op("rename", "/tmp/a", 0)]);
+    let forward = |place: &str| ForwardSeen { at_ms: 7, place: place.into(), times: 2, to_target: 10, to_worker: 20 };
+    there.forwards = vec![forward("db01:5432"), forward("db01:22")];
+    there.key_window = true;
+    there.pauses = 2;
+    there.paused_ms = 63_400;
+    let rows = reconcile(&planned, &[there], &Names { persons: &[], targets: &[] });
+    let of = |item| rows.iter().filter(|row| row.item == item).map(|row| (row.verdict, row.planned.as_str(), row.actual.as_str())).collect::<Vec<_>>();
+    assert_eq!(of(Item::Rights), [(Verdict::NotPlanned, "upload, delete", "upload, delete, rename")]);
+    assert_eq!(of(Item::Volume), [(Verdict::Different, "upload 100 B, 2 files", "upload 101 B, 1 files")]);
+    assert_eq!(of(Item::Forward), [
+        (Verdict::Match, "DB01:5432", "db01:5432 2 times, 10 B up, 20 B down"),
+        (Verdict::NotPlanned, "", "db01:22 2 times, 10 B up, 20 B down"),
+    ]);
+    assert_eq!(of(Item::KeyWindow), [(Verdict::NotPlanned, "", "used")]);
+    assert_eq!(of(Item::Witness), [(Verdict::NotDone, "watch", "")]);
+    assert_eq!(of(Item::Pause), [(Verdict::NotPlanned, "", "2 times, 63 s")]);
+    let files = of(Item::File);
+    assert!(files.contains(&(Verdict::Match, "right:delete", "remove /tmp/old (0 bytes)")), "the right was approved, and no plan lists what is deleted");
+    assert!(files.contains(&(Verdict::NotPlanned, "", "rename /tmp/a (0 bytes)")));
+}
+
+#[test]
+fn within_what_was_planned_nothing_differs() {
+    let mut planned = plan(&[]);
+    planned.content.targets[0].key_window = true;
+    planned.content.supervision = true;
+    let mut there = facts(&[], vec![file("/opt/app.war", 10, true)]);
+    there.key_window = true;
+    there.witnesses = vec!["鈴木".into()];
+    let rows = reconcile(&planned, &[there], &Names { persons: &[], targets: &[] });
+    let open: Vec<&Finding> = rows.iter().filter(|row| row.is_open()).collect();
+    assert!(open.is_empty(), "{open:?}");
+    assert!(rows.iter().any(|row| row.item == Item::Witness && row.planned == "wish" && row.actual == "鈴木"));
 }

@@ -124,6 +124,7 @@ impl Store {
             recall,
             shelf,
             halves: crate::desk::Halves::default(),
+            holds: crate::rules::Holds::default(),
             gauge: crate::jobs::Gauge::default(),
             hashing: crate::logins::Hashing::default(),
             stripes: crate::logins::Stripes::default(),

@@ -36,12 +36,17 @@ pub(super) fn happened(file: &FileSeen) -> bool {
 /// The right that an operation needs; `None` for what only looks.
 pub(super) fn right_of(op: &str) -> Option<FileRight> {
     Some(match op {
-        "get" => FileRight::Download,
-        "put" | "mkdir" | "symlink" | "link" | "setattr" => FileRight::Upload,
+        "get" | "rsync-get" => FileRight::Download,
+        "put" | "rsync-put" | "mkdir" | "symlink" | "copy" | "setattr" => FileRight::Upload,
         "remove" | "rmdir" => FileRight::Delete,
-        "rename" => FileRight::Rename,
+        "rename" | "hardlink" => FileRight::Rename,
         _ => return None,
     })
+}
+
+/// The direction in which an operation moves content.
+fn moves(op: &str) -> Option<FileRight> {
+    right_of(op).filter(|_| matches!(op, "get" | "put" | "rsync-get" | "rsync-put"))
 }
 
 fn rights(used: Option<&TargetUse>, facts: &SessionFacts, rows: &mut Rows) {
@@ -58,14 +63,14 @@ fn rights(used: Option<&TargetUse>, facts: &SessionFacts, rows: &mut Rows) {
 fn volumes(used: Option<&TargetUse>, facts: &SessionFacts, rows: &mut Rows) {
     let Some(limits) = used.map(|used| used.limits) else { return };
     let directions = [
-        ("upload", "put", limits.upload_bytes, limits.upload_files),
-        ("download", "get", limits.download_bytes, limits.download_files),
+        ("upload", FileRight::Upload, limits.upload_bytes, limits.upload_files),
+        ("download", FileRight::Download, limits.download_bytes, limits.download_files),
     ];
-    for (name, op, bytes, files) in directions {
+    for (name, right, bytes, files) in directions {
         if bytes.is_none() && files.is_none() {
             continue;
         }
-        let moved: Vec<&FileSeen> = facts.files.iter().filter(|file| file.op == op && happened(file)).collect();
+        let moved: Vec<&FileSeen> = facts.files.iter().filter(|file| moves(&file.op) == Some(right) && happened(file)).collect();
         let (sum, count) = (moved.iter().fold(0_u64, |sum, file| sum.saturating_add(file.bytes)), moved.len() as u64);
         let within = bytes.is_none_or(|limit| sum <= limit) && files.is_none_or(|limit| count <= limit);
         let figure = |value: Option<u64>, unit: &str| value.map(|value| format!("{value} {unit}"));

@@ -7,6 +7,7 @@ pub mod log;
 pub mod person;
 pub mod plan;
 pub mod recording;
+pub mod rules;
 pub mod search;
 pub mod session;
 pub mod table;
@@ -45,6 +46,8 @@ pub enum Ask {
     Log(log::LogCommand),
     /// The search.
     Search(search::SearchCommand),
+    /// Command rules.
+    Rules(rules::RulesCommand),
 }
 
 /// What came of it.
@@ -109,6 +112,7 @@ impl Ask {
             Command::Recording(command) => Self::Recording(command),
             Command::Log(command) => Self::Log(command),
             Command::Search(command) => Self::Search(command),
+            Command::Rules(command) => Self::Rules(command),
             other => bail!("{other:?} is no command of administration"),
         })
     }
@@ -166,6 +170,7 @@ pub async fn answer(store: &Store, ask: Ask) -> Reply {
         Ask::Recording(command) => recording::answer(store, &console, command).await,
         Ask::Log(command) => log::answer(store, &console, command).await,
         Ask::Search(command) => search::answer(store, &console, command).await,
+        Ask::Rules(command) => rules::answer(store, &console, command).await,
     };
     match outcome {
         Ok(reply) => reply,

@@ -117,7 +117,7 @@ pub(super) fn recording(
             }
             Frame::Resize { cols, rows } => screens.size(channel, cols, rows),
             Frame::ChannelClose { .. } => screens.close(channel),
-            Frame::Command { text, .. } => put(origin.command(&CommandSeen { at_ms, text }, Some(channel)))?,
+            Frame::Command { text, .. } => put(origin.command(&CommandSeen { at_ms, text, channel, output: 0 }, Some(channel)))?,
             Frame::FileOp { json } => {
                 if let Ok(seen) = serde_json::from_str::<FileSeen>(&json) {
                     put(origin.file(&FileSeen { at_ms, ..seen }, Some(channel)))?;

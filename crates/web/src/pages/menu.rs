@@ -11,12 +11,13 @@ use sekisho_store::WebLogin;
 #[must_use]
 pub fn items(ctx: &Ctx) -> Option<Vec<Value>> {
     ctx.login.as_ref()?;
-    let entries: [(&str, &str, &str, Option<Action>); 9] = [
+    let entries: [(&str, &str, &str, Option<Action>); 10] = [
         ("/", "home", "menu.first", None),
         ("/plans", "list", "menu.plans", Some(Action::ReadPlan)),
         ("/sessions", "screen", "menu.sessions", Some(Action::ReadSession)),
         ("/search", "search", "menu.search", Some(Action::SearchRecords)),
         ("/targets", "server", "menu.targets", Some(Action::ReadLedger)),
+        ("/rules", "ban", "menu.rules", Some(Action::ReadLedger)),
         ("/persons", "people", "menu.persons", Some(Action::ReadLedger)),
         ("/vendors", "building", "menu.vendors", Some(Action::ReadLedger)),
         ("/log", "log", "menu.log", Some(Action::ReadLog)),

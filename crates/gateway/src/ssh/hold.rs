@@ -1,0 +1,453 @@
+//! Commands that a rule names: they are judged before the target can run them.
+//!
+//! On a terminal the line that stands on the screen is judged when its Enter comes, and the Enter waits for the outcome.
+//! What is typed unseen stands on no screen, so it is judged by nobody and told to nobody. Rules are an aid and no
+//! boundary: a program may read its keys without showing them.
+
+use super::carry::{Lane, Stop};
+use super::observe::Observer;
+use super::words;
+use bytes::{Bytes, BytesMut};
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client};
+use sekisho_core::command::{RuleAct, Ruling};
+use sekisho_core::desk::{Event, RuledCommand};
+use sekisho_core::limits;
+use sekisho_core::refusal::Refusal;
+use sekisho_protocol::terminal::Present;
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Longest wait for the echo of what was typed, besides what the target's answers take.
+const ECHO: Duration = Duration::from_millis(150);
+/// Longest wait in all.
+const ECHO_MOST: Duration = Duration::from_secs(2);
+/// The target has drawn all that it will if nothing came for so long.
+const QUIET: Duration = Duration::from_millis(25);
+/// Input that comes within this time after a line that was stopped belongs to the same paste.
+const SAME_PASTE: Duration = Duration::from_millis(100);
+/// Takes the line back: kills it, and interrupts should the program know no kill.
+const TAKE_BACK: &[u8] = b"\x15\x03";
+/// The key by which a worker gives a waiting command up.
+const INTERRUPT: u8 = 0x03;
+/// Lines that were judged and whose echo has not come back.
+const JUDGED: usize = 64;
+
+/// What is known of the target's drawing, to tell whether the echo of the last key is still on its way.
+#[derive(Default)]
+pub(super) struct Echo {
+    times: Mutex<Times>,
+    drawn: Notify,
+    /// The worker takes no output, so nothing more can be seen of what the target draws.
+    stuck: AtomicBool,
+    /// Milliseconds that the target took to answer.
+    answer: AtomicU64,
+    judged: Mutex<VecDeque<String>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Times {
+    passed: Option<Instant>,
+    drawn: Option<Instant>,
+}
+
+impl Echo {
+    fn times(&self) -> MutexGuard<'_, Times> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The target answered a question after this time.
+    pub(super) fn answered(&self, after: Duration) {
+        self.answer.store(u64::try_from(after.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// The target drew something.
+    pub(super) fn draws(&self) {
+        self.times().drawn = Some(Instant::now());
+        self.drawn.notify_waiters();
+    }
+
+    /// Whether the worker takes what the target drew.
+    pub(super) fn is_stuck(&self, stuck: bool) {
+        self.stuck.store(stuck, Ordering::SeqCst);
+        self.drawn.notify_waiters();
+    }
+
+    fn patience(&self) -> Duration {
+        if self.times().drawn.is_none() {
+            return ECHO_MOST;
+        }
+        (ECHO + Duration::from_millis(self.answer.load(Ordering::Relaxed).saturating_mul(2))).min(ECHO_MOST)
+    }
+
+    /// How long the picture must stay as it is before it counts as whole; `None` if nothing came since the last key.
+    fn quiet_in(&self) -> Option<Duration> {
+        let Times { passed, drawn } = *self.times();
+        let drawn = drawn.filter(|drawn| passed.is_none_or(|passed| *drawn >= passed))?;
+        Some(QUIET.saturating_sub(drawn.elapsed()))
+    }
+
+    fn judged(&self) -> MutexGuard<'_, VecDeque<String>> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, line: &str) {
+        let mut judged = self.judged();
+        judged.push_back(bare(line));
+        if judged.len() > JUDGED {
+            judged.pop_front();
+        }
+    }
+
+    /// Whether this line was judged before it was entered. Those before it are forgotten: lines come in order.
+    fn was_judged(&self, line: &str) -> bool {
+        let mut judged = self.judged();
+        let at = judged.iter().position(|known| *known == bare(line));
+        if let Some(at) = at {
+            judged.drain(..=at);
+        }
+        at.is_some()
+    }
+}
+
+fn bare(line: &str) -> String {
+    line.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
+/// The worker's messages, with those that came while a command waited.
+pub(super) struct Intake<'a> {
+    reader: &'a mut ChannelReadHalf,
+    kept: VecDeque<ChannelMsg>,
+    bytes: usize,
+    /// The connection broke while a command waited.
+    broken: bool,
+}
+
+/// What came while a command waited.
+enum Heard {
+    /// Nothing that matters now.
+    Later,
+    /// The worker gives the command up.
+    GivenUp,
+    /// Nobody waits any more.
+    Gone,
+}
+
+impl<'a> Intake<'a> {
+    pub(super) fn new(reader: &'a mut ChannelReadHalf) -> Self {
+        Self { reader, kept: VecDeque::new(), bytes: 0, broken: false }
+    }
+
+    /// Messages that came before all others.
+    pub(super) fn begin_with(&mut self, messages: VecDeque<ChannelMsg>) {
+        self.bytes = messages.iter().map(weight).sum();
+        self.kept = messages;
+    }
+
+    /// The next message. Without effect if it is dropped before it is ready.
+    pub(super) async fn next(&mut self) -> Option<ChannelMsg> {
+        if let Some(message) = self.kept.pop_front() {
+            self.bytes = self.bytes.saturating_sub(weight(&message));
+            return Some(message);
+        }
+        if self.broken { None } else { self.reader.wait().await }
+    }
+
+    fn has_room(&self) -> bool {
+        self.bytes < limits::HOLD_BYTES && !self.broken
+    }
+
+    /// Takes one message in and keeps it.
+    async fn hear(&mut self, sees_interrupt: bool) -> Heard {
+        match self.reader.wait().await {
+            Some(ChannelMsg::Data { data }) if sees_interrupt && data.contains(&INTERRUPT) => {
+                self.forget_typed();
+                Heard::GivenUp
+            }
+            Some(message) => {
+                let gone = matches!(message, ChannelMsg::Close);
+                self.bytes += weight(&message);
+                self.kept.push_back(message);
+                if gone { Heard::Gone } else { Heard::Later }
+            }
+            None => {
+                self.broken = true;
+                Heard::Gone
+            }
+        }
+    }
+
+    fn forget_typed(&mut self) {
+        self.kept.retain(|message| !matches!(message, ChannelMsg::Data { .. }));
+        self.bytes = self.kept.iter().map(weight).sum();
+    }
+
+    /// Forgets the rest of a paste: what was typed for the moment after a command that did not come.
+    async fn drop_paste(&mut self) {
+        self.forget_typed();
+        while self.has_room() && matches!(tokio::time::timeout(SAME_PASTE, self.hear(false)).await, Ok(Heard::Later)) {
+            self.forget_typed();
+        }
+    }
+}
+
+/// What a message costs while it is kept.
+fn weight(message: &ChannelMsg) -> usize {
+    64 + if let ChannelMsg::Data { data } = message { data.len() } else { 0 }
+}
+
+/// What becomes of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It goes on.
+    Pass,
+    /// It does not.
+    Drop,
+}
+
+impl Lane<'_> {
+    /// Judges the command line of an exec request. Nothing was sent to the target before. False: it must not begin.
+    pub(super) async fn may_begin(&self, command: &str, reader: &mut ChannelReadHalf) -> bool {
+        let Some(ruling) = self.carrier.judge.judge(command) else { return true };
+        let mut intake = Intake::new(reader);
+        let outcome = self.ruled(ruling, command, &mut intake).await;
+        // What came meanwhile is input of a command that has not begun; it is brought to it when it has.
+        self.early.lock().unwrap_or_else(PoisonError::into_inner).append(&mut intake.kept);
+        outcome == Outcome::Pass && !intake.broken
+    }
+
+    /// Passes input on, line by line, each after it was judged.
+    pub(super) async fn guarded(&self, mut data: Bytes, intake: &mut Intake<'_>, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
+        while !data.is_empty() {
+            let taken = self.observer().up_to_enter(&data);
+            let before = data.split_to(taken.min(data.len()));
+            self.pass(before, to_target).await?;
+            if data.is_empty() {
+                return Ok(());
+            }
+            let enter = data.split_to(1);
+            if self.line_passes(intake).await == Outcome::Pass {
+                self.session().flowing().await;
+                self.understand(|observer, at_ms| observer.worker_sends(enter.clone(), at_ms))?;
+                self.pass(enter, to_target).await?;
+                if !data.is_empty() {
+                    self.left_behind().await;
+                }
+            } else {
+                self.observer().take_back();
+                to_target.data_bytes(Bytes::from_static(TAKE_BACK)).await.map_err(|_| Stop)?;
+                intake.drop_paste().await;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn pass(&self, data: Bytes, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        self.place.count_input(data.len());
+        self.echo.times().passed = Some(Instant::now());
+        to_target.data_bytes(data).await.map_err(|_| Stop)
+    }
+
+    /// Gives the target the time to leave the line that was entered, so that the next one finds its prompt.
+    async fn left_behind(&self) {
+        let deadline = Instant::now() + self.echo.patience();
+        loop {
+            let mut drawn = pin!(self.echo.drawn.notified());
+            drawn.as_mut().enable();
+            if !self.observer().is_behind() || tokio::time::timeout_at(deadline, drawn).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn line_passes(&self, intake: &mut Intake<'_>) -> Outcome {
+        let Some(line) = self.line().await else { return Outcome::Pass };
+        self.echo.remember(&words::visible(&line));
+        match self.carrier.judge.judge(&line) {
+            Some(ruling) => self.ruled(ruling, &line, intake).await,
+            None => Outcome::Pass,
+        }
+    }
+
+    /// The line as it stands on the screen, after its echo has come back; `None` if nothing stands there.
+    async fn line(&self) -> Option<String> {
+        let began = Instant::now();
+        loop {
+            let mut drawn = pin!(self.echo.drawn.notified());
+            drawn.as_mut().enable();
+            let (line, whole) = match self.observer().present() {
+                Present::Blank => return None,
+                Present::Unseen => (None, false),
+                Present::Shown { line, whole } => (Some(line), whole),
+            };
+            if whole {
+                return line;
+            }
+            if self.echo.stuck.load(Ordering::SeqCst) {
+                drawn.await;
+                continue;
+            }
+            let mut left = self.echo.patience().saturating_sub(began.elapsed());
+            if line.is_some()
+                && let Some(quiet) = self.echo.quiet_in()
+            {
+                left = left.min(quiet);
+            }
+            if left.is_zero() || tokio::time::timeout(left, drawn).await.is_err() && self.is_at_rest(began, line.is_some()) {
+                return line;
+            }
+        }
+    }
+
+    /// After a wait without any drawing: whether there is nothing more to wait for.
+    fn is_at_rest(&self, began: Instant, shown: bool) -> bool {
+        let patience_ended = began.elapsed() >= self.echo.patience();
+        patience_ended || (shown && self.echo.quiet_in().is_some_and(|quiet| quiet.is_zero()))
+    }
+
+    /// Tells the desk of a command that a rule names, and waits for what becomes of it.
+    async fn ruled(&self, ruling: Ruling, line: &str, intake: &mut Intake<'_>) -> Outcome {
+        let command = RuledCommand { channel: self.place.number(), line: words::visible(line), act: ruling.act, reason: ruling.reason.clone() };
+        if ruling.act == RuleAct::Hold {
+            self.tell(&words::held(&words::visible(&ruling.part), &ruling.reason, self.terminal)).await;
+        }
+        let mut answer = self.carrier.desk.command(self.session().id(), command);
+        let answer = loop {
+            tokio::select! {
+                biased;
+                answer = &mut answer => break answer,
+                heard = intake.hear(self.terminal), if intake.has_room() => match heard {
+                    Heard::Later => {}
+                    Heard::GivenUp => {
+                        self.tell(&words::given_up()).await;
+                        return Outcome::Drop;
+                    }
+                    Heard::Gone => return Outcome::Drop,
+                },
+            }
+        };
+        self.session().touch();
+        match answer {
+            Ok(()) => {
+                if ruling.act == RuleAct::Hold {
+                    self.tell(&words::allowed()).await;
+                }
+                Outcome::Pass
+            }
+            Err(refusal) => {
+                self.tell(&words::refusal(&refusal)).await;
+                Outcome::Drop
+            }
+        }
+    }
+
+    async fn tell(&self, text: &str) {
+        let _ = self.place.record(Event::Message(text));
+        let _ = self.worker.say(text).await;
+    }
+
+    /// A command line came out of the terminal. Tells the desk if a rule names it and nobody judged it before: where no
+    /// rule can stop anything, commands are looked at only when the target has echoed them.
+    pub(super) async fn seen(&self, line: &str) {
+        if self.carrier.judge.is_silent() || (self.guards && self.echo.was_judged(line)) {
+            return;
+        }
+        let Some(ruling) = self.carrier.judge.judge(line) else { return };
+        // It has run: nothing can be stopped any more.
+        let act = ruling.act.min(RuleAct::Alert);
+        let command = RuledCommand { channel: self.place.number(), line: line.to_owned(), act, reason: ruling.reason };
+        let _ = self.carrier.desk.command(self.session().id(), command).await;
+    }
+
+    fn observer(&self) -> MutexGuard<'_, Observer> {
+        self.observer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Input of a shell without a terminal: each line is a command.
+#[derive(Default)]
+pub(super) struct Script {
+    line: BytesMut,
+}
+
+impl Lane<'_> {
+    /// Passes the lines of a script on, each after it was judged. The first that is stopped ends the script: what stands
+    /// behind it was written for the moment after it.
+    pub(super) async fn scripted(&self, data: Option<Bytes>, script: &mut Script, intake: &mut Intake<'_>, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
+        let ended = data.is_none();
+        script.line.extend_from_slice(&data.unwrap_or_default());
+        loop {
+            let end = script.line.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+            let Some(end) = end.or_else(|| ended.then_some(script.line.len())).filter(|end| *end > 0) else { break };
+            let line = script.line.split_to(end).freeze();
+            let text = String::from_utf8_lossy(&line);
+            let outcome = match self.carrier.judge.judge(&text) {
+                // What nobody sees may be a secret, so only the part that was named is told.
+                Some(ruling) => {
+                    let part = ruling.part.clone();
+                    self.ruled(ruling, &part, intake).await
+                }
+                None => Outcome::Pass,
+            };
+            if outcome == Outcome::Drop {
+                return self.end_script(script, to_target).await;
+            }
+            self.session().flowing().await;
+            self.pass(line, to_target).await?;
+        }
+        if script.line.len() > limits::EXEC_BYTES {
+            let refusal = Refusal::CommandRefused { reason: String::new() };
+            self.tell(&words::refusal(&refusal)).await;
+            return self.end_script(script, to_target).await;
+        }
+        if ended { to_target.eof().await.map_err(|_| Stop) } else { Ok(()) }
+    }
+
+    async fn end_script(&self, script: &mut Script, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
+        script.line.clear();
+        let _ = to_target.eof().await;
+        Err(Stop)
+    }
+}
+
+/// Whether an exec command starts a shell that reads its commands from the input.
+pub(super) fn is_shell(command: &str) -> bool {
+    let mut words = command.split_whitespace().skip_while(|word| matches!(*word, "sudo" | "exec" | "env"));
+    let name = words.next().and_then(|word| word.rsplit('/').next()).unwrap_or_default();
+    matches!(name, "sh" | "bash" | "dash" | "zsh" | "ksh" | "ash") && words.all(|word| word.starts_with('-') && !word.ends_with('c'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_that_reads_commands_is_told_from_one_that_runs_a_given_one() {
+        for command in ["bash", "/bin/sh -s", "sudo bash -l", "exec zsh"] {
+            assert!(is_shell(command), "{command}");
+        }
+        for command in ["bash -c id", "bash script.sh", "ls", "", "bashful"] {
+            assert!(!is_shell(command), "{command}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_known_as_judged_once() {
+        let echo = Echo::default();
+        echo.remember("rm -rf x");
+        echo.remember("ls");
+        assert!(echo.was_judged("rm  -rf x") && echo.was_judged("ls") && !echo.was_judged("ls"));
+        for at in 0..JUDGED * 2 {
+            echo.remember(&at.to_string());
+        }
+        assert!(echo.judged().len() <= JUDGED);
+    }
+}
