@@ -3,7 +3,7 @@
 use super::base::{Base, on_both};
 use super::ward::{Ward, recalled, until};
 use sekisho_core::control::{Control, Standstill};
-use sekisho_core::desk::{Admission, Cause, Recall, RecallWord};
+use sekisho_core::desk::{Admission, Cause, Desk, Recall, RecallWord, RefusedAsk};
 use sekisho_core::facts::Fact;
 use sekisho_core::limits;
 use sekisho_core::people::Actor;
@@ -16,6 +16,7 @@ use tokio::sync::broadcast::Receiver;
 
 on_both! {
     a_pause_is_a_fact_stands_in_the_recording_and_outlasts_whoever_pressed,
+    a_rule_of_the_box_pauses_and_alerts_and_a_person_lets_it_go_on,
     nobody_else_takes_the_reins_and_nothing_grows_without_end,
     a_witness_starts_the_session_and_the_last_one_who_leaves_freezes_it,
     who_cannot_be_a_witness_starts_nothing_and_silence_is_absence,
@@ -244,4 +245,31 @@ async fn marks_are_set_live_and_afterwards_and_the_seal_holds(base: Base) {
     assert_eq!(replayed(&ward, &session).await.len(), 1);
     assert!(std::fs::read(ward.recording(&session)).unwrap() == sealed, "a mark changed the sealed recording");
     assert_eq!(ward.store.session(&ward.operator, &session).await.unwrap().recording.verified, Some(true));
+}
+
+async fn a_rule_of_the_box_pauses_and_alerts_and_a_person_lets_it_go_on(base: Base) {
+    let ward = Ward::over(base).await;
+    let admission = ward.entered().await;
+    let session = admission.session.clone();
+    let mut recalls = ward.store.recalls();
+    Desk::pause(&ward.store, &session, "出力の量が上限を超えました").await;
+    assert_eq!(word(&mut recalls).await, RecallWord::Stand(Standstill::Paused));
+    let standing = ward.store.standing(&ward.operator, &session).await.unwrap().unwrap();
+    assert_eq!((standing.state, standing.paused.unwrap().by.as_str()), (Standstill::Paused, "Sekisho"));
+    ward.store.resume(&ward.operator, &session).await.unwrap();
+    assert_eq!(word(&mut recalls).await, RecallWord::Stand(Standstill::None));
+    // Another volume later it stands still again; while a person holds it, only the alert is added.
+    ward.store.pause(&ward.clerk, &session, "").await.unwrap();
+    Desk::pause(&ward.store, &session, "また").await;
+    assert_eq!(named(&controls(&ward).await).iter().map(|(_, name)| *name).collect::<Vec<_>>(), ["alert", "paused", "resumed", "paused", "alert"]);
+    let written = controls(&ward).await;
+    ward.left(admission, Cause::Closed).await;
+    assert_eq!(replayed(&ward, &session).await.len(), written.len());
+    // Before there is a session, a refusal stands with the login.
+    let principal = ward.principal().await;
+    let ask = RefusedAsk { ask: "tcpip-forward 0.0.0.0:80".into(), refusal: Refusal::ForwardingRefused };
+    Desk::refused_before(&ward.store, &principal, "ehr-db01", ask).await;
+    let facts = ward.facts("refused").await;
+    let told = |entry: &&sekisho_core::facts::Entry| matches!(&entry.fact, Fact::Refused { code, detail, .. } if code == "SKS-4009" && detail.contains("tcpip-forward"));
+    assert_eq!(facts.iter().filter(told).count(), 1);
 }

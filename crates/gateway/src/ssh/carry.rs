@@ -5,7 +5,7 @@
 //! other one, and nothing but its own channel.
 
 use super::arrive::Sign;
-use super::dial::Target;
+use super::carrier::{Carrier, Finish, Opening};
 use super::hold::{Echo, Intake, Script, is_shell};
 use super::observe::{Observer, Passed, Seen};
 use super::wish::{Start, Terminal, Transfer, Wish};
@@ -15,20 +15,17 @@ use crate::session::{Place, Session};
 use bytes::Bytes;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Sig, client};
 use sekisho_core::control::Standstill;
-use sekisho_core::command::Judge;
-use sekisho_core::desk::{Cause, Desk, Event, RefusedAsk};
+use sekisho_core::desk::{Cause, Event};
 use sekisho_core::limits;
 use sekisho_core::refusal::Refusal;
-use sekisho_core::authorize::Grant;
-use sekisho_core::target::{FileRight, Function};
-use sekisho_protocol::files::{Quota, Refused, Rights, Rule, Why};
+use sekisho_core::target::Function;
+use sekisho_protocol::files::Why;
 use std::collections::{BTreeSet, VecDeque};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::sync::{Notify, mpsc};
 
 /// Time for the target to answer the start of a channel.
 pub(super) const START: Duration = Duration::from_secs(limits::DIAL_SECONDS as u64);
@@ -41,109 +38,7 @@ const SIZE: u32 = 65_535;
 /// Messages of the target that may come before its answer to the start.
 const EARLY: usize = 16;
 
-/// What the channels of one session share.
-pub struct Carrier {
-    pub session: Arc<Session>,
-    pub target: Arc<Target>,
-    pub desk: Arc<dyn Desk>,
-    /// What may be done with files in this session, and what went over so far.
-    rule: Rule,
-    /// What is said of commands.
-    pub(super) judge: Judge,
-    /// Places for local forwards.
-    pub(super) forwards: Arc<Semaphore>,
-    /// Refusals that are being written down.
-    notes: Mutex<JoinSet<()>>,
-    refusals: AtomicUsize,
-    forward_to_tell: Mutex<Option<String>>,
-    forward_told: AtomicBool,
-    welcomed: AtomicBool,
-}
-
-fn rule_of(grant: &Grant) -> Rule {
-    let may = |right| grant.files.contains(&right);
-    let limits = &grant.limits;
-    Rule {
-        rights: Rights {
-            download: may(FileRight::Download),
-            upload: may(FileRight::Upload),
-            delete: may(FileRight::Delete),
-            rename: may(FileRight::Rename),
-        },
-        quota: Quota::new((limits.upload_bytes, limits.upload_files), (limits.download_bytes, limits.download_files)),
-        words: |why| words::refusal_line(&words::why(why)),
-    }
-}
-
-/// How a channel ended, as the worker's side saw it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
-    /// Closed by one of the two sides.
-    Orderly,
-    /// The worker's connection broke.
-    Broken,
-}
-
-/// A worker's channel whose work can start.
-pub struct Opening {
-    pub worker: Worker,
-    pub reader: ChannelReadHalf,
-    pub sign: Arc<Sign>,
-    pub wish: Wish,
-    /// Input that was typed before the target was reached.
-    pub early: Bytes,
-}
-
 impl Carrier {
-    pub fn new(session: Arc<Session>, target: Arc<Target>, desk: Arc<dyn Desk>) -> Self {
-        Self {
-            rule: rule_of(session.grant()),
-            judge: Judge::of(session.grant()),
-            forwards: Arc::new(Semaphore::new(limits::SESSION_FORWARDS)),
-            notes: Mutex::default(),
-            session,
-            target,
-            desk,
-            refusals: AtomicUsize::new(0),
-            forward_to_tell: Mutex::new(None),
-            forward_told: AtomicBool::new(false),
-            welcomed: AtomicBool::new(false),
-        }
-    }
-
-    /// Has a refused forward written down and told. Nobody waits for it but the session's end.
-    pub fn tell_refused(self: &Arc<Self>, ask: String, refusal: Refusal) {
-        let carrier = Arc::clone(self);
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        while notes.try_join_next().is_some() {}
-        if notes.len() < limits::SESSION_REFUSALS {
-            notes.spawn(async move { carrier.refuse_forward(ask, refusal).await });
-        }
-    }
-
-    /// Waits until what was refused is written down, also for a client that left at once.
-    pub async fn written(&self) {
-        let mut notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
-        let all = async { while notes.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(Duration::from_secs(limits::REFUSAL_SECONDS as u64), all).await;
-    }
-
-    /// A forward was asked for and refused: written down, and told on the terminal once.
-    async fn refuse_forward(&self, ask: String, refusal: Refusal) {
-        let text = words::refusal(&refusal);
-        self.note(ask, refusal).await;
-        if !self.forward_told.swap(true, Ordering::SeqCst) && !self.session.notify(&text) {
-            // No terminal yet: the next channel tells it.
-            *self.forward_to_tell.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
-        }
-    }
-
-    pub(super) async fn note(&self, ask: String, refusal: Refusal) {
-        if self.refusals.fetch_add(1, Ordering::SeqCst) < limits::SESSION_REFUSALS {
-            self.desk.refused(self.session.id(), RefusedAsk { ask, refusal }).await;
-        }
-    }
-
     /// Carries one channel to its end.
     pub async fn carry(&self, opening: Opening) -> Finish {
         let Opening { mut worker, reader, sign, mut wish, early } = opening;
@@ -220,18 +115,18 @@ pub(super) struct Lane<'a> {
     pub(super) echo: Echo,
     /// What came while the command waited that the channel shall run.
     pub(super) early: Mutex<VecDeque<ChannelMsg>>,
-    files: bool,
+    pub(super) files: bool,
     /// What is carried stands in the recording as numbers only.
-    counted: bool,
+    pub(super) counted: bool,
     /// The observer has something for the way that is not its own turn, or a text waits.
-    due: Notify,
+    pub(super) due: Notify,
     due_up: Notify,
     /// Why something was refused, each told once.
-    told: Mutex<BTreeSet<Why>>,
-    texts: Mutex<Vec<String>>,
+    pub(super) told: Mutex<BTreeSet<Why>>,
+    pub(super) texts: Mutex<Vec<String>>,
     /// The work was stopped, and why.
-    halted: Mutex<Option<Refusal>>,
-    halt: Notify,
+    pub(super) halted: Mutex<Option<Refusal>>,
+    pub(super) halt: Notify,
     /// The target's output ended; what its work came to may still follow.
     target_said_all: AtomicBool,
 }
@@ -507,53 +402,6 @@ impl Lane<'_> {
         self.stop(stop)
     }
 
-    async fn to_target(&self, pieces: Vec<Bytes>, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
-        for piece in pieces {
-            if self.counted {
-                self.place.count_flow(true, piece.len());
-            }
-            to_target.data_bytes(piece).await.map_err(|_| Stop)?;
-        }
-        Ok(())
-    }
-
-    /// What was not let pass: written down, and told once for each reason.
-    async fn refused(&self, refused: Vec<Refused>) {
-        for refused in refused {
-            let refusal = words::why(refused.why);
-            let first = self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(refused.why);
-            if first {
-                self.texts.lock().unwrap_or_else(PoisonError::into_inner).push(words::refusal(&refusal));
-                self.due.notify_one();
-            }
-            self.carrier.note(words::visible(&refused.display()), refusal).await;
-        }
-    }
-
-    /// Ends the channel's work, if there is a reason to.
-    fn stop(&self, why: Option<Why>) -> Result<(), Stop> {
-        let Some(why) = why else { return Ok(()) };
-        self.halted.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| words::why(why));
-        self.halt.notify_one();
-        Err(Stop)
-    }
-
-    /// Counts bytes of shells and commands, and has the session paused where they come to too much.
-    async fn volume(&self, to_target: bool, bytes: usize) {
-        if self.files || !self.session().volume(to_target, bytes) {
-            return;
-        }
-        let session = self.session();
-        session.stand(Standstill::Paused);
-        self.carrier.desk.pause(session.id(), &words::volume(to_target)).await;
-        let text = words::refusal(&Refusal::VolumePassed);
-        session.notify(&text);
-        if !self.terminal {
-            let _ = self.place.record(Event::Message(&text));
-            let _ = self.worker.say(&text).await;
-        }
-    }
-
     async fn resize(&self, size: [u32; 4], to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
         let [columns, rows, width, height] = size.map(|side| side.min(SIZE));
         let shown = self.observer.lock().unwrap_or_else(PoisonError::into_inner).resize(columns, rows);
@@ -606,20 +454,6 @@ impl Lane<'_> {
                 return;
             }
         }
-    }
-
-    /// What waits for the worker besides what the target sends.
-    async fn due_down(&self) -> Result<(), Stop> {
-        let texts = std::mem::take(&mut *self.texts.lock().unwrap_or_else(PoisonError::into_inner));
-        for text in texts {
-            self.place.record(Event::Message(&text)).map_err(|_| Stop)?;
-            self.worker.say(&text).await.map_err(|_| Stop)?;
-        }
-        let due = self.observer.lock().unwrap_or_else(PoisonError::into_inner).due_to_worker();
-        for piece in due {
-            self.worker.output(piece).await.map_err(|_| Stop)?;
-        }
-        Ok(())
     }
 
     async fn pass_down(&self, message: ChannelMsg, exit: &Mutex<String>) -> Result<(), Stop> {

@@ -2,7 +2,8 @@
 //!
 //! The bytes are the affair of two programs and are not understood. They are counted, and kept where the plan says so.
 
-use super::carry::{Carrier, Finish, START};
+use super::carrier::{Carrier, Finish};
+use super::carry::START;
 use super::wish::switched;
 use super::words;
 use crate::session::{Place, Session};

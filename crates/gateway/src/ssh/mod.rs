@@ -2,10 +2,12 @@
 
 pub mod algorithms;
 mod arrive;
+mod carrier;
 mod carry;
 mod choose;
 pub mod dial;
 pub mod exchange;
+mod files;
 mod forward;
 mod hold;
 mod login;

@@ -1,7 +1,7 @@
 //! A worker's visit from the first channel to the end: enter, dial, carry, leave.
 
 use super::arrive::{Arrival, Ask, Sign, Visitor};
-use super::carry::{Carrier, Finish, Opening};
+use super::carrier::{Carrier, Finish, Opening};
 use super::choose;
 use super::dial::{self, Target};
 use super::forward::ForwardAsk;
