@@ -55,6 +55,44 @@ impl Cut {
 pub struct Line {
     stream: TcpStream,
     cut: Cut,
+    ahead: Ahead,
+}
+
+/// What was read from the system and not asked for yet. The library asks for the four bytes of a packet's length
+/// first, then for the packet: with this both come in one call. An idle line holds no memory for it.
+#[derive(Debug, Default)]
+struct Ahead {
+    bytes: Vec<u8>,
+    taken: usize,
+}
+
+/// Bytes that are read ahead at most.
+const AHEAD: usize = 16 * 1024;
+/// From this size on a reader is given the system's bytes directly.
+const DIRECT: usize = 4 * 1024;
+
+impl Ahead {
+    /// Gives what there is, up to what is asked for.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let rest = self.bytes.get(self.taken..).unwrap_or_default();
+        let part = rest.get(..rest.len().min(buf.remaining())).unwrap_or_default();
+        buf.put_slice(part);
+        self.taken += part.len();
+        !part.is_empty()
+    }
+
+    fn fill(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.taken = 0;
+        self.bytes.resize(AHEAD, 0);
+        let mut room = ReadBuf::new(&mut self.bytes);
+        let read = Pin::new(stream).poll_read(cx, &mut room);
+        let filled = room.filled().len();
+        self.bytes.truncate(filled);
+        if read.is_pending() {
+            self.bytes = Vec::new();
+        }
+        read
+    }
 }
 
 impl Line {
@@ -65,7 +103,7 @@ impl Line {
         if let Err(error) = stream.set_nodelay(true).and_then(|()| socket.set_tcp_keepalive(&probes)) {
             tracing::debug!(%error, "socket options");
         }
-        Self { stream, cut }
+        Self { stream, cut, ahead: Ahead::default() }
     }
 }
 
@@ -81,7 +119,16 @@ impl Drop for Line {
 impl AsyncRead for Line {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.cut.check(READING, cx)?;
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let Self { stream, ahead, .. } = &mut *self;
+        if ahead.give(buf) {
+            return Poll::Ready(Ok(()));
+        }
+        if buf.remaining() >= DIRECT {
+            return Pin::new(stream).poll_read(cx, buf);
+        }
+        std::task::ready!(ahead.fill(stream, cx))?;
+        ahead.give(buf);
+        Poll::Ready(Ok(()))
     }
 }
 

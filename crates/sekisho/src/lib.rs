@@ -74,6 +74,12 @@ pub fn print(json: bool, value: &serde_json::Value, text: &str) -> Result<()> {
     }
 }
 
+/// Turns of a thread of the runtime after which it looks at the sockets.
+const SOCKETS_EVERY: u32 = 4;
+
 fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    // Every few turns of a busy thread the sockets are asked (by default every 61): a keystroke does not wait until a
+    // bulk transfer beside it pauses.
+    builder.event_interval(SOCKETS_EVERY).enable_all().build().context("cannot start the runtime")
 }

@@ -1,10 +1,12 @@
 //! Compression and encryption of one segment.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::{Zeroize, ZeroizeOnDrop};
+use zstd::bulk::Compressor;
 
 use super::RecordingBreach;
 use crate::digest::Digest;
@@ -53,9 +55,24 @@ fn associated(previous: &Digest, header: &[u8]) -> Vec<u8> {
     [previous.as_bytes().as_slice(), header].concat()
 }
 
-/// Compresses the frames of a segment. The context lives for this call only, so an idle session holds none.
+thread_local! {
+    /// One context for each thread, not for each session: making one costs more than it takes to compress a screen.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Compresses the frames of a segment.
 pub(super) fn compress(plain: &[u8]) -> Result<Vec<u8>, RecordingBreach> {
-    zstd::bulk::compress(plain, ZSTD_LEVEL).map_err(|_| RecordingBreach::Compression)
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let compressor = match kept {
+            Some(compressor) => compressor,
+            None => {
+                kept.insert(Compressor::new(ZSTD_LEVEL).map_err(|_| RecordingBreach::Compression)?)
+            }
+        };
+        compressor
+            .compress(plain)
+            .map_err(|_| RecordingBreach::Compression)
+    })
 }
 
 /// Decompresses into at most `length` bytes, which the caller has checked against the limit.

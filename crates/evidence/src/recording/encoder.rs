@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::cipher::{DataKey, TAG_BYTES, compress, encrypt};
-use super::frame::{ChannelKind, Frame};
+use super::frame::{ChannelKind, Frame, Stream, write_data};
 use super::seal::{Seal, SealRecord, Sealed, Totals};
 use super::segment::{Head, put};
 use super::{Header, RecordingBreach};
@@ -72,22 +72,9 @@ impl Encoder {
     /// [`RecordingBreach::FrameTooLong`] for a file operation or unknown payload above its limit, with nothing added;
     /// [`RecordingBreach::Compression`] if a full segment could not be closed.
     pub fn push(&mut self, at_ms: u64, channel: u32, frame: Frame) -> Result<(), RecordingBreach> {
-        let add = |total: &mut Option<u64>, bytes: u64| {
-            *total = total.map(|total| total.saturating_add(bytes))
-        };
         match frame {
-            Frame::Output(data) => {
-                for part in data.chunks(MAX_FRAME_DATA_BYTES) {
-                    self.put(at_ms, channel, &Frame::Output(part.to_vec()))?;
-                }
-                add(&mut self.totals.output_bytes, data.len() as u64);
-            }
-            Frame::Error(data) => {
-                for part in data.chunks(MAX_FRAME_DATA_BYTES) {
-                    self.put(at_ms, channel, &Frame::Error(part.to_vec()))?;
-                }
-                add(&mut self.totals.error_bytes, data.len() as u64);
-            }
+            Frame::Output(data) => self.output(at_ms, channel, &data)?,
+            Frame::Error(data) => self.error(at_ms, channel, &data)?,
             Frame::Forwarded { to_target, data } => {
                 for part in data.chunks(MAX_FRAME_DATA_BYTES) {
                     let data = part.to_vec();
@@ -118,7 +105,44 @@ impl Encoder {
         Ok(())
     }
 
+    /// The same as a frame of output, without taking the bytes over: they are copied once.
+    ///
+    /// # Errors
+    /// As [`Encoder::push`].
+    pub fn output(&mut self, at_ms: u64, channel: u32, data: &[u8]) -> Result<(), RecordingBreach> {
+        for part in data.chunks(MAX_FRAME_DATA_BYTES) {
+            self.place(at_ms, |delta, out| {
+                write_data(Stream::Output, delta, channel, part, out)
+            })?;
+        }
+        add(&mut self.totals.output_bytes, data.len() as u64);
+        Ok(())
+    }
+
+    /// The same as a frame of errors, without taking the bytes over.
+    ///
+    /// # Errors
+    /// As [`Encoder::push`].
+    pub fn error(&mut self, at_ms: u64, channel: u32, data: &[u8]) -> Result<(), RecordingBreach> {
+        for part in data.chunks(MAX_FRAME_DATA_BYTES) {
+            self.place(at_ms, |delta, out| {
+                write_data(Stream::Error, delta, channel, part, out)
+            })?;
+        }
+        add(&mut self.totals.error_bytes, data.len() as u64);
+        Ok(())
+    }
+
     fn put(&mut self, at_ms: u64, channel: u32, frame: &Frame) -> Result<(), RecordingBreach> {
+        self.place(at_ms, |delta, out| frame.write(delta, channel, out))
+    }
+
+    /// Finds a frame its place in the segment and in time.
+    fn place(
+        &mut self,
+        at_ms: u64,
+        write: impl FnOnce(u64, &mut Vec<u8>) -> Result<(), RecordingBreach>,
+    ) -> Result<(), RecordingBreach> {
         if self.plain.len() >= CUT_AT_BYTES {
             self.close_segment()?;
         }
@@ -128,7 +152,7 @@ impl Encoder {
         } else {
             self.last_ms
         };
-        frame.write(at_ms - before, channel, &mut self.plain)?;
+        write(at_ms - before, &mut self.plain)?;
         if self.waiting == 0 {
             self.first_ms = at_ms;
         }
@@ -139,6 +163,8 @@ impl Encoder {
 
     fn close_segment(&mut self) -> Result<(), RecordingBreach> {
         if self.waiting == 0 {
+            // A round without anything: the session is idle, and holds no memory for its recording.
+            self.plain = Vec::new();
             return Ok(());
         }
         let packed = compress(&self.plain)?;
@@ -158,8 +184,12 @@ impl Encoder {
         self.totals.segments = number;
         self.totals.frames += u64::from(self.waiting);
         self.waiting = 0;
-        // The buffer is given back, so that an idle session holds no memory for its recording.
-        self.plain = Vec::new();
+        // A full segment is followed by the next one, for which the buffer stays.
+        if self.plain.len() >= CUT_AT_BYTES {
+            self.plain.clear();
+        } else {
+            self.plain = Vec::new();
+        }
         Ok(())
     }
 
@@ -188,4 +218,8 @@ impl Encoder {
             SealRecord::new(seal, self.totals, self.digest).write(self.header_digest, &mut out)?;
         Ok((out, sealed))
     }
+}
+
+fn add(total: &mut Option<u64>, bytes: u64) {
+    *total = total.map(|total| total.saturating_add(bytes));
 }

@@ -243,6 +243,11 @@ impl Frame {
         channel: u32,
         out: &mut Vec<u8>,
     ) -> Result<(), RecordingBreach> {
+        match self {
+            Self::Output(data) => return write_data(Stream::Output, delta_ms, channel, data, out),
+            Self::Error(data) => return write_data(Stream::Error, delta_ms, channel, data, out),
+            _ => {}
+        }
         let payload = self.payload()?;
         put_varint(out, delta_ms);
         put_varint(out, u64::from(channel));
@@ -344,6 +349,34 @@ impl Frame {
             },
         })
     }
+}
+
+/// Which of the target's streams bytes belong to.
+#[derive(Clone, Copy)]
+pub(super) enum Stream {
+    Output,
+    Error,
+}
+
+/// Appends a frame of bytes that the target wrote.
+pub(super) fn write_data(
+    stream: Stream,
+    delta_ms: u64,
+    channel: u32,
+    data: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), RecordingBreach> {
+    if data.len() > MAX_FRAME_DATA_BYTES {
+        return Err(RecordingBreach::FrameTooLong(data.len()));
+    }
+    put_varint(out, delta_ms);
+    put_varint(out, u64::from(channel));
+    out.push(match stream {
+        Stream::Output => OUTPUT,
+        Stream::Error => ERROR,
+    });
+    put_bytes(out, data);
+    Ok(())
 }
 
 /// Appends a text of at most [`MAX_FRAME_TEXT_BYTES`]; a longer one ends in an ellipsis, so that the cut is seen.

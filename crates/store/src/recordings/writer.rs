@@ -406,11 +406,11 @@ impl State {
                 Ok(())
             }
             Event::Output(bytes) => {
-                push(Frame::Output(bytes.to_vec()))?;
+                encoder.output(at_ms, channel, bytes)?;
                 self.notes.output(channel, bytes.len());
                 Ok(())
             }
-            Event::Error(bytes) => push(Frame::Error(bytes.to_vec())),
+            Event::Error(bytes) => encoder.error(at_ms, channel, bytes),
             Event::Forwarded { to_target, bytes } => {
                 push(Frame::Forwarded { to_target, data: bytes.to_vec() })?;
                 self.notes.forwarded(at_ms, channel, to_target, bytes.len());
