@@ -19,6 +19,7 @@ const SETTLED: Duration = Duration::from_millis(1500);
 /// One kind of transfer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
+    ExecZeros,
     ExecDown,
     ExecUp,
     SftpGet,
@@ -32,8 +33,13 @@ fn kinds(measure: &str) -> &'static [(Kind, &'static str, Goal)] {
     match measure {
         "exec" => &[
             (
+                Kind::ExecZeros,
+                "exec throughput down, zeros",
+                Goal::RatioAtLeast(0.75),
+            ),
+            (
                 Kind::ExecDown,
-                "exec throughput down",
+                "exec throughput down, a log",
                 Goal::RatioAtLeast(0.75),
             ),
             (Kind::ExecUp, "exec throughput up", Goal::RatioAtLeast(0.75)),
@@ -78,7 +84,7 @@ pub fn measure(house: &House, size: &Size, measure: &str, table: &mut Table) -> 
                 let middle = house.middle(way);
                 let before = (middle.map(proc::cpu_seconds), house.recorded());
                 let began = Instant::now();
-                once(house, master, kind).with_context(|| format!("{name}, {}", way.name()))?;
+                once(house, master, kind, bytes).with_context(|| format!("{name}, {}", way.name()))?;
                 let took = began.elapsed().as_secs_f64();
                 if way == Way::Sekisho {
                     std::thread::sleep(SETTLED);
@@ -99,7 +105,7 @@ pub fn measure(house: &House, size: &Size, measure: &str, table: &mut Table) -> 
         }
         table.add(name, "MiB/s", speed, goal);
         let limit = match kind {
-            Kind::ExecDown | Kind::ExecUp => Goal::AtMost(2.5),
+            Kind::ExecZeros | Kind::ExecDown | Kind::ExecUp => Goal::AtMost(2.5),
             _ => Goal::None,
         };
         table.add(
@@ -110,10 +116,10 @@ pub fn measure(house: &House, size: &Size, measure: &str, table: &mut Table) -> 
         );
         let limit = match kind {
             Kind::Flood => Goal::AtMost(0.25),
-            Kind::ExecDown => Goal::AtMost(0.1),
+            Kind::ExecZeros | Kind::ExecDown => Goal::AtMost(0.1),
             _ => Goal::None,
         };
-        if matches!(kind, Kind::Flood | Kind::ExecDown) {
+        if matches!(kind, Kind::Flood | Kind::ExecZeros | Kind::ExecDown) {
             table.add(
                 format!("recorded, {name}"),
                 "bytes per byte",
@@ -125,10 +131,14 @@ pub fn measure(house: &House, size: &Size, measure: &str, table: &mut Table) -> 
     Ok(())
 }
 
-fn once(house: &House, master: &Master, kind: Kind) -> Result<()> {
+fn once(house: &House, master: &Master, kind: Kind, bytes: usize) -> Result<()> {
     let file = |name: &str| house.files.join(name).display().to_string();
     let (text, noise, copy) = (file("text"), file("noise"), file("copy"));
     match kind {
+        Kind::ExecZeros => {
+            let line = format!("head -c {} /dev/zero", bytes);
+            run(master.client("ssh").args(["box", &line]))
+        }
         Kind::ExecDown => run(master.client("ssh").args(["box", &format!("cat {text}")])),
         Kind::Flood => {
             run(master
@@ -176,9 +186,15 @@ impl Dice {
     fn below(&mut self, end: u64) -> u64 {
         self.throw() % end
     }
+
+    /// Below `end` too, and as in life a few values come again and again.
+    fn often_small(&mut self, end: u64) -> u64 {
+        let part = self.below(1000);
+        end * part * part / 1_000_000 * part / 1000
+    }
 }
 
-/// A system's log as such logs are: dates, names, addresses, numbers, a few sentences.
+/// A system's log as such logs are: dates, names, addresses, numbers, a few sentences. It becomes about a tenth in zstd.
 fn text_file(path: &Path, bytes: usize) -> Result<()> {
     const WORDS: [&str; 6] = [
         "connection accepted from",
@@ -202,12 +218,12 @@ fn text_file(path: &Path, bytes: usize) -> Result<()> {
             "2026-11-{day:02}T{hour:02}:{minute:02}:{:02}.{:03} \u{1b}[32mINFO\u{1b}[0m emr-db{:02} postgres[{}]: {words} 10.20.{}.{} rows={} time={} ms\r\n",
             second % 60,
             dice.below(1000),
-            dice.below(4),
-            2000 + dice.below(40),
-            dice.below(8),
-            dice.below(250),
-            dice.below(5000),
-            dice.below(300),
+            dice.often_small(4),
+            2000 + dice.often_small(40),
+            dice.often_small(8),
+            dice.often_small(250),
+            dice.often_small(5000),
+            dice.often_small(300),
             day = 1 + second / 86_400 % 28,
         );
         out.write_all(line.as_bytes())?;

@@ -383,7 +383,7 @@ fn people(
         }
         let content = json!({
             "title": "測定", "class": "investigation", "purpose": "速さの測定",
-            "targets": [{ "target": target, "account": account, "functions": ["shell", "exec", "sftp", "scp"] }],
+            "targets": [{ "target": target, "account": account, "functions": ["shell", "exec", "sftp", "scp"], "files": ["download", "upload", "delete", "rename"] }],
             "workers": ids, "from": from, "until": until,
             "steps": "1. 測定する", "impact": "なし", "rollback": "不要", "contact": "090-0000-0000",
         });
