@@ -201,7 +201,7 @@ impl Town {
         PlanContent {
             title: "DB定期保守".into(),
             purpose: "定期点検".into(),
-            targets: vec![TargetUse { target: self.target.clone(), account: self.account.clone(), functions: BTreeSet::from([Function::Shell]), files: sekisho_core::target::FileRight::ALL.into(), limits: Default::default(), forwards: Vec::new(), key_window: false }],
+            targets: vec![TargetUse { target: self.target.clone(), account: self.account.clone(), functions: BTreeSet::from([Function::Shell]), files: BTreeSet::new(), limits: Default::default(), forwards: Vec::new(), key_window: false }],
             workers: vec![self.worker.id().clone()],
             from: self.now().minus(hour),
             until: self.now().plus(hour * 4),

@@ -41,6 +41,7 @@ fn typed(open: &Open) -> Vec<(&'static str, String)> {
         ("account.0", format!("{}/{}", town.target, town.account)),
         ("function.0", "shell".into()),
         ("function.0", "sftp".into()),
+        ("right.0", "upload".into()),
         ("workers", town.worker.id().to_string()),
         ("from", town.now().minus(Duration::from_secs(600)).local()),
         ("until", town.now().plus(Duration::from_secs(4 * 3600)).local()),

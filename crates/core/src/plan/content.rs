@@ -399,3 +399,56 @@ fn is_unprintable(c: char) -> bool {
 fn at_most(name: &str, count: usize, limit: usize) -> Result<(), Refusal> {
     if count <= limit { Ok(()) } else { Err(Refusal::too_many(name)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used(functions: &[Function], files: &[FileRight]) -> TargetUse {
+        TargetUse {
+            target: TargetId::from_random([1; 10]),
+            account: AccountId::from_random([1; 10]),
+            functions: functions.iter().copied().collect(),
+            files: files.iter().copied().collect(),
+            limits: TransferLimits::default(),
+            forwards: Vec::new(),
+            key_window: false,
+        }
+    }
+
+    #[test]
+    fn a_switch_that_means_nothing_is_refused() {
+        let place = |port| ForwardTo { host: "db01".into(), port, full: false };
+        let field = |used: &TargetUse| match used.check_complete() {
+            Ok(()) => String::new(),
+            Err(refusal) => refusal.detail().unwrap_or_default(),
+        };
+        use {FileRight as R, Function as F};
+        assert_eq!(field(&used(&[F::Shell], &[])), "");
+        assert_eq!(field(&used(&[F::Sftp], &[R::Download])), "");
+        assert_eq!(field(&used(&[F::Rsync], &[])), "targets.files");
+        assert_eq!(field(&used(&[F::Shell, F::Exec], &[R::Upload])), "targets.files");
+        assert_eq!(field(&used(&[F::Forward], &[])), "targets.forwards");
+        assert_eq!(field(&TargetUse { forwards: vec![place(1)], ..used(&[F::Shell], &[]) }), "targets.forwards");
+        assert_eq!(field(&TargetUse { forwards: vec![place(1)], ..used(&[F::Forward], &[]) }), "");
+        let limited = TransferLimits { upload_files: Some(1), ..TransferLimits::default() };
+        assert_eq!(field(&TargetUse { limits: limited, ..used(&[F::Sftp], &[R::Download]) }), "targets.limits");
+        assert_eq!(field(&TargetUse { limits: limited, ..used(&[F::Sftp], &[R::Upload]) }), "");
+    }
+
+    #[test]
+    fn limits_and_places_are_bounded() {
+        let bounds = |change: fn(&mut TargetUse)| {
+            let mut one = used(&[Function::Sftp], &[FileRight::Upload]);
+            change(&mut one);
+            PlanContent { targets: vec![one], ..PlanContent::default() }.check_bounds().err().and_then(|refusal| refusal.detail()).unwrap_or_default()
+        };
+        assert_eq!(bounds(|_| ()), "");
+        assert_eq!(bounds(|one| one.limits.upload_bytes = Some(0)), "targets.limits");
+        assert_eq!(bounds(|one| one.limits.download_bytes = Some(u64::MAX)), "targets.limits");
+        assert_eq!(bounds(|one| one.limits.upload_files = Some(1_000_001)), "targets.limits");
+        assert_eq!(bounds(|one| one.forwards = vec![ForwardTo { host: "db01".into(), port: 22, full: false }, ForwardTo { host: "DB01".into(), port: 22, full: true }]), "targets.forwards");
+        assert_eq!(bounds(|one| one.forwards = vec![ForwardTo { host: "-oProxyCommand".into(), port: 22, full: false }]), "targets.forwards");
+        assert_eq!(bounds(|one| one.forwards = vec![ForwardTo { host: "db01".into(), port: 0, full: false }]), "targets.forwards");
+    }
+}

@@ -87,6 +87,7 @@ async fn job(demo: &Demo, folder: &Path, tally: &mut Tally) -> Result<()> {
     tally.step("the planner approves (最終承認)", api.approve(&tokens.planner, &plan)).await;
     tally.step("ssh reaches the real server, with its exit status", exec(demo, suzuki)).await;
     tally.step("a file is copied by scp and arrives whole", copy(demo, suzuki, folder)).await;
+    tally.step("a file is not deleted where the plan has no such right", delete_refused(demo, suzuki, folder)).await;
     tally.step("port forwarding is refused", forward_refused(demo, suzuki)).await;
     tally.step("a running shell is seen, watched live, and cut within 2 s (切断)", cut(demo, suzuki, &tokens.operator)).await;
     tally.step("the recording replays what the worker saw, and no password", replayed(demo, &tokens.auditor)).await;
@@ -114,7 +115,7 @@ async fn apply(demo: &Demo, token: &str) -> Result<String> {
     let stage = hospital.stage("pacs01")?;
     let content = json!({
         "title": "PACS 表示遅延の調査", "class": "investigation", "purpose": "放射線科からの連絡による調査",
-        "targets": [{ "target": stage.id, "account": stage.account, "functions": ["shell", "exec", "sftp"], "files": ["download", "upload", "delete", "rename"] }],
+        "targets": [{ "target": stage.id, "account": stage.account, "functions": ["shell", "exec", "sftp"], "files": ["upload"], "limits": { "upload_bytes": 20_000_000, "upload_files": 5 } }],
         "bring_in": [{ "name": "shindan.txt", "sanitised": "社内端末で検査済み" }],
         "workers": [hospital.person_id(api, token, "suzuki").await?],
         "from": now.minus(Duration::from_secs(60)), "until": now.plus(Duration::from_secs(3600)),
@@ -158,6 +159,14 @@ async fn copy(demo: &Demo, worker: &Player, folder: &Path) -> Result<()> {
     let there = folder.join("pacs01/shindan.txt");
     demo.terminal.put(worker, "pacs01", &file, &there.display().to_string()).await?;
     ensure!(std::fs::read(&there)? == content, "the file differs");
+    Ok(())
+}
+
+async fn delete_refused(demo: &Demo, worker: &Player, folder: &Path) -> Result<()> {
+    let there = folder.join("pacs01/shindan.txt");
+    let output = demo.terminal.remove(worker, "pacs01", &there.display().to_string()).await?;
+    ensure!(!output.status.success(), "sftp reports that the file was removed");
+    ensure!(there.is_file(), "the file is gone");
     Ok(())
 }
 

@@ -135,4 +135,20 @@ impl Terminal {
         }
         Ok(())
     }
+
+    /// Asks for a file on a target to be deleted with `sftp`.
+    ///
+    /// # Errors
+    /// `sftp` cannot be started or takes too long. A refusal is an [`Output`], not an error.
+    pub async fn remove(&self, worker: &Player, target: &str, path: &str) -> Result<Output> {
+        let mut command = self.command("sftp", worker).await?;
+        // A batch asks for nothing unless told so first, and the one-time code must be asked for.
+        command.args(self.options(worker)?).args(["-o", "BatchMode=no", "-q", "-b", "-", "-P"]).arg(self.port.to_string());
+        command.arg(format!("{}+{target}@127.0.0.1", worker.login)).stdin(Stdio::piped());
+        let mut child = command.spawn().context("cannot start sftp: install openssh-client")?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(format!("rm \"{path}\"\n").as_bytes()).await?;
+        }
+        Ok(tokio::time::timeout(PATIENCE, child.wait_with_output()).await.context("sftp took too long")??)
+    }
 }

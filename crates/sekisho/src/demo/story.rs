@@ -124,6 +124,10 @@ struct Outline<'a> {
     class: &'a str,
     purpose: &'a str,
     target: &'a str,
+    /// What may be done there: functions, file rights, limits, places of forwards, key window.
+    switches: Value,
+    /// `none`, `watch` or `step`.
+    witness: &'a str,
     workers: &'a [&'a str],
     from: Timestamp,
     until: Timestamp,
@@ -143,9 +147,14 @@ async fn apply(api: &Api, hospital: &Hospital, worker: &str, vendor: usize, outl
         workers.push(hospital.person_id(api, &token, login).await?);
     }
     let files: Vec<Value> = outline.files.iter().map(|name| json!({ "name": name, "sanitised": "社内ウイルス対策端末で検査済み" })).collect();
+    let mut used = outline.switches.clone();
+    if let Some(used) = used.as_object_mut() {
+        used.insert("target".into(), json!(stage.id));
+        used.insert("account".into(), json!(stage.account));
+    }
     let content = json!({
         "title": outline.title, "class": outline.class, "purpose": outline.purpose,
-        "targets": [{ "target": stage.id, "account": stage.account, "functions": ["shell", "exec", "sftp", "scp"], "files": ["download", "upload", "delete", "rename"] }],
+        "targets": [used], "witness": outline.witness,
         "bring_in": files, "workers": workers, "line": "保守拠点 専用線(デモではこのコンピュータ)", "from": outline.from, "until": outline.until,
         "steps": outline.steps, "commands": outline.commands, "impact": outline.impact, "stop_minutes": outline.stop_minutes, "rollback": "作業前の設定に戻し、動作を確認する",
         "acceptance": "担当部署と画面表示を確認する", "contact": "作業責任者 090-0000-0000",
@@ -179,6 +188,8 @@ pub async fn tell_yesterday(api: &Api, clock: &DemoClock, hospital: &Hospital, t
         class: "periodic",
         purpose: "保守契約に基づく月次の稼働確認",
         target: "ehr-db01",
+        switches: json!({ "functions": ["shell", "sftp"], "files": ["upload"], "limits": { "upload_bytes": 10_000_000, "upload_files": 5 } }),
+        witness: "none",
         workers: &["sato"],
         from: now.minus(minutes(1)),
         until: now.plus(minutes(60)),
@@ -206,6 +217,11 @@ pub async fn tell_today(api: &Api, now: Timestamp, hospital: &Hospital) -> Resul
         class: "change",
         purpose: "CT画像の表示遅延を解消する修正版の適用",
         target: "pacs01",
+        switches: json!({
+            "functions": ["shell", "sftp", "forward"], "files": ["download", "upload", "delete"], "limits": { "upload_bytes": 200_000_000, "download_bytes": 50_000_000 },
+            "forwards": [{ "host": "127.0.0.1", "port": 4242, "full": false }],
+        }),
+        witness: "watch",
         workers: &["suzuki"],
         from: now.plus(minutes(24 * 60)),
         until: now.plus(minutes(26 * 60)),
@@ -221,6 +237,8 @@ pub async fn tell_today(api: &Api, now: Timestamp, hospital: &Hospital) -> Resul
         class: "change",
         purpose: "監査ログの保存期間を1年に延ばす設定変更",
         target: "ehr-db01",
+        switches: json!({ "functions": ["shell", "exec", "sftp", "scp"], "files": ["download", "upload", "delete", "rename"], "key_window": true }),
+        witness: "none",
         workers: &["sato", "tanaka"],
         from: now.minus(minutes(5)),
         until: now.plus(minutes(4 * 60)),

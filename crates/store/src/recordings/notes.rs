@@ -43,11 +43,13 @@ impl Note {
             Self::Used(function) => {
                 facts.functions.insert(*function);
             }
-            Self::Forward(more) => match facts.forwards.iter_mut().find(|seen| seen.place == more.place) {
-                Some(seen) => add(seen, more),
-                None if facts.forwards.len() < limits::PLAN_FORWARDS => facts.forwards.push(more.clone()),
-                None => {}
-            },
+            Self::Forward(more) => {
+                if let Some(seen) = facts.forwards.iter_mut().find(|seen| seen.place == more.place) {
+                    add(seen, more);
+                } else if facts.forwards.len() < limits::PLAN_FORWARDS {
+                    facts.forwards.push(more.clone());
+                }
+            }
             Self::Paused(at_ms) => {
                 facts.pauses = facts.pauses.saturating_add(1);
                 facts.paused_at_ms.get_or_insert(*at_ms);

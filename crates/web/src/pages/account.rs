@@ -20,11 +20,13 @@ use sekisho_core::time::Timestamp;
 use sekisho_store::WorkerKey;
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod key_windows;
+
 const KEEP: Access = Access::MayStepUp(Action::KeepOwnLogin);
 
 /// The routes.
 pub(crate) fn routes() -> Vec<Route> {
-    vec![
+    let mut routes = vec![
         Route::page("/account", Access::LoggedIn, show),
         Route::page("/account/password", Access::LoggedIn, show_password),
         Route::form("/account/password", KEEP, change_password).again(show_password),
@@ -36,7 +38,9 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::api(Method::GET, "/api/v1/me/keys", Access::LoggedIn, "One's own SSH public keys.", api_keys).gives::<Vec<Key>>(),
         Route::api(Method::POST, "/api/v1/me/keys", KEEP, "Register an SSH public key.", api_add_key).takes::<KeyAsk>().gives::<Key>(),
         Route::api(Method::DELETE, "/api/v1/me/keys/{id}", KEEP, "Remove an SSH public key.", api_remove_key),
-    ]
+    ];
+    routes.extend(key_windows::routes());
+    routes
 }
 
 /// A public key as it is shown.
@@ -100,6 +104,7 @@ async fn show(call: Call) -> Reply {
             vendor,
             is_worker => person.is(Role::Worker),
             keys => value(keys(&call).await?),
+            may_open_window => call.ctx.may(Action::OpenKeyWindow) && call.ctx.store().policy().key_window_minutes > 0,
             ends_at => login.ends_at.0,
         },
     )

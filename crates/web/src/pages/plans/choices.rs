@@ -15,6 +15,8 @@ pub(super) struct Choices {
     pub workers: Vec<WorkerChoice>,
     /// Subcontractors: value, name.
     pub subcontractors: Vec<(String, String)>,
+    /// Longest key window that the hospital allows; 0 for none.
+    pub key_window_minutes: u32,
 }
 
 /// A worker that may be named.
@@ -59,7 +61,7 @@ pub(super) fn of(ctx: &Ctx, all: &PlanChoices, vendor: &VendorChoices) -> Choice
         })
         .collect();
     let subcontractors = vendor.subcontractors.iter().map(|id| (id.to_string(), name_of(id))).collect();
-    Choices { targets, workers, subcontractors }
+    Choices { targets, workers, subcontractors, key_window_minutes: ctx.store().policy().key_window_minutes }
 }
 
 /// The classes of work: value, label.

@@ -3,32 +3,26 @@
 //! Decoding never fails. A field that cannot be read stays as the person typed it and gets an error of its own, so
 //! that nothing is lost when the page comes back.
 
-use sekisho_core::ids::{AccountId, PersonId, TargetId, VendorId};
+use sekisho_core::ids::{PersonId, VendorId};
 use sekisho_core::limits;
-use sekisho_core::plan::content::{Attachment, CarryOut, FileIn, PersonalDataUse, PlanContent, TargetUse, WorkClass};
+use sekisho_core::plan::content::{Attachment, CarryOut, FileIn, PersonalDataUse, PlanContent, WorkClass};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::source::Network;
-use sekisho_core::target::{FileRight, Function, TransferLimits};
+use sekisho_core::target::Function;
 use sekisho_core::time::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
+
+mod commands;
+mod target;
+
+pub use target::{ForwardRow, LimitRow, TargetRow};
 
 /// Rows of one repeated group that are read at all; the limits of a plan are smaller and are checked by its rules.
 pub(super) const ROWS_READ: usize = 250;
 
 /// The errors of a form: name of the field, key of the sentence.
 pub type Errors = BTreeMap<String, &'static str>;
-
-/// One row of 対象.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct TargetRow {
-    /// What tells this row's fields from those of the others.
-    pub key: String,
-    /// Target and account as `tgt-…/acc-…`.
-    pub account: String,
-    /// Names of the functions that are ticked.
-    pub functions: Vec<String>,
-}
 
 /// One file to bring in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -41,6 +35,19 @@ pub struct FileRow {
     pub sha256: String,
     /// Where and with what it was sanitised.
     pub sanitised: String,
+}
+
+/// One rule for commands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RuleRow {
+    /// What tells this row's fields from those of the others.
+    pub key: String,
+    /// What it names.
+    pub pattern: String,
+    /// What happens.
+    pub act: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// Everything that the form holds, as text.
@@ -74,7 +81,9 @@ pub struct PlanForm {
     pub stop_minutes: String,
     pub rollback: String,
     pub acceptance: String,
-    pub supervision: bool,
+    pub witness: String,
+    pub unplanned: String,
+    pub rules: Vec<RuleRow>,
     pub contact: String,
     pub subcontractor: String,
     pub emergency_reason: String,
@@ -143,7 +152,8 @@ impl PlanForm {
                 "stop_minutes" => form.stop_minutes = line(value),
                 "rollback" => form.rollback = text(value),
                 "acceptance" => form.acceptance = text(value),
-                "supervision" => form.supervision = value == "1",
+                "witness" => form.witness = line(value),
+                "unplanned" => form.unplanned = line(value),
                 "contact" => form.contact = line(value),
                 "subcontractor" => form.subcontractor = line(value),
                 "emergency_reason" => form.emergency_reason = text(value),
@@ -155,19 +165,18 @@ impl PlanForm {
     }
 
     fn read_row(&mut self, group: &str, key: &str, value: &str) {
-        let target = |rows| row::<TargetRow>(rows, key, |row| &row.key, |row, key| row.key = key);
         let file = |rows| row::<FileRow>(rows, key, |row| &row.key, |row, key| row.key = key);
         match group {
-            "account" => {
-                if let Some(row) = target(&mut self.targets) {
-                    row.account = line(value);
+            "account" | "function" | "right" | "key_window" | "upload_amount" | "upload_unit" | "upload_files" | "download_amount" | "download_unit"
+            | "download_files" | "forward_host" | "forward_port" | "forward_full" => {
+                let (key, below) = key.split_once('.').unwrap_or((key, "0"));
+                if let Some(row) = row::<TargetRow>(&mut self.targets, key, |row| &row.key, |row, key| row.key = key) {
+                    row.read(group, below, value);
                 }
             }
-            "function" => {
-                if let Some(row) = target(&mut self.targets)
-                    && row.functions.len() < Function::ALL.len()
-                {
-                    row.functions.push(line(value));
+            "rule_pattern" | "rule_act" | "rule_reason" => {
+                if let Some(row) = row::<RuleRow>(&mut self.rules, key, |row| &row.key, |row, key| row.key = key) {
+                    row.read(group, value);
                 }
             }
             "file_name" => {
@@ -196,11 +205,6 @@ impl PlanForm {
         let joined = |list: &mut dyn Iterator<Item = String>| list.collect::<Vec<_>>().join("\n");
         let personal = content.personal_data.as_ref();
         let carry = content.carry_out.as_ref();
-        let target = |(index, used): (usize, &TargetUse)| TargetRow {
-            key: index.to_string(),
-            account: format!("{}/{}", used.target, used.account),
-            functions: used.functions.iter().map(|function| function.as_str().to_owned()).collect(),
-        };
         let file = |(index, file): (usize, &FileIn)| FileRow {
             key: index.to_string(),
             name: file.name.clone(),
@@ -213,7 +217,7 @@ impl PlanForm {
             title: content.title.clone(),
             class: content.class.as_str().to_owned(),
             purpose: content.purpose.clone(),
-            targets: content.targets.iter().enumerate().map(target).collect(),
+            targets: content.targets.iter().enumerate().map(|(index, used)| TargetRow::of(index, used)).collect(),
             privileged_reason: content.privileged_reason.clone(),
             personal_data: personal.is_some(),
             personal_whose: personal.map(|data| data.whose.clone()).unwrap_or_default(),
@@ -235,7 +239,9 @@ impl PlanForm {
             stop_minutes: content.stop_minutes.to_string(),
             rollback: content.rollback.clone(),
             acceptance: content.acceptance.clone(),
-            supervision: content.supervision,
+            witness: commands::witness_of(content),
+            unplanned: content.unplanned.map(|act| act.as_str().to_owned()).unwrap_or_default(),
+            rules: if content.rules.is_empty() { vec![RuleRow::blank()] } else { content.rules.iter().enumerate().map(RuleRow::of).collect() },
             contact: content.contact.clone(),
             subcontractor: content.subcontractor.as_ref().map(ToString::to_string).unwrap_or_default(),
             emergency_reason: content.emergency_reason.clone().unwrap_or_default(),
@@ -247,12 +253,13 @@ impl PlanForm {
     #[must_use]
     pub fn blank(vendor: Option<&VendorId>, emergency: bool) -> Self {
         let class = if emergency { WorkClass::Fault } else { WorkClass::Periodic };
-        let row = TargetRow { key: "0".into(), functions: vec![Function::Shell.as_str().into()], ..TargetRow::default() };
         Self {
             vendor: vendor.map(ToString::to_string).unwrap_or_default(),
             emergency,
             class: class.as_str().into(),
-            targets: vec![row],
+            targets: vec![TargetRow::blank()],
+            witness: "none".into(),
+            rules: vec![RuleRow::blank()],
             stop_minutes: "0".into(),
             ..Self::default()
         }
@@ -285,23 +292,23 @@ impl PlanForm {
             impact: self.impact.clone(),
             rollback: self.rollback.clone(),
             acceptance: self.acceptance.clone(),
-            supervision: self.supervision,
             contact: self.contact.clone(),
             attachments,
             ..PlanContent::default()
         };
+        commands::read_into(self, &mut content, &mut errors);
+        for used in self.targets.iter().filter(|row| !row.account.is_empty()) {
+            match used.meaning() {
+                Ok(used) => content.targets.push(used),
+                Err(mistake) => target::note(&mut errors, &used.key, mistake),
+            }
+        }
         let mut bad = |field: &str, why: &'static str| {
             errors.entry(field.to_owned()).or_insert(why);
         };
         match WorkClass::parse(&self.class) {
             Some(class) => content.class = class,
             None => bad("class", "plans.error.choose"),
-        }
-        for used in self.targets.iter().filter(|row| !row.account.is_empty()) {
-            match target_use(used) {
-                Some(used) => content.targets.push(used),
-                None => bad("targets", "plans.error.choose"),
-            }
         }
         for id in self.workers.iter().filter(|id| !id.is_empty()) {
             match PersonId::parse(id) {
@@ -372,6 +379,9 @@ pub fn missing(content: &PlanContent, now: Timestamp) -> Errors {
     need(filled(&content.title), "title", required);
     need(!content.targets.is_empty(), "targets", "plans.error.targets");
     need(content.targets.iter().all(|used| !used.functions.is_empty()), "targets", "plans.error.functions");
+    need(content.targets.iter().all(|used| used.moves_files() != used.files.is_empty()), "targets", "plans.error.rights");
+    need(content.targets.iter().all(|used| used.functions.contains(&Function::Forward) != used.forwards.is_empty()), "targets", "plans.error.forwards");
+    need(content.unplanned.is_none() || !content.commands.is_empty(), "commands", "plans.error.unplanned");
     need(!content.workers.is_empty(), "workers", "plans.error.workers");
     need(filled(&content.contact), "contact", required);
     if let Some(data) = &content.personal_data {
@@ -420,6 +430,11 @@ pub fn field_of(refusal: &Refusal) -> Option<(&'static str, &'static str)> {
             "carry_out.storage" => "carry_storage",
             "bring_in.name" | "bring_in.sha256" | "bring_in.sanitised" => "files",
             "targets" => return Some(("targets", "plans.error.targets_rows")),
+            "targets.files" => return Some(("targets", "plans.error.rights")),
+            "targets.limits" => return Some(("targets", "plans.error.amount")),
+            "targets.forwards" => return Some(("targets", "plans.error.forwards_rows")),
+            "unplanned" => return Some(("commands", "plans.error.unplanned")),
+            "rules.pattern" | "rules.reason" => return Some(("rules", "plans.error.rules")),
             "attachments.name" => "attachments",
             other => FIELDS.iter().find(|known| **known == other)?,
         },
@@ -431,6 +446,8 @@ pub fn field_of(refusal: &Refusal) -> Option<(&'static str, &'static str)> {
                 "PLAN_COMMANDS" => "commands",
                 "PLAN_SOURCES" => "sources",
                 "PLAN_ATTACHMENTS" => "attachments",
+                "PLAN_FORWARDS" => "targets",
+                "PLAN_RULES" => "rules",
                 _ => return None,
             };
             return Some((field, "plans.error.too_many"));
@@ -450,30 +467,14 @@ pub(super) const FIELDS: [&str; 14] = [
 ];
 
 /// Fields in the order in which the page shows them, for the list of errors above the form.
-pub const ORDER: [&str; 29] = [
+pub const ORDER: [&str; 31] = [
     "vendor", "title", "class", "emergency_reason", "purpose", "targets", "privileged_reason", "from", "until", "workers", "sources", "line",
-    "subcontractor", "steps", "commands", "impact", "stop_minutes", "rollback", "acceptance", "supervision", "files", "carry_purpose",
+    "subcontractor", "steps", "commands", "impact", "stop_minutes", "rollback", "acceptance", "witness", "unplanned", "rules", "files", "carry_purpose",
     "carry_number", "carry_fields", "carry_storage", "personal_whose", "personal_why", "contact", "attachments",
 ];
 
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty())
-}
-
-fn target_use(row: &TargetRow) -> Option<TargetUse> {
-    let (target, account) = row.account.split_once('/')?;
-    let functions: Option<_> = row.functions.iter().map(|name| Function::parse(name)).collect();
-    let functions: std::collections::BTreeSet<Function> = functions?;
-    let files = if functions.iter().any(|function| function.moves_files()) { FileRight::ALL.into() } else { Default::default() };
-    Some(TargetUse {
-        target: TargetId::parse(target)?,
-        account: AccountId::parse(account)?,
-        functions,
-        files,
-        limits: TransferLimits::default(),
-        forwards: Vec::new(),
-        key_window: false,
-    })
 }
 
 fn file_in(row: &FileRow) -> FileIn {

@@ -11,12 +11,14 @@ mod choices;
 mod confirm;
 mod edit;
 mod extension;
+mod findings;
 pub(crate) mod files;
 pub mod form;
 #[cfg(test)]
 mod form_test;
 mod list;
 mod new;
+mod powers;
 mod print;
 mod reconcile;
 mod reject;

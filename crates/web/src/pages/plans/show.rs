@@ -19,6 +19,9 @@ pub(super) async fn show(call: Call) -> Reply {
     // A file attached to an approved plan would take its approvals away; that is what 修正 is for.
     let can_attach = view.allowed.contains(&"edit") && view.plan.state != PlanState::Approved;
     let broken = !view.signatures_hold;
+    let mut windows = crate::pages::account::key_windows::open(&call.ctx).await?;
+    windows.retain(|window| window.plan == plan.id);
+    let may_cut = call.ctx.may(Action::CutSession);
     let title = format!("{} {}", plan.number, plan.title);
-    call.page_titled("plans/show.html", &title, context! { plan => value(plan), can_attach, broken })
+    call.page_titled("plans/show.html", &title, context! { plan => value(plan), can_attach, broken, windows => value(windows), may_cut })
 }
