@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 
 /// Workers of one plan, at most (`core::limits::PLAN_WORKERS`).
 const PLAN_WORKERS: usize = 32;
+/// MiB that a session of the bench may move as output or input: it moves more than a worker would, and the rule
+/// against transfers in disguise would stop it.
+const VOLUME: u32 = 1_000_000;
 /// Name of the target.
 const TARGET: &str = "box01";
 
@@ -150,7 +153,8 @@ impl House {
         let data = folder.join("data");
         let lines = format!(
             "[facility]\nname = \"測定病院\"\nid = \"bench\"\n\n[data]\ndir = \"{}\"\n\n[ssh]\nlisten = \"127.0.0.1:{ssh}\"\n\n\
-             [web]\nlisten = \"127.0.0.1:{web}\"\nhosts = [\"127.0.0.1\"]\n\n[log]\nlevel = \"warn\"\n",
+             [web]\nlisten = \"127.0.0.1:{web}\"\nhosts = [\"127.0.0.1\"]\n\n[log]\nlevel = \"warn\"\n\n\
+             [policy]\nvolume_output_mib = {VOLUME}\nvolume_input_mib = {VOLUME}\n",
             data.display()
         );
         fs::write(&config, lines)?;
