@@ -144,7 +144,7 @@ fn every_kind_of_frame_comes_back() {
             totals.error_bytes,
             totals.input_bytes
         ),
-        (15, Some(20), Some(2), Some(9))
+        (16, Some(20), Some(2), Some(9))
     );
 }
 
