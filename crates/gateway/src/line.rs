@@ -56,6 +56,31 @@ pub struct Line {
     stream: TcpStream,
     cut: Cut,
     ahead: Ahead,
+    turns: [Turn; 2],
+}
+
+/// How much one direction carried since its task last made room for others. Between two turns a keystroke of another
+/// session waits no longer than these bytes take; without them a bulk transfer keeps its thread for a millisecond.
+#[derive(Debug, Default)]
+struct Turn(usize);
+
+/// Bytes of one turn.
+const TURN: usize = 128 * 1024;
+
+impl Turn {
+    /// True if it is the others' turn; then the task has been put at the end of the queue.
+    fn is_over(&mut self, cx: &Context<'_>) -> bool {
+        let over = self.0 >= TURN;
+        if over {
+            self.0 = 0;
+            cx.waker().wake_by_ref();
+        }
+        over
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.0 += bytes;
+    }
 }
 
 /// What was read from the system and not asked for yet. The library asks for the four bytes of a packet's length
@@ -103,7 +128,7 @@ impl Line {
         if let Err(error) = stream.set_nodelay(true).and_then(|()| socket.set_tcp_keepalive(&probes)) {
             tracing::debug!(%error, "socket options");
         }
-        Self { stream, cut, ahead: Ahead::default() }
+        Self { stream, cut, ahead: Ahead::default(), turns: Default::default() }
     }
 }
 
@@ -119,12 +144,18 @@ impl Drop for Line {
 impl AsyncRead for Line {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.cut.check(READING, cx)?;
-        let Self { stream, ahead, .. } = &mut *self;
+        let Self { stream, ahead, turns: [turn, _], .. } = &mut *self;
         if ahead.give(buf) {
             return Poll::Ready(Ok(()));
         }
+        if turn.is_over(cx) {
+            return Poll::Pending;
+        }
         if buf.remaining() >= DIRECT {
-            return Pin::new(stream).poll_read(cx, buf);
+            let before = buf.remaining();
+            let read = Pin::new(stream).poll_read(cx, buf);
+            turn.count(before - buf.remaining());
+            return read;
         }
         std::task::ready!(ahead.fill(stream, cx))?;
         ahead.give(buf);
@@ -135,7 +166,15 @@ impl AsyncRead for Line {
 impl AsyncWrite for Line {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.cut.check(WRITING, cx)?;
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let Self { stream, turns: [_, turn], .. } = &mut *self;
+        if turn.is_over(cx) {
+            return Poll::Pending;
+        }
+        let written = Pin::new(stream).poll_write(cx, buf);
+        if let Poll::Ready(Ok(bytes)) = &written {
+            turn.count(*bytes);
+        }
+        written
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {

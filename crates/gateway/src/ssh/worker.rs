@@ -33,7 +33,10 @@ impl Worker {
 
     /// Standard output. Waits for the worker's window.
     pub async fn output(&self, data: Bytes) -> Result<(), Gone> {
-        self.write.data_bytes(data).await.map_err(|_| Gone)
+        let bytes = data.len();
+        self.write.data_bytes(data).await.map_err(|_| Gone)?;
+        take_turns(bytes).await;
+        Ok(())
     }
 
     /// Standard error. Waits for the worker's window.
@@ -80,5 +83,16 @@ impl Worker {
             self.close().await
         };
         let _ = tokio::time::timeout(GOODBYE, goodbye).await;
+    }
+}
+
+/// Bytes of one message from which on the task lets others go first.
+const LARGE: usize = 16 * 1024;
+
+/// Called after each message that was carried: what a large one cost, its recording and digest, is not paid by the
+/// keystrokes of other sessions twice in a row.
+pub async fn take_turns(bytes: usize) {
+    if bytes >= LARGE {
+        tokio::task::yield_now().await;
     }
 }
