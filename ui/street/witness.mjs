@@ -60,7 +60,7 @@ await play(async () => {
 
   // The witness goes to another page: frozen. Comes back: it goes on.
   await page.goto("/sessions");
-  await ask("worker reads", { text: "立会いを待っています" });
+  await ask("worker reads", { text: "立会いを待っています", nth: 2 });
   await ask("worker types", { line: "echo mo''dotta" });
   await look(operator, "the list while it waits");
   say("frozen", { ...(await ask("worker screen")), text: await page.locator("main").innerText() });

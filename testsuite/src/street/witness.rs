@@ -5,7 +5,7 @@ use super::browser::play;
 use super::house::{House, TARGET};
 use super::program::wait_for;
 use super::terminal::Shell;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 #[test]
@@ -41,7 +41,9 @@ fn the_work_goes_on_only_before_the_eyes_of_a_witness() {
                 json!({})
             }
             "worker reads" => {
-                shell.wait_for(&text(asked, "text"));
+                let words = text(asked, "text");
+                let nth = asked.get("nth").and_then(Value::as_u64).unwrap_or(1) as usize;
+                wait_for(&format!("{words} for the {nth}. time"), Duration::from_secs(20), || (shell.screen().matches(&words).count() >= nth).then_some(()));
                 json!({})
             }
             "worker screen" => {
