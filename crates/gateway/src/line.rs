@@ -113,7 +113,7 @@ impl Ahead {
         let read = Pin::new(stream).poll_read(cx, &mut room);
         let filled = room.filled().len();
         self.bytes.truncate(filled);
-        if read.is_pending() {
+        if filled == 0 {
             self.bytes = Vec::new();
         }
         read
@@ -222,5 +222,58 @@ mod tests {
         cut.sever();
         assert_eq!(reading.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
         assert_eq!(writing.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+    }
+
+    async fn pair() -> (Line, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (peer, _) = listener.accept().await.unwrap();
+        (Line::new(stream, Cut::default()), peer)
+    }
+
+    #[tokio::test]
+    async fn short_and_long_reads_give_every_byte_once_and_in_order() {
+        let (mut line, mut peer) = pair().await;
+        let sent: Vec<u8> = (0..400_000_u32).map(|at| (at % 251) as u8).collect();
+        let copy = sent.clone();
+        let writing = tokio::spawn(async move { peer.write_all(&copy).await });
+        let mut got = Vec::new();
+        for length in [4, 32_768, 4, 100, 5000, 4, 60_000].into_iter().cycle() {
+            let length = length.min(sent.len() - got.len());
+            if length == 0 {
+                break;
+            }
+            let mut part = vec![0; length];
+            line.read_exact(&mut part).await.unwrap();
+            got.extend(part);
+        }
+        writing.await.unwrap().unwrap();
+        assert!(got == sent);
+        let end = line.read(&mut [0; 10]).await.unwrap();
+        assert_eq!((end, line.ahead.bytes.capacity()), (0, 0), "the peer closed, and nothing is kept");
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_always_ready_lets_others_run() {
+        let (mut line, mut peer) = pair().await;
+        let drain = tokio::spawn(async move {
+            let mut buffer = vec![0; 256 * 1024];
+            while peer.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
+        });
+        let turns = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counting = std::sync::Arc::clone(&turns);
+        let other = tokio::spawn(async move {
+            loop {
+                counting.fetch_add(1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+            }
+        });
+        let block = vec![0; 64 * 1024];
+        for _ in 0..16 {
+            line.write_all(&block).await.unwrap();
+        }
+        assert!(turns.load(Ordering::SeqCst) >= 16 * block.len() / TURN - 1);
+        other.abort();
+        drain.abort();
     }
 }

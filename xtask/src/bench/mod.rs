@@ -191,10 +191,14 @@ fn options(root: &Path, args: &[String]) -> Result<Options> {
     Ok(options)
 }
 
-/// Builds the optimised program. Its profile keeps line tables, so that a profiler can name what it sees.
+/// Builds the optimised program, with its symbols, so that a profiler can name what it sees.
 fn build(root: &Path) -> Result<PathBuf> {
     setup::run(root, &[Group::Build, Group::Demo])?;
     ui::run(root)?;
-    shell::run(shell::cargo(root).args(["build", "--locked", "--release", "-p", "sekisho"]))?;
+    shell::run(
+        shell::cargo(root)
+            .args(["rustc", "--locked", "--release", "-p", "sekisho"])
+            .args(["--bin", "sekisho", "--", "-C", "strip=none"]),
+    )?;
     Ok(clone::target(root).join("release").join("sekisho"))
 }

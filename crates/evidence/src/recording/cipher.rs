@@ -1,7 +1,7 @@
 //! Compression and encryption of one segment.
 
-use std::cell::RefCell;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -55,24 +55,28 @@ fn associated(previous: &Digest, header: &[u8]) -> Vec<u8> {
     [previous.as_bytes().as_slice(), header].concat()
 }
 
-thread_local! {
-    /// One context for each thread, not for each session: making one costs more than it takes to compress a screen.
-    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
-}
+/// Compressors that are kept, for all sessions together: making one costs more than it takes to compress a screen, and
+/// one for each session or thread would be memory that an idle box holds for nothing.
+static COMPRESSORS: Mutex<Vec<Compressor<'static>>> = Mutex::new(Vec::new());
+/// As many as can be at work at once on an ordinary box.
+const COMPRESSORS_KEPT: usize = 4;
 
 /// Compresses the frames of a segment.
 pub(super) fn compress(plain: &[u8]) -> Result<Vec<u8>, RecordingBreach> {
-    COMPRESSOR.with_borrow_mut(|kept| {
-        let compressor = match kept {
-            Some(compressor) => compressor,
-            None => {
-                kept.insert(Compressor::new(ZSTD_LEVEL).map_err(|_| RecordingBreach::Compression)?)
-            }
-        };
-        compressor
-            .compress(plain)
-            .map_err(|_| RecordingBreach::Compression)
-    })
+    let all = || COMPRESSORS.lock().unwrap_or_else(PoisonError::into_inner);
+    let kept = all().pop();
+    let mut compressor = match kept {
+        Some(compressor) => compressor,
+        None => Compressor::new(ZSTD_LEVEL).map_err(|_| RecordingBreach::Compression)?,
+    };
+    let packed = compressor
+        .compress(plain)
+        .map_err(|_| RecordingBreach::Compression);
+    let mut all = all();
+    if all.len() < COMPRESSORS_KEPT {
+        all.push(compressor);
+    }
+    packed
 }
 
 /// Decompresses into at most `length` bytes, which the caller has checked against the limit.
