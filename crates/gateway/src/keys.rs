@@ -43,6 +43,15 @@ pub fn generate_host_keys() -> Result<Vec<Secret>, KeyFault> {
         .collect()
 }
 
+/// Makes a key with which Sekisho logs in at a target, in OpenSSH PEM form: Ed25519.
+///
+/// # Errors
+/// [`KeyFault`] if the library cannot make a key.
+pub(crate) fn generate_client_key() -> Result<Secret, KeyFault> {
+    let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).map_err(KeyFault::new)?;
+    Ok(Secret::new(key.to_openssh(LineEnding::LF).map_err(KeyFault::new)?.as_str()))
+}
+
 /// Reads one of our host keys.
 pub(crate) fn read_host_key(pem: &Secret) -> Result<PrivateKey, KeyFault> {
     let key = PrivateKey::from_openssh(pem.expose()).map_err(KeyFault::new)?;

@@ -15,7 +15,8 @@ pub use keys::{KeyFault, check_public_key_line, fingerprint, generate_host_keys,
 pub use listen::Gateway;
 pub use ssh::scan::{ScanFault, scan_host_keys};
 
-use sekisho_core::desk::Answer;
+use sekisho_core::desk::{Answer, OpenRecording, TargetCredential};
+use sekisho_core::rotation::{Rotated, RotationOrder, Rotator};
 use sekisho_core::probe::{Probe, TestAsk, Tested};
 
 use sekisho_core::desk::Desk;
@@ -50,6 +51,20 @@ impl Probe for Lookout {
 
     fn public_line(&self, pem: &Secret) -> Option<String> {
         public_line(pem).ok()
+    }
+}
+
+impl Rotator for Lookout {
+    fn rotate(&self, order: RotationOrder) -> Answer<'_, (Rotated, OpenRecording)> {
+        Box::pin(ssh::exchange::rotate(order))
+    }
+
+    fn which<'a>(&'a self, host: &'a str, port: u16, host_keys: &'a [String], username: &'a str, tried: Vec<TargetCredential>) -> Answer<'a, Option<usize>> {
+        Box::pin(ssh::exchange::which(host, port, host_keys, username, tried))
+    }
+
+    fn new_key(&self) -> Result<Secret, String> {
+        ssh::exchange::new_key()
     }
 }
 

@@ -105,6 +105,10 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
             let store = store.clone();
             async move { store.run_jobs().await }
         }),
+        tokio::spawn({
+            let store = store.clone();
+            async move { store.run_rotations(Arc::new(sekisho_gateway::Lookout)).await }
+        }),
         tokio::spawn(forward_recalls(store.recalls(), gateway.clone())),
         tokio::spawn(control::answer(control, store.clone())),
         tokio::spawn({

@@ -95,6 +95,20 @@ fn read(row: &AnyRow) -> Result<Rotation, Fault> {
 const COLUMNS: &str = "SELECT r.account, r.mode, r.asked, r.used_at, CASE WHEN r.candidate IS NULL THEN 0 ELSE 1 END AS under_way, r.tries, r.next_at, \
     r.done_at, r.last FROM rotations r";
 
+const ROBOTS: &str = "SELECT id, account, started_at, ended_at, outcome FROM robot_sessions";
+
+fn read_robot(row: &AnyRow) -> Result<RobotSession, Fault> {
+    let damaged = || Fault::Damaged("a row of robot_sessions is malformed".into());
+    let outcome: Option<String> = row.try_get("outcome")?;
+    Ok(RobotSession {
+        session: SessionId::parse(row.try_get("id")?).ok_or_else(damaged)?,
+        account: AccountId::parse(row.try_get("account")?).ok_or_else(damaged)?,
+        started: Timestamp(row.try_get("started_at")?),
+        ended: row.try_get::<Option<i64>, _>("ended_at")?.map(Timestamp),
+        outcome: outcome.map(|text| serde_json::from_str(&text)).transpose()?,
+    })
+}
+
 impl Store {
     /// Says when the credential of an account is exchanged.
     ///
@@ -169,20 +183,20 @@ impl Store {
     /// Without the right to read the ledger.
     pub async fn robot_sessions(&self, actor: &Actor, target: &TargetId) -> Done<Vec<RobotSession>> {
         may(actor, Action::ReadLedger, None)?;
-        let text = "SELECT id, account, started_at, ended_at, outcome FROM robot_sessions WHERE target = $1 ORDER BY started_at DESC LIMIT $2";
-        let rows = sqlx::query(text).bind(target.as_str().to_owned()).bind(LISTED).fetch_all(self.read()).await?;
-        let damaged = || Fault::Damaged("a row of robot_sessions is malformed".into());
-        let row = |row: &AnyRow| -> Result<RobotSession, Fault> {
-            let outcome: Option<String> = row.try_get("outcome")?;
-            Ok(RobotSession {
-                session: SessionId::parse(row.try_get("id")?).ok_or_else(damaged)?,
-                account: AccountId::parse(row.try_get("account")?).ok_or_else(damaged)?,
-                started: Timestamp(row.try_get("started_at")?),
-                ended: row.try_get::<Option<i64>, _>("ended_at")?.map(Timestamp),
-                outcome: outcome.map(|text| serde_json::from_str(&text)).transpose()?,
-            })
-        };
-        Ok(rows.iter().map(row).collect::<Result<_, _>>()?)
+        let text = format!("{ROBOTS} WHERE target = $1 ORDER BY started_at DESC LIMIT $2");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(target.as_str().to_owned()).bind(LISTED).fetch_all(self.read()).await?;
+        Ok(rows.iter().map(read_robot).collect::<Result<_, _>>()?)
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// Without the right to read the ledger; [`Refusal::NotFound`].
+    pub async fn robot_session(&self, actor: &Actor, session: &SessionId) -> Done<RobotSession> {
+        may(actor, Action::ReadLedger, None)?;
+        let text = sqlx::AssertSqlSafe(format!("{ROBOTS} WHERE id = $1"));
+        let row = sqlx::query(text).bind(session.as_str().to_owned()).fetch_optional(self.read()).await?;
+        Ok(read_robot(&row.ok_or(Refusal::NotFound)?)?)
     }
 
     /// True while a candidate stands beside the credential of the account, so that nobody can know which one opens it.

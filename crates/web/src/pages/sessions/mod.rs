@@ -8,7 +8,7 @@ pub mod facts;
 mod list;
 mod live;
 pub mod messages;
-mod recording;
+pub(in crate::pages) mod recording;
 mod replay;
 mod show;
 mod talk;

@@ -1,5 +1,6 @@
 //! Accounts on targets. A credential is typed in once and never shown again.
 
+mod rotation;
 pub(in crate::pages) mod setup;
 pub(in crate::pages) mod show;
 
@@ -30,6 +31,7 @@ pub(super) fn routes() -> Vec<Route> {
     ];
     routes.extend(setup::routes());
     routes.extend(show::routes());
+    routes.extend(rotation::routes());
     routes
 }
 

@@ -95,7 +95,7 @@ pub(in crate::pages) fn told(ctx: &Ctx, test: &AccountTest, kind: CredentialKind
     context! { at => test.at.0, by => test.by.as_str(), authority => test.authority.as_str(), chip, word => ctx.t(word), steps }
 }
 
-async fn show(call: Call) -> Reply {
+pub(super) async fn show(call: Call) -> Reply {
     let ctx = &call.ctx;
     let found = super::super::find(&call).await?;
     let id = call.id("account", AccountId::parse)?;
@@ -105,6 +105,10 @@ async fn show(call: Call) -> Reply {
     let files = if account.credential == CredentialKind::Certificate { files(&authority, &certified(&found)) } else { None };
     let line = if may_keep { authorized_keys(&call, &id).await? } else { None };
     let tests = ctx.store().account_tests(ctx.actor()?).await?;
+    let rotation = match account.credential {
+        CredentialKind::Certificate => None,
+        CredentialKind::Password | CredentialKind::PrivateKey => Some(super::rotation::told(ctx, &found.target.id, &id).await?),
+    };
     let others = certified(&found).len() > 1;
     let context = context! {
         row => super::super::row(ctx, &found),
@@ -115,6 +119,7 @@ async fn show(call: Call) -> Reply {
         line,
         others,
         test => tests.get(&id).map(|test| told(ctx, test, account.credential)),
+        rotation,
         may_keep,
     };
     call.page_titled("targets/account_show.html", &format!("{} — {}", account.username, found.target.title), context)
