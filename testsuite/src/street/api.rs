@@ -115,6 +115,11 @@ impl Api {
         self.try_post(Some(token), path, body).done()
     }
 
+    /// Puts something in place of what was there.
+    pub fn put(&self, token: &str, path: &str, body: &Value) -> Value {
+        self.try_call(Method::PUT, path, Some(token), Some(body)).unwrap_or_else(|fault| panic!("PUT {path}: {fault}")).done()
+    }
+
     /// Logs in and gives the token.
     pub fn log_in(&self, login: &str, password: &str, code: &str) -> String {
         let answer = self.try_post(None, "/api/v1/logins", &json!({ "login": login, "password": password, "code": code }));
