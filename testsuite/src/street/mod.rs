@@ -3,7 +3,7 @@
 mod api;
 mod keeper;
 mod phone;
-mod program;
+pub mod program;
 pub mod sshd;
 mod terminal;
 
@@ -20,6 +20,7 @@ mod hidden;
 mod hostile;
 mod search;
 mod key_windows;
+mod rotation;
 mod matrix;
 mod ssh;
 mod walk;
