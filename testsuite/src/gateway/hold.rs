@@ -35,7 +35,7 @@ async fn type_line(channel: &mut Channel<client::Msg>, text: &str) {
 /// Runs a harmless command and waits for its end, so that whatever came before it has come to an end, too.
 async fn settled(channel: &mut Channel<client::Msg>) -> Got {
     type_line(channel, "echo settled-$((3+4))").await;
-    read_until(channel, |got| got.out.contains("settled-7")).await
+    read_until(channel, |got| got.out.contains("settled-7") && got.out.ends_with("$ ")).await
 }
 
 fn is_there(folder: &Path, name: &str) -> bool {

@@ -9,6 +9,7 @@ mod headers;
 mod ledger;
 mod log_page;
 mod plans;
+mod rules;
 mod step_up;
 mod visitor;
 mod walk;

@@ -18,7 +18,7 @@ fn filled(path: &str) -> String {
         path if path.contains("/keys/") => "key-aaaaaaaaaaaaaaaa",
         _ => "pln-aaaaaaaaaaaaaaaa",
     };
-    path.replace("{id}", id).replace("{account}", "acc-aaaaaaaaaaaaaaaa").replace("{file}", "att-aaaaaaaaaaaaaaaa").replace("{index}", "0").replace("{name}", "nothing").replace("{token}", "nothing")
+    path.replace("{id}", id).replace("{account}", "acc-aaaaaaaaaaaaaaaa").replace("{file}", "att-aaaaaaaaaaaaaaaa").replace("{index}", "0").replace("{name}", "nothing").replace("{token}", "nothing").replace("{class}", "linux").replace("{at}", "999").replace("{n}", "999")
 }
 
 /// `login` if a login is asked for, `no` if the role is refused, `ok` for everything else.

@@ -201,12 +201,12 @@ fn weight(message: &ChannelMsg) -> usize {
 }
 
 /// What becomes of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
     /// It goes on.
     Pass,
-    /// It does not.
-    Drop,
+    /// It does not; the worker is to be told this.
+    Drop(String),
 }
 
 impl Lane<'_> {
@@ -217,6 +217,9 @@ impl Lane<'_> {
         let outcome = self.ruled(ruling, command, &mut intake).await;
         // What came meanwhile is input of a command that has not begun; it is brought to it when it has.
         self.early.lock().unwrap_or_else(PoisonError::into_inner).append(&mut intake.kept);
+        if let Outcome::Drop(text) = &outcome {
+            self.tell(text).await;
+        }
         outcome == Outcome::Pass && !intake.broken
     }
 
@@ -230,18 +233,21 @@ impl Lane<'_> {
                 return Ok(());
             }
             let enter = data.split_to(1);
-            if self.line_passes(intake).await == Outcome::Pass {
+            let outcome = self.line_passes(intake).await;
+            if outcome == Outcome::Pass {
                 self.session().flowing().await;
                 self.understand(|observer, at_ms| observer.worker_sends(enter.clone(), at_ms))?;
                 self.pass(enter, to_target).await?;
                 if !data.is_empty() {
                     self.left_behind().await;
                 }
-            } else {
-                self.observer().take_back();
-                to_target.data_bytes(Bytes::from_static(TAKE_BACK)).await.map_err(|_| Stop)?;
+            }
+            if let Outcome::Drop(text) = outcome {
+                // Told after the paste has ended and before the prompt is drawn anew: who reads it can go on at once.
                 intake.drop_paste().await;
-                return Ok(());
+                self.tell(&text).await;
+                self.observer().take_back();
+                return to_target.data_bytes(Bytes::from_static(TAKE_BACK)).await.map_err(|_| Stop);
             }
         }
         Ok(())
@@ -295,22 +301,25 @@ impl Lane<'_> {
                 drawn.await;
                 continue;
             }
-            let mut left = self.echo.patience().saturating_sub(began.elapsed());
+            // Keys that came before their prompt are echoed raw, and turn into a line when the prompt is there.
+            let raw = line.as_ref().is_some_and(|line| line.contains("^["));
+            let patience = if raw { ECHO_MOST } else { self.echo.patience() };
+            let mut left = patience.saturating_sub(began.elapsed());
             if line.is_some()
+                && !raw
                 && let Some(quiet) = self.echo.quiet_in()
             {
                 left = left.min(quiet);
             }
-            if left.is_zero() || tokio::time::timeout(left, drawn).await.is_err() && self.is_at_rest(began, line.is_some()) {
+            if left.is_zero() || tokio::time::timeout(left, drawn).await.is_err() && self.is_at_rest(began, patience, line.is_some() && !raw) {
                 return line;
             }
         }
     }
 
     /// After a wait without any drawing: whether there is nothing more to wait for.
-    fn is_at_rest(&self, began: Instant, shown: bool) -> bool {
-        let patience_ended = began.elapsed() >= self.echo.patience();
-        patience_ended || (shown && self.echo.quiet_in().is_some_and(|quiet| quiet.is_zero()))
+    fn is_at_rest(&self, began: Instant, patience: Duration, shown: bool) -> bool {
+        began.elapsed() >= patience || (shown && self.echo.quiet_in().is_some_and(|quiet| quiet.is_zero()))
     }
 
     /// Tells the desk of a command that a rule names, and waits for what becomes of it.
@@ -326,11 +335,7 @@ impl Lane<'_> {
                 answer = &mut answer => break answer,
                 heard = intake.hear(self.terminal), if intake.has_room() => match heard {
                     Heard::Later => {}
-                    Heard::GivenUp => {
-                        self.tell(&words::given_up()).await;
-                        return Outcome::Drop;
-                    }
-                    Heard::Gone => return Outcome::Drop,
+                    Heard::GivenUp | Heard::Gone => return Outcome::Drop(words::given_up()),
                 },
             }
         };
@@ -342,10 +347,7 @@ impl Lane<'_> {
                 }
                 Outcome::Pass
             }
-            Err(refusal) => {
-                self.tell(&words::refusal(&refusal)).await;
-                Outcome::Drop
-            }
+            Err(refusal) => Outcome::Drop(words::refusal(&refusal)),
         }
     }
 
@@ -397,7 +399,8 @@ impl Lane<'_> {
                 }
                 None => Outcome::Pass,
             };
-            if outcome == Outcome::Drop {
+            if let Outcome::Drop(text) = outcome {
+                self.tell(&text).await;
                 return self.end_script(script, to_target).await;
             }
             self.session().flowing().await;
