@@ -80,7 +80,11 @@ pub struct House {
     jump: Server,
     workers: Mutex<Vec<Worker>>,
     _keeper: Keeper,
+    _swept: Swept,
 }
+
+/// Folders that go when the servers that write into them have ended: the last field is dropped last.
+struct Swept([PathBuf; 2]);
 
 /// Ends the servers and removes the folders, however this process ends: a shell that waits for its input to close.
 struct Keeper(Child);
@@ -109,10 +113,11 @@ impl Drop for Keeper {
     }
 }
 
-impl Drop for House {
+impl Drop for Swept {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.files);
-        let _ = fs::remove_dir_all(&self.folder);
+        for folder in &self.0 {
+            let _ = fs::remove_dir_all(folder);
+        }
     }
 }
 
@@ -247,6 +252,7 @@ impl House {
                 fs::read_to_string(folder.join("sekisho.log")).unwrap_or_default()
             )
         })?;
+        let swept = Swept([folder.clone(), files.clone()]);
         Ok(Self {
             folder,
             files,
@@ -256,6 +262,7 @@ impl House {
             jump,
             workers: Mutex::new(workers),
             _keeper: keeper,
+            _swept: swept,
         })
     }
 
