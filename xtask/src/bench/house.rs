@@ -89,7 +89,7 @@ struct Swept([PathBuf; 2]);
 /// Ends the servers and removes the folders, however this process ends: a shell that waits for its input to close.
 struct Keeper(Child);
 
-const KEEPER: &str = "read -r _ && exit 0; kill \"$3\" \"$4\" \"$5\" 2>/dev/null; sleep 2; rm -rf -- \"$1\" \"$2\"";
+const KEEPER: &str = "trap '' INT TERM; read -r _ && exit 0; kill \"$3\" \"$4\" \"$5\" 2>/dev/null; sleep 2; rm -rf -- \"$1\" \"$2\"";
 
 impl Keeper {
     fn of(folders: [&Path; 2], servers: [&Server; 3]) -> Result<Self> {
