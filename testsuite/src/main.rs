@@ -1,5 +1,6 @@
 //! One binary for all tests that need more than one crate.
 
+mod fuzz;
 mod gateway;
 mod house;
 mod street;

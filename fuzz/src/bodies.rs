@@ -1,0 +1,170 @@
+//! What each fuzzer does with its bytes. `fuzz_targets` gives these functions to libFuzzer, and the testsuite runs them over
+//! the committed corpus and over changes to it, without nightly.
+
+use bytes::Bytes;
+use sekisho_core::command::{CommandRule, Judge, RuleAct, sets};
+use sekisho_core::target::{TargetClass, Witness};
+use sekisho_evidence::checkpoint::{self, PublicKey};
+use sekisho_evidence::log::{self, MemoryFiles};
+use sekisho_evidence::recording::{Decoder, scan};
+use sekisho_evidence::verify::{Recordings, verify};
+use sekisho_protocol::files::{Quota, Rights, Rule};
+use sekisho_protocol::passwd::Dialogue;
+use sekisho_protocol::ssh::command::{Command, ScpDirection, ScpTransfer, read};
+use sekisho_protocol::terminal::Watcher;
+use sekisho_protocol::{login, scp, sftp};
+use std::collections::BTreeSet;
+
+/// Every target by the name of its binary and of its folder in `corpus`.
+pub const ALL: &[(&str, fn(&[u8]))] = &[
+    ("command", rules),
+    ("evidence", evidence),
+    ("exec", exec),
+    ("login", login_name),
+    ("passwd", passwd),
+    ("recording", recording),
+    ("scp", scp_channel),
+    ("sftp", sftp_channel),
+    ("terminal", terminal),
+];
+
+/// Pieces of a conversation: a head byte, whose upper bits are a length, and as many bytes.
+fn pieces(data: &[u8], shift: u32) -> impl Iterator<Item = (u8, &[u8])> {
+    let mut rest = data;
+    std::iter::from_fn(move || {
+        let (head, after) = rest.split_first()?;
+        let (piece, after) = after.split_at(usize::from(head >> shift).min(after.len()));
+        rest = after;
+        Some((*head, piece))
+    })
+}
+
+/// A pattern, a line's end, and a command line, for each class of targets.
+pub fn rules(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (pattern, line) = text.split_once('\n').unwrap_or((&text, "rm -rf /"));
+    for class in TargetClass::ALL {
+        let mut rules = vec![CommandRule { pattern: pattern.to_owned(), act: RuleAct::Refuse, reason: String::new() }];
+        rules.extend(sets::whole(class));
+        let judge = Judge::new(class, &rules, &[pattern.to_owned()], Some(RuleAct::Hold), Witness::None);
+        let _ = judge.judge(line);
+    }
+}
+
+/// The log's texts as an outsider gets them: a checkpoint, a path, a bundle of entries, a whole folder.
+pub fn evidence(data: &[u8]) {
+    const KEY: &str = include_str!("../../testsuite/fixtures/v1/key.pub");
+    let key = PublicKey::parse(KEY.trim()).expect("the fixture's key");
+    let _ = log::split_bundle(data).take(10_000).count();
+    if let Ok(text) = std::str::from_utf8(data) {
+        let _ = PublicKey::parse(text);
+        let _ = log::Tile::parse(text);
+        // Whatever opens says what it was signed over; nothing but the fixture's own text was.
+        if checkpoint::open(text, &key).is_ok() {
+            assert!(text.contains("\n\n— "), "{text}");
+        }
+    }
+    let mut files = MemoryFiles::new();
+    files.put("log/checkpoint", include_bytes!("../../testsuite/fixtures/v1/data/log/checkpoint").to_vec());
+    files.put("log/tile/0/000", include_bytes!("../../testsuite/fixtures/v1/data/log/tile/0/000").to_vec());
+    files.put("log/tile/0/001.p/6", include_bytes!("../../testsuite/fixtures/v1/data/log/tile/0/001.p/6").to_vec());
+    files.put("log/tile/1/000.p/1", include_bytes!("../../testsuite/fixtures/v1/data/log/tile/1/000.p/1").to_vec());
+    files.put("log/tile/entries/000", include_bytes!("../../testsuite/fixtures/v1/data/log/tile/entries/000").to_vec());
+    // The last bundle is the fuzzer's.
+    files.put("log/tile/entries/001.p/6", data.to_vec());
+    let _ = verify(&files, &key, None, Recordings::Check { running: &BTreeSet::new() });
+}
+
+/// An exec command line: SCP, rsync, or anything else.
+pub fn exec(data: &[u8]) {
+    for command in [data.to_vec(), [b"rsync --server ", data].concat(), [b"rsync --server --sender -re.x . ", data].concat()] {
+        if let Command::Rsync(rsync) = read(&command) {
+            // What counts as a transfer has no byte that could begin a second command.
+            let mut quoted = false;
+            for byte in &command {
+                assert!(quoted || !b";&|<>$`(){}\n\r\t\"'#!".contains(byte), "{}", String::from_utf8_lossy(&command));
+                quoted = *byte == b'\\' && !quoted;
+            }
+            assert!(!rsync.paths.is_empty() && !rsync.needs.is_empty());
+        }
+    }
+}
+
+/// The login name: what parses must be spelled in one way.
+pub fn login_name(data: &[u8]) {
+    let Ok(name) = std::str::from_utf8(data) else { return };
+    if let Ok(login) = login::parse(name) {
+        let plan = login.plan.map_or(String::new(), |plan| format!("+{plan}"));
+        assert_eq!(format!("{}+{}{plan}", login.worker, login.target), name);
+    }
+}
+
+/// What a target says while a password is changed.
+pub fn passwd(data: &[u8]) {
+    let mut dialogue = Dialogue::default();
+    for (_, piece) in pieces(data, 1) {
+        if dialogue.heard(piece).is_err() {
+            return;
+        }
+    }
+    let _ = dialogue.is_complete();
+}
+
+/// A recording as a copy has it, without its key.
+pub fn recording(data: &[u8]) {
+    let _ = scan(data);
+    let Ok(mut decoder) = Decoder::open(data) else { return };
+    while let Ok(Some(_)) = decoder.next_frame() {}
+    let _ = decoder.end();
+}
+
+/// Both directions of an SCP channel; the first byte chooses which side is the source, and whether it has the right.
+pub fn scp_channel(data: &[u8]) {
+    let Some((first, data)) = data.split_first() else { return };
+    let direction = if first & 1 == 0 { ScpDirection::Upload } else { ScpDirection::Download };
+    let rights = if first & 2 == 0 { Rights::ALL } else { Rights::default() };
+    let quota = Quota::new((Some(400), Some(3)), (Some(400), Some(3)));
+    let mut guard = scp::Guard::new(ScpTransfer { direction, path: b"/tmp".to_vec() }, Rule { rights, quota, ..Rule::default() });
+    for (head, piece) in pieces(data, 1) {
+        let piece = Bytes::copy_from_slice(piece);
+        let _ = if head & 1 == 0 { guard.from_worker(piece) } else { guard.from_target(piece) };
+        let _ = (guard.due_to_worker(), guard.due_to_target());
+    }
+    let _ = guard.finish();
+}
+
+/// Both directions of an SFTP channel. The first byte says which rights there are, and a limit is near.
+pub fn sftp_channel(data: &[u8]) {
+    let Some((first, data)) = data.split_first() else { return };
+    let has = |bit: u8| first & (1 << bit) != 0;
+    let rights = Rights { download: has(0), upload: has(1), delete: has(2), rename: has(3) };
+    let quota = Quota::new((Some(400), Some(3)), (Some(400), Some(3)));
+    let mut guard = sftp::Guard::new(Rule { rights, quota, ..Rule::default() });
+    // Past the agreement, so that the fuzzer spends its time behind it.
+    let _ = guard.from_worker(Bytes::from_static(&[0, 0, 0, 5, 1, 0, 0, 0, 3]));
+    let _ = guard.from_target(Bytes::from_static(&[0, 0, 0, 5, 2, 0, 0, 0, 3]));
+    for (head, piece) in pieces(data, 1) {
+        let piece = Bytes::copy_from_slice(piece);
+        let _ = if head & 1 == 0 { guard.from_worker(piece) } else { guard.from_target(piece) };
+        let _ = guard.due_to_worker();
+    }
+    let _ = guard.finish();
+}
+
+/// A terminal: pieces of output, input and resizes.
+pub fn terminal(data: &[u8]) {
+    let mut watcher = Watcher::new(20, 6);
+    for (head, piece) in pieces(data, 2) {
+        match head & 3 {
+            0 | 1 => drop(watcher.output(piece)),
+            2 => {
+                let taken = watcher.input_up_to_enter(piece);
+                let _ = watcher.present();
+                watcher.input(piece.get(taken..).unwrap_or_default());
+            }
+            _ => watcher.resize(piece.first().copied().unwrap_or(1).into(), piece.get(1).copied().unwrap_or(1).into()),
+        }
+    }
+    let _ = watcher.screen_text();
+    let _ = watcher.screen_restore();
+}
