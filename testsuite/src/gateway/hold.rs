@@ -120,6 +120,7 @@ async fn what_history_brings_back_is_judged_as_it_stands_there() {
     channel.data(&b"\x1b[A\x1b[A\r"[..]).await.unwrap();
     read_until(&mut channel, |got| got.err.contains("許可を待っています")).await;
     house.desk.decisions.lock().unwrap().push_back(false);
+    read_until(&mut channel, |got| got.err.contains("SKS-4202")).await;
     settled(&mut channel).await;
     assert!(!is_there(&folder, "x"));
     assert_eq!(house.desk.paper().ruled.len(), 2);

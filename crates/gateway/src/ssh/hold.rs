@@ -30,9 +30,9 @@ const ECHO_MOST: Duration = Duration::from_secs(2);
 const QUIET: Duration = Duration::from_millis(25);
 /// Input that comes within this time after a line that was stopped belongs to the same paste.
 const SAME_PASTE: Duration = Duration::from_millis(100);
-/// Takes the line back: kills it, and interrupts should the program know no kill.
-const TAKE_BACK: &[u8] = b"\x15\x03";
-/// The key by which a worker gives a waiting command up.
+/// The key that kills a line.
+const KILL: u8 = 0x15;
+/// The key by which a worker gives a waiting command up, and that ends a line where the program knows no kill.
 const INTERRUPT: u8 = 0x03;
 /// Lines that were judged and whose echo has not come back.
 const JUDGED: usize = 64;
@@ -245,9 +245,12 @@ impl Lane<'_> {
             if let Outcome::Drop(text) = outcome {
                 // Told after the paste has ended and before the prompt is drawn anew: who reads it can go on at once.
                 intake.drop_paste().await;
+                // One after the other: a terminal that is interrupted forgets the keys that nobody has read.
+                self.press(KILL, to_target).await?;
                 self.tell(&text).await;
+                self.press(INTERRUPT, to_target).await?;
                 self.observer().take_back();
-                return to_target.data_bytes(Bytes::from_static(TAKE_BACK)).await.map_err(|_| Stop);
+                return Ok(());
             }
         }
         Ok(())
@@ -260,6 +263,23 @@ impl Lane<'_> {
         self.place.count_input(data.len());
         self.echo.times().passed = Some(Instant::now());
         to_target.data_bytes(data).await.map_err(|_| Stop)
+    }
+
+    /// Presses a key for the worker and waits for what the target makes of it.
+    async fn press(&self, key: u8, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
+        self.echo.times().passed = Some(Instant::now());
+        to_target.data_bytes(Bytes::copy_from_slice(&[key])).await.map_err(|_| Stop)?;
+        let deadline = Instant::now() + self.echo.patience();
+        loop {
+            let mut drawn = pin!(self.echo.drawn.notified());
+            drawn.as_mut().enable();
+            let quiet = self.echo.quiet_in();
+            if quiet.is_some_and(|quiet| quiet.is_zero()) || Instant::now() >= deadline {
+                return Ok(());
+            }
+            let rest = quiet.map_or(deadline, |quiet| deadline.min(Instant::now() + quiet));
+            let _ = tokio::time::timeout_at(rest, drawn).await;
+        }
     }
 
     /// Gives the target the time to leave the line that was entered, so that the next one finds its prompt.
