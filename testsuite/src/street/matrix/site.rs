@@ -55,7 +55,7 @@ impl<'h> Site<'h> {
 
     /// The gateway, with a worker of the site's own whose plan allows every function.
     pub fn through(house: &'h House, name: &str) -> Self {
-        let (worker, _) = house.at_work(name, &["shell", "exec", "sftp", "scp"]);
+        let (worker, _) = house.at_work(name, &["shell", "exec", "sftp", "scp", "rsync"]);
         let key = worker.key_file.clone().expect("a worker has a key");
         Self::new(house, "through", name, house.terminal.port, format!("{name}+{TARGET}"), key, Some(worker))
     }
