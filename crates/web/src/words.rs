@@ -184,7 +184,7 @@ mod tests {
         let is_japanese = |text: &str| text.chars().any(|c| matches!(c, '\u{3040}'..='\u{30ff}' | '\u{4e00}'..='\u{9fff}'));
         // Names of things that are written the same in both languages.
         let same = ["SSH", "IP", "SHA-256", "QR", "JSON Lines", "{"];
-        let bare: Vec<_> = JA.iter().filter(|(_, text)| !is_japanese(text) && !same.iter().any(|word| text.contains(word))).collect();
+        let bare: Vec<_> = JA.iter().filter(|(key, text)| !key.starts_with("rules.try_example_") && !is_japanese(text) && !same.iter().any(|word| text.contains(word))).collect();
         assert!(bare.is_empty(), "without Japanese: {bare:?}");
         let mixed: Vec<_> = EN.iter().filter(|(_, text)| is_japanese(text)).collect();
         assert!(mixed.is_empty(), "Japanese in English: {mixed:?}");

@@ -63,8 +63,13 @@ fn connected() -> Dialled {
 /// A ward whose account is entered with certificates.
 async fn certified(base: Base, username: &str) -> Ward {
     let mut ward = Ward::over(base).await;
-    let ask = AccountAsk { username: username.into(), privileged: false, credential: CredentialAsk::Certificate };
-    ward.account = ward.store.add_account(&Actor::console(), &ward.target.id, ask).await.unwrap();
+    // The ward's own account is entered by password; of the same name, it goes over to certificates.
+    ward.account = if ward.account.username == username {
+        ward.store.set_credential(&Actor::console(), &ward.account.id, CredentialAsk::Certificate).await.unwrap()
+    } else {
+        let ask = AccountAsk { username: username.into(), privileged: false, credential: CredentialAsk::Certificate };
+        ward.store.add_account(&Actor::console(), &ward.target.id, ask).await.unwrap()
+    };
     ward
 }
 

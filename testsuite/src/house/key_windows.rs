@@ -84,8 +84,8 @@ async fn an_open_window_lets_the_key_in_without_a_prompt_and_the_log_tells_it(ba
 
 async fn any_other_key_address_target_or_name_is_not_let_in(base: Base) {
     let (ward, plan) = ready(base, true).await;
-    ward.store.add_key(&ward.worker_actor(), &format!("{OTHER_KEY} desktop")).await.unwrap();
     ask(&ward, &plan, 5).await.unwrap();
+    ward.store.add_key(&ward.worker_actor(), &format!("{OTHER_KEY} desktop")).await.unwrap();
     let elsewhere = IpAddr::from([10, 20, 0, 6]);
     for (login, from, key, target) in [
         ("sato", elsewhere, WORKER_KEY, "ehr-db01"),

@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_person_reads_words_and_not_our_short_forms() {
         let ja = |item, text: &str| in_words(item, text, Lang::Ja);
-        assert_eq!(ja(Item::File, "put /opt/app (1).war (12345678 bytes, SHA-256 0123456789ab…)"), "送信 /opt/app (1).war (12.3 MB, SHA-256 0123456789ab…)");
+        assert_eq!(ja(Item::File, "put /opt/app (1).war (12345678 bytes, SHA-256 0123456789ab…)"), "送信(病院へ) /opt/app (1).war (12.3 MB, SHA-256 0123456789ab…)");
         assert_eq!(ja(Item::File, "remove /opt/old log (0 bytes)"), "削除 /opt/old log");
         assert_eq!(ja(Item::File, "right:delete"), "削除");
         assert_eq!(ja(Item::File, "reindex-7.2.sql"), "reindex-7.2.sql", "a planned file stands by its name");

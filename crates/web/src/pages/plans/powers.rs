@@ -121,6 +121,7 @@ mod tests {
         let mut used = sample::plan(PlanState::Submitted).content.targets.remove(0);
         used.functions = [Function::Shell].into();
         used.files.clear();
+        used.key_window = false;
         assert_eq!(grave(&used, false, true), Vec::<&str>::new());
         used.functions.extend([Function::Sftp, Function::Forward]);
         used.files = FileRight::ALL.into();

@@ -63,7 +63,7 @@ fn shown(plan: &Plan, lang: Lang) -> Value {
 fn the_page_of_a_plan_shows_every_state() {
     for state in PlanState::ALL {
         for plan in [plan(state), emergency(state)] {
-            let html = both("plans/show.html", |lang| context! { plan => shown(&plan, lang), can_attach => true, broken => true });
+            let html = both("plans/show.html", |lang| context! { plan => shown(&plan, lang), can_attach => true, broken => true, windows => Vec::<Value>::new(), may_cut => true });
             assert!(html.contains("2026-0042") && html.contains(state.ja()), "{state:?}");
         }
     }
@@ -71,9 +71,9 @@ fn the_page_of_a_plan_shows_every_state() {
 
 #[test]
 fn a_worker_of_an_open_plan_finds_the_exact_line() {
-    let html = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan(PlanState::Approved), Lang::Ja), can_attach => false, broken => false });
+    let html = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan(PlanState::Approved), Lang::Ja), can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false });
     assert!(html.contains("ssh -p 2222 tanaka+ehr-db01@sekisho.aoba-hospital.example"), "{html}");
-    let draft = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan(PlanState::Submitted), Lang::Ja), can_attach => false, broken => false });
+    let draft = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan(PlanState::Submitted), Lang::Ja), can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false });
     assert!(!draft.contains("ssh -p 2222"));
 }
 
@@ -81,7 +81,7 @@ fn a_worker_of_an_open_plan_finds_the_exact_line() {
 fn only_acts_that_are_allowed_have_buttons() {
     let page = |allowed: &[&'static str]| {
         let plan = value(page_of(&plan(PlanState::Submitted), allowed, "2026-11-22T15:30", Lang::Ja));
-        render("plans/show.html", Lang::Ja, context! { plan, can_attach => false, broken => false })
+        render("plans/show.html", Lang::Ja, context! { plan, can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false })
     };
     let planner = page(&["approve", "return", "reject"]);
     for there in ["/approve\"", "/return\"", "/reject\""] {
@@ -133,7 +133,7 @@ fn texts_of_others_stay_text() {
     let mut plan = plan(PlanState::Reconcile);
     plan.content.title = "<script>alert(1)</script>".into();
     plan.findings[3].actual = "\"><img src=x onerror=alert(1)>".into();
-    let html = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan, Lang::Ja), can_attach => true, broken => true });
+    let html = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan, Lang::Ja), can_attach => true, broken => true, windows => Vec::<Value>::new(), may_cut => true });
     assert!(!html.contains("<script>alert") && !html.contains("<img"));
 }
 
@@ -214,7 +214,8 @@ fn pages_of_sessions_render() {
         both("sessions/watch.html", |_| context! { s => page(running), can_cut => false, can_withdraw => false, can_control => false, can_chat => false, can_mark => false, line_chars => 200 });
         assert_eq!(watch.contains("data-live=\"/sessions/ses-x/live\""), running);
         both("sessions/show.html", |_| context! { s => page(running), can_watch => true, can_cut => true, can_replay => true, can_chat => true, told => told(running) });
-        both("sessions/talk.html", |_| context! { told => told(running) });
+        // A part of a page, fetched anew every few seconds.
+        assert!(render("sessions/talk.html", Lang::Ja, context! { told => told(running) }).contains("お待ちください"));
     }
     both("sessions/replay.html", |_| context! { s => page(false), can_mark => true });
     let list = |lines: usize| context! {
