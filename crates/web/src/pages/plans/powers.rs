@@ -64,7 +64,7 @@ pub(super) fn target(used: &TargetUse, names: &Names, lang: Lang) -> TargetView 
     }
 }
 
-/// A right with its limit: `送信(合計 100.0 MB・10 ファイルまで)`.
+/// A right with its limit: `送信(100.0 MB・10 ファイルまで)`.
 fn right(used: &TargetUse, right: FileRight, lang: Lang) -> String {
     let word = words::word(lang, &format!("right.{}", right.as_str()));
     let (bytes, files) = match right {
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(grave(&used, true, true), ["privileged", "delete", "download", "forward", "key_window"]);
         used.limits = TransferLimits { download_bytes: Some(100_000_000), download_files: Some(10), ..TransferLimits::default() };
         assert_eq!(grave(&used, true, true), ["privileged", "delete", "forward", "key_window"]);
-        assert_eq!(right(&used, FileRight::Download, Lang::Ja), "取得(合計 100.0 MB・10 ファイルまで)");
+        assert_eq!(right(&used, FileRight::Download, Lang::Ja), "取得(100.0 MB・10 ファイルまで)");
         assert_eq!(right(&used, FileRight::Upload, Lang::Ja), "送信");
     }
 }

@@ -67,7 +67,7 @@ pub(super) async fn told(ctx: &Ctx, target: &TargetId, account: &AccountId) -> R
     let modes: Vec<(&str, String)> = RotationMode::ALL.iter().map(|mode| (mode.as_str(), ctx.t(&format!("rotation.{}", mode.as_str())))).collect();
     let state = rotation.as_ref().map(|rotation| state(ctx, rotation));
     let mode = rotation.map_or(RotationMode::Off, |rotation| rotation.mode);
-    Ok(context! { mode => mode.as_str(), modes, state, rows })
+    Ok(context! { mode => mode.as_str(), modes, state, rows, may_view => ctx.may(Action::ViewRecording) })
 }
 
 fn state(ctx: &Ctx, rotation: &Rotation) -> Value {
