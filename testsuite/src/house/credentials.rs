@@ -288,7 +288,7 @@ impl Gate {
         let own = folder.path().join("host");
         let sshd = Sshd::start(&own);
         std::fs::write(own.join("ca.pub"), format!("{authority}\n")).unwrap();
-        sshd.reload(&format!("Match User {}\n    TrustedUserCAKeys {}/ca.pub\n    AuthorizedKeysFile none\n", own_account(), own.display()));
+        sshd.reload(&format!("Match User {}\n    TrustedUserCAKeys {}/ca.pub\n    AuthorizedKeysFile /dev/null\n", own_account(), own.display()));
         Self { sshd, folder }
     }
 

@@ -178,7 +178,7 @@ async fn moving(ctx: &Ctx, duties: &[Duty]) -> Result<Value, Stop> {
     };
     let running: Vec<Value> = running.iter().map(|row| session(row, ends.get(&row.plan).copied())).collect();
     let alarms = if ctx.may(Action::ReadLedger) { ctx.store().host_key_alarms(ctx.actor()?).await? } else { Vec::new() };
-    let alarms: Vec<Value> = alarms.iter().map(|target| context! { id => target.id.as_str(), title => target.title.as_str(), at => target.host_key_alarm.as_ref().map(|alarm| alarm.at.0) }).collect();
+    let alarms: Vec<Value> = alarms.iter().map(|target| context! { id => target.id.as_str(), title => target.title.as_str(), at => target.host_key_alarm.as_ref().map(|alarm| alarm.at.0), seen => target.host_key_alarm.as_ref().map(|alarm| alarm.seen.as_str()) }).collect();
     let alerts = if ctx.may(Action::WatchSession) { ctx.store().alerts(ctx.actor()?).await? } else { Vec::new() };
     Ok(context! {
         alerts => alerts.iter().map(alert).collect::<Vec<Value>>(),

@@ -66,15 +66,14 @@ pub(in crate::pages) fn files(authority: &SshAuthority, accounts: &[&Account]) -
     let names: Vec<&str> = accounts.iter().map(|account| account.username.as_str()).filter(|name| check_principal(name).is_ok()).collect();
     let first = names.first()?;
     let lines = authority.lines().join("\n") + "\n";
-    let mut config = String::from("# Sekisho: these accounts are entered with a certificate of Sekisho and with nothing else.\n");
+    let mut config = String::from("# Sekisho: these accounts are entered with a certificate of Sekisho. Keys in files and passwords do not open them.\n");
     config.push_str(&format!("Match User {}\n", names.join(",")));
     for (key, value) in [
         ("TrustedUserCAKeys", AUTHORITY_PATH),
         ("PubkeyAuthentication", "yes"),
         ("AuthenticationMethods", "publickey"),
-        ("AuthorizedPrincipalsFile", "none"),
-        ("AuthorizedKeysFile", "none"),
-        ("AuthorizedKeysCommand", "none"),
+        // Not "none": inside a Match block sshd takes that for a file of this name, which the account could write.
+        ("AuthorizedKeysFile", "/dev/null"),
         ("PasswordAuthentication", "no"),
         ("KbdInteractiveAuthentication", "no"),
     ] {
