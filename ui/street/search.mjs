@@ -15,7 +15,7 @@ const owes = async (path) => say("page", { path, debts: await debts(page) });
 await play(async () => {
   await page.setViewportSize({ width: 1280, height: 900 });
   await page.goto("/");
-  await page.locator("nav a[href='/search']").first().click();
+  await page.locator(".side nav a[href='/search']").click();
   await page.locator("#f-q").waitFor();
   await picture("start-1280");
   await owes("/search");

@@ -63,6 +63,8 @@ await play(async () => {
   await ask("worker reads", { text: "立会いを待っています", nth: 2 });
   await ask("worker types", { line: "echo mo''dotta" });
   await look(operator, "the list while it waits");
+  // The list is fetched anew every few seconds.
+  await page.getByText("立会い待ち").first().waitFor();
   say("frozen", { ...(await ask("worker screen")), text: await page.locator("main").innerText() });
   await way.waitFor();
   await way.tap();

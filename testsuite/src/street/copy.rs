@@ -94,7 +94,7 @@ fn scp_old_and_new_and_rsync_work_as_the_functions_of_the_plan_allow() {
             assert!(get.status.success() && same(&file, &there(&format!("{name}-back"))), "{name} get: {}", said(&get));
         }
         let rsync = line.rsync(&file, &there("rsynced").display().to_string());
-        assert!(!rsync.status.success() && !there("rsynced").exists(), "rsync went through a plan without exec: {}", said(&rsync));
+        assert!(!rsync.status.success() && !there("rsynced").exists(), "rsync went through a plan without it: {}", said(&rsync));
         assert!(String::from_utf8_lossy(&rsync.stderr).contains("SKS-4008"), "{}", said(&rsync));
         let exec = line.exec("true");
         assert!(!exec.status.success() && String::from_utf8_lossy(&exec.stderr).contains("SKS-4008"), "exec: {}", said(&exec));
@@ -105,8 +105,8 @@ fn scp_old_and_new_and_rsync_work_as_the_functions_of_the_plan_allow() {
         assert!(told.contains(name), "{name} is not in the list of files: {told}");
     }
 
-    let (worker, _) = house.at_work("cpb", &["exec"]);
+    let (worker, _) = house.at_work("cpb", &["rsync"]);
     let line = house.terminal.master(&worker, TARGET);
     let rsync = line.rsync(&file, &there("rsynced").display().to_string());
-    assert!(rsync.status.success() && same(&file, &there("rsynced")), "rsync with exec: {}", said(&rsync));
+    assert!(rsync.status.success() && same(&file, &there("rsynced")), "rsync by its own function: {}", said(&rsync));
 }

@@ -61,6 +61,7 @@ fn the_key_that_a_session_used_is_another_one_afterwards_and_the_next_session_wo
     let done = house.terminal.exec(&worker, TARGET, "echo ato");
     assert!(String::from_utf8_lossy(&done.stdout).contains("ato"), "{}", said(&done));
     // The recorded session of Sekisho itself stands in the log like any other.
+    house.end("TERM", Duration::from_secs(30));
     let copy = house.evidence("rotated");
     let verified = run(&["verify", &copy.display().to_string(), "--key", &house.log_key]);
     assert!(verified.status.success(), "{}", said(&verified));
