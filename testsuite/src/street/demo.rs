@@ -10,7 +10,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Logins are made anew after this time, so that their one-time code counts as fresh where that is asked for.
+const FRESH: Duration = Duration::from_secs(200);
 
 /// A running demo.
 pub struct Demo {
@@ -21,8 +24,8 @@ pub struct Demo {
     /// The workers' side.
     pub terminal: Terminal,
     people: Vec<Person>,
-    cookies: Mutex<HashMap<String, String>>,
-    tokens: Mutex<HashMap<String, String>>,
+    cookies: Mutex<HashMap<String, (Instant, String)>>,
+    tokens: Mutex<HashMap<String, (Instant, String)>>,
     _child: Child,
     _keeper: Keeper,
 }
@@ -82,24 +85,28 @@ impl Demo {
     /// The cookie of a person's login, which all tests share: each login takes a code, and codes are few.
     pub fn cookie(&self, login: &str) -> String {
         let mut cookies = self.cookies.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(cookie) = cookies.get(login) {
+        if let Some((since, cookie)) = cookies.get(login)
+            && since.elapsed() < FRESH
+        {
             return cookie.clone();
         }
         let person = self.person(login);
         let cookie = self.api.web_log_in(login, &person.password, &person.phone.code());
-        cookies.insert(login.to_owned(), cookie.clone());
+        cookies.insert(login.to_owned(), (Instant::now(), cookie.clone()));
         cookie
     }
 
     /// The API token of a person, shared likewise.
     pub fn token(&self, login: &str) -> String {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(token) = tokens.get(login) {
+        if let Some((since, token)) = tokens.get(login)
+            && since.elapsed() < FRESH
+        {
             return token.clone();
         }
         let person = self.person(login);
         let token = self.api.log_in(login, &person.password, &person.phone.code());
-        tokens.insert(login.to_owned(), token.clone());
+        tokens.insert(login.to_owned(), (Instant::now(), token.clone()));
         token
     }
 }

@@ -77,7 +77,8 @@ impl House {
     /// A house that ends with the test process, for a test's static.
     pub fn kept() -> Self {
         let folder = tempfile::Builder::new().prefix("street-").tempdir().expect("a temporary folder").keep();
-        Self::open(folder.clone(), folder.join("data"), None, "")
+        // The tests that share it take longer together than a code stays fresh.
+        Self::open(folder.clone(), folder.join("data"), None, "step_up_minutes = 60")
     }
 
     /// The same with lines of its own in `[policy]`.

@@ -26,13 +26,20 @@ impl Phone {
         u64::try_from(sekisho::clock::SystemClock.now().0 / 1000).expect("after 1970") / STEP
     }
 
+    /// Seconds since the present step began.
+    fn age() -> u64 {
+        u64::try_from(sekisho::clock::SystemClock.now().0 / 1000).expect("after 1970") % STEP
+    }
+
     /// A code that was not used before.
     pub fn code(&self) -> String {
         loop {
             let step = Self::step();
+            // A code of the step before is taken only while this one is young: on a busy machine it may come too late.
+            let oldest = if Self::age() < STEP / 2 { step - 1 } else { step };
             {
                 let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-                let next = (*last + 1).max(step - 1);
+                let next = (*last + 1).max(oldest);
                 if next <= step + 1 {
                     *last = next;
                     return self.totp.generate(next * STEP).to_string();
