@@ -55,7 +55,7 @@ fn the_key_that_a_session_used_is_another_one_afterwards_and_the_next_session_wo
     assert_eq!(told.pointer("/0/last/rotation"), Some(&json!("done")), "{told}");
     let keys = std::fs::read_to_string(home.join(".ssh/authorized_keys")).unwrap();
     let blob = first.split_whitespace().nth(1).unwrap();
-    assert!(keys.contains("# kept") && keys.contains(" sekisho\n") && !keys.contains(blob), "{keys}");
+    assert!(keys.contains("# kept") && keys.contains(" sekisho\n") && keys.contains("environment=\"A=b\" ssh-ed25519") && !keys.contains(blob), "{keys}");
     assert!(!opens(&house.host.key_file, house.host.port), "the old key still opens the server");
 
     let done = house.terminal.exec(&worker, TARGET, "echo ato");

@@ -246,7 +246,15 @@ async fn private_keys(place: &Place, old: &Secret, new: &Secret, tape: &Tape<'_>
         Ok(target) => target,
         Err(why) => return Rotated::Unchanged { why },
     };
-    let added = run(&target, tape, ADD_KEY, format!("\n{new_line} sekisho\n").as_bytes()).await;
+    // Whatever the old key was restricted to, the new one is, too.
+    let options = match run(&target, tape, SHOW_KEYS, b"").await {
+        Ok(present) => options_of(&present, &old_line),
+        // The account may read its key elsewhere; then the new one will not open it, and is taken back.
+        Err(Stop::Failed) => Vec::new(),
+        Err(Stop::Unrecorded) => return Rotated::Unchanged { why: RotationTrouble::NoRecording },
+    };
+    let line = [b"\n".as_slice(), &options, new_line.as_bytes(), b" sekisho\n"].concat();
+    let added = run(&target, tape, ADD_KEY, &line).await;
     let Ok(renewed) = place.log_in(by_new()).await else {
         let why = match added {
             Err(Stop::Unrecorded) => RotationTrouble::NoRecording,
@@ -276,6 +284,15 @@ async fn without(target: &Target, tape: &Tape<'_>, line: &str) -> Result<(), Sto
     if after == kept { Ok(()) } else { Err(Stop::Failed) }
 }
 
+/// What stands before the key in its line (`from="…",restrict `), blank at its end; nothing if the key has no line.
+fn options_of(file: &[u8], line: &str) -> Vec<u8> {
+    let mut words = line.split(' ');
+    let (Some(kind), Some(blob)) = (words.next(), words.next()) else { return Vec::new() };
+    let key = format!("{kind} {blob}");
+    let row = file.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|row| !row.starts_with(b"#"));
+    row.filter_map(|row| row.windows(key.len()).position(|part| part == key.as_bytes()).and_then(|at| row.get(..at))).next().unwrap_or_default().to_vec()
+}
+
 /// The file without the lines that hold the key, byte for byte else; options and comments do not matter.
 fn remaining(file: &[u8], line: &str) -> Vec<u8> {
     let blob = line.split(' ').nth(1).unwrap_or(line).as_bytes();
@@ -295,6 +312,9 @@ mod tests {
     #[test]
     fn a_key_is_taken_out_whatever_stands_around_it() {
         let file = b"# keys\nfrom=\"10.0.0.1\" ssh-ed25519 AAAAold sato\nssh-ed25519 AAAAother x\nssh-ed25519 AAAAold\nssh-rsa AAAAoldish";
+        assert_eq!(options_of(file, "ssh-ed25519 AAAAold"), b"from=\"10.0.0.1\" ");
+        assert_eq!(options_of(b"ssh-ed25519 AAAAold\n", "ssh-ed25519 AAAAold"), b"");
+        assert_eq!(options_of(b"", "ssh-ed25519 AAAAold"), b"");
         assert_eq!(remaining(file, "ssh-ed25519 AAAAold"), b"# keys\nssh-ed25519 AAAAother x\nssh-rsa AAAAoldish");
     }
 }
