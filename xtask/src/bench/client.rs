@@ -95,16 +95,16 @@ pub struct Terminal {
     stdout: ChildStdout,
 }
 
+/// Starts `line` on a terminal of the far side.
+pub fn on_terminal(command: &mut Command, line: &str) -> Result<Child> {
+    let piped = command.args(["-tt", "box", line]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    piped.spawn().context("cannot start ssh")
+}
+
 impl Terminal {
     /// Runs `line` on a terminal and waits until it has said `ready`.
     pub fn start(mut command: Command, line: &str) -> Result<Self> {
-        let mut child = command
-            .args(["-tt", "box", line])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("cannot start ssh")?;
+        let mut child = on_terminal(&mut command, line)?;
         let stdin = child.stdin.take().context("the terminal has an input")?;
         let stdout = child.stdout.take().context("the terminal has an output")?;
         let mut terminal = Self {

@@ -1,6 +1,6 @@
 //! New sessions a second, and many terminals that draw.
 
-use super::client::{Running, run, ssh};
+use super::client::{Running, on_terminal, run, ssh};
 use super::house::{House, Login, WAYS, Way, wait_for};
 use super::table::{Goal, Table};
 use super::{Size, proc};
@@ -154,13 +154,7 @@ fn take_one(left: &Mutex<usize>) -> bool {
 }
 
 fn open_one(house: &House, way: Way, line: &str) -> Result<Running> {
-    let mut child = ssh(house, way)
-        .args(["-tt", "box", line])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .context("cannot start ssh")?;
+    let mut child = on_terminal(&mut ssh(house, way), line)?;
     let mut out = child.stdout.take().context("ssh has an output")?;
     let child = Running(child);
     let (said, heard) = std::sync::mpsc::channel();

@@ -91,13 +91,9 @@ fn a_report_written_again_does_not_erase_the_incident_of_the_first() {
 }
 
 /// A worker who withdraws while a session runs, and explains any row at once, must not freeze the comparison there.
-#[test]
-fn words_on_an_aborted_plan_do_not_stop_its_facts_from_being_completed() {
-    let world = world();
-    let mut plan = world.plan_in(PlanState::Aborted);
-    plan.findings[0].reason = "先に書いた理由".into();
-    let late = Finding { actual: "rm -rf /data".into(), ..difference() };
-    let context = Context {
+/// What an act meets where neither persons nor ledgers matter.
+fn bare(world: &World, findings: Vec<Finding>) -> Context<'_> {
+    Context {
         policy: &world.policy,
         digest: DIGEST.into(),
         workers: &[],
@@ -106,8 +102,17 @@ fn words_on_an_aborted_plan_do_not_stop_its_facts_from_being_completed() {
         subcontractors: &[],
         vendor_active: true,
         session_running: false,
-        findings: vec![difference(), late.clone()],
-    };
+        findings,
+    }
+}
+
+#[test]
+fn words_on_an_aborted_plan_do_not_stop_its_facts_from_being_completed() {
+    let world = world();
+    let mut plan = world.plan_in(PlanState::Aborted);
+    plan.findings[0].reason = "先に書いた理由".into();
+    let late = Finding { actual: "rm -rf /data".into(), ..difference() };
+    let context = bare(&world, vec![difference(), late.clone()]);
     let next = crate::plan::act::pass_time(&plan, now(), &context).unwrap();
     assert_eq!(next.findings, [plan.findings[0].clone(), late]);
     assert_eq!(crate::plan::act::pass_time(&next, now(), &context), None);
@@ -122,17 +127,7 @@ fn a_subcontractors_worker_has_the_work_and_not_the_application() {
     let mut plan = world.approved();
     plan.state = PlanState::InProgress;
     plan.content.workers = vec![theirs.person.clone().unwrap()];
-    let context = Context {
-        policy: &world.policy,
-        digest: DIGEST.into(),
-        workers: &[],
-        targets: &[],
-        principals: &[],
-        subcontractors: &[],
-        vendor_active: true,
-        session_running: false,
-        findings: Vec::new(),
-    };
+    let context = bare(&world, Vec::new());
     let until = plan.window().1.plus(Duration::from_secs(3600));
     assert_eq!(offered(&plan, &theirs, now(), &context), ["ask_extension", "note_change", "finish_work"]);
     assert!(world.does(&plan, &PlanAct::AskExtension { until, reason: "長引く".into() }, &theirs, now()).is_ok());

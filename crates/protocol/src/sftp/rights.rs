@@ -259,6 +259,21 @@ fn what_is_allowed_goes_on_in_the_memory_it_came_in() {
     assert_eq!((passed.on[0].as_ptr(), passed.on[0].len()), (bytes.as_ptr(), bytes.len()));
 }
 
+/// What goes on to the target of bytes that arrive in pieces of these sizes.
+fn in_pieces(guard: &mut Guard, sent: &[u8], cuts: &[usize]) -> Vec<u8> {
+    let mut rest = sent;
+    let mut on = Vec::new();
+    for cut in cuts.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (part, after) = rest.split_at((*cut).min(rest.len()));
+        rest = after;
+        on.extend(worker(guard, part).on);
+    }
+    on.concat()
+}
+
 proptest! {
     #[test]
     fn allowed_bytes_go_on_unchanged_however_they_are_cut(cuts in proptest::collection::vec(1usize..60, 1..60), name in proptest::collection::vec(any::<u8>(), 1..40)) {
@@ -271,15 +286,7 @@ proptest! {
             write(24, b"h", 93, b""),
             packet(200, 25, &[&string(b"statvfs@openssh.com"), &string(&name)]),
         ].concat();
-        let mut rest = sent.as_slice();
-        let mut on = Vec::new();
-        for cut in cuts.iter().cycle() {
-            if rest.is_empty() { break; }
-            let (part, after) = rest.split_at((*cut).min(rest.len()));
-            rest = after;
-            on.extend(worker(&mut up, part).on);
-        }
-        prop_assert_eq!(on.concat(), sent);
+        prop_assert_eq!(in_pieces(&mut up, &sent, &cuts), sent);
     }
 
     #[test]
@@ -287,14 +294,6 @@ proptest! {
         let mut guard = guard(only(Some(Right::Upload)), std::sync::Arc::default());
         let (first, last) = (packet(17, 2, &[&string(b"/a")]), packet(17, 4, &[&string(b"/b")]));
         let sent = [first.clone(), packet(13, 3, &[&string(b"/secret")]), last.clone()].concat();
-        let mut rest = sent.as_slice();
-        let mut on = Vec::new();
-        for cut in cuts.iter().cycle() {
-            if rest.is_empty() { break; }
-            let (part, after) = rest.split_at((*cut).min(rest.len()));
-            rest = after;
-            on.extend(worker(&mut guard, part).on);
-        }
-        prop_assert_eq!(on.concat(), [first, last].concat());
+        prop_assert_eq!(in_pieces(&mut guard, &sent, &cuts), [first, last].concat());
     }
 }

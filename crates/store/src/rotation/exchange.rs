@@ -5,7 +5,7 @@ use crate::fault::{Done, Fault};
 use crate::ledger::place_of;
 use crate::secrets::{Place, Sealed, random_bytes};
 use crate::write::Tx;
-use sekisho_core::desk::{Cause, OpenRecording, TargetCredential};
+use sekisho_core::desk::{Cause, TargetCredential};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::{AccountId, SessionId};
 use sekisho_core::people::Actor;
@@ -57,7 +57,10 @@ impl Store {
         let done = tokio::spawn(async move {
             let (outcome, recording) = rotator.rotate(order).await;
             store.settle_exchange(&account, Some(&session), &outcome).await?;
-            store.end_robot(&session, recording, &outcome).await
+            store.end_session(&session, Cause::Closed).await;
+            // Dropped after the end was claimed; before that, dropping it would report the session as vanished.
+            drop(recording);
+            Ok::<_, Fault>(())
         });
         done.await.map_err(|lost| Fault::Crypto(format!("an exchange was lost: {lost}")))??;
         Ok(())
@@ -159,13 +162,19 @@ impl Store {
         } else if !matches!(outcome, Rotated::Unsure { .. }) {
             sqlx::query("UPDATE rotations SET candidate = NULL WHERE account = $1").bind(account.id.as_str().to_owned()).execute(tx.sql()).await?;
         }
+        if !done {
+            Self::put_off(&mut tx, &account.id, Some(outcome)).await?;
+        }
+        if let Some(session) = session {
+            sqlx::query("UPDATE robot_sessions SET outcome = $1 WHERE id = $2")
+                .bind(serde_json::to_string(outcome)?)
+                .bind(session.as_str().to_owned())
+                .execute(tx.sql())
+                .await?;
+        }
         self.reseal_account(&mut tx, account).await?;
         tx.fact(Fact::CredentialRotated { account: account.id.clone(), username: account.username.clone(), session: session.cloned(), outcome: outcome.clone() });
-        tx.commit().await?;
-        if !done {
-            self.put_off(&account.id, Some(outcome)).await?;
-        }
-        Ok(())
+        tx.commit().await
     }
 
     /// The entry that follows tells of the account, so its row bears the number of that entry.
@@ -184,23 +193,6 @@ impl Store {
             .await?;
         tx.commit().await
     }
-
-    async fn end_robot(&self, session: &SessionId, recording: OpenRecording, outcome: &Rotated) -> Result<(), Fault> {
-        sqlx_outcome(self, session, outcome).await?;
-        self.end_session(session, Cause::Closed).await;
-        drop(recording);
-        Ok(())
-    }
-}
-
-async fn sqlx_outcome(store: &Store, session: &SessionId, outcome: &Rotated) -> Result<(), Fault> {
-    let mut tx = store.write(&Actor::system()).await?;
-    sqlx::query("UPDATE robot_sessions SET outcome = $1 WHERE id = $2")
-        .bind(serde_json::to_string(outcome)?)
-        .bind(session.as_str().to_owned())
-        .execute(tx.sql())
-        .await?;
-    tx.commit().await
 }
 
 fn credential_of(account: &Account, secret: Secret) -> TargetCredential {

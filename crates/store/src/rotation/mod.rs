@@ -237,7 +237,9 @@ impl Store {
         for account in self.due().await? {
             if let Err(denied) = self.exchange(&account, rotator).await {
                 tracing::error!(%account, %denied, "a credential could not be exchanged");
-                self.put_off(&account, None).await?;
+                let mut tx = self.write(&Actor::system()).await?;
+                Self::put_off(&mut tx, &account, None).await?;
+                tx.commit().await?;
             }
         }
         Ok(())
@@ -268,10 +270,9 @@ impl Store {
         Ok(due)
     }
 
-    /// Notes a failure and when it is tried again. What was asked for by hand is not asked for any more: a person reads
-    /// why it failed.
-    async fn put_off(&self, account: &AccountId, last: Option<&Rotated>) -> Result<(), Fault> {
-        let mut tx = self.write(&Actor::system()).await?;
+    /// Notes a failure and when it is tried again, as part of a change. What was asked for by hand is not asked for any
+    /// more: a person reads why it failed.
+    async fn put_off(tx: &mut Tx, account: &AccountId, last: Option<&Rotated>) -> Result<(), Fault> {
         let row = sqlx::query("SELECT tries FROM rotations WHERE account = $1").bind(account.as_str().to_owned()).fetch_optional(tx.sql()).await?;
         let Some(row) = row else { return Ok(()) };
         let tries = row.try_get::<i64, _>("tries")?;
@@ -286,6 +287,6 @@ impl Store {
             .bind(account.as_str().to_owned())
             .execute(tx.sql())
             .await?;
-        tx.commit().await
+        Ok(())
     }
 }
