@@ -104,7 +104,7 @@ pub enum Event<'a> {
     },
     /// Bytes from the target, standard output.
     Output(&'a [u8]),
-    /// Bytes of a local forward that is kept in full; on no other channel is anything stored that the worker sends.
+    /// Bytes of a local forward that is kept in full.
     Forwarded {
         /// From the worker to the target, or the other way.
         to_target: bool,
@@ -124,6 +124,27 @@ pub enum Event<'a> {
     Command(&'a str),
     /// A file operation.
     File(&'a crate::reconcile::FileSeen),
+    /// Content of a file is kept from here on. The number is the session's own ([`FileSeen::kept`] names it again) and
+    /// comes once.
+    ///
+    /// [`FileSeen::kept`]: crate::reconcile::FileSeen::kept
+    KeepFile {
+        /// The number.
+        file: u32,
+        /// From the worker to the target, or the other way.
+        to_target: bool,
+        /// The name as raw bytes, in the target's encoding.
+        path: &'a [u8],
+    },
+    /// A part of the content of a file that is kept. Parts may come in any order and more than once; the later counts.
+    Content {
+        /// The number of the file.
+        file: u32,
+        /// Where the part begins in the file.
+        offset: u64,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
     /// A message of Sekisho to the worker (warning, cut).
     Message(&'a str),
     /// What a person did to the session.

@@ -108,6 +108,20 @@ pub struct FileSeen {
     pub sha256: Option<String>,
     /// True if the target reported success.
     pub ok: bool,
+    /// What of the content is in the recording; nothing if none of it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
+}
+
+/// Content of a file that is in the recording of its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Kept {
+    /// The number by which the recording names the file.
+    pub file: u32,
+    /// Bytes of content that are there; parts that went over twice count twice.
+    pub bytes: u64,
+    /// True if everything that went over is there, false if a limit cut it.
+    pub whole: bool,
 }
 
 /// The item that was compared.

@@ -85,7 +85,7 @@ fn what_only_looks_is_left_out_and_what_only_seems_to_is_not() {
 }
 
 fn file(path: &str, bytes: u64, ok: bool) -> FileSeen {
-    FileSeen { at_ms: 1, op: "put".into(), path: path.into(), bytes, sha256: None, ok }
+    FileSeen { at_ms: 1, op: "put".into(), path: path.into(), bytes, sha256: None, ok, kept: None }
 }
 
 #[test]

@@ -70,6 +70,16 @@ fn every_kind() -> Vec<Frame> {
             to_target: true,
             data: b"\x00select 1".to_vec(),
         },
+        Frame::KeptFile {
+            file: 7,
+            to_target: true,
+            path: b"/opt/\x95\xdb.bin".to_vec(),
+        },
+        Frame::Content {
+            file: 7,
+            offset: u64::MAX - 4,
+            data: b"\x00\xffabc".to_vec(),
+        },
         Frame::Unknown {
             kind: 200,
             payload: vec![1, 2, 3],

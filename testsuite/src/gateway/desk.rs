@@ -66,6 +66,8 @@ pub enum Kept {
     Input(u64),
     Command(String),
     File(FileSeen),
+    KeepFile { file: u32, to_target: bool, path: Vec<u8> },
+    Content { file: u32, offset: u64, bytes: Vec<u8> },
     Message(String),
     Control(Control),
     Flow { to_target: u64, to_worker: u64 },
@@ -159,6 +161,8 @@ impl RecordingSink for Sink {
             }
             Event::Command(text) => Kept::Command(text.to_owned()),
             Event::File(file) => Kept::File(file.clone()),
+            Event::KeepFile { file, to_target, path } => Kept::KeepFile { file, to_target, path: path.to_vec() },
+            Event::Content { file, offset, bytes } => Kept::Content { file, offset, bytes: bytes.to_vec() },
             Event::Message(text) => Kept::Message(text.to_owned()),
             Event::Control(control) => Kept::Control(control.clone()),
             Event::Flow { to_target, to_worker } => Kept::Flow { to_target, to_worker },

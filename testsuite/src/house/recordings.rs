@@ -52,7 +52,7 @@ async fn what_happened_is_replayed_listed_exported_and_every_look_is_in_the_log(
     shell(&admission);
     output(&admission, "$ systemctl restart ehr\r\n");
     admission.recording.append(1, Event::Command("systemctl restart ehr")).unwrap();
-    let file = FileSeen { at_ms: 0, op: "put".into(), path: "/tmp/patch.tar".into(), bytes: 42, sha256: Some("ab".repeat(32)), ok: true };
+    let file = FileSeen { at_ms: 0, op: "put".into(), path: "/tmp/patch.tar".into(), bytes: 42, sha256: Some("ab".repeat(32)), ok: true, kept: None };
     admission.recording.append(2, Event::Open { function: Function::Sftp, text: "", size: None }).unwrap();
     admission.recording.append(2, Event::File(&file)).unwrap();
     admission.recording.append(1, Event::Resize(132, 50)).unwrap();

@@ -63,7 +63,7 @@ fn work(admission: &Admission) {
     output(admission, "$ psql ehr\r\nehr=# drop table patients;\r\nDROP TABLE\r\n");
     command(admission, "drop table patients;");
     output(admission, "\x1b[31mエラー\x1b[0m: 電源ユニット2が停止しました\r\n");
-    let file = FileSeen { at_ms: 0, op: "put".into(), path: "/opt/保守/patch-2026.tar.gz".into(), bytes: 42, sha256: Some("ab".repeat(32)), ok: true };
+    let file = FileSeen { at_ms: 0, op: "put".into(), path: "/opt/保守/patch-2026.tar.gz".into(), bytes: 42, sha256: Some("ab".repeat(32)), ok: true, kept: None };
     admission.recording.append(2, Event::Open { function: Function::Sftp, text: "", size: None }).unwrap();
     admission.recording.append(2, Event::File(&file)).unwrap();
     let marker = Control::Marker { by: "小野".into(), text: "ここで再起動の判断".into() };

@@ -23,7 +23,7 @@ async fn work(town: &Town) -> String {
     admission.recording.append(0, Event::Output(b"$ systemctl status db\r\n\x1b[32mactive\x1b[m\r\n")).unwrap();
     admission.recording.append(0, Event::Command("systemctl status db")).unwrap();
     admission.recording.append(0, Event::Command("rm -rf /var/tmp/old")).unwrap();
-    let file = FileSeen { at_ms: 900, op: "put".into(), path: "/tmp/patch.sql".into(), bytes: 1200, sha256: Some("ab".repeat(32)), ok: true };
+    let file = FileSeen { at_ms: 900, op: "put".into(), path: "/tmp/patch.sql".into(), bytes: 1200, sha256: Some("ab".repeat(32)), ok: true, kept: None };
     admission.recording.append(1, Event::File(&file)).unwrap();
     admission.recording.append(0, Event::Close { exit: "exit 0" }).unwrap();
     town.store.leave(&admission.session, admission.recording, Cause::Closed).await;

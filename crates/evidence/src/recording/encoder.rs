@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::cipher::{DataKey, TAG_BYTES, compress, encrypt};
-use super::frame::{ChannelKind, Frame, Stream, write_data};
+use super::frame::{ChannelKind, Frame, Stream, write_content, write_data};
 use super::seal::{Seal, SealRecord, Sealed, Totals};
 use super::segment::{Head, put};
 use super::{Header, RecordingBreach};
@@ -81,6 +81,9 @@ impl Encoder {
                     self.put(at_ms, channel, &Frame::Forwarded { to_target, data })?;
                 }
             }
+            Frame::Content { file, offset, data } => {
+                self.content(at_ms, channel, file, offset, &data)?;
+            }
             Frame::InputCount { bytes, sha256 } => {
                 let sha256 = sha256.filter(|_| self.transfers.contains(&channel));
                 self.put(at_ms, channel, &Frame::InputCount { bytes, sha256 })?;
@@ -130,6 +133,28 @@ impl Encoder {
             })?;
         }
         add(&mut self.totals.error_bytes, data.len() as u64);
+        Ok(())
+    }
+
+    /// The same as a frame of a kept file's content, without taking the bytes over.
+    ///
+    /// # Errors
+    /// As [`Encoder::push`].
+    pub fn content(
+        &mut self,
+        at_ms: u64,
+        channel: u32,
+        file: u32,
+        offset: u64,
+        data: &[u8],
+    ) -> Result<(), RecordingBreach> {
+        let mut offset = offset;
+        for part in data.chunks(MAX_FRAME_DATA_BYTES) {
+            self.place(at_ms, |delta, out| {
+                write_content((file, offset), delta, channel, part, out)
+            })?;
+            offset = offset.saturating_add(part.len() as u64);
+        }
         Ok(())
     }
 

@@ -107,6 +107,25 @@ pub enum Frame {
         /// The bytes.
         data: Vec<u8>,
     },
+    /// Content of a file is kept from here on.
+    KeptFile {
+        /// Its number, by which the frames of its content and the entry of the transfer name it; unique in the recording.
+        file: u32,
+        /// From the worker to the target, or the other way.
+        to_target: bool,
+        /// The file's name as raw bytes, in the target's encoding.
+        path: Vec<u8>,
+    },
+    /// A part of the content of a file that is kept. Parts stand in the order in which they went over; where two
+    /// overlap, the later one counts.
+    Content {
+        /// The number of the file.
+        file: u32,
+        /// Where the part begins in the file.
+        offset: u64,
+        /// The bytes.
+        data: Vec<u8>,
+    },
     /// A kind that this reader does not know; it is kept, not judged.
     Unknown {
         /// The number of the kind.
@@ -139,6 +158,8 @@ const MESSAGE: u8 = 9;
 const MARKER: u8 = 10;
 const FLOW: u8 = 11;
 const FORWARDED: u8 = 12;
+const KEPT_FILE: u8 = 13;
+const CONTENT: u8 = 14;
 
 impl Frame {
     fn kind(&self) -> u8 {
@@ -155,6 +176,8 @@ impl Frame {
             Self::Marker { .. } => MARKER,
             Self::Flow { .. } => FLOW,
             Self::Forwarded { .. } => FORWARDED,
+            Self::KeptFile { .. } => KEPT_FILE,
+            Self::Content { .. } => CONTENT,
             Self::Unknown { kind, .. } => *kind,
         }
     }
@@ -224,6 +247,26 @@ impl Frame {
                     return Err(RecordingBreach::FrameTooLong(data.len()));
                 }
                 out.push(if *to_target { 1 } else { 2 });
+                out.extend_from_slice(data);
+            }
+            Self::KeptFile {
+                file,
+                to_target,
+                path,
+            } => {
+                if path.len() > MAX_FRAME_TEXT_BYTES {
+                    return Err(RecordingBreach::FrameTooLong(path.len()));
+                }
+                put_varint(&mut out, u64::from(*file));
+                out.push(if *to_target { 1 } else { 2 });
+                out.extend_from_slice(path);
+            }
+            Self::Content { file, offset, data } => {
+                if data.len() > MAX_FRAME_DATA_BYTES {
+                    return Err(RecordingBreach::FrameTooLong(data.len()));
+                }
+                put_varint(&mut out, u64::from(*file));
+                put_varint(&mut out, *offset);
                 out.extend_from_slice(data);
             }
             Self::Unknown { payload, .. } => {
@@ -343,6 +386,20 @@ impl Frame {
                 },
                 data: payload.take(payload.0.len())?.to_vec(),
             },
+            KEPT_FILE => Self::KeptFile {
+                file: number(payload)?,
+                to_target: match payload.byte()? {
+                    1 => true,
+                    2 => false,
+                    _ => return None,
+                },
+                path: payload.take(payload.0.len())?.to_vec(),
+            },
+            CONTENT => Self::Content {
+                file: number(payload)?,
+                offset: payload.varint()?,
+                data: payload.take(payload.0.len())?.to_vec(),
+            },
             kind => Self::Unknown {
                 kind,
                 payload: payload.take(payload.0.len())?.to_vec(),
@@ -376,6 +433,29 @@ pub(super) fn write_data(
         Stream::Error => ERROR,
     });
     put_bytes(out, data);
+    Ok(())
+}
+
+/// Appends a frame of a kept file's content.
+pub(super) fn write_content(
+    (file, offset): (u32, u64),
+    delta_ms: u64,
+    channel: u32,
+    data: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), RecordingBreach> {
+    if data.len() > MAX_FRAME_DATA_BYTES {
+        return Err(RecordingBreach::FrameTooLong(data.len()));
+    }
+    let mut place = Vec::with_capacity(16);
+    put_varint(&mut place, u64::from(file));
+    put_varint(&mut place, offset);
+    put_varint(out, delta_ms);
+    put_varint(out, u64::from(channel));
+    out.push(CONTENT);
+    put_varint(out, (place.len() + data.len()) as u64);
+    out.extend_from_slice(&place);
+    out.extend_from_slice(data);
     Ok(())
 }
 

@@ -115,6 +115,8 @@ impl Rsync {
             bytes: if self.transfer.sender { self.down } else { self.up },
             sha256: None,
             ok: exit == "exit 0" && !self.stopped,
+            // rsync sends differences in a form of its own, which nothing here reads.
+            kept: None,
         }
     }
 }
@@ -282,5 +284,6 @@ fn file(op: &FileOp, at_ms: u64) -> FileSeen {
             Content::Unknown(_) => None,
         },
         ok: op.outcome == Outcome::Done,
+        kept: None,
     }
 }

@@ -175,7 +175,7 @@ impl Notes {
         } else if self.noted == limits::SESSION_NOTES {
             let text = format!("SESSION_NOTES {}", limits::SESSION_NOTES);
             self.waiting.push(Note::Command(CommandSeen { at_ms, text: text.clone(), channel: 0, output: 0 }));
-            self.waiting.push(Note::File(FileSeen { at_ms, op: "limit".into(), path: text, bytes: 0, sha256: None, ok: true }));
+            self.waiting.push(Note::File(FileSeen { at_ms, op: "limit".into(), path: text, bytes: 0, sha256: None, ok: true, kept: None }));
         }
     }
 
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_long_name_is_cut_at_a_character() {
-        let file = FileSeen { at_ms: 1, op: "put".into(), path: "録".repeat(5_000), bytes: 1, sha256: None, ok: true };
+        let file = FileSeen { at_ms: 1, op: "put".into(), path: "録".repeat(5_000), bytes: 1, sha256: None, ok: true, kept: None };
         let short = short_file(&file);
         assert!(short.path.len() <= NOTE_BYTES + 3 && short.path.ends_with('…'));
     }

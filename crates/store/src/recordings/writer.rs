@@ -431,6 +431,8 @@ impl State {
                 self.notes.file(&file);
                 Ok(())
             }
+            Event::KeepFile { file, to_target, path } => push(Frame::KeptFile { file, to_target, path: path.to_vec() }),
+            Event::Content { file, offset, bytes } => encoder.content(at_ms, channel, file, offset, bytes),
             Event::Message(text) => push(Frame::Message { text: text.to_owned() }),
             Event::Control(control) => {
                 push(Frame::Marker { text: serde_json::to_string(control).unwrap_or_default() })?;
@@ -463,7 +465,7 @@ fn view(at_ms: u64, ch: u32, event: Event<'_>) -> Option<ViewEvent> {
         Event::Error(bytes) => ViewEvent::Error { ch, at_ms, bytes: Bytes::copy_from_slice(bytes) },
         Event::Resize(cols, rows) => ViewEvent::Resize { ch, at_ms, cols, rows },
         // Nothing that could be drawn.
-        Event::Input { .. } | Event::Forwarded { .. } => return None,
+        Event::Input { .. } | Event::Forwarded { .. } | Event::KeepFile { .. } | Event::Content { .. } => return None,
         Event::Command(text) => ViewEvent::Command { ch, at_ms, text: text.to_owned() },
         Event::File(file) => ViewEvent::File { ch, at_ms, file: FileSeen { at_ms, ..file.clone() } },
         Event::Message(text) => ViewEvent::Message { ch, at_ms, text: text.to_owned() },
