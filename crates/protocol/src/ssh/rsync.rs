@@ -45,10 +45,14 @@ pub(super) fn read(command: &[u8]) -> Option<RsyncTransfer> {
     }
     needs.insert(if sender { Right::Download } else { Right::Upload });
     let paths: Vec<Vec<u8>> = words.map(<[u8]>::to_vec).collect();
-    let sound = (1..=limits::RSYNC_PATHS).contains(&paths.len())
-        && (sender || paths.len() == 1)
-        && paths.iter().all(|path| !path.is_empty() && path.len() <= limits::PATH_BYTES);
+    let sound = (1..=limits::RSYNC_PATHS).contains(&paths.len()) && (sender || paths.len() == 1) && paths.iter().all(|path| is_path(path));
     sound.then_some(RsyncTransfer { sender, needs, paths })
+}
+
+/// rsync takes options behind the paths, too: what begins with a dash would be one, and so could be what a pattern at a
+/// word's beginning stands for, if somebody has put a file of such a name there.
+fn is_path(path: &[u8]) -> bool {
+    path.len() <= limits::PATH_BYTES && path.first().is_some_and(|first| !matches!(first, b'-' | b'*' | b'?'))
 }
 
 /// The words as every shell cuts them: without quotes, with a backslash before what would have a meaning.
@@ -233,6 +237,13 @@ mod tests {
             "rsync --server -re.x --unknown . a",
             "rsync --server - . a",
             "rsync --server -e.x;id . a",
+            "rsync --server --sender -re.x . --log-file=/etc/cron.d/x /src",
+            "rsync --server --sender -re.x . /src --remove-source-files",
+            "rsync --server --sender -re.x . /src \\-M--log-file=/x",
+            "rsync --server --sender -re.x . -- /src",
+            "rsync --server -re.x . --daemon",
+            "rsync --server --sender -re.x . *",
+            "rsync --server --sender -re.x . ?-remove-source-files /src",
         ] {
             let expected = if command == "rsync --server . /a" { Some(()) } else { None };
             assert_eq!(needs(command).map(|_| ()), expected, "{command:?}");
