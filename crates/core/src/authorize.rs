@@ -5,7 +5,7 @@ use crate::people::{Person, Role, Vendor};
 use crate::plan::Plan;
 use crate::plan::approval::{self};
 use crate::plan::content::TargetUse;
-use crate::policy::Policy;
+use crate::policy::{KeepFiles, Policy};
 use crate::refusal::Refusal;
 use crate::command::{CommandRule, RuleAct};
 use crate::target::{Account, FileRight, ForwardTo, Function, Target, TargetClass, TransferLimits, Witness};
@@ -92,6 +92,8 @@ pub struct Grant {
     pub forwards: Vec<ForwardTo>,
     /// Bytes of shells and commands after which the session is paused.
     pub volume: Volume,
+    /// Which contents of files are kept in the recording.
+    pub keep: Keep,
     /// Command rules, those of the plan before those of the target's class; the first that names a command decides.
     pub rules: Vec<CommandRule>,
     /// The planned commands; those not among them meet `unplanned`.
@@ -127,6 +129,31 @@ impl Volume {
         Self {
             output: by(FileRight::Download, policy.volume_output_mib, policy.volume_output_without_download_mib),
             input: by(FileRight::Upload, policy.volume_input_mib, policy.volume_input_without_upload_mib),
+        }
+    }
+}
+
+/// Which contents of transferred files go into the recording, and how much of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// What goes to the target.
+    pub uploads: bool,
+    /// What comes from the target.
+    pub downloads: bool,
+    /// Bytes of one file at most.
+    pub file_bytes: u64,
+    /// Bytes of the session at most.
+    pub session_bytes: u64,
+}
+
+impl Keep {
+    fn of(policy: &Policy) -> Self {
+        let bytes = |mib: u32| u64::from(mib) * 1024 * 1024;
+        Self {
+            uploads: matches!(policy.keep_files, KeepFiles::Uploads | KeepFiles::Both),
+            downloads: matches!(policy.keep_files, KeepFiles::Downloads | KeepFiles::Both),
+            file_bytes: bytes(policy.keep_file_mib),
+            session_bytes: bytes(policy.keep_session_mib),
         }
     }
 }
@@ -241,6 +268,7 @@ fn assertion(case: &Case<'_>, used: &TargetUse, account: &Account, until: Timest
         limits: used.limits,
         forwards: used.forwards.clone(),
         volume: Volume::of(policy, &used.files),
+        keep: Keep::of(policy),
         rules: plan.content.rules.iter().chain(case.rules).cloned().collect(),
         commands: plan.content.commands.clone(),
         unplanned: plan.content.unplanned,

@@ -129,6 +129,15 @@ limits! {
     EXEC_BYTES: "bytes" = 32 * 1024;
     /// One entry that a running session may add to the log (a command, a file).
     SESSION_NOTES: "entries" = 20_000;
+    /// The most that a hospital may have kept of one file's content, and of one session's files.
+    KEEP_MIB: "MiB" = 16 * 1024;
+    /// Content of one file that is taken out of a recording although its parts went over in another order than that of
+    /// the file, or left gaps. It costs one reading of the recording for each [`KEPT_WINDOW_BYTES`].
+    KEPT_SCATTERED_BYTES: "bytes" = 1024 * 1024 * 1024;
+    /// What is held in memory of such a file at a time.
+    KEPT_WINDOW_BYTES: "bytes" = 64 * 1024 * 1024;
+    /// Contents of files that are taken out of recordings at once.
+    KEPT_TAKEN_AT_ONCE: "files" = 4;
     /// Watchers of one running session.
     WATCHERS: "watchers" = 16;
     /// Pauses of one session; beyond it there is the cut.

@@ -5,6 +5,21 @@ use crate::plan::content::WorkClass;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Which contents of transferred files are kept in the recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeepFiles {
+    /// None.
+    None,
+    /// What a worker brings to a target.
+    #[default]
+    Uploads,
+    /// What a worker takes from a target; it may be patients' data.
+    Downloads,
+    /// Both.
+    Both,
+}
+
 /// Settings of the rules (section `[policy]` of `sekisho.toml`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -51,6 +66,14 @@ pub struct Policy {
     pub volume_input_mib: u32,
     /// The same where the plan allows no upload.
     pub volume_input_without_upload_mib: u32,
+    /// Which contents of files, transferred by SFTP or SCP, are kept in the recording. What a vendor brings into the
+    /// hospital is what is asked for after an incident; what is taken out may be patients' data, and is kept only if the
+    /// hospital says so.
+    pub keep_files: KeepFiles,
+    /// MiB kept of one file at most; of a longer one the beginning is kept, and its entry says so.
+    pub keep_file_mib: u32,
+    /// MiB kept of all files of one session at most.
+    pub keep_session_mib: u32,
 }
 
 impl Default for Policy {
@@ -76,6 +99,9 @@ impl Default for Policy {
             volume_output_without_download_mib: 64,
             volume_input_mib: 1024,
             volume_input_without_upload_mib: 64,
+            keep_files: KeepFiles::Uploads,
+            keep_file_mib: 256,
+            keep_session_mib: 1024,
         }
     }
 }
@@ -97,6 +123,9 @@ impl Policy {
         ask((1..=24).contains(&self.login_hours), "policy.login_hours must lie between 1 and 24");
         ask((1..=1440).contains(&self.lockout_minutes), "policy.lockout_minutes must lie between 1 and 1440");
         ask(usize::try_from(self.key_window_minutes).is_ok_and(|minutes| minutes <= limits::KEY_WINDOW_MINUTES), "policy.key_window_minutes must lie between 0 (never) and 60");
+        let keep = |mib: u32| usize::try_from(mib).is_ok_and(|mib| (1..=limits::KEEP_MIB).contains(&mib));
+        ask(keep(self.keep_file_mib), "policy.keep_file_mib must lie between 1 and 16384; to keep nothing, say keep_files = \"none\"");
+        ask(keep(self.keep_session_mib), "policy.keep_session_mib must lie between 1 and 16384; to keep nothing, say keep_files = \"none\"");
         ask(self.warn_minutes.len() <= 5, "policy.warn_minutes takes at most five values");
         for (name, days) in [
             ("report_days", self.report_days),

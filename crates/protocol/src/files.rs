@@ -1,5 +1,6 @@
 //! One act on a file of the target, as SFTP and SCP guards report it, and what a guard lets happen.
 
+use crate::keep::{Keep, Keeper, Kept};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -92,6 +93,8 @@ pub struct FileOp {
     pub bytes: u64,
     /// The content's digest, or why there is none.
     pub content: Content,
+    /// What of the content was kept; nothing if it was not to be.
+    pub kept: Option<Kept>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -106,6 +109,7 @@ impl FileOp {
             direction: None,
             bytes: 0,
             content: Content::Unknown(NoDigest::NoContent),
+            kept: None,
             outcome: Outcome::Cut,
         }
     }
@@ -218,6 +222,8 @@ impl Refused {
 pub struct Passed {
     /// What goes on, in its order. Pieces of what came, wherever that is possible.
     pub on: Vec<Bytes>,
+    /// What belongs into the recording before any of it goes on.
+    pub keep: Vec<Keep>,
     /// Acts that are finished.
     pub done: Vec<FileOp>,
     /// What does not go on.
@@ -306,11 +312,13 @@ pub struct Rule {
     pub quota: Arc<Quota>,
     /// The words that the worker's client gets with a refusal.
     pub words: fn(Why) -> String,
+    /// What keeps contents of files, if any are kept.
+    pub keeper: Option<Arc<Keeper>>,
 }
 
 impl Default for Rule {
     fn default() -> Self {
-        Self { rights: Rights::default(), quota: Arc::default(), words: |why| format!("{why:?}") }
+        Self { rights: Rights::default(), quota: Arc::default(), words: |why| format!("{why:?}"), keeper: None }
     }
 }
 

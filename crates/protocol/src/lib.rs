@@ -5,6 +5,7 @@
 //! makes a panic.
 
 pub mod files;
+pub mod keep;
 pub mod limits;
 pub mod login;
 pub mod passwd;

@@ -6,6 +6,7 @@
 
 use crate::content::Hasher;
 use crate::files::{Content, Direction, FileOp, NoDigest, Op, Outcome, Passed, Refused, Right, Rule, Why};
+use crate::keep::Kept;
 use crate::limits;
 use crate::ssh::command::{ScpDirection, ScpTransfer};
 use crate::stream::Run;
@@ -56,6 +57,7 @@ struct File {
     /// As the source announced it.
     size: u64,
     hasher: Hasher,
+    kept: Option<Kept>,
 }
 
 /// Guards one SCP channel.
@@ -155,6 +157,9 @@ impl Guard {
             State::Asked(Asked::Folder(path)) => acts.push(self.folder(path, Outcome::Cut)),
             State::Line | State::Asked(Asked::Other) => {}
         }
+        if self.broken.is_some() {
+            crate::keep::broken(&mut acts);
+        }
         acts
     }
 
@@ -187,6 +192,7 @@ impl Guard {
 
     /// Judges bytes of the source. Gives those that go on.
     fn source(&mut self, bytes: Bytes, passed: &mut Passed) -> Result<Vec<Bytes>, Breach> {
+        let direction = self.direction();
         let mut run = Run::new(bytes);
         while !run.rest().is_empty() {
             match &mut self.state {
@@ -202,6 +208,9 @@ impl Guard {
                 State::Data { file, left } => {
                     let data = run.peek(usize::try_from(*left).unwrap_or(usize::MAX));
                     file.hasher.part(file.bytes, &data, 0);
+                    if let Some(keeper) = &self.rule.keeper {
+                        keeper.part(&mut file.kept, (direction, &file.path), file.bytes, &data, &mut passed.keep);
+                    }
                     file.bytes += data.len() as u64;
                     *left -= data.len() as u64;
                     run.pass(data.len());
@@ -272,7 +281,7 @@ impl Guard {
         self.state = match kind {
             b'C' => {
                 let (size, name) = entry(fields)?;
-                let file = File { path: self.join(name)?, bytes: 0, size, hasher: Hasher::new() };
+                let file = File { path: self.join(name)?, bytes: 0, size, hasher: Hasher::new(), kept: None };
                 if let Err(why) = self.may(size) {
                     self.refuse(why, file.path, run, passed);
                     return Ok(());
@@ -305,6 +314,7 @@ impl Guard {
                     bytes: 0,
                     size: 0,
                     hasher: Hasher::void(NoDigest::Failed),
+                    kept: None,
                 };
                 passed.done.push(self.act(file, Outcome::Failed(FAILURE)));
                 State::Line
@@ -453,6 +463,7 @@ impl Guard {
             direction: Some(direction),
             bytes: file.bytes,
             content,
+            kept: file.kept,
             outcome,
         }
     }

@@ -15,6 +15,7 @@ use sekisho_core::limits;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::target::FileRight;
 use sekisho_protocol::files::{Quota, Rights, Rule};
+use sekisho_protocol::keep::Keeper;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub struct Carrier {
 
 fn rule_of(grant: &Grant) -> Rule {
     let may = |right| grant.files.contains(&right);
-    let limits = &grant.limits;
+    let (limits, keep) = (&grant.limits, &grant.keep);
     Rule {
         rights: Rights {
             download: may(FileRight::Download),
@@ -52,6 +53,7 @@ fn rule_of(grant: &Grant) -> Rule {
         },
         quota: Quota::new((limits.upload_bytes, limits.upload_files), (limits.download_bytes, limits.download_files)),
         words: |why| words::refusal_line(&words::why(why)),
+        keeper: Keeper::new((keep.uploads, keep.downloads), keep.file_bytes, keep.session_bytes),
     }
 }
 

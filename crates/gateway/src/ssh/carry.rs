@@ -7,7 +7,7 @@
 use super::arrive::Sign;
 use super::carrier::{Carrier, Finish, Opening};
 use super::hold::{Echo, Intake, Script, is_shell};
-use super::observe::{Observer, Passed, Seen};
+use super::observe::{Observer, Passed, Seen, kept};
 use super::wish::{Start, Terminal, Transfer, Wish};
 use super::words;
 use super::worker::{STDERR, Worker};
@@ -524,7 +524,8 @@ impl Lane<'_> {
         let passed = look(&mut self.observer.lock().unwrap_or_else(PoisonError::into_inner), at_ms);
         match passed {
             Ok(passed) => {
-                passed.seen.iter().try_for_each(|seen| self.place.record(seen.event())).map_err(|_| Stop)?;
+                let events = passed.keep.iter().map(kept).chain(passed.seen.iter().map(Seen::event));
+                events.into_iter().try_for_each(|event| self.place.record(event)).map_err(|_| Stop)?;
                 Ok(passed)
             }
             Err(_) => {

@@ -3,8 +3,9 @@
 use super::words;
 use bytes::Bytes;
 use sekisho_core::desk::Event;
-use sekisho_core::reconcile::FileSeen;
+use sekisho_core::reconcile::{FileSeen, Kept};
 use sekisho_protocol::files::{self, Content, Direction, FileOp, Op, Outcome, Quota, Refused, Rule, Why, hex};
+use sekisho_protocol::keep::Keep;
 use sekisho_protocol::ssh::RsyncTransfer;
 use sekisho_protocol::ssh::command::ScpTransfer;
 use sekisho_protocol::terminal::{Present, Typed, Watcher};
@@ -47,6 +48,8 @@ impl Seen {
 pub struct Passed {
     /// What goes on, in its order.
     pub on: Vec<Bytes>,
+    /// Contents of files for the recording.
+    pub keep: Vec<Keep>,
     /// What was understood.
     pub seen: Vec<Seen>,
     /// What does not go on.
@@ -63,8 +66,8 @@ impl Passed {
     }
 
     fn guarded(passed: files::Passed, at_ms: u64) -> Self {
-        let files::Passed { on, done, refused, due } = passed;
-        Self { on, seen: done.iter().map(|op| Seen::File(Box::new(file(op, at_ms)))).collect(), refused, due, stop: None }
+        let files::Passed { on, keep, done, refused, due } = passed;
+        Self { on, keep, seen: done.iter().map(|op| Seen::File(Box::new(file(op, at_ms)))).collect(), refused, due, stop: None }
     }
 }
 
@@ -244,6 +247,14 @@ impl Observer {
     }
 }
 
+/// Content of a file as an event of the recording.
+pub fn kept(keep: &Keep) -> Event<'_> {
+    match keep {
+        Keep::File { file, direction, path } => Event::KeepFile { file: *file, to_target: *direction == Direction::Upload, path },
+        Keep::Content { file, offset, data } => Event::Content { file: *file, offset: *offset, bytes: data },
+    }
+}
+
 fn log(breach: &dyn std::fmt::Debug) -> Breach {
     tracing::warn!(?breach, "a file transfer cannot be followed");
     Breach
@@ -284,6 +295,6 @@ fn file(op: &FileOp, at_ms: u64) -> FileSeen {
             Content::Unknown(_) => None,
         },
         ok: op.outcome == Outcome::Done,
-        kept: None,
+        kept: op.kept.map(|kept| Kept { file: kept.file, bytes: kept.bytes, whole: kept.whole }),
     }
 }

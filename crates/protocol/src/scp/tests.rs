@@ -154,7 +154,7 @@ proptest! {
 }
 
 fn held(direction: ScpDirection, rights: Rights, quota: std::sync::Arc<Quota>) -> Guard {
-    let mut guard = Guard::new(ScpTransfer { direction, path: b"/tmp".to_vec() }, Rule { rights, quota, words: |_| "SKS-0".into() });
+    let mut guard = Guard::new(ScpTransfer { direction, path: b"/tmp".to_vec() }, Rule { rights, quota, words: |_| "SKS-0".into(), ..Rule::default() });
     // The sink says that it is ready.
     let _ = match direction {
         ScpDirection::Upload => guard.from_target(Bytes::from_static(b"\0")),

@@ -46,7 +46,10 @@ impl Guard {
             3 => return self.open(id, &mut fields, passed),
             5 => return self.read(id, &mut fields, passed),
             6 => return self.write(id, &mut fields, left, passed),
-            4 => Ask::Free(Pending::Close { handle: fields.handle()? }),
+            4 => match self.table.closing(&fields.handle()?) {
+                Some(handle) => Ask::Free(Pending::Close { handle }),
+                None => Ask::Never(Why::Handle, "sftp close", Vec::new()),
+            },
             7 | 8 | 12 | 16 | 17 | 19 => Ask::Free(Pending::Quiet),
             9 => {
                 let path = fields.path()?;
@@ -56,7 +59,10 @@ impl Guard {
             10 => {
                 let handle = fields.handle()?;
                 let set = fields.attributes()?;
-                Ask::Needs(Right::Upload, "sftp setattr", self.table.attributes(&handle, set))
+                match self.table.attributes(&handle, set) {
+                    Some(pending) => Ask::Needs(Right::Upload, "sftp setattr", pending),
+                    None => Ask::Never(Why::Handle, "sftp setattr", Vec::new()),
+                }
             }
             11 => Ask::Free(Pending::OpenFolder { path: fields.path()? }),
             13 => Ask::act(Right::Delete, "sftp remove", Op::Remove, fields.path()?, None),
@@ -244,7 +250,7 @@ impl Guard {
             }
             (Pending::OpenFolder { path }, STATUS) => self.table.tell(Handle::folder(path).report(failed(fields.u32()?)), done),
             (Pending::Close { handle }, STATUS) => {
-                let acts = self.table.close(&handle, outcome(fields.u32()?));
+                let acts = self.table.close(handle, outcome(fields.u32()?));
                 self.table.tell(acts, done);
             }
             (Pending::Read { handle, offset, length }, DATA) => {

@@ -9,6 +9,7 @@ mod packet;
 mod table;
 
 use crate::files::{FileOp, Passed, Rule};
+use crate::keep::Keep;
 use crate::stream::Run;
 use bytes::Bytes;
 use packet::{Side, needed, whole};
@@ -107,7 +108,11 @@ impl Guard {
     /// The channel ended: what was under way ends as [`crate::files::Outcome::Cut`].
     #[must_use]
     pub fn finish(mut self) -> Vec<FileOp> {
-        self.table.cut()
+        let mut acts = self.table.cut();
+        if self.broken.is_some() {
+            crate::keep::broken(&mut acts);
+        }
+        acts
     }
 
     fn guarded(&mut self, side: Side, bytes: Bytes) -> Result<Passed, Breach> {
@@ -140,7 +145,7 @@ impl Guard {
     fn packets(&mut self, side: Side, run: &mut Run, passed: &mut Passed) -> Result<(), Breach> {
         loop {
             if let Some(body) = self.stream(side).body.take()
-                && let Some(rest) = self.body(body, run)
+                && let Some(rest) = self.body(body, run, &mut passed.keep)
             {
                 self.stream(side).body = Some(rest);
                 return Ok(());
@@ -202,10 +207,10 @@ impl Guard {
     }
 
     /// Walks through a packet's body. Gives what is still to come of it.
-    fn body(&mut self, mut body: Body, run: &mut Run) -> Option<Body> {
+    fn body(&mut self, mut body: Body, run: &mut Run, keep: &mut Vec<Keep>) -> Option<Body> {
         let part = run.peek(body.left);
         if let Some(flow) = &mut body.flow {
-            self.table.carry(flow, &part);
+            self.table.carry(flow, &part, self.rule.keeper.as_deref(), keep);
         }
         if body.pass {
             run.pass(part.len());

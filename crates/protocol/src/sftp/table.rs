@@ -4,6 +4,7 @@ use super::Breach;
 use super::packet::Attributes;
 use crate::content::Hasher;
 use crate::files::{Content, Direction, FileOp, NoDigest, Op, Outcome};
+use crate::keep::{Keep, Keeper, Kept};
 use crate::limits;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
@@ -38,7 +39,8 @@ pub(super) fn needs(flags: u32) -> Needs {
 pub(super) enum Pending {
     Open { path: Vec<u8>, flags: u32 },
     OpenFolder { path: Vec<u8> },
-    Close { handle: Vec<u8> },
+    /// The handle's number. Its name is free from the asking on: the target may give it to the next file at once.
+    Close { handle: u64 },
     Read { handle: u64, offset: u64, length: u32 },
     Write { handle: u64 },
     /// Attributes are set. `plain`: of a file that was just brought, they are part of the bringing. `ends`: the file is
@@ -95,6 +97,7 @@ pub(super) struct Handle {
 struct Traffic {
     bytes: u64,
     hasher: Hasher,
+    kept: Option<Kept>,
     /// What went over is all that the file holds: it was emptied or newly made before, or cut off behind it.
     whole: bool,
     /// The session's limit was passed on the way.
@@ -103,7 +106,7 @@ struct Traffic {
 
 impl Traffic {
     fn new(whole: bool) -> Self {
-        Self { bytes: 0, hasher: Hasher::new(), whole, stopped: false }
+        Self { bytes: 0, hasher: Hasher::new(), kept: None, whole, stopped: false }
     }
 
     fn content(self) -> Content {
@@ -163,6 +166,7 @@ impl Handle {
                 path2: None,
                 direction: Some(direction),
                 bytes: traffic.bytes,
+                kept: traffic.kept,
                 content: traffic.content(),
                 outcome,
             });
@@ -234,7 +238,7 @@ impl Table {
     }
 
     pub(super) fn open(&mut self, name: Vec<u8>, handle: Handle) -> Result<(), Breach> {
-        if self.names.len() >= limits::SFTP_HANDLES {
+        if self.handles.len() >= limits::SFTP_HANDLES {
             return Err(Breach::TooMany);
         }
         self.serials += 1;
@@ -245,11 +249,16 @@ impl Table {
         }
     }
 
-    pub(super) fn close(&mut self, name: &[u8], outcome: Outcome) -> Vec<FileOp> {
+    /// The worker closes a handle. Nothing more goes over by its name: what is asked behind the close meets whatever the
+    /// target has given that name to since, which is known only from its answer. `None` if there is no such handle.
+    pub(super) fn closing(&mut self, name: &[u8]) -> Option<u64> {
+        self.names.remove(name)
+    }
+
+    pub(super) fn close(&mut self, serial: u64, outcome: Outcome) -> Vec<FileOp> {
         // A close that the target refuses may have closed the handle or not: POSIX leaves it open, so the
-        // report is made and the name given free; a later use of it finds no handle and is refused.
-        let handle = self.names.remove(name).and_then(|serial| self.handles.remove(&serial));
-        handle.map(|handle| handle.report(outcome)).unwrap_or_default()
+        // report is made all the same; a later use of the name finds no handle and is refused.
+        self.handles.remove(&serial).map(|handle| handle.report(outcome)).unwrap_or_default()
     }
 
     fn named(&mut self, name: &[u8]) -> Option<(u64, &mut Handle)> {
@@ -291,9 +300,9 @@ impl Table {
         reads.is_some_and(|traffic| traffic.stopped)
     }
 
-    /// A part of content that goes over.
-    pub(super) fn carry(&mut self, flow: &mut Flow, data: &[u8]) {
-        let (data, _) = data.split_at(flow.left.min(data.len()));
+    /// A part of content that goes over. Gives what is to be kept of it to `keep`.
+    pub(super) fn carry(&mut self, flow: &mut Flow, data: &Bytes, keeper: Option<&Keeper>, keep: &mut Vec<Keep>) {
+        let data = &data.slice(..flow.left.min(data.len()));
         // What waits is only looked up where something could be added to it.
         let handle = self.handles.get(&flow.serial);
         let in_order = handle.and_then(|handle| match flow.direction {
@@ -306,9 +315,14 @@ impl Table {
             let waiting: usize = self.handles.values().map(Handle::waiting).sum();
             limits::REORDER_TOTAL_BYTES.saturating_sub(waiting)
         };
-        if let Some(traffic) = self.handles.get_mut(&flow.serial).and_then(|handle| handle.way(flow.direction)) {
+        if let Some(Handle { path, reads, writes, .. }) = self.handles.get_mut(&flow.serial)
+            && let Some(traffic) = if flow.direction == Direction::Upload { writes } else { reads }
+        {
             traffic.bytes = traffic.bytes.saturating_add(data.len() as u64);
             traffic.hasher.part(flow.offset, data, room);
+            if let Some(keeper) = keeper {
+                keeper.part(&mut traffic.kept, (flow.direction, path), flow.offset, data, keep);
+            }
         }
         flow.offset = flow.offset.saturating_add(data.len() as u64);
         flow.left -= data.len();
@@ -329,12 +343,11 @@ impl Table {
     }
 
     /// The worker sets attributes of an open file. A size may cut the file off right behind the content that went over,
-    /// as OpenSSH's `scp` does at the end because it does not empty the file at the beginning.
-    pub(super) fn attributes(&mut self, name: &[u8], set: Attributes) -> Pending {
+    /// as OpenSSH's `scp` does at the end because it does not empty the file at the beginning. `None` if there is no such
+    /// handle.
+    pub(super) fn attributes(&mut self, name: &[u8], set: Attributes) -> Option<Pending> {
         let act = FileOp::without_content(Op::SetAttributes, self.path(name), None);
-        let Some((serial, handle)) = self.named(name) else {
-            return Pending::Attributes { handle: None, plain: false, ends: false, act };
-        };
+        let (serial, handle) = self.named(name)?;
         let fits = match (set.size, handle.writes.as_mut()) {
             (Some(size), Some(traffic)) => {
                 let fits = traffic.hasher.ends_at(size);
@@ -347,7 +360,7 @@ impl Table {
             (None, _) => true,
         };
         let plain = set.plain && fits && handle.writes.is_some();
-        Pending::Attributes { handle: Some(serial), plain, ends: set.size.is_some() && fits, act }
+        Some(Pending::Attributes { handle: Some(serial), plain, ends: set.size.is_some() && fits, act })
     }
 
     /// True if attributes of this file are part of its bringing: it is open for that, or was brought by the act before.
