@@ -186,6 +186,23 @@ impl House {
         plan
     }
 
+    /// A worker whose plan says for itself what may be done on the house's target, with a key window that stands open: every
+    /// client comes in without a prompt.
+    pub fn in_key_window(&self, login: &str, used: &Value) -> Person {
+        let (person, token) = self.worker(login);
+        let mut target = json!({ "target": self.target, "account": self.account, "files": [], "key_window": true });
+        for (name, value) in used.as_object().into_iter().flatten() {
+            target[name] = value.clone();
+        }
+        let plan = self.checked_with(&token, login, &[], &json!({ "targets": [target] }));
+        let done = self.api.approve(&self.planner, &plan);
+        assert_eq!(text(&done, "state"), "approved", "{done}");
+        let keys = self.api.get(&token, "/api/v1/me/keys");
+        let key = keys.pointer("/0/id").and_then(Value::as_str).expect("the worker's key");
+        self.api.post(&token, "/api/v1/key_windows", &json!({ "plan": plan, "target": self.target, "key": key, "minutes": 10 }));
+        person
+    }
+
     /// A plan that waits for the planner only.
     pub fn half_approved(&self, token: &str, login: &str) -> String {
         self.checked(token, login, &["shell"])

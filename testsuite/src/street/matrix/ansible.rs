@@ -5,6 +5,7 @@ use super::python::tool;
 use super::site::{Site, both, run};
 use super::{compare, house, row};
 use crate::street::program::said;
+use serde_json::json;
 
 const PLAY: &str = r#"
 - hosts: all
@@ -78,6 +79,22 @@ fn ansible_does_through_the_gateway_what_it_does_directly() {
         row(ANSIBLE, "a play, files by sftp", |site| play(site, "by-sftp", "all", &[("ANSIBLE_SSH_TRANSFER_METHOD", "sftp")])),
         row(ANSIBLE, "files by scp -O", |site| play(site, "by-scp", "files", &[("ANSIBLE_SSH_TRANSFER_METHOD", "scp"), ("ANSIBLE_SCP_EXTRA_ARGS", "-O")])),
         row(ANSIBLE, "files by dd, pipelined", |site| play(site, "piped", "files", &[("ANSIBLE_SSH_TRANSFER_METHOD", "piped"), ("ANSIBLE_PIPELINING", "1")])),
-        row(ANSIBLE, "a play by Paramiko, which answers no prompt", |_| Outcome::not_here("needs the key window of clients that cannot answer a prompt")),
     ]);
+}
+
+/// Ansible's own Paramiko answers no prompt, so the worker opens a key window for it.
+#[test]
+fn ansible_by_paramiko_works_in_a_key_window() {
+    let direct = Site::direct(house(), "mxnk");
+    let used = json!({ "functions": ["exec", "sftp"], "files": ["download", "upload", "delete", "rename"] });
+    let through = Site::in_key_window(house(), "mxnk", &used);
+    compare(&direct, &through, &[row("Ansible by Paramiko", "a play in a key window, files by sftp", |site| {
+        let key = site.key.display().to_string();
+        play(site, "by-paramiko", "all", &[
+            ("ANSIBLE_TRANSPORT", "paramiko"),
+            ("ANSIBLE_PRIVATE_KEY_FILE", &key),
+            ("ANSIBLE_HOST_KEY_CHECKING", "False"),
+            ("ANSIBLE_PARAMIKO_LOOK_FOR_KEYS", "False"),
+        ])
+    })]);
 }

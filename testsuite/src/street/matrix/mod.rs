@@ -5,12 +5,14 @@ mod ansible;
 mod audit;
 mod exec;
 mod files;
+mod forwards;
 mod git;
 mod large;
 mod mount;
 mod outcome;
 mod putty;
 mod python;
+mod rights;
 mod site;
 mod sync;
 mod terminals;
@@ -43,8 +45,19 @@ const BY_POLICY: &[(&str, &str, &str)] = &[
     ("OpenSSH ssh", "local forward not in the plan", "forwards go to the hosts and ports that the plan names"),
     ("OpenSSH ssh", "remote forward", "refused always"),
     ("OpenSSH ssh", "dynamic forward", "refused always"),
+    (ANY, rights::REFUSED, "the plan allows only some rights with files"),
+    (ANY, forwards::ELSEWHERE, "forwards go to the hosts and ports that the plan names"),
     ("asyncssh", "forward not in the plan", "forwards go to the hosts and ports that the plan names"),
 ];
+
+/// Every client, in the list above.
+const ANY: &str = "any";
+
+/// Why policy makes a row differ.
+fn reason(row: &Row) -> Option<&'static str> {
+    let fits = |client: &str, function: &str| (client == ANY || client == row.client) && function == row.function;
+    BY_POLICY.iter().find(|(client, function, _)| fits(client, function)).map(|(_, _, reason)| *reason)
+}
 
 /// The house of the whole matrix; its sessions would crowd out those of other tests from the lists they read.
 fn house() -> &'static House {
@@ -63,8 +76,9 @@ fn compare(direct: &Site<'_>, through: &Site<'_>, rows: &[Row]) {
         let begun = Instant::now();
         let guarded = (row.run)(through);
         let guarded_took = begun.elapsed();
-        let reason = BY_POLICY.iter().find(|(client, function, _)| (*client, *function) == (row.client, row.function.as_str())).map(|(_, _, reason)| *reason);
+        let reason = reason(row);
         let differences = straight.differences(&guarded);
+        wrong.extend(straight.unmet().iter().chain(guarded.unmet()).map(|unmet| format!("{} | {}\n  {unmet}", row.client, row.function)));
         let verdict = match (&straight.done, &guarded.done, reason) {
             (Done::NotHere(why), _, _) | (_, Done::NotHere(why), _) => format!("not run here: {why}"),
             (_, _, None) if differences.is_empty() => "none".to_owned(),

@@ -28,17 +28,18 @@ pub struct Outcome {
     /// Whether it ran.
     pub done: Done,
     facts: Vec<(String, String)>,
+    unmet: Vec<String>,
 }
 
 impl Outcome {
     /// Nothing yet.
     pub fn new() -> Self {
-        Self { done: Done::Ran, facts: Vec::new() }
+        Self { done: Done::Ran, facts: Vec::new(), unmet: Vec::new() }
     }
 
     /// This machine cannot run it.
     pub fn not_here(why: &str) -> Self {
-        Self { done: Done::NotHere(why.to_owned()), facts: Vec::new() }
+        Self { done: Done::NotHere(why.to_owned()), facts: Vec::new(), unmet: Vec::new() }
     }
 
     /// What a program came to: exit, output and errors apart.
@@ -57,6 +58,19 @@ impl Outcome {
     pub fn fact(mut self, name: &str, value: impl fmt::Display) -> Self {
         self.facts.push((name.to_owned(), value.to_string()));
         self
+    }
+
+    /// Says what must be so on this way whatever the other does, with the words that show it.
+    pub fn must(mut self, what: &str, so: bool, words: impl fmt::Display) -> Self {
+        if !so {
+            self.unmet.push(format!("{what}: {words}"));
+        }
+        self
+    }
+
+    /// What was not as it must be.
+    pub fn unmet(&self) -> &[String] {
+        &self.unmet
     }
 
     /// Adds bytes: short ones as they are, long ones by length and hash.

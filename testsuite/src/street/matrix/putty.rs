@@ -40,6 +40,13 @@ fn shared(site: &Site<'_>, tool: &str) -> Command {
     command
 }
 
+/// A tool with a login of its own that asks for nothing.
+pub fn quiet(site: &Site<'_>, tool: &str) -> Command {
+    let mut command = site.plain(tool);
+    command.env("HOME", &site.folder).args(words(site, false)).arg("-batch");
+    command
+}
+
 /// The connection that the others share.
 struct Upstream(Child);
 

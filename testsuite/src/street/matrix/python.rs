@@ -45,6 +45,20 @@ fn cases(site: &Site<'_>, name: &str) -> Value {
     serde_json::from_str(&neutral).expect("the same JSON")
 }
 
+/// Runs single acts by a library on a site, and gives what each came to.
+pub fn single(site: &Site<'_>, library: &str, what: &Value) -> Vec<(String, String)> {
+    let mut how = json!({ "library": library, "port": site.port, "login": site.login, "key": site.key });
+    for (name, value) in what.as_object().into_iter().flatten() {
+        how[name] = value.clone();
+    }
+    let mut command = site.plain(tool("python3"));
+    let done = run(command.arg(script("with_rights.py")).arg(how.to_string()));
+    assert!(done.status.success(), "{library} on the way {}: {}", site.name, said(&done));
+    let value: Value = serde_json::from_slice(&done.stdout).unwrap_or_else(|fault| panic!("{library} prints no JSON: {fault}: {}", said(&done)));
+    let words = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    value.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), words(value))).collect()
+}
+
 fn outcome(cases: &Value, name: &str) -> Outcome {
     let Some(facts) = cases.get(name).and_then(Value::as_object) else { return Outcome::new().fact("case", "missing") };
     facts.iter().fold(Outcome::new(), |outcome, (name, value)| outcome.fact(name, value.as_str().map_or_else(|| value.to_string(), str::to_owned)))

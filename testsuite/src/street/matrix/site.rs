@@ -4,6 +4,7 @@ use crate::street::house::{House, TARGET};
 use crate::street::program::{output, root, wait_for};
 use crate::street::sshd;
 use crate::street::terminal::Person;
+use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -27,8 +28,10 @@ pub struct Site<'h> {
     pub folder: PathBuf,
     /// The host key's fingerprint, as clients print it (`SHA256:…`).
     pub fingerprint: String,
-    house: &'h House,
+    /// The house it stands in.
+    pub house: &'h House,
     worker: Option<Person>,
+    prompts: bool,
     known: PathBuf,
     line: Option<Child>,
 }
@@ -60,6 +63,15 @@ impl<'h> Site<'h> {
         Self::new(house, "through", name, house.terminal.port, format!("{name}+{TARGET}"), key, Some(worker))
     }
 
+    /// The gateway, with a worker whose plan says for itself what may be done, in a key window: no client is asked for a code.
+    pub fn in_key_window(house: &'h House, name: &str, used: &Value) -> Self {
+        let worker = house.in_key_window(name, used);
+        let key = worker.key_file.clone().expect("a worker has a key");
+        let mut site = Self::new(house, "through", name, house.terminal.port, format!("{name}+{TARGET}"), key, Some(worker));
+        site.prompts = false;
+        site
+    }
+
     fn new(house: &'h House, kind: &'static str, name: &str, port: u16, login: String, key: PathBuf, worker: Option<Person>) -> Self {
         // Names of one length, so that no output differs by its width.
         let folder = house.folder.join(format!("{name}-{}", if kind == "direct" { "straight" } else { "guarded_" }));
@@ -70,7 +82,7 @@ impl<'h> Site<'h> {
         let print = Command::new("ssh-keygen").arg("-lf").arg(&known).output().expect("ssh-keygen");
         let print = String::from_utf8_lossy(&print.stdout).split_whitespace().nth(1).unwrap_or_default().to_owned();
         assert!(print.starts_with("SHA256:"), "{kind}: no host key was scanned");
-        Self { name: kind, port, login, key, folder, fingerprint: print, house, worker, known, line: None }
+        Self { name: kind, port, login, key, folder, fingerprint: print, house, prompts: worker.is_some(), worker, known, line: None }
     }
 
     /// True if it is the way through the gateway.
@@ -80,7 +92,17 @@ impl<'h> Site<'h> {
 
     /// A code that was not used yet; waits for the next if it must. Empty where none is asked for.
     pub fn code(&self) -> String {
-        self.worker.as_ref().map(|worker| worker.phone.code()).unwrap_or_default()
+        self.asked().map(|worker| worker.phone.code()).unwrap_or_default()
+    }
+
+    /// The worker, where a client is asked for something.
+    fn asked(&self) -> Option<&Person> {
+        self.worker.as_ref().filter(|_| self.prompts)
+    }
+
+    /// The worker's login name.
+    pub fn worker(&self) -> &str {
+        self.worker.as_ref().map(|worker| worker.login.as_str()).unwrap_or_default()
     }
 
     /// `LOGIN@127.0.0.1`
@@ -140,9 +162,9 @@ impl<'h> Site<'h> {
 
     /// A client with a login of its own.
     pub fn alone(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = match &self.worker {
+        let mut command = match self.asked() {
             Some(worker) => self.house.terminal.command(&program.as_ref().to_string_lossy(), worker),
-            None => Command::new(program),
+            None => self.plain(program),
         };
         command.env_remove("SSH_AUTH_SOCK").env("LC_ALL", "C.UTF-8").args(self.options()).stdin(Stdio::null());
         command
