@@ -40,7 +40,7 @@ export function context(current, lang = "ja", more = {}) {
     facility: ja ? "青葉総合病院" : "Aoba General Hospital",
     csrf: "catalogue",
     assets: assets(),
-    version: "0.1.0",
+    release: "0.1.0",
     me: { name: ja ? "佐藤 由美" : "Yumi Sato", org: ja ? "情報システム室" : "IT office", roles: ja ? ["企画管理者"] : ["Planner"] },
     person_links: [{ href: "/me", label: ja ? "自分の設定" : "My settings" }],
     nav: nav(current, ja),

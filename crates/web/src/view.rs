@@ -82,7 +82,7 @@ pub fn base(call: &Call, title: &str) -> Value {
         title,
         now_ms => ctx.now().0,
         facility => ctx.store().facility(),
-        version => ctx.house.settings.version.as_str(),
+        release => ctx.house.settings.version.as_str(),
         assets => value(assets::manifest()),
         csrf => ctx.csrf.as_str(),
         keepalive => "/keepalive",

@@ -61,7 +61,13 @@ function replace(section: HTMLElement, text: string): void {
     if (details instanceof HTMLDetailsElement) details.open = true;
   }
   reveal(section);
+  showNewest(section);
   if (place) restore(section, place);
+}
+
+/** What was said last is what a person looks for. */
+function showNewest(root: ParentNode): void {
+  for (const lines of root.querySelectorAll(".talk-lines")) lines.scrollTop = lines.scrollHeight;
 }
 
 function watch(section: HTMLElement): void {
@@ -118,5 +124,8 @@ function watch(section: HTMLElement): void {
 }
 
 export function watchRefresh(): void {
-  for (const section of document.querySelectorAll<HTMLElement>("[data-refresh]")) watch(section);
+  for (const section of document.querySelectorAll<HTMLElement>("[data-refresh]")) {
+    showNewest(section);
+    watch(section);
+  }
 }

@@ -1,5 +1,9 @@
 // One terminal: shows what a target wrote, and lets it do nothing else.
 import { Terminal } from "@xterm/xterm";
+import { word } from "../words";
+
+/** The reader's language for the one label that the emulator writes by itself. */
+Terminal.strings.promptLabel = word("screen");
 
 const SCROLLBACK_LINES = 5000;
 const SMALLEST_PX = 5;

@@ -93,10 +93,11 @@ export class Viewer {
     this.status.replaceChildren(icon(shape), text);
   }
 
+  /** The stars that set a notice off from a program's output mean nothing beside the screen. */
   note(text: string): void {
     this.notice.hidden = false;
     this.notice.className = "stale-note";
-    this.notice.replaceChildren(icon("warning"), visibleNode(text));
+    this.notice.replaceChildren(icon("talk"), make("span", {}, visibleNode(text.trim().replace(/^\*\*\* /gm, ""))));
   }
 
   private walk(event: KeyboardEvent): void {

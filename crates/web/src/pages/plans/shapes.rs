@@ -181,6 +181,8 @@ pub struct SshLine {
     pub target: String,
     pub shell: String,
     pub files: String,
+    /// One for each place that the plan's forwards may reach.
+    pub forwards: Vec<String>,
     pub mine: bool,
 }
 

@@ -16,7 +16,7 @@ use sekisho_core::plan::content::PlanContent;
 use sekisho_core::plan::state::PlanState;
 use sekisho_core::plan::{Plan, TrailEntry};
 use sekisho_core::policy::Policy;
-use sekisho_core::target::Witness;
+use sekisho_core::target::{ForwardTo, Witness};
 use sekisho_core::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -361,6 +361,15 @@ fn is_plain(word: &str) -> bool {
     !word.is_empty() && !word.starts_with('-') && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':'))
 }
 
+/// Ports below this one are open to nobody but the administrator of the worker's own machine.
+const FIRST_FREE_PORT: u16 = 1024;
+
+/// The line of a forward; `None` for a host that a shell or ssh itself would read in its own way.
+fn forward_line(to: &ForwardTo, gate: &Gate, login: &str) -> Option<String> {
+    let local = if to.port < FIRST_FREE_PORT { to.port + 10_000 } else { to.port };
+    (is_plain(&to.host) && !to.host.contains(':')).then(|| format!("ssh -N -L {local}:{}:{} -p {} {login}", to.host, to.port, gate.port))
+}
+
 fn ssh_lines(content: &PlanContent, names: &Names, gate: &Gate, me: Option<&PersonId>) -> Vec<SshLine> {
     let mut lines = Vec::new();
     for worker in &content.workers {
@@ -377,6 +386,7 @@ fn ssh_lines(content: &PlanContent, names: &Names, gate: &Gate, me: Option<&Pers
                 target: target.clone(),
                 shell: if has("shell") || has("exec") { format!("ssh -p {} {login}", gate.port) } else { String::new() },
                 files: if has("sftp") { format!("sftp -P {} {login}", gate.port) } else { String::new() },
+                forwards: if has("forward") { used.forwards.iter().filter_map(|to| forward_line(to, gate, &login)).collect() } else { Vec::new() },
                 mine: me == Some(worker),
             });
         }
