@@ -181,9 +181,7 @@ impl Store {
 
     /// Tells the gateway whether the session stands still, if it was told otherwise.
     fn tell_standing(&self, writer: &Writer) {
-        if let Some(standstill) = writer.reins().to_send(self.now()) {
-            self.tell(writer, RecallWord::Stand(standstill));
-        }
+        writer.reins().tell(self.now(), |standstill| self.tell(writer, RecallWord::Stand(standstill)));
     }
 
     fn tell(&self, writer: &Writer, word: RecallWord) {

@@ -212,15 +212,15 @@ impl Reins {
         self.inside().paused.is_some()
     }
 
-    /// What the gateway must be told, if it was told otherwise. Whoever asks tells it at once.
-    pub(crate) fn to_send(&self, now: Timestamp) -> Option<Standstill> {
+    /// Tells the gateway how the session stands, if it was told otherwise. `tell` must not wait. Nobody else can tell it
+    /// anything meanwhile: a word to go on that is overtaken by one to stand still would be the last one.
+    pub(crate) fn tell(&self, now: Timestamp, tell: impl FnOnce(Standstill)) {
         let mut inside = self.inside();
         let standstill = inside.standstill(now);
-        if inside.sent == standstill {
-            return None;
+        if inside.sent != standstill {
+            inside.sent = standstill;
+            tell(standstill);
         }
-        inside.sent = standstill;
-        Some(standstill)
     }
 
     /// Whether one more of this kind is below its limit.
@@ -368,13 +368,22 @@ mod tests {
         chair.here(at(1));
         assert_eq!(reins.standing(at(1)).state, Standstill::NoWitness, "the coming is not in the log");
         written(&reins, at(1));
-        assert_eq!(reins.to_send(at(1)), Some(Standstill::None));
+        assert_eq!(told(&reins, at(1)), Some(Standstill::None));
         assert!(reins.set_pause(Some(Pause { by: "上田".into(), reason: String::new() })));
-        assert_eq!(reins.to_send(at(2)), Some(Standstill::Paused));
+        assert_eq!(told(&reins, at(2)), Some(Standstill::Paused));
         drop(chair);
-        assert_eq!(reins.to_send(at(2)), Some(Standstill::NoWitness), "the going counts before it is written");
+        assert_eq!(told(&reins, at(2)), Some(Standstill::NoWitness), "the going counts before it is written");
         assert!(reins.set_pause(None));
-        assert_eq!(reins.to_send(at(3)), None, "the other reason holds");
+        assert_eq!(told(&reins, at(3)), None, "the other reason holds");
+    }
+
+    fn told(reins: &Reins, now: Timestamp) -> Option<Standstill> {
+        let mut told = None;
+        reins.tell(now, |standstill| {
+            assert!(reins.inside.try_lock().is_err(), "nobody else can tell the gateway anything at this moment");
+            told = Some(standstill);
+        });
+        told
     }
 
     #[test]
