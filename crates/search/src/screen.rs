@@ -39,6 +39,7 @@ pub struct Page {
 pub struct Screens {
     open: Vec<Screen>,
     pages: Vec<Page>,
+    cells: usize,
 }
 
 impl Screens {
@@ -89,6 +90,12 @@ impl Screens {
         std::mem::take(&mut self.pages)
     }
 
+    /// Cells of whole screens that were made or read since this was asked last. Sixteen bytes of a target can ask for a
+    /// hundred thousand of them, so whoever bounds the work counts them beside the bytes.
+    pub fn take_cells(&mut self) -> usize {
+        std::mem::take(&mut self.cells)
+    }
+
     /// Takes a screen out of the open ones, or makes it.
     fn leave(&mut self, channel: u32, error: bool) -> Screen {
         let known = self.open.iter().position(|screen| (screen.channel, screen.error) == (channel, error));
@@ -97,6 +104,7 @@ impl Screens {
 
     fn gather(&mut self, screen: &mut Screen) {
         let channel = screen.channel;
+        self.cells = self.cells.saturating_add(std::mem::take(&mut screen.cells));
         for (at_ms, line) in std::mem::take(&mut screen.lines) {
             let fits = |page: &&mut Page| {
                 let near = page.moments.first().is_some_and(|first| at_ms.saturating_sub(*first) <= PAGE_MS);
@@ -131,6 +139,8 @@ struct Screen {
     seen: HashSet<u64>,
     order: VecDeque<u64>,
     lines: Vec<(u64, String)>,
+    /// Cells that were made or read.
+    cells: usize,
 }
 
 impl Screen {
@@ -148,6 +158,7 @@ impl Screen {
                 Met::WholeScreen if self.full.is_none() => {
                     let mut full = Watcher::new(self.columns, self.rows);
                     full.output(WHOLE_SCREEN);
+                    self.cells = self.cells.saturating_add(cells(&full));
                     self.full = Some(full);
                     fed = at + 1;
                 }
@@ -177,6 +188,7 @@ impl Screen {
     fn picture(&mut self) {
         self.taken = self.drawn;
         let Some(full) = self.full.as_ref().filter(|_| std::mem::take(&mut self.changed)) else { return };
+        self.cells = self.cells.saturating_add(cells(full));
         let text = full.screen_text();
         for row in text.lines().map(str::trim).filter(|row| !row.is_empty()) {
             let mut hasher = DefaultHasher::new();
@@ -203,9 +215,24 @@ impl Screen {
     }
 }
 
+fn cells(screen: &Watcher) -> usize {
+    let (columns, rows) = screen.size();
+    usize::from(columns) * usize::from(rows)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_target_has_drawn_by_a_few_bytes_is_counted() {
+        let mut screens = Screens::default();
+        screens.size(1, 500, 300);
+        screens.output(1, false, 1, &b"\x1b[?1049hx\x1b[?1049l".repeat(10));
+        assert_eq!(screens.take_cells(), 2 * 10 * 500 * 300, "made and read, each time");
+        screens.output(1, false, 2, b"ordinary\n");
+        assert_eq!(screens.take_cells(), 0);
+    }
 
     fn lines(parts: &[(u64, &str)]) -> Vec<(u64, String)> {
         let mut screens = Screens::default();

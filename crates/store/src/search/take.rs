@@ -69,6 +69,9 @@ fn visible(text: &str) -> String {
     text.chars().map(|char| if char.is_control() && char != '\n' { ' ' } else { char }).collect()
 }
 
+/// Cells of whole screens that count as one byte of output: about what a byte costs.
+const CELLS_A_BYTE: usize = 4;
+
 /// How a recording was taken.
 pub(super) enum Taken {
     /// To its end.
@@ -131,6 +134,7 @@ pub(super) fn recording(
             _ => {}
         }
         put_pages(&mut screens, origin, index)?;
+        output += screens.take_cells() / CELLS_A_BYTE;
         if output >= limits::SEARCH_OUTPUT_BYTES {
             break Taken::UpTo(at_ms);
         }
