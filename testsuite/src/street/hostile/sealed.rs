@@ -5,6 +5,8 @@ use crate::street::house::House;
 use crate::street::program::{run, said};
 use serde_json::{Value, json};
 
+/// What a client says before the login and belongs behind it, or is a server's to say: the connection ends.
+const TOO_EARLY: &[&str] = &["success_said_by_the_client", "channel_before_login", "requests_before_login"];
 /// Acts that need no login, then those of somebody who has one; `hostile.py` knows them by these names.
 const STRANGERS: &[&str] = &[
     "success_said_by_the_client", "channel_before_login", "requests_before_login", "answers_unasked", "unknown_messages", "long_name", "forged_names",
@@ -32,7 +34,9 @@ fn whatever_a_client_says_an_honest_login_follows_within_two_seconds() {
         let worked = row.get("worked").and_then(Value::as_bool) == Some(true);
         let broken_in = row.get("broken_in").and_then(Value::as_bool) == Some(true);
         table.push_str(&format!("{row}\n"));
-        if took > HONEST || !worked || broken_in {
+        let named = |acts: &[&str]| row.get("attack").and_then(Value::as_str).is_some_and(|attack| acts.contains(&attack));
+        let stays = named(TOO_EARLY) && row.get("then").and_then(Value::as_str) == Some("open");
+        if took > HONEST || !worked || broken_in || stays {
             wrong.push(row.to_string());
         }
     }
