@@ -4,6 +4,7 @@
 //! gave, [`Desk::enter`] needs a [`Principal`], and an [`Admission`] exists only with its open recording. A step that
 //! has not happened cannot be forgotten, because its value does not exist.
 
+use bytes::Bytes;
 use crate::authorize::{Grant, Principal};
 use crate::command::RuleAct;
 use crate::control::{Control, Standstill};
@@ -102,8 +103,8 @@ pub enum Event<'a> {
         /// Columns and rows, if a terminal was asked for.
         size: Option<(u16, u16)>,
     },
-    /// Bytes from the target, standard output.
-    Output(&'a [u8]),
+    /// Bytes from the target, standard output. Whoever watches shares them instead of copying.
+    Output(&'a Bytes),
     /// Bytes of a local forward that is kept in full.
     Forwarded {
         /// From the worker to the target, or the other way.
@@ -112,7 +113,7 @@ pub enum Event<'a> {
         bytes: &'a [u8],
     },
     /// Bytes from the target, standard error.
-    Error(&'a [u8]),
+    Error(&'a Bytes),
     /// The worker's window changed.
     Resize(u16, u16),
     /// Bytes from the worker, counted only: what is typed without echo must not be stored.

@@ -35,7 +35,7 @@ pub const MAX_FRAME_TEXT_BYTES: usize = 8 * 1024;
 pub const MAX_FRAME_JSON_BYTES: usize = 24 * 1024;
 /// Longest payload of a frame that a reader accepts.
 pub const MAX_FRAME_PAYLOAD_BYTES: usize = 40 * 1024;
-/// A writer cuts a segment at the latest when this many bytes wait; `Encoder::push` closes the segment by itself.
+/// A batch of frames is full, and becomes a segment, from this size on.
 pub const CUT_AT_BYTES: usize = 64 * 1024;
 /// Longest decompressed segment: the last frame may begin just below [`CUT_AT_BYTES`].
 pub const MAX_SEGMENT_PLAIN_BYTES: usize = CUT_AT_BYTES + MAX_FRAME_PAYLOAD_BYTES + 64;
@@ -49,14 +49,15 @@ pub const SEGMENT_TRAILER_BYTES: usize = 32;
 pub const MAX_SEAL_BYTES: usize = 4 * 1024;
 /// Longest cause in a seal in bytes; a longer one is cut, because a seal must never fail.
 pub const MAX_CAUSE_BYTES: usize = 512;
-/// Bytes that a recording needs at most to end properly on a full disk: the waiting segment and the seal.
-///
-/// It holds for a writer that calls `Encoder::cut_segment` whenever `Encoder::pending_bytes` reaches
-/// [`CUT_AT_BYTES`] and pushes frames of at most [`MAX_FRAME_DATA_BYTES`].
-pub const SEAL_RESERVE_BYTES: usize = MAX_SEGMENT_BODY_BYTES
+/// Full batches of one recording that may wait for the packer; whoever has more to record waits for it.
+pub const BATCHES_WAITING: usize = 2;
+/// Bytes that a recording needs at most to end properly on a full disk: the batches that wait, the one that is being
+/// filled, a segment that could not be written, and the seal.
+pub const SEAL_RESERVE_BYTES: usize = (BATCHES_WAITING + 3)
+    * (MAX_SEGMENT_BODY_BYTES + SEGMENT_HEADER_BYTES + SEGMENT_TRAILER_BYTES)
     + MAX_SEAL_BYTES
-    + 2 * (SEGMENT_HEADER_BYTES + SEGMENT_TRAILER_BYTES)
-    + CUT_AT_BYTES
+    + SEGMENT_HEADER_BYTES
+    + SEGMENT_TRAILER_BYTES
     + 1024;
 /// Most findings that a verdict lists; the rest is counted.
 pub const MAX_FINDINGS: usize = 1000;

@@ -23,7 +23,7 @@ on_both! {
 }
 
 fn output(admission: &Admission, text: &str) {
-    admission.recording.append(1, Event::Output(text.as_bytes())).unwrap();
+    admission.recording.append(1, Event::Output(&text.to_owned().into())).unwrap();
 }
 
 fn command(admission: &Admission, text: &str) {

@@ -20,7 +20,7 @@ async fn work(town: &Town) -> String {
     let Entry::Open(admission) = town.store.enter(&principal, "ehr-db01", None).await.unwrap() else { panic!("asked for a plan") };
     let open = |function, text| Event::Open { function, text, size: Some((80, 24)) };
     admission.recording.append(0, open(Function::Shell, "")).unwrap();
-    admission.recording.append(0, Event::Output(b"$ systemctl status db\r\n\x1b[32mactive\x1b[m\r\n")).unwrap();
+    admission.recording.append(0, Event::Output(&bytes::Bytes::from_static(b"$ systemctl status db\r\n\x1b[32mactive\x1b[m\r\n"))).unwrap();
     admission.recording.append(0, Event::Command("systemctl status db")).unwrap();
     admission.recording.append(0, Event::Command("rm -rf /var/tmp/old")).unwrap();
     let file = FileSeen { at_ms: 900, op: "put".into(), path: "/tmp/patch.sql".into(), bytes: 1200, sha256: Some("ab".repeat(32)), ok: true, kept: None };

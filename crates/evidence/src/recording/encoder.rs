@@ -1,6 +1,7 @@
-//! Writing a recording.
+//! Writing a recording, in two hands: the encoder gathers frames into batches, the packer makes segments of them. The
+//! first must keep up with a session; the second compresses and encrypts, and may do so on another thread.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::cipher::{DataKey, TAG_BYTES, compress, encrypt};
 use super::frame::{ChannelKind, Frame, Stream, write_content, write_data};
@@ -10,21 +11,44 @@ use super::{Header, RecordingBreach};
 use crate::digest::Digest;
 use crate::limits::{CUT_AT_BYTES, MAX_FRAME_DATA_BYTES};
 
-/// Turns frames into the bytes of a recording. It writes nothing itself: the caller appends what it gives, in order.
+/// Frames that become one segment.
+#[derive(Debug, Default)]
+pub struct Batch {
+    plain: Vec<u8>,
+    frames: u32,
+    first_ms: u64,
+    last_ms: u64,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.plain.len() >= CUT_AT_BYTES
+    }
+}
+
+/// Turns frames into batches. It writes nothing itself: the caller hands each batch, in order, to the [`Packer`].
 #[derive(Debug)]
 pub struct Encoder {
+    /// The batch that is being filled.
+    open: Batch,
+    /// Batches that are full and not yet taken, the oldest first.
+    full: VecDeque<Batch>,
+    /// The room of a batch that was packed, for the next one.
+    spare: Vec<u8>,
+    last_ms: u64,
+    totals: Totals,
+    transfers: BTreeSet<u32>,
+}
+
+/// Turns batches into the bytes of segments, and ends the recording. It writes nothing itself either: the caller
+/// appends what it gives, in order.
+#[derive(Debug)]
+pub struct Packer {
     key: DataKey,
     header_digest: Digest,
     digest: Digest,
-    /// Frames that wait for their segment.
-    plain: Vec<u8>,
-    waiting: u32,
-    first_ms: u64,
-    last_ms: u64,
-    /// Segments that were closed because `plain` was full, and not yet taken.
-    ready: Vec<u8>,
-    totals: Totals,
-    transfers: BTreeSet<u32>,
+    segments: u64,
+    frames: u64,
 }
 
 impl Encoder {
@@ -32,18 +56,17 @@ impl Encoder {
     ///
     /// # Errors
     /// [`RecordingBreach::Header`] if a name is too long, holds control characters, or the session id is none.
-    pub fn start(header: &Header, data_key: DataKey) -> Result<(Self, Vec<u8>), RecordingBreach> {
+    pub fn start(
+        header: &Header,
+        data_key: DataKey,
+    ) -> Result<(Self, Packer, Vec<u8>), RecordingBreach> {
         let bytes = header.to_bytes()?;
         let header_digest = Digest::of(&bytes);
         let encoder = Self {
-            key: data_key,
-            header_digest,
-            digest: header_digest,
-            plain: Vec::new(),
-            waiting: 0,
-            first_ms: 0,
+            open: Batch::default(),
+            full: VecDeque::new(),
+            spare: Vec::new(),
             last_ms: 0,
-            ready: Vec::new(),
             totals: Totals {
                 output_bytes: Some(0),
                 error_bytes: Some(0),
@@ -52,25 +75,21 @@ impl Encoder {
             },
             transfers: BTreeSet::new(),
         };
-        Ok((encoder, bytes))
-    }
-
-    /// H_0, for the `recording_header_digest` of the log's `entered` entry.
-    pub fn header_digest(&self) -> Digest {
-        self.header_digest
-    }
-
-    /// The chain value after all segments closed so far.
-    pub fn digest(&self) -> Digest {
-        self.digest
+        let packer = Packer {
+            key: data_key,
+            header_digest,
+            digest: header_digest,
+            segments: 0,
+            frames: 0,
+        };
+        Ok((encoder, packer, bytes))
     }
 
     /// Adds a frame at `at_ms` milliseconds since the start. A time before that of the last frame counts as equal to it,
     /// so that a clock that steps back cannot stop a recording. Output of any length is split.
     ///
     /// # Errors
-    /// [`RecordingBreach::FrameTooLong`] for a file operation or unknown payload above its limit, with nothing added;
-    /// [`RecordingBreach::Compression`] if a full segment could not be closed.
+    /// [`RecordingBreach::FrameTooLong`] for a file operation or unknown payload above its limit, with nothing added.
     pub fn push(&mut self, at_ms: u64, channel: u32, frame: Frame) -> Result<(), RecordingBreach> {
         match frame {
             Frame::Output(data) => self.output(at_ms, channel, &data)?,
@@ -168,79 +187,123 @@ impl Encoder {
         at_ms: u64,
         write: impl FnOnce(u64, &mut Vec<u8>) -> Result<(), RecordingBreach>,
     ) -> Result<(), RecordingBreach> {
-        if self.plain.len() >= CUT_AT_BYTES {
-            self.close_segment()?;
+        if self.open.is_full() {
+            let room = std::mem::take(&mut self.spare);
+            let next = Batch {
+                plain: room,
+                ..Batch::default()
+            };
+            self.full
+                .push_back(std::mem::replace(&mut self.open, next));
         }
+        let batch = &mut self.open;
         let at_ms = at_ms.max(self.last_ms);
-        let before = if self.waiting == 0 {
+        let before = if batch.frames == 0 {
             at_ms
         } else {
             self.last_ms
         };
-        write(at_ms - before, &mut self.plain)?;
-        if self.waiting == 0 {
-            self.first_ms = at_ms;
+        write(at_ms - before, &mut batch.plain)?;
+        if batch.frames == 0 {
+            batch.first_ms = at_ms;
         }
+        batch.last_ms = at_ms;
+        batch.frames += 1;
         self.last_ms = at_ms;
-        self.waiting += 1;
         Ok(())
     }
 
-    fn close_segment(&mut self) -> Result<(), RecordingBreach> {
-        if self.waiting == 0 {
-            // A round without anything: the session is idle, and holds no memory for its recording.
-            self.plain = Vec::new();
-            return Ok(());
+    /// Batches that are full and wait for the packer. What waits longer than a second would be lost in a crash, and
+    /// whoever pushes on while many wait lets memory grow: the caller bounds both.
+    pub fn full_batches(&self) -> usize {
+        self.full.len() + usize::from(self.open.is_full())
+    }
+
+    /// The oldest batch that is full.
+    pub fn take_full(&mut self) -> Option<Batch> {
+        self.full
+            .pop_front()
+            .or_else(|| self.open.is_full().then(|| std::mem::take(&mut self.open)))
+    }
+
+    /// The oldest batch, full or not. Without any the session is idle, and holds no memory for its recording.
+    pub fn take(&mut self) -> Option<Batch> {
+        let batch = self.take_full().or_else(|| {
+            (self.open.frames > 0).then(|| std::mem::take(&mut self.open))
+        });
+        if batch.is_none() {
+            self.open = Batch::default();
+            self.spare = Vec::new();
         }
-        let packed = compress(&self.plain)?;
-        let number = self.totals.segments + 1;
+        batch
+    }
+
+    /// Takes back the room of a batch that was packed: a full one is followed by others.
+    pub fn reuse(&mut self, batch: Batch) {
+        if batch.is_full() {
+            let mut room = batch.plain;
+            room.clear();
+            self.spare = room;
+        }
+    }
+}
+
+impl Packer {
+    /// H_0, for the `recording_header_digest` of the log's `entered` entry.
+    pub fn header_digest(&self) -> Digest {
+        self.header_digest
+    }
+
+    /// The chain value after all segments packed so far.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Appends the segment of a batch to `out`, which the caller appends to the file.
+    ///
+    /// # Errors
+    /// [`RecordingBreach::Compression`]; nothing was appended and the call may be repeated.
+    pub fn pack(&mut self, batch: &Batch, out: &mut Vec<u8>) -> Result<(), RecordingBreach> {
+        let packed = compress(&batch.plain)?;
+        let number = self.segments + 1;
         let head = Head {
             seal: false,
             number,
-            first_ms: self.first_ms,
-            last_ms: self.last_ms,
-            frames: self.waiting,
-            plain: self.plain.len() as u32,
+            first_ms: batch.first_ms,
+            last_ms: batch.last_ms,
+            frames: batch.frames,
+            plain: batch.plain.len() as u32,
             body: (packed.len() + TAG_BYTES) as u32,
         };
         let head = head.to_bytes();
         let body = encrypt(&self.key, number, &self.digest, &head, &packed)?;
-        self.digest = put(&mut self.ready, &self.digest, &head, &body);
-        self.totals.segments = number;
-        self.totals.frames += u64::from(self.waiting);
-        self.waiting = 0;
-        // A full segment is followed by the next one, for which the buffer stays.
-        if self.plain.len() >= CUT_AT_BYTES {
-            self.plain.clear();
-        } else {
-            self.plain = Vec::new();
-        }
+        self.digest = put(out, &self.digest, &head, &body);
+        self.segments = number;
+        self.frames += u64::from(batch.frames);
         Ok(())
     }
 
-    /// Bytes that wait in memory. Cut at the latest at [`CUT_AT_BYTES`]; what waits longer is lost in a crash.
-    pub fn pending_bytes(&self) -> usize {
-        self.plain.len() + self.ready.len()
-    }
-
-    /// Closes the segment and gives the bytes to append and sync; empty if nothing waits.
-    ///
-    /// # Errors
-    /// [`RecordingBreach::Compression`]; the frames stay and the call may be repeated.
-    pub fn cut_segment(&mut self) -> Result<Vec<u8>, RecordingBreach> {
-        self.close_segment()?;
-        Ok(std::mem::take(&mut self.ready))
-    }
-
-    /// Ends the recording and gives the last bytes, at most [`crate::limits::SEAL_RESERVE_BYTES`] for a writer that cut
-    /// in time.
+    /// Ends the recording with what the encoder still holds and the seal, and gives the last bytes, at most
+    /// [`crate::limits::SEAL_RESERVE_BYTES`] if at most [`crate::limits::BATCHES_WAITING`] batches were full.
     ///
     /// # Errors
     /// [`RecordingBreach::Compression`] if the last frames could not be compressed.
-    pub fn seal(mut self, seal: Seal) -> Result<(Vec<u8>, Sealed), RecordingBreach> {
-        let mut out = self.cut_segment()?;
+    pub fn seal(
+        mut self,
+        mut encoder: Encoder,
+        seal: Seal,
+    ) -> Result<(Vec<u8>, Sealed), RecordingBreach> {
+        let mut out = Vec::new();
+        while let Some(batch) = encoder.take() {
+            self.pack(&batch, &mut out)?;
+        }
+        let totals = Totals {
+            segments: self.segments,
+            frames: self.frames,
+            ..encoder.totals
+        };
         let sealed =
-            SealRecord::new(seal, self.totals, self.digest).write(self.header_digest, &mut out)?;
+            SealRecord::new(seal, totals, self.digest).write(self.header_digest, &mut out)?;
         Ok((out, sealed))
     }
 }

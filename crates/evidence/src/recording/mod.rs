@@ -14,7 +14,7 @@ mod segment;
 pub use asciicast::{ExportFault, asciicast};
 pub use cipher::DataKey;
 pub use decoder::{Decoder, End};
-pub use encoder::Encoder;
+pub use encoder::{Batch, Encoder, Packer};
 pub use frame::{ChannelKind, Exit, Frame, Timed};
 pub use header::{Header, is_session_id};
 pub use scan::{Scan, scan};

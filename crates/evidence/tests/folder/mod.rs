@@ -1,10 +1,12 @@
 //! A small data folder that the tests build, keep as a fixture, and damage.
 #![allow(clippy::unwrap_used, dead_code)]
 
+mod scribe;
+
 use sekisho_evidence::checkpoint::{self, SigningKey};
 use sekisho_evidence::log::{MemoryFiles, Publisher};
 use sekisho_evidence::recording::{
-    ChannelKind, DataKey, Encoder, Exit, Frame, Header, Seal, Sealed, path_of,
+    ChannelKind, DataKey, Exit, Frame, Header, Seal, Sealed, path_of,
 };
 
 pub const ORIGIN: &str = "sekisho/kita-hospital";
@@ -33,7 +35,7 @@ pub fn header(session: &str) -> Header {
 
 /// A sealed recording of one shell.
 pub fn recording(session: &str, output: &[u8]) -> (Vec<u8>, Sealed) {
-    let (mut encoder, mut file) = Encoder::start(&header(session), data_key()).unwrap();
+    let (mut encoder, mut file) = scribe::Scribe::start(&header(session), data_key()).unwrap();
     encoder
         .push(
             0,
@@ -48,7 +50,7 @@ pub fn recording(session: &str, output: &[u8]) -> (Vec<u8>, Sealed) {
         .push(1, 0, Frame::Resize { cols: 80, rows: 24 })
         .unwrap();
     encoder.push(40, 0, Frame::Output(output.to_vec())).unwrap();
-    file.extend(encoder.cut_segment().unwrap());
+    file.extend(encoder.cut().unwrap());
     encoder
         .push(
             900,

@@ -14,8 +14,8 @@ use sekisho_core::people::Actor;
 use sekisho_core::reconcile::FileSeen;
 use sekisho_core::target::Function;
 use sekisho_evidence::Digest;
-use sekisho_evidence::limits::{CUT_AT_BYTES, MAX_FRAME_JSON_BYTES, SEAL_RESERVE_BYTES};
-use sekisho_evidence::recording::{ChannelKind, DataKey, Encoder, Exit, Frame, Header, RecordingBreach, Seal};
+use sekisho_evidence::limits::{BATCHES_WAITING, MAX_FRAME_JSON_BYTES, SEAL_RESERVE_BYTES};
+use sekisho_evidence::recording::{Batch, ChannelKind, DataKey, Encoder, Exit, Frame, Header, Packer, RecordingBreach, Seal};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -59,7 +59,14 @@ pub(crate) struct Writer {
     began: Instant,
     header_digest: Digest,
     hands: Hands,
+    /// What the session says. Held for moments only: whoever carries bytes takes it.
     state: Mutex<State>,
+    /// What the disk has. Taken before `state`, never while it is held.
+    disk: Mutex<Disk>,
+    /// Somebody is on the way to pack what is full.
+    packing: AtomicBool,
+    /// Bytes of the file that were written.
+    written: AtomicU64,
     hub: Arc<Hub>,
     reins: Arc<Reins>,
     lost: AtomicBool,
@@ -77,19 +84,22 @@ pub(crate) struct Writer {
 struct State {
     /// `None` once sealed.
     encoder: Option<Encoder>,
-    /// Bytes of the file that were written.
-    written: u64,
+    notes: Notes,
+}
+
+struct Disk {
+    /// `None` once sealed.
+    packer: Option<Packer>,
     /// Bytes for which the disk has promised space.
     promised: u64,
-    /// Segments that were cut and could not be written; the seal tries them again.
+    /// Segments that were packed and could not be written; the seal tries them again.
     unwritten: Vec<u8>,
-    notes: Notes,
 }
 
 impl Writer {
     /// Creates the file. When this returns, header and name are on the disk.
     pub(super) fn create(session: SessionId, path: &Path, folder: &Path, header: &Header, key: DataKey, hands: Hands) -> Result<Self, Fault> {
-        let (encoder, bytes) = Encoder::start(header, key).map_err(|breach| Fault::Crypto(breach.to_string()))?;
+        let (encoder, packer, bytes) = Encoder::start(header, key).map_err(|breach| Fault::Crypto(breach.to_string()))?;
         hands.faults.gate(Write::RecordingHeader)?;
         let file = OpenOptions::new()
             .write(true)
@@ -110,15 +120,12 @@ impl Writer {
             path: path.to_owned(),
             file,
             began: Instant::now(),
-            header_digest: encoder.header_digest(),
+            header_digest: packer.header_digest(),
             hands,
-            state: Mutex::new(State {
-                encoder: Some(encoder),
-                written,
-                promised,
-                unwritten: Vec::new(),
-                notes: Notes::default(),
-            }),
+            state: Mutex::new(State { encoder: Some(encoder), notes: Notes::default() }),
+            disk: Mutex::new(Disk { packer: Some(packer), promised, unwritten: Vec::new() }),
+            packing: AtomicBool::new(false),
+            written: AtomicU64::new(written),
             hub: Arc::default(),
             reins: Arc::default(),
             lost: AtomicBool::new(false),
@@ -158,7 +165,7 @@ impl Writer {
 
     /// Bytes on the disk.
     pub(crate) fn bytes(&self) -> u64 {
-        self.state().map_or(0, |state| state.written)
+        self.written.load(Ordering::SeqCst)
     }
 
     /// True once nothing more can be recorded.
@@ -184,6 +191,13 @@ impl Writer {
         })
     }
 
+    fn disk(&self) -> Result<MutexGuard<'_, Disk>, RecordingLost> {
+        self.disk.lock().map_err(|_| {
+            self.lose(&"its end on the disk is not sound");
+            RecordingLost
+        })
+    }
+
     fn since_start(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1)
     }
@@ -200,24 +214,52 @@ impl Writer {
         }
     }
 
+    /// Takes an event into the buffer, which reaches the disk within a second.
     pub(crate) fn append(&self, channel: u32, event: Event<'_>) -> Result<(), RecordingLost> {
+        if self.take_in(channel, event)? >= BATCHES_WAITING { self.pack_full() } else { Ok(()) }
+    }
+
+    /// The same for a session's bytes: what is full is packed and written on another thread; only if that falls behind,
+    /// whoever records more does it, and waits for the disk.
+    fn append_flow(self: &Arc<Self>, channel: u32, event: Event<'_>) -> Result<(), RecordingLost> {
+        let full = self.take_in(channel, event)?;
+        if full >= BATCHES_WAITING {
+            return self.pack_full();
+        }
+        if full > 0 && !self.packing.swap(true, Ordering::SeqCst) {
+            let Ok(runtime) = tokio::runtime::Handle::try_current() else { return self.pack_full() };
+            let writer = Arc::clone(self);
+            runtime.spawn_blocking(move || writer.pack_full());
+        }
+        Ok(())
+    }
+
+    /// Takes an event into the buffer and gives the number of batches that are full.
+    fn take_in(&self, channel: u32, event: Event<'_>) -> Result<usize, RecordingLost> {
         if self.is_lost() {
             return Err(RecordingLost);
         }
         let at_ms = self.since_start();
         let mut state = self.state()?;
-        let taken = state.record(at_ms, channel, event).map_err(|breach| breach.to_string());
-        let taken = taken.and_then(|()| {
-            if let Some(shown) = view(at_ms, channel, event) {
-                self.hub.publish(shown);
-            }
-            if let Event::Control(control) = event {
-                self.reins.saw(at_ms, control);
-            }
-            let waiting = state.encoder.as_ref().map_or(0, Encoder::pending_bytes);
-            if waiting >= CUT_AT_BYTES { self.write_out(&mut state).map_err(|fault| fault.to_string()) } else { Ok(()) }
-        });
-        taken.map_err(|fault| {
+        state.record(at_ms, channel, event).map_err(|breach| {
+            self.lose(&breach);
+            RecordingLost
+        })?;
+        if let Some(shown) = view(at_ms, channel, event) {
+            self.hub.publish(shown);
+        }
+        if let Event::Control(control) = event {
+            self.reins.saw(at_ms, control);
+        }
+        Ok(state.encoder.as_ref().map_or(0, Encoder::full_batches))
+    }
+
+    /// Packs and writes the batches that are full.
+    fn pack_full(&self) -> Result<(), RecordingLost> {
+        let mut disk = self.disk()?;
+        // What fills up from here on may have to call somebody else.
+        self.packing.store(false, Ordering::SeqCst);
+        self.write_out(&mut disk, Encoder::take_full).map_err(|fault| {
             self.lose(&fault);
             RecordingLost
         })
@@ -225,57 +267,58 @@ impl Writer {
 
     /// Writes what waits in memory, so that a crash of the program loses nothing older. Blocks on the disk.
     pub(super) fn cut(&self) {
-        if self.is_lost() {
-            return;
-        }
-        // If an append holds the state, it writes by itself; if it hangs, the watchdog sees it.
-        let Ok(mut state) = self.state.try_lock() else { return };
-        if let Err(fault) = self.write_out(&mut state) {
+        // Whoever holds the disk is writing; if that hangs, the watchdog sees it.
+        let Ok(mut disk) = self.disk.try_lock() else { return };
+        if let Err(fault) = self.write_out(&mut disk, Encoder::take) {
             self.lose(&fault);
         }
     }
 
     /// Writes and syncs, for somebody who wants to read the file at once. Blocks on the disk.
     pub(crate) fn flush(&self) {
-        if let Ok(mut state) = self.state()
-            && !self.is_lost()
-            && let Err(fault) = self.write_out(&mut state)
+        if let Ok(mut disk) = self.disk()
+            && let Err(fault) = self.write_out(&mut disk, Encoder::take)
         {
             self.lose(&fault);
         }
     }
 
-    fn write_out(&self, state: &mut State) -> Result<(), Fault> {
-        let Some(encoder) = state.encoder.as_mut() else { return Ok(()) };
-        let segment = encoder.cut_segment().map_err(|breach| Fault::Crypto(breach.to_string()))?;
-        if segment.is_empty() {
-            return Ok(());
-        }
-        self.writing_since.store(self.since_start() + 1, Ordering::SeqCst);
-        let result = self.write_segment(state, &segment);
-        self.writing_since.store(0, Ordering::SeqCst);
-        match result {
-            Ok(()) => {
-                state.written += segment.len() as u64;
-                // Unless something older waits already.
-                let _ = self.unsynced_since.compare_exchange(0, self.since_start() + 1, Ordering::SeqCst, Ordering::SeqCst);
-                Ok(())
+    /// Packs and writes one batch after the other, as `take` gives them. Whoever holds the disk is the only one who
+    /// takes batches, so they keep their order.
+    fn write_out(&self, disk: &mut Disk, take: fn(&mut Encoder) -> Option<Batch>) -> Result<(), Fault> {
+        let unsound = |_| Fault::Crypto("a recording's state is not sound".to_owned());
+        // After a segment that could not be written, the next one would leave a gap.
+        while !self.is_lost() {
+            let batch = self.state().map_err(unsound)?.encoder.as_mut().and_then(take);
+            let (Some(batch), Some(packer)) = (batch, disk.packer.as_mut()) else { return Ok(()) };
+            let mut segment = Vec::new();
+            packer.pack(&batch, &mut segment).map_err(|breach| Fault::Crypto(breach.to_string()))?;
+            if let Some(encoder) = self.state().map_err(unsound)?.encoder.as_mut() {
+                encoder.reuse(batch);
             }
-            Err(fault) => {
-                state.unwritten = segment;
-                Err(fault)
+            self.writing_since.store(self.since_start() + 1, Ordering::SeqCst);
+            let result = self.write_segment(disk, &segment);
+            self.writing_since.store(0, Ordering::SeqCst);
+            if let Err(fault) = result {
+                disk.unwritten = segment;
+                return Err(fault);
             }
+            self.written.fetch_add(segment.len() as u64, Ordering::SeqCst);
+            // Unless something older waits already.
+            let _ = self.unsynced_since.compare_exchange(0, self.since_start() + 1, Ordering::SeqCst, Ordering::SeqCst);
         }
+        Ok(())
     }
 
-    fn write_segment(&self, state: &mut State, segment: &[u8]) -> Result<(), Fault> {
+    fn write_segment(&self, disk: &mut Disk, segment: &[u8]) -> Result<(), Fault> {
         self.hands.faults.gate(Write::RecordingSegment)?;
-        let need = state.written + segment.len() as u64 + SEAL_RESERVE_BYTES as u64;
-        if need > state.promised {
-            state.promised = promise(&self.file, state.promised, need).map_err(Fault::io("no room for a recording"))?;
+        let written = self.bytes();
+        let need = written + segment.len() as u64 + SEAL_RESERVE_BYTES as u64;
+        if need > disk.promised {
+            disk.promised = promise(&self.file, disk.promised, need).map_err(Fault::io("no room for a recording"))?;
         }
         // At its exact place: if this breaks off, the seal is written over the torn part.
-        self.file.write_all_at(segment, state.written).map_err(Fault::io("a recording cannot be written"))
+        self.file.write_all_at(segment, written).map_err(Fault::io("a recording cannot be written"))
     }
 
     /// True if something was written and no sync is under way. Whoever asked must call [`Writer::sync`].
@@ -341,21 +384,23 @@ impl Writer {
 
     fn try_seal(&self, cause: Cause, ended_at: i64) -> Result<Ending, Fault> {
         let broken = |what: &str| Fault::Crypto(format!("a recording cannot be sealed: {what}"));
-        let mut state = self.state().map_err(|_| broken("its state is not sound"))?;
+        let mut disk = self.disk().map_err(|_| broken("its end on the disk is not sound"))?;
+        let encoder = self.state().map_err(|_| broken("its state is not sound"))?.encoder.take();
         let cause = if self.is_lost() { Cause::RecordingLost } else { cause };
-        let encoder = state.encoder.take().ok_or_else(|| broken("it is sealed"))?;
+        let (Some(encoder), Some(packer)) = (encoder, disk.packer.take()) else { return Err(broken("it is sealed")) };
         let seal = Seal { cause: cause.as_str().to_owned(), ended_at };
-        let (rest, sealed) = encoder.seal(seal).map_err(|breach| broken(&breach.to_string()))?;
-        let mut end = std::mem::take(&mut state.unwritten);
+        let (rest, sealed) = packer.seal(encoder, seal).map_err(|breach| broken(&breach.to_string()))?;
+        let mut end = std::mem::take(&mut disk.unwritten);
         end.extend_from_slice(&rest);
         self.hands.faults.gate(Write::RecordingSegment)?;
-        let bytes = state.written + end.len() as u64;
-        self.file.write_all_at(&end, state.written).map_err(Fault::io("the seal of a recording cannot be written"))?;
+        let written = self.bytes();
+        let bytes = written + end.len() as u64;
+        self.file.write_all_at(&end, written).map_err(Fault::io("the seal of a recording cannot be written"))?;
         // Behind the seal may lie the torn rest of a write that failed, and space that was taken beforehand.
         self.file.set_len(bytes).map_err(Fault::io("a recording cannot be cut behind its seal"))?;
         self.hands.faults.gate(Write::Fsync)?;
         self.file.sync_all().map_err(Fault::io("a recording cannot be synced"))?;
-        state.written = bytes;
+        self.written.store(bytes, Ordering::SeqCst);
         Ok(Ending { cause, digest: sealed.digest, bytes })
     }
 
@@ -461,8 +506,8 @@ impl State {
 fn view(at_ms: u64, ch: u32, event: Event<'_>) -> Option<ViewEvent> {
     Some(match event {
         Event::Open { function, text, size } => ViewEvent::Open { ch, at_ms, function, text: text.to_owned(), size },
-        Event::Output(bytes) => ViewEvent::Output { ch, at_ms, bytes: Bytes::copy_from_slice(bytes) },
-        Event::Error(bytes) => ViewEvent::Error { ch, at_ms, bytes: Bytes::copy_from_slice(bytes) },
+        Event::Output(bytes) => ViewEvent::Output { ch, at_ms, bytes: Bytes::clone(bytes) },
+        Event::Error(bytes) => ViewEvent::Error { ch, at_ms, bytes: Bytes::clone(bytes) },
         Event::Resize(cols, rows) => ViewEvent::Resize { ch, at_ms, cols, rows },
         // Nothing that could be drawn.
         Event::Input { .. } | Event::Forwarded { .. } | Event::KeepFile { .. } | Event::Content { .. } => return None,
@@ -489,7 +534,7 @@ impl Sink {
 
 impl RecordingSink for Sink {
     fn append(&self, channel: u32, event: Event<'_>) -> Result<(), RecordingLost> {
-        self.writer.append(channel, event)
+        self.writer.append_flow(channel, event)
     }
 }
 
