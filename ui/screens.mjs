@@ -71,22 +71,23 @@ async function approve(login, plan) {
   return act(login, plan, { act: "approve", digest });
 }
 
-async function draw(login, target, content) {
+/** `use` changes what the plan switches on for its one target. */
+async function draw(login, target, content, use = {}) {
   const choices = await call("GET", "/api/v1/plans/choices", await token(login));
   const row = choices.targets.find((row) => row.name === target);
   const worker = choices.workers.find((row) => row.login === login);
-  const body = { purpose: "", steps: "", impact: "", rollback: "", ...content, targets: [{ target: row.id, account: row.accounts[0].id, functions: ["shell", "sftp"], files: ["download", "upload"] }], workers: [worker.id] };
+  const body = { purpose: "", steps: "", impact: "", rollback: "", ...content, targets: [{ target: row.id, account: row.accounts[0].id, functions: ["shell", "sftp"], files: ["download", "upload"], ...use }], workers: [worker.id] };
   const plan = await call("POST", "/api/v1/plans", await token(login), { vendor: row.vendor, content: body });
   await act(login, plan.id, { act: "submit" });
   return plan.id;
 }
 
-async function shell(login, target) {
+async function shell(login, target, plan = "") {
   const { ssh_key_file: key, phone } = people.get(login);
   const answer = join(work, "answer");
   await writeFile(answer, "#!/bin/sh\nprintf '%s\\n' \"$CODE\"\n");
   await chmod(answer, 0o700);
-  const args = ["-F", "/dev/null", "-o", `UserKnownHostsFile=${facts.ssh.known_hosts}`, "-o", "LogLevel=ERROR", "-i", key, "-o", "IdentitiesOnly=yes", "-p", String(facts.ssh.port), "-tt", `${login}+${target}@127.0.0.1`];
+  const args = ["-F", "/dev/null", "-o", `UserKnownHostsFile=${facts.ssh.known_hosts}`, "-o", "LogLevel=ERROR", "-i", key, "-o", "IdentitiesOnly=yes", "-p", String(facts.ssh.port), "-tt", `${login}+${target}${plan && `+${plan}`}@127.0.0.1`];
   const env = { ...process.env, SSH_ASKPASS: answer, SSH_ASKPASS_REQUIRE: "force", DISPLAY: "none:0", CODE: await phone.code(), TERM: "xterm-256color" };
   const child = spawn("ssh", args, { env, stdio: ["pipe", "ignore", "ignore"] });
   endings.push(async () => child.kill());
@@ -210,6 +211,94 @@ try {
   const closed = plans.find((plan) => plan.state === "closed").id;
   const waiting = plans.find((plan) => plan.state === "submitted" && !plan.emergency).id;
 
+  // Everything that a plan can allow, before the eyes of whoever approves it.
+  const wide = await draw("suzuki", "pacs01", {
+    title: "PACS 不要画像の整理と連携の確認", class: "change", purpose: "保存期間を過ぎた画像の整理", from: minutes(60 * 24), until: minutes(60 * 26), steps: "1. 連携先を確認する\n2. 不要なファイルを削除する",
+    commands: ["df", "systemctl restart orthanc"], unplanned: "alert", rules: [{ pattern: "systemctl restart *", act: "hold", reason: "再起動の前に放射線科へ連絡します" }], witness: "watch", impact: "なし", rollback: "控えから戻す", contact: "045-555-0202",
+  }, {
+    functions: ["shell", "sftp", "forward"], files: ["download", "upload", "delete"], limits: { upload_bytes: 500_000_000, upload_files: 20, download_bytes: 10_000_000 },
+    forwards: [{ host: "10.0.0.5", port: 5432, full: true }], key_window: true,
+  });
+  await show("ishikawa", 1280, `/plans/${wide}/approve`, "guide-powers", { height: 1250 });
+  // Work that waits: first for its witness, then for a decision about a command.
+  const watched = await draw("suzuki", "pacs01", {
+    title: "PACS 転送サービスの再起動", class: "change", purpose: "転送の滞りの解消", from: minutes(-1), until: minutes(90), steps: "1. 状態を確認する\n2. 再起動する",
+    rules: [{ pattern: "systemctl restart *", act: "hold", reason: "再起動の前に放射線科へ連絡します" }], witness: "watch", impact: "転送が 1 分止まる", rollback: "不要", contact: "045-555-0202",
+  }, { key_window: true });
+  await approve("ueda", watched);
+  await approve("ishikawa", watched);
+  const step = await shell("suzuki", "pacs01");
+  await show("eguchi", 390, "/", "guide-witness");
+  {
+    const { page } = await room("ueda", 1280);
+    const session = (await call("GET", "/api/v1/sessions", await token("ohno"))).rows.find((row) => row.running && row.plan === watched).facts.session;
+    await page.goto(`/sessions/${session}/watch`);
+    await page.locator('[data-reins][data-stand="none"]').waitFor();
+    await pause(2000);
+    await step.type("PS1='pacs01:\\w# '", "clear", "uptime", "df -h /", "systemctl restart orthanc");
+    await page.locator("[data-reins] .held button").first().waitFor();
+    await pause(800);
+    const keep = async (file, height) => {
+      await page.setViewportSize({ width: 1280, height });
+      await pause(400);
+      await page.evaluate(() => scrollTo(0, 0));
+      await copyFile(await take(page, `shown-${file}`, { full: false }), join(shown, `${file}.png`));
+    };
+    await keep("guide-held", 1000);
+    await page.locator("[data-reins] .held button").first().click();
+    await page.locator("#pause-reason").fill("放射線科に確認しています");
+    await page.locator("form[data-when=going] button").click();
+    await page.locator('[data-reins][data-stand="paused"]').waitFor();
+    await page.locator("#talk-text").fill("放射線科に確認しています。3分ほどお待ちください。");
+    await page.keyboard.press("Enter");
+    await page.locator("[data-part=said]", { hasText: "3分ほど" }).waitFor();
+    await keep("guide-pause", 1350);
+    await page.locator("form[data-when=paused] button").click();
+    await page.locator('[data-reins][data-stand="none"]').waitFor();
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await step.end();
+  }
+  await show("suzuki", 1280, "/account/key_windows", "guide-key-window", {
+    height: 1000,
+    ready: async (page) => {
+      if (await page.locator("main #f-code").count()) await page.locator("main #f-code").fill(await people.get("suzuki").phone.code());
+      await page.locator("main form").last().locator("button[type=submit]").click();
+      await page.locator("main .codeblock").first().waitFor();
+    },
+  });
+  await show("suzuki", 1280, "/plans/new", "guide-plan-form", {
+    height: 1300,
+    ready: async (page) => {
+      const row = page.locator("[data-rows=targets] [data-row]").first();
+      for (const name of ["sftp", "forward", "download", "upload"]) await row.locator(`input[value=${name}]`).check();
+      await row.locator("details").first().evaluate((element) => { element.open = true; });
+      await row.evaluate((element) => element.scrollIntoView());
+    },
+  });
+  await show("kimura", 1280, "/search?q=systemctl", "guide-search", {
+    ready: async (page) => {
+      for (let n = 0; n < 20 && (await page.locator(".search-hit").count()) < 3; n += 1) {
+        await pause(500);
+        await page.reload();
+      }
+    },
+  });
+  await show("aoki", 1280, "/rules?class=linux&line=sudo+systemctl+poweroff", "guide-rules", { height: 1250 });
+  {
+    const targets = await call("GET", "/api/v1/targets", await token("aoki"));
+    const rows = targets.rows ?? targets;
+    const [ehr, pacs] = ["ehr-db01", "pacs01"].map((name) => rows.find((row) => row.name === name));
+    await show("aoki", 1280, `/targets/${ehr.id}/accounts/new`, "guide-certificate", {
+      height: 1500,
+      ready: async (page) => {
+        await page.locator("#f-username").fill("postgres");
+        if (await page.locator("main #f-code").count()) await page.locator("main #f-code").fill(await people.get("aoki").phone.code());
+        await page.locator("main form button[type=submit]").last().click();
+        await page.locator("#test").waitFor();
+      },
+    });
+    await show("aoki", 1280, `/targets/${pacs.id}/accounts/${pacs.accounts[0].id}`, "guide-rotation", { ready: async (page) => page.locator("#rotation").scrollIntoViewIfNeeded() });
+  }
   // Those that people see first.
   await show("ueda", 1280, "/", "home-operator");
   // An emergency that waits for the clerk.
