@@ -280,6 +280,13 @@ fn ruling(act: RuleAct, because: Because, reason: &str, part: &str) -> Ruling {
     Ruling { act, because, pattern: String::new(), reason: reason.to_owned(), part: part.to_owned() }
 }
 
+/// Whether a command line starts a shell that takes its commands from the input, so that each line of the input is one.
+#[must_use]
+pub fn reads_commands(line: &str) -> bool {
+    let commands = split::shell(line).unwrap_or_default();
+    commands.iter().flat_map(|command| &command.forms).any(|form| split::reads_input(&form.words))
+}
+
 /// The text with full width as half width, without what nobody sees, and in small letters where case does not count.
 fn plain(text: &str, class: TargetClass) -> String {
     let seen = |c: &char| !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}' | '\u{feff}');

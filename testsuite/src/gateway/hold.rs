@@ -172,7 +172,7 @@ async fn a_script_for_a_shell_without_a_terminal_ends_at_the_line_that_is_refuse
     let house = house(&[("touch second", RuleAct::Refuse)]).await;
     let folder = house.folder.path().join("work");
     std::fs::create_dir_all(&folder).unwrap();
-    for command in ["", "bash -s"] {
+    for command in ["", "bash -s", "bash\t", "env A=b bash --norc", "cd /tmp; bash"] {
         let mut ssh = house.ssh(&["-T"], command);
         let mut child = ssh.stdin(std::process::Stdio::piped()).spawn().unwrap();
         let script = format!("cd {}\ntouch first\ntouch second\ntouch third\n", folder.display());

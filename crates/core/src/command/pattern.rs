@@ -37,6 +37,9 @@ enum Piece {
     Short(String, String),
 }
 
+/// Bytes that are looked through for the price of one comparison.
+const BYTES_A_STEP: usize = 64;
+
 /// What one line may cost, in comparisons.
 pub(super) struct Purse(usize);
 
@@ -46,7 +49,12 @@ impl Purse {
     }
 
     fn pay(&mut self) -> Result<(), TooMuch> {
-        self.0 = self.0.checked_sub(1).ok_or(TooMuch)?;
+        self.pay_for(0)
+    }
+
+    /// Looking through so many bytes costs more than one comparison.
+    fn pay_for(&mut self, bytes: usize) -> Result<(), TooMuch> {
+        self.0 = self.0.checked_sub(1 + bytes / BYTES_A_STEP).ok_or(TooMuch)?;
         Ok(())
     }
 }
@@ -171,12 +179,12 @@ fn is_root(word: &str) -> bool {
 
 /// Compares with `*` for any characters: each part between stars is looked for behind the one before.
 fn is_like(glob: &str, word: &str, purse: &mut Purse) -> Result<bool, TooMuch> {
-    purse.pay()?;
+    purse.pay_for(word.len())?;
     let mut parts = glob.split('*');
     let Some(mut rest) = parts.next().and_then(|first| word.strip_prefix(first)) else { return Ok(false) };
     let Some(last) = parts.next_back() else { return Ok(rest.is_empty()) };
     for part in parts {
-        purse.pay()?;
+        purse.pay_for(rest.len())?;
         let Some(at) = rest.find(part) else { return Ok(false) };
         rest = rest.get(at + part.len()..).unwrap_or_default();
     }

@@ -213,6 +213,30 @@ impl Reader {
     }
 }
 
+/// Whether these words start a shell that takes its commands from the input: none was given, and no file.
+pub(super) fn reads_input(words: &[String]) -> bool {
+    let Some((name, rest)) = words.split_first().filter(|(name, _)| SHELLS.contains(&name.as_str())) else { return false };
+    let mut rest = rest.iter().map(String::as_str);
+    while let Some(word) = rest.next() {
+        match word {
+            "/dev/stdin" | "/dev/fd/0" | "/proc/self/fd/0" => return true,
+            ">" | ">>" | "--rcfile" | "--init-file" => drop(rest.next()),
+            "<" | "<<" | "<<<" => return false,
+            _ if word.starts_with("--") => {}
+            _ => match word.strip_prefix(['-', '+']) {
+                Some(letters) if letters.contains('c') => return false,
+                Some(letters) if letters.contains('s') => return true,
+                // `-o pipefail`
+                Some(letters) if letters.ends_with(['o', 'O']) => drop(rest.next()),
+                Some(_) => {}
+                // For `su` it is whose shell, for others a file with commands.
+                None => return name == "su",
+            },
+        }
+    }
+    true
+}
+
 /// The forms of one simple command, and the texts in it that are command lines themselves.
 fn forms(words: Vec<String>) -> (Vec<Form>, Vec<String>) {
     let mut forms: Vec<Form> = Vec::new();

@@ -279,3 +279,27 @@ proptest! {
         prop_assert!(!names(TargetClass::Linux, "shutdown", &line));
     }
 }
+
+#[test]
+fn a_shell_that_reads_commands_is_told_from_one_that_runs_a_given_one() {
+    for line in [
+        "bash", "/bin/sh -s", "sudo bash -l", "exec zsh", "bash\t", "bash\n", "sudo -u root bash", "bash --norc", "env A=b nohup sh", "cd /tmp; sh",
+        "bash -o pipefail", "bash -euo pipefail", "sh /dev/stdin", "su - root", "cat | bash", "sh -x > /tmp/log", "bash -",
+    ] {
+        assert!(reads_commands(line), "{line:?}");
+    }
+    for line in ["bash -c id", "bash -lc id", "bash script.sh", "bash -e script.sh", "ls", "", "bashful", "su -c id", "sh < /tmp/script"] {
+        assert!(!reads_commands(line), "{line:?}");
+    }
+}
+
+#[test]
+fn a_word_without_measure_costs_what_it_takes_to_look_through_it() {
+    let rules: Vec<CommandRule> = (0..50).map(|at| CommandRule { pattern: format!("* *a*b*c*d*e*f{at}*"), act: RuleAct::Refuse, reason: String::new() }).collect();
+    let judge = Judge::new(TargetClass::Linux, &rules, &[], None, Witness::None);
+    let word = "abcde".repeat(6_000);
+    assert_eq!(judge.judge(&word), None, "a long word alone is no reason");
+    // Read in twelve ways, it is looked through some five thousand times.
+    let line = format!("{} {word}", "sudo ".repeat(11));
+    assert_eq!(judge.judge(&line).map(|ruling| ruling.because), Some(Because::TooMuch));
+}

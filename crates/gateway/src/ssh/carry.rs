@@ -6,7 +6,7 @@
 
 use super::arrive::Sign;
 use super::carrier::{Carrier, Finish, Opening};
-use super::hold::{Echo, Intake, Script, is_shell};
+use super::hold::{Echo, Intake, Script};
 use super::observe::{Observer, Passed, Seen, kept};
 use super::wish::{Start, Terminal, Transfer, Wish};
 use super::words;
@@ -73,7 +73,7 @@ impl Carrier {
             opened = opened.and_then(|()| place.record(Event::Command(&command)));
         }
         // A shell without a terminal takes its commands from the input, line by line.
-        let is_script = wish.terminal.is_none() && (allowed.function == Function::Shell || (allowed.function == Function::Exec && is_shell(&command)));
+        let is_script = wish.terminal.is_none() && (allowed.function == Function::Shell || (allowed.function == Function::Exec && wish.reads_commands()));
         let may_stop = self.judge.may_stop();
         let lane = Lane {
             guards: may_stop && wish.terminal.is_some(),

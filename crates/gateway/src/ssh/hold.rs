@@ -441,26 +441,9 @@ impl Lane<'_> {
     }
 }
 
-/// Whether an exec command starts a shell that reads its commands from the input.
-pub(super) fn is_shell(command: &str) -> bool {
-    let mut words = command.split_whitespace().skip_while(|word| matches!(*word, "sudo" | "exec" | "env"));
-    let name = words.next().and_then(|word| word.rsplit('/').next()).unwrap_or_default();
-    matches!(name, "sh" | "bash" | "dash" | "zsh" | "ksh" | "ash") && words.all(|word| word.starts_with('-') && !word.ends_with('c'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_shell_that_reads_commands_is_told_from_one_that_runs_a_given_one() {
-        for command in ["bash", "/bin/sh -s", "sudo bash -l", "exec zsh"] {
-            assert!(is_shell(command), "{command}");
-        }
-        for command in ["bash -c id", "bash script.sh", "ls", "", "bashful"] {
-            assert!(!is_shell(command), "{command}");
-        }
-    }
 
     #[test]
     fn a_line_is_known_as_judged_once() {

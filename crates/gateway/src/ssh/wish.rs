@@ -165,6 +165,11 @@ impl Wish {
             Start::Exec(_) => format!("{}: {}", self.function_name(), self.command_text()),
             Start::Shell | Start::Subsystem(_) => self.function_name(),
         }
+    /// True if an exec command starts a shell that takes its commands from the input.
+    pub fn reads_commands(&self) -> bool {
+        matches!(&self.start, Start::Exec(command) if sekisho_core::command::reads_commands(&String::from_utf8_lossy(command)))
+    }
+
     }
 
     /// The exec command for people; empty for others.
