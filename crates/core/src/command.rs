@@ -188,12 +188,16 @@ impl Judge {
                     (named, step) => named.or(step),
                 }
             }
-            Err(TooMuch) => {
-                let act = if self.may_stop() { RuleAct::Refuse } else { RuleAct::Alert };
-                let shown: String = line.chars().take(limits::LINE_CHARS).collect();
-                Some(ruling(act, Because::TooMuch, TOO_MUCH, &shown))
-            }
+            Err(TooMuch) => Some(self.too_much(&line)),
         }
+    }
+
+    /// The ruling on a line that nobody can judge, because not all of it can be read.
+    #[must_use]
+    pub fn too_much(&self, line: &str) -> Ruling {
+        let act = if self.may_stop() { RuleAct::Refuse } else { RuleAct::Alert };
+        let shown: String = line.chars().take(limits::LINE_CHARS).collect();
+        ruling(act, Because::TooMuch, TOO_MUCH, &shown)
     }
 
     fn named(&self, line: &str) -> Result<Option<Ruling>, TooMuch> {
@@ -276,15 +280,15 @@ impl Judge {
     }
 }
 
-fn ruling(act: RuleAct, because: Because, reason: &str, part: &str) -> Ruling {
-    Ruling { act, because, pattern: String::new(), reason: reason.to_owned(), part: part.to_owned() }
-}
-
 /// Whether a command line starts a shell that takes its commands from the input, so that each line of the input is one.
 #[must_use]
 pub fn reads_commands(line: &str) -> bool {
     let commands = split::shell(line).unwrap_or_default();
     commands.iter().flat_map(|command| &command.forms).any(|form| split::reads_input(&form.words))
+}
+
+fn ruling(act: RuleAct, because: Because, reason: &str, part: &str) -> Ruling {
+    Ruling { act, because, pattern: String::new(), reason: reason.to_owned(), part: part.to_owned() }
 }
 
 /// The text with full width as half width, without what nobody sees, and in small letters where case does not count.

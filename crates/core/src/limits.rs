@@ -61,6 +61,12 @@ limits! {
     HELD_COMMANDS: "items" = 16;
     /// Commands of one session that rules name and the log keeps; more of them are refused.
     SESSION_RULINGS: "entries" = 2_000;
+    /// Time for a person of the hospital to decide on an upload that waits; then it is refused. Looking into a file takes
+    /// longer than reading a command.
+    HOLD_FILE_SECONDS: "seconds" = 1_800;
+    /// A command line that waits for a person, who must see all of it; a longer one is refused. It also fits into one
+    /// frame of the recording.
+    HELD_LINE_CHARS: "characters" = 1_500;
     /// Input of a terminal that is kept while one of its commands waits.
     HOLD_BYTES: "bytes" = 64 * 1024;
     /// Source networks in one plan.

@@ -168,6 +168,32 @@ async fn an_exec_that_is_refused_or_not_allowed_does_not_begin() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_asked_to_allow_what_they_cannot_see_whole() {
+    let house = house(&[("mkdir", RuleAct::Hold)]).await;
+    let (held, hidden) = (house.path("held"), house.path("hidden"));
+    house.desk.decisions.lock().unwrap().push_back(true);
+    let output = house.exec(&format!("mkdir {held}; : {}; touch {hidden}", "x".repeat(2_000))).await;
+    assert!(err(&output).contains("SKS-4201"), "{}", err(&output));
+    assert!(!Path::new(&held).exists() && !Path::new(&hidden).exists());
+    assert_eq!(house.desk.paper().ruled.iter().map(|ruled| ruled.act).collect::<Vec<_>>(), [RuleAct::Refuse]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_is_longer_than_its_screen_is_judged_whole_or_refused() {
+    let house = house(&[("touch", RuleAct::Refuse)]).await;
+    let folder = house.folder.path().join("work");
+    std::fs::create_dir_all(&folder).unwrap();
+    let line = worker::enter(&house).await;
+    let mut channel = worker::shell(&line, 40, 6).await;
+    type_line(&mut channel, &format!("cd {}; PS1='$ '; echo ready-$((1+1))", folder.display())).await;
+    read_until(&mut channel, |got| got.out.contains("ready-2") && got.out.ends_with("$ ")).await;
+    type_line(&mut channel, &format!("touch a; : {}", "x".repeat(600))).await;
+    read_until(&mut channel, |got| got.err.contains("SKS-4201")).await;
+    settled(&mut channel).await;
+    assert!(!is_there(&folder, "a"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_script_for_a_shell_without_a_terminal_ends_at_the_line_that_is_refused() {
     let house = house(&[("touch second", RuleAct::Refuse)]).await;
     let folder = house.folder.path().join("work");

@@ -295,27 +295,31 @@ impl Lane<'_> {
     }
 
     async fn line_passes(&self, intake: &mut Intake<'_>) -> Outcome {
-        let Some(line) = self.line().await else { return Outcome::Pass };
+        let Some((line, whole)) = self.line().await else { return Outcome::Pass };
         self.echo.remember(&words::visible(&line));
-        match self.carrier.judge.judge(&line) {
+        let judge = &self.carrier.judge;
+        match if whole { judge.judge(&line) } else { Some(judge.too_much(&line)) } {
             Some(ruling) => self.ruled(ruling, &line, intake).await,
             None => Outcome::Pass,
         }
     }
 
-    /// The line as it stands on the screen, after its echo has come back; `None` if nothing stands there.
-    async fn line(&self) -> Option<String> {
+    /// The line as it stands on the screen, after its echo has come back, and whether that is all of it; `None` if nothing
+    /// stands there.
+    async fn line(&self) -> Option<(String, bool)> {
         let began = Instant::now();
         loop {
             let mut drawn = pin!(self.echo.drawn.notified());
             drawn.as_mut().enable();
-            let (line, whole) = match self.observer().present() {
+            let (line, echoed, whole) = match self.observer().present() {
                 Present::Blank => return None,
-                Present::Unseen => (None, false),
-                Present::Shown { line, whole } => (Some(line), whole),
+                Present::Unseen => (None, false, true),
+                Present::Shown { line, whole } => (Some(line), whole, true),
+                Present::Part(line) => (Some(line), false, false),
             };
-            if whole {
-                return line;
+            let with = |line: Option<String>| line.map(|line| (line, whole));
+            if echoed {
+                return with(line);
             }
             if self.echo.stuck.load(Ordering::SeqCst) {
                 drawn.await;
@@ -332,7 +336,7 @@ impl Lane<'_> {
                 left = left.min(quiet);
             }
             if left.is_zero() || tokio::time::timeout(left, drawn).await.is_err() && self.is_at_rest(began, patience, line.is_some() && !raw) {
-                return line;
+                return with(line);
             }
         }
     }
@@ -343,7 +347,11 @@ impl Lane<'_> {
     }
 
     /// Tells the desk of a command that a rule names, and waits for what becomes of it.
-    async fn ruled(&self, ruling: Ruling, line: &str, intake: &mut Intake<'_>) -> Outcome {
+    async fn ruled(&self, mut ruling: Ruling, line: &str, intake: &mut Intake<'_>) -> Outcome {
+        if ruling.act == RuleAct::Hold && line.chars().count() > limits::HELD_LINE_CHARS {
+            // Nobody allows what they do not see whole.
+            ruling = self.carrier.judge.too_much(line);
+        }
         let command = RuledCommand { channel: self.place.number(), line: words::visible(line), act: ruling.act, reason: ruling.reason.clone() };
         if ruling.act == RuleAct::Hold {
             self.tell(&words::held(&words::visible(&ruling.part), &ruling.reason, self.terminal)).await;

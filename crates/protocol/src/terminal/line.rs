@@ -28,6 +28,9 @@ pub enum Present {
         /// All that was typed stands there, so nothing is on its way.
         whole: bool,
     },
+    /// This stands there, and more belongs to the line: its beginning has left the screen, or it is longer than
+    /// [`crate::limits::LINE_CHARS`].
+    Part(String),
 }
 
 /// The place where a line begins: the prompt's end.
@@ -99,13 +102,21 @@ impl Line {
 
     /// What stands there at this moment.
     pub(super) fn present(&self, screen: &Screen, last_prompt: &str) -> Present {
-        let text = self.standing(screen, last_prompt);
+        let (text, partly) = self.standing(screen, last_prompt);
         let text = text.trim_end();
         let right = self.anchor.as_ref().map_or("", |anchor| anchor.right.as_str());
         let text = if right.is_empty() { text } else { text.strip_suffix(right).map_or(text, str::trim_end) };
-        let shown = |line: &str, whole: bool| Present::Shown { line: line.trim().chars().take(limits::LINE_CHARS).collect(), whole };
+        let shown = |line: &str, whole: bool| {
+            let line = line.trim();
+            let cut: String = line.chars().take(limits::LINE_CHARS).collect();
+            if cut.len() < line.len() { Present::Part(cut) } else { Present::Shown { line: cut, whole } }
+        };
         let Some(plain) = self.plain.as_deref() else {
-            return if text.trim().is_empty() { Present::Unseen } else { shown(text, false) };
+            return match text.trim() {
+                "" => Present::Unseen,
+                _ if partly => Present::Part(text.trim().to_owned()),
+                _ => shown(text, false),
+            };
         };
         let typed = plain.trim_end();
         if typed.trim().is_empty() {
@@ -118,34 +129,46 @@ impl Line {
         if text.trim().chars().all(is_veil) {
             return Present::Unseen;
         }
+        if partly && !text.trim().is_empty() {
+            // What is on the screen of it is what was typed, so none of it is a secret.
+            let (all, part): (String, String) = (bare(typed).collect(), bare(text).collect());
+            return if all.ends_with(&part) || all.starts_with(&part) { shown(typed, true) } else { Present::Part(text.trim().to_owned()) };
+        }
         // The beginning stands there, so it is no secret, and the rest is on its way.
         let begins = bare(typed).map(Some).chain(std::iter::once(None)).zip(bare(text).map(Some)).all(|(typed, text)| typed == text);
         if begins { shown(typed, false) } else { shown(text, false) }
     }
 
-    /// The text that stands behind the prompt, as well as it can be told.
-    fn standing(&self, screen: &Screen, last_prompt: &str) -> String {
+    /// The text that stands behind the prompt, as well as it can be told, and whether more belongs to it: its beginning has
+    /// left the screen, or it takes more than [`limits::LINE_ROWS`].
+    fn standing(&self, screen: &Screen, last_prompt: &str) -> (String, bool) {
         let (row, _) = screen.cursor();
         let (columns, _) = screen.size();
-        let bottom = if self.rows { screen.last_written(row) } else { screen.line_end(row) };
+        let end = screen.line_end(row);
+        let bottom = if self.rows { screen.last_written(row) } else { end };
         let start = screen.line_start(row);
-        let whole = screen.between((start, 0), (screen.line_end(row), columns));
+        let long = bottom.max(end).saturating_sub(start) >= limits::LINE_ROWS;
+        let whole = screen.between((start, 0), (end, columns));
         if let Some(anchor) = &self.anchor {
             if (self.rows || anchor.start == i64::from(start))
                 && let Some(text) = anchored(anchor, screen, (bottom, columns))
             {
-                return text;
+                return (text, long);
             }
             // The prompt was drawn anew on another row, with the line behind it.
             if let Some(text) = behind(&whole, &anchor.prompt) {
-                return text.to_owned();
+                return (text.to_owned(), long);
             }
         }
         if let Some(text) = behind(&whole, last_prompt) {
-            return text.to_owned();
+            return (text.to_owned(), long);
+        }
+        // A line that fills the screen from its first row on has begun above it.
+        if start == 0 && self.anchor.as_ref().is_some_and(|anchor| anchor.start < 0) {
+            return (whole, true);
         }
         let since = self.anchor.as_ref().and_then(|anchor| anchored(anchor, screen, (bottom, columns)));
-        since.unwrap_or_else(|| after_prompt(&whole).to_owned())
+        (since.unwrap_or_else(|| after_prompt(&whole).to_owned()), long)
     }
 
     pub(super) fn scrolled(&mut self, rows: u32) {

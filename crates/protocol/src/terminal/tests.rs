@@ -297,6 +297,28 @@ fn a_line_that_wraps_or_was_fetched_or_completed_is_the_one_on_the_screen() {
 }
 
 #[test]
+fn a_line_whose_beginning_has_left_the_screen_is_not_taken_for_its_end() {
+    let mut watcher = Watcher::new(20, 5);
+    watcher.output(b"$ ");
+    let text = format!("rm -rf /data; : {}", "x".repeat(200));
+    type_echoed(&mut watcher, &text);
+    assert_eq!(watcher.present(), shown(&text, true), "it is known from its keys");
+    let mut watcher = Watcher::new(20, 5);
+    watcher.output(b"$ ");
+    watcher.input_up_to_enter(b"\x1b[A");
+    watcher.output(text.as_bytes());
+    assert!(matches!(watcher.present(), Present::Part(part) if part.starts_with('x')), "what came from the history is not known");
+    // A line that is longer than what is looked at, on a screen that shows all of it.
+    for (columns, rows) in [(40, 200), (400, 200)] {
+        let mut watcher = Watcher::new(columns, rows);
+        watcher.output(b"$ ");
+        watcher.input_up_to_enter(b"\x1b[A");
+        watcher.output(format!(": {}; rm -rf /data", "x".repeat(5_000)).as_bytes());
+        assert!(matches!(watcher.present(), Present::Part(_)), "{columns}");
+    }
+}
+
+#[test]
 fn a_line_is_seen_though_its_keys_were_meant_to_hide_it() {
     // An interrupt that the shell was told to ignore does not take the line back.
     let mut watcher = at_prompt();

@@ -116,6 +116,16 @@ impl Drop for Waiting {
     }
 }
 
+/// A command line for people; one that is cut says so.
+fn shown(line: &str, most: usize) -> String {
+    let mut chars = line.chars().filter(|c| !c.is_control() || *c == '\n');
+    let mut shown: String = chars.by_ref().take(most).collect();
+    if chars.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 impl Store {
     /// Answers the gateway about a command that a rule names.
     pub(crate) async fn rule_on(&self, session: &SessionId, ruled: RuledCommand) -> Result<(), Refusal> {
@@ -126,7 +136,11 @@ impl Store {
             return Err(Refusal::too_many("SESSION_RULINGS"));
         }
         let hold = if ruled.act == RuleAct::Hold { u32::try_from(number).unwrap_or(u32::MAX) } else { 0 };
-        let line: String = ruled.line.chars().filter(|c| !c.is_control() || *c == '\n').take(SHOWN_CHARS).collect();
+        if hold > 0 && ruled.line.chars().count() > limits::HELD_LINE_CHARS {
+            // Whoever decides must see all that would run.
+            return Err(Refusal::too_many("HELD_LINE_CHARS"));
+        }
+        let line = shown(&ruled.line, if hold > 0 { limits::HELD_LINE_CHARS } else { SHOWN_CHARS });
         let control = Control::Ruled { hold, act: ruled.act, line, reason: ruled.reason };
         let waits = match ruled.act {
             RuleAct::Hold => Some(self.inner.holds.wait(session, hold).ok_or_else(|| Refusal::too_many("HELD_COMMANDS"))?),
