@@ -6,7 +6,7 @@ use sekisho_core::command::{CommandRule, Judge, RuleAct, sets};
 use sekisho_core::target::{TargetClass, Witness};
 use sekisho_evidence::checkpoint::{self, PublicKey};
 use sekisho_evidence::log::{self, MemoryFiles};
-use sekisho_evidence::recording::{Decoder, scan};
+use sekisho_evidence::recording::{DataKey, Decoder, Encoder, Frame, Header, scan};
 use sekisho_evidence::verify::{Recordings, verify};
 use sekisho_protocol::files::{Quota, Rights, Rule};
 use sekisho_protocol::passwd::Dialogue;
@@ -110,8 +110,29 @@ pub fn passwd(data: &[u8]) {
     let _ = dialogue.is_complete();
 }
 
-/// A recording as a copy has it, without its key.
+/// Frames as somebody with the key could have written them: of any kind, with any payload. What is read is what is
+/// written again.
+fn frames(data: &[u8]) {
+    let name = String::new;
+    let header = Header { session: "S-1".into(), plan: name(), target: name(), person: name(), protocol: name(), started_at: 0, log_origin: name(), wrapped_key: Vec::new() };
+    let (mut encoder, mut packer, mut file) = Encoder::start(&header, DataKey::from_bytes([7; 32])).expect("a header of ours");
+    for (kind, piece) in pieces(data, 0) {
+        let _ = encoder.push(0, 1, Frame::Unknown { kind: kind % 16, payload: piece.to_vec() });
+    }
+    while let Some(batch) = encoder.take() {
+        packer.pack(&batch, &mut file).expect("frames that were taken");
+    }
+    let mut decoder = Decoder::open(file.as_slice()).expect("a recording of ours");
+    decoder.unlock(DataKey::from_bytes([7; 32]));
+    let (mut again, ..) = Encoder::start(&header, DataKey::from_bytes([7; 32])).expect("a header of ours");
+    while let Ok(Some(timed)) = decoder.next_frame() {
+        assert!(again.push(timed.at_ms, timed.channel, timed.frame).is_ok());
+    }
+}
+
+/// A recording as a copy has it, without its key; and the same bytes as its frames.
 pub fn recording(data: &[u8]) {
+    frames(data);
     let _ = scan(data);
     let Ok(mut decoder) = Decoder::open(data) else { return };
     while let Ok(Some(_)) = decoder.next_frame() {}

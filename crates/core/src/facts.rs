@@ -484,6 +484,21 @@ pub enum Fact {
         /// How.
         mode: ViewMode,
     },
+    /// A person took the content of a transferred file out of a recording; written before any of it left.
+    FileTaken {
+        /// The session.
+        session: SessionId,
+        /// The number of the file in the recording.
+        file: u32,
+        /// Its path on the target.
+        path: String,
+        /// Bytes that were handed out.
+        bytes: u64,
+        /// Their SHA-256, hex.
+        sha256: String,
+        /// True if that is everything that went over.
+        whole: bool,
+    },
     /// A person searched the record. What was found was shown after this was written.
     Searched {
         /// The words.
@@ -547,6 +562,7 @@ impl Fact {
             | Self::Marked { session, .. }
             | Self::AlertSeen { session, .. }
             | Self::ViewBegan { session, .. }
+            | Self::FileTaken { session, .. }
             | Self::ViewEnded { session, .. } => Some(session),
             Self::CertificateIssued { session, .. } | Self::HostKeyAlarmed { session, .. } => session.as_ref(),
             _ => None,

@@ -60,6 +60,8 @@ pub enum Action {
     MarkSession,
     /// Replay or export a recording.
     ViewRecording,
+    /// Take the content of a transferred file out of a recording.
+    TakeContent,
     /// Search commands, output, files, notes and plans of the whole record.
     SearchRecords,
     /// Read the log.
@@ -76,7 +78,7 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::WritePlan,
         Self::ReadPlan,
         Self::WithdrawPlan,
@@ -102,6 +104,7 @@ impl Action {
         Self::ChatSession,
         Self::MarkSession,
         Self::ViewRecording,
+        Self::TakeContent,
         Self::SearchRecords,
         Self::ReadLog,
         Self::ReadLedger,
@@ -113,7 +116,7 @@ impl Action {
     /// True if the act is refused without a one-time code given a few minutes ago at most.
     #[must_use]
     pub fn needs_step_up(self) -> bool {
-        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::KeepLedger | Self::KeepOwnLogin | Self::OpenKeyWindow)
+        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::KeepLedger | Self::KeepOwnLogin | Self::OpenKeyWindow)
     }
 }
 
@@ -178,6 +181,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ChatSession
                 | A::MarkSession
                 | A::ViewRecording
+                | A::TakeContent
                 | A::SearchRecords
                 | A::ReadLedger
                 | A::UnlockPerson
@@ -216,6 +220,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ChatSession
                 | A::MarkSession
                 | A::ViewRecording
+                | A::TakeContent
                 | A::SearchRecords
                 | A::ReadLog
                 | A::ReadLedger
@@ -234,6 +239,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ChatSession
                 | A::MarkSession
                 | A::ViewRecording
+                | A::TakeContent
                 | A::SearchRecords
                 | A::ReadLog
                 | A::ReadLedger
@@ -247,6 +253,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ChatSession
                 | A::MarkSession
                 | A::ViewRecording
+                | A::TakeContent
                 | A::SearchRecords
                 | A::ReadLog
                 | A::ReadLedger
@@ -267,6 +274,7 @@ pub fn console_reach(action: Action) -> bool {
             | A::CutSession
             | A::ControlSession
             | A::ViewRecording
+            | A::TakeContent
             | A::SearchRecords
             | A::ReadLog
             | A::ReadLedger

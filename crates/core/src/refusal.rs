@@ -66,6 +66,10 @@ pub enum Refusal {
     LastAdministrator,
     /// A request is larger than its limit.
     TooLarge,
+    /// The parts of a file's content lie too far apart in its recording to be put together.
+    ContentScattered,
+    /// The content of a file in the recording is not the one that its entry's SHA-256 names.
+    ContentDiffers,
     /// Too many of something.
     TooMany {
         /// The limit's name.
@@ -297,6 +301,8 @@ impl Refusal {
             Self::TooMany { .. } => ("SKS-2012", "数が上限を超えています。", "不要なものを減らしてください。", "There are too many of these.", "Remove what is not needed."),
             Self::TestedTooOften => ("SKS-2013", "接続先の確認が続きすぎています。", "10分ほど待ってからお試しください(続けて失敗すると、接続先がアカウントを止めることがあります)。", "The target was tested too often.", "Wait ten minutes; after repeated failures a target may lock the account."),
             Self::AuthorityStep => ("SKS-2014", "認証局の鍵の交換は、その段階にありません。", "認証局の画面で今の段階を確かめてください。", "The exchange of the authority's key is not at this step.", "Look at the authority's page."),
+            Self::ContentScattered => ("SKS-2015", "このファイルは、順番どおりでなく飛び飛びに送られたうえ、大きすぎるので、内容を組み立てられません。", "録画と操作の記録を確かめてください。内容そのものは記録に残っています。", "The parts of this file went over out of order and lie too far apart to be put together.", "Look at the replay and the entries; the content stays in the recording."),
+            Self::ContentDiffers => ("SKS-2016", "記録の中の内容が、転送のときの SHA-256 と一致しません。取り出しを止めました。", "運用担当者に知らせ、`sekisho verify` で記録全体を確かめてください。", "The content in the recording is not what its SHA-256 says. Nothing was handed out.", "Tell the operator, and check the whole record with sekisho verify."),
 
             Self::WrongState { .. } => ("SKS-3001", "作業計画の状態が変わったため、この操作はできません。", "計画の画面で今の状態を確かめてください。", "The plan's state does not allow this.", "Look at the plan's present state."),
             Self::ApproverIsApplicant => ("SKS-3002", "申請した本人は承認できません。", "別の承認者に依頼してください。", "The applicant cannot approve.", "Ask another approver."),

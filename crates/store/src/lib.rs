@@ -45,6 +45,7 @@ mod settings;
 mod ssh_ca;
 mod ssh_keys;
 mod sweep;
+mod taking;
 mod tls;
 mod views;
 mod write;
@@ -66,6 +67,7 @@ pub use search::{Piece, RecordGroup, RecordHit, RecordKind, RecordQuery, Records
 pub use sessions::{RecordingInfo, SessionFilter, SessionPage, SessionRow, SessionView};
 pub use settings::{Database, FirstAdministrator, Settings};
 pub use ssh_ca::{AuthorityAct, AuthorityKey, SshAuthority};
+pub use taking::TakenFile;
 pub use tls::TlsCertificate;
 pub use views::Watch;
 
@@ -99,6 +101,8 @@ pub(crate) struct Inner {
     pub gauge: jobs::Gauge,
     pub hashing: logins::Hashing,
     pub stripes: logins::Stripes,
+    /// Places for contents of files that are taken out of recordings at once.
+    pub takings: Arc<tokio::sync::Semaphore>,
     pub keeper: search::Keeper,
     /// Held while the store lives, so that no second instance opens the same folder.
     pub lock: File,

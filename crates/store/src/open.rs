@@ -128,6 +128,7 @@ impl Store {
             gauge: crate::jobs::Gauge::default(),
             hashing: crate::logins::Hashing::default(),
             stripes: crate::logins::Stripes::default(),
+            takings: crate::taking::places(),
             keeper: crate::search::Keeper::default(),
             lock,
         };

@@ -144,7 +144,7 @@ impl Store {
     }
 
     /// Brings a running recording's file up to the present.
-    async fn write_out(&self, session: &SessionId) {
+    pub(crate) async fn write_out(&self, session: &SessionId) {
         if let Some(writer) = self.inner.shelf.writer(session) {
             // If it fails, the recording is lost and says so itself; what is on the disk can still be read.
             let _ = tokio::task::spawn_blocking(move || writer.flush()).await;

@@ -3,6 +3,7 @@
 //! Whatever depends on the database runs on SQLite and on PostgreSQL; see [`base`].
 
 pub mod base;
+mod contents;
 mod control;
 mod credentials;
 mod desk;

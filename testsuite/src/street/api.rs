@@ -105,6 +105,23 @@ impl Api {
         self.ask(token, path).done()
     }
 
+    /// A file as a browser with this cookie, or a client with this token, saves it: status, `Content-Disposition`,
+    /// `Content-Type`, `X-Content-Type-Options`, bytes.
+    pub fn file(&self, by: Result<&str, &str>, path: &str) -> (u16, [String; 3], Vec<u8>) {
+        let request = self.client.get(format!("{}{path}", self.base));
+        let request = match by {
+            Ok(token) => request.bearer_auth(token),
+            Err(cookie) => request.header("cookie", cookie).header("accept", "text/html"),
+        };
+        runtime().block_on(async {
+            let response = request.send().await.unwrap_or_else(|fault| panic!("GET {path}: {fault}"));
+            let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+            let headers = ["content-disposition", "content-type", "x-content-type-options"].map(header);
+            let status = response.status().as_u16();
+            (status, headers, response.bytes().await.unwrap_or_else(|fault| panic!("GET {path}: {fault}")).to_vec())
+        })
+    }
+
     /// Does something that may be refused.
     pub fn try_post(&self, token: Option<&str>, path: &str, body: &Value) -> Answer {
         self.try_call(Method::POST, path, token, Some(body)).unwrap_or_else(|fault| panic!("POST {path}: {fault}"))

@@ -12,6 +12,7 @@ mod house;
 
 mod browser;
 mod console;
+mod contents;
 mod certificates;
 mod copy;
 mod crash;

@@ -19,10 +19,13 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::{control, print, serve};
 use anyhow::{Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sekisho_core::people::Actor;
 use sekisho_store::{Denied, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -59,20 +62,23 @@ pub struct Reply {
     pub value: Value,
     /// For people.
     pub text: String,
+    /// A file that is handed out, in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 impl Reply {
     /// Done.
     #[must_use]
     pub fn done(value: Value, text: impl Into<String>) -> Self {
-        Self { ok: true, value, text: text.into() }
+        Self { ok: true, value, text: text.into(), file: None }
     }
 
     /// Not done.
     #[must_use]
     pub fn failed(text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { ok: false, value: serde_json::json!({ "error": text }), text }
+        Self { ok: false, value: serde_json::json!({ "error": text }), text, file: None }
     }
 }
 
@@ -124,7 +130,7 @@ impl Ask {
 /// The store cannot be opened, or the answer cannot be printed.
 pub async fn run(config: &Config, ask: Ask, json: bool) -> Result<ExitCode> {
     let file = match &ask {
-        Ask::Recording(recording::RecordingCommand::Export { output, .. }) => output.clone(),
+        Ask::Recording(recording::RecordingCommand::Export { output, .. }) | Ask::Session(session::SessionCommand::File { output, .. }) => output.clone(),
         _ => None,
     };
     let reply = match control::ask(&config.data.dir, &ask).await? {
@@ -147,6 +153,19 @@ pub async fn run(config: &Config, ask: Ask, json: bool) -> Result<ExitCode> {
             eprintln!("sekisho: {}", reply.text);
         }
         return Ok(ExitCode::FAILURE);
+    }
+    if let Some(content) = &reply.file {
+        let content = STANDARD.decode(content)?;
+        match file {
+            Some(path) => {
+                std::fs::write(&path, content)?;
+                print(json, &reply.value, &format!("{}\n{}", path.display(), reply.text))?;
+            }
+            // A terminal would take the bytes of others for commands.
+            None if std::io::stdout().is_terminal() => bail!("the content may hold anything; write it to a file (> FILE, or --output FILE)"),
+            None => std::io::stdout().write_all(&content)?,
+        }
+        return Ok(ExitCode::SUCCESS);
     }
     match file {
         Some(path) => {
@@ -183,6 +202,7 @@ pub async fn answer(store: &Store, ask: Ask) -> Reply {
                 ok: false,
                 value: serde_json::json!({ "code": words.code, "error": words.en, "next": words.next_en, "detail": refusal.detail() }),
                 text: format!("{}{detail} {} {}\n         {} {}", words.code, words.ja, words.next_ja, words.en, words.next_en),
+                file: None,
             }
         }
     }

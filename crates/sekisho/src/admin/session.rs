@@ -2,14 +2,21 @@
 
 use super::table::{pairs, table};
 use super::{Reply, Trouble};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
 use sekisho_core::control::Standstill;
 use sekisho_core::ids::SessionId;
 use sekisho_core::people::Actor;
+use sekisho_core::reconcile::FileSeen;
 use sekisho_core::time::Timestamp;
 use sekisho_store::{SessionFilter, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::path::PathBuf;
+
+/// Largest content that goes over the console's socket, which carries one line of JSON.
+const CONSOLE_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Commands on sessions.
 #[derive(Debug, Subcommand, Serialize, Deserialize)]
@@ -28,6 +35,16 @@ pub enum SessionCommand {
     Show {
         /// Id, such as ses-…
         session: String,
+    },
+    /// Take the content of a transferred file out of a recording; who took it goes into the log
+    File {
+        /// Id of the session, such as ses-…
+        session: String,
+        /// Number of the content, as `session show` names it
+        number: u32,
+        /// File to write [default: standard output]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Let a running session stand still; nothing is lost
     Pause {
@@ -57,6 +74,16 @@ pub enum SessionCommand {
         #[arg(long)]
         reason: String,
     },
+}
+
+/// One file operation in a line.
+fn detail(seen: &FileSeen) -> String {
+    let kept = match seen.kept {
+        Some(kept) if kept.whole => format!(" content {}", kept.file),
+        Some(kept) if kept.bytes > 0 => format!(" content {} (first {} bytes)", kept.file, kept.bytes),
+        _ => String::new(),
+    };
+    format!("{} ({} bytes) {}{kept}", seen.path, seen.bytes, seen.sha256.as_deref().unwrap_or_default())
 }
 
 /// Reads a session's id as it was typed.
@@ -106,12 +133,31 @@ pub async fn answer(store: &Store, by: &Actor, command: SessionCommand) -> Resul
             ]);
             let mut rows: Vec<(u64, Vec<String>)> =
                 facts.commands.iter().map(|seen| (seen.at_ms, vec![clock(seen.at_ms), "command".into(), seen.text.clone()])).collect();
-            rows.extend(facts.files.iter().map(|seen| (seen.at_ms, vec![clock(seen.at_ms), seen.op.clone(), format!("{} ({} bytes) {}", seen.path, seen.bytes, seen.sha256.clone().unwrap_or_default())])));
+            rows.extend(facts.files.iter().map(|seen| (seen.at_ms, vec![clock(seen.at_ms), seen.op.clone(), detail(seen)])));
             rows.sort_by_key(|(at, _)| *at);
             let cells: Vec<Vec<String>> = rows.into_iter().map(|(_, row)| row).collect();
             text.push('\n');
             text.push_str(&table(&["at", "what", "detail"], &cells));
             Ok(Reply::done(serde_json::to_value(&view)?, text))
+        }
+        SessionCommand::File { session, number, .. } => {
+            let session = id(&session)?;
+            let files = store.session(by, &session).await?.row.facts.files;
+            let kept = files.iter().filter_map(|seen| seen.kept).find(|kept| kept.file == number);
+            if kept.is_some_and(|kept| kept.bytes > CONSOLE_FILE_BYTES) {
+                return Err(Trouble::Words(format!("the content is larger than {CONSOLE_FILE_BYTES} bytes; take it out by the session's page or the API")));
+            }
+            let mut taken = store.take_file(by, &session, number).await?;
+            let mut content = Vec::new();
+            while let Some(piece) = taken.next().await {
+                content.extend_from_slice(&piece?);
+                if content.len() as u64 > CONSOLE_FILE_BYTES {
+                    return Err(Trouble::Words(format!("the content grows beyond {CONSOLE_FILE_BYTES} bytes by its gaps; take it out by the session's page or the API")));
+                }
+            }
+            let value = json!({ "session": session, "file": taken.file, "bytes": taken.bytes, "sha256": taken.sha256 });
+            let text = format!("{} ({} bytes) SHA-256 {}", taken.file.path, taken.bytes, taken.sha256);
+            Ok(Reply { file: Some(STANDARD.encode(&content)), ..Reply::done(value, text) })
         }
         SessionCommand::Pause { session, reason } => {
             store.pause(by, &id(&session)?, &reason).await?;

@@ -247,7 +247,7 @@ async fn test(store: &Store, by: &Actor, name: &str, username: &str) -> Result<R
         Dialled::HostKeyChanged { .. } => (false, "ホスト鍵が登録と違います。接続先を止めました。 / the host key is not a pinned one; the target is stopped".to_owned()),
         Dialled::Unreachable { detail } => (false, format!("つながりません。 / not reached: {detail}")),
     };
-    Ok(Reply { ok, value, text: format!("1. {address}\n2. {print}\n3. {end}") })
+    Ok(Reply { ok, ..Reply::done(value, format!("1. {address}\n2. {print}\n3. {end}")) })
 }
 
 async fn change(store: &Store, by: &Actor, name: &str, edit: impl FnOnce(&mut TargetAsk)) -> Result<Target, Trouble> {

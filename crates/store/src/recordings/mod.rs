@@ -1,5 +1,6 @@
 //! The recordings of the box: where they lie, which are being written, and whether there is room for one more.
 
+pub(crate) mod content;
 mod flush;
 mod notes;
 mod read;

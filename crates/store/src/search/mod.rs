@@ -17,6 +17,7 @@ use sekisho_core::ids::{PersonId, PlanId, SessionId, TargetId};
 use sekisho_core::limits;
 use sekisho_core::people::Actor;
 use sekisho_core::permission::Action;
+use sekisho_core::reconcile::Kept;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
 use sekisho_search::{Breach, Filter, Hit, Words};
@@ -63,6 +64,8 @@ pub struct RecordHit {
     pub detail: String,
     /// The line, with what was asked for marked. Text of others: to be escaped.
     pub snippet: Vec<Piece>,
+    /// What of a file's content is in the recording.
+    pub kept: Option<Kept>,
 }
 
 /// Hits of one session, or of one plan itself.
@@ -178,6 +181,20 @@ impl Store {
         })
     }
 
+    /// Adds to the files among the hits what of their contents was kept.
+    async fn add_contents(&self, session: &SessionId, hits: &mut [RecordHit]) -> Result<(), Fault> {
+        if !hits.iter().any(|hit| hit.kind == RecordKind::File) {
+            return Ok(());
+        }
+        let files = self.kept_files(session).await?;
+        for hit in hits.iter_mut().filter(|hit| hit.kind == RecordKind::File) {
+            let mut same = files.iter().filter(|seen| Some(seen.at_ms) == hit.moment && seen.op == hit.detail);
+            // Two files of one millisecond cannot be told apart here; the session's page names both.
+            hit.kept = if let (Some(seen), None) = (same.next(), same.next()) { seen.kept } else { None };
+        }
+        Ok(())
+    }
+
     /// Joins the hits with what the database knows.
     async fn grouped(&self, hits: Vec<Hit>, partial: &BTreeMap<String, bool>) -> Result<Vec<RecordGroup>, Fault> {
         let mut order: Vec<(Option<String>, String)> = Vec::new();
@@ -188,7 +205,7 @@ impl Store {
                 order.push(key.clone());
             }
             let Hit { kind, at, moment, channel, detail, snippet, .. } = hit;
-            of.entry(key).or_default().push(RecordHit { kind, at: Timestamp(at), moment, channel, detail, snippet });
+            of.entry(key).or_default().push(RecordHit { kind, at: Timestamp(at), moment, channel, detail, snippet, kept: None });
         }
         let mut groups = Vec::with_capacity(order.len());
         for key in order {
@@ -197,6 +214,7 @@ impl Store {
             match key {
                 (Some(session), _) => {
                     let Some(row) = self.session_row(&session).await? else { continue };
+                    self.add_contents(&row.facts.session, &mut hits).await?;
                     let (plan, plan_number, plan_title) = (row.plan.clone(), row.plan_number.clone(), row.plan_title.clone());
                     let partial = partial.get(&session).copied().unwrap_or(false);
                     groups.push(RecordGroup { session: Some(row), plan, plan_number, plan_title, partial, hits });

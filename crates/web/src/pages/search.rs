@@ -14,6 +14,7 @@ use sekisho_core::ids::{PersonId, PlanId, SessionId, TargetId};
 use sekisho_core::limits;
 use sekisho_core::people::Role;
 use sekisho_core::permission::Action;
+use sekisho_core::reconcile::Kept;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::{Timestamp, parse_date};
 use sekisho_store::{RecordGroup, RecordHit, RecordKind, RecordQuery, RecordsFound, SessionFilter};
@@ -105,6 +106,9 @@ struct HitAnswer {
     text: String,
     /// Address of the moment in the replay.
     replay: Option<String>,
+    /// What of a file's content is in the recording; `/api/v1/sessions/{id}/files/{file}` gives it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<Kept>,
 }
 
 fn query_of(query: &Form, page: usize) -> Result<RecordQuery, Stop> {
@@ -276,6 +280,8 @@ fn hit_of(ctx: &Ctx, session: Option<&SessionId>, hit: &RecordHit) -> Value {
         place => hit.moment.map(|moment| { let s = moment / 1000; format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) }),
         pieces => hit.snippet.iter().map(|piece| context! { text => piece.text.as_str(), hit => piece.hit }).collect::<Vec<Value>>(),
         replay => session.and_then(|session| replay_of(session, hit)),
+        kept => hit.kept.map(|kept| ctx.t(if kept.whole { "search.content" } else { "search.content_part" })),
+        content => session.zip(hit.kept).filter(|_| ctx.may(Action::TakeContent)).map(|(session, kept)| format!("/sessions/{session}/files/{}", kept.file)),
     }
 }
 
@@ -314,6 +320,7 @@ fn hit_answer(session: Option<&SessionId>, hit: &RecordHit) -> HitAnswer {
         operation: hit.detail.clone(),
         text: hit.snippet.iter().map(|piece| piece.text.as_str()).collect(),
         replay: session.and_then(|session| replay_of(session, hit)),
+        kept: hit.kept,
     }
 }
 

@@ -197,6 +197,10 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::Marked { at_ms, text, .. } => say("marked", &[("place", &position(*at_ms)), ("text", text)]),
         Fact::ViewBegan { mode: how, .. } => say("view_began", &[("mode", &mode(lang, *how))]),
         Fact::ViewEnded { mode: how, .. } => say("view_ended", &[("mode", &mode(lang, *how))]),
+        Fact::FileTaken { path, bytes, sha256, whole, .. } => {
+            let key = if *whole { "file_taken" } else { "file_taken_part" };
+            say(key, &[("path", path), ("bytes", &crate::view::bytes(*bytes)), ("sha256", sha256)])
+        }
         Fact::Searched { query, hits } => say("searched", &[("query", query), ("hits", &hits.to_string())]),
         Fact::RulesKept { class, change, pattern, act, rules } => {
             let act = act.map(|act| words::word(lang, &format!("control.act_{}", act.as_str()))).unwrap_or_default();
@@ -227,6 +231,7 @@ mod tests {
             Fact::Refused { stage: "web".into(), login: "sato".into(), code: "SKS-2001".into(), detail: "GET /log".into() },
             Fact::PersonChanged { person: person.clone(), roles: [Role::Planner].into(), active: false },
             Fact::Left { session: session.clone(), cause: Cause::WindowEnded, digest: String::new(), bytes: 1_500_000 },
+            Fact::FileTaken { session: session.clone(), file: 1, path: "/tmp/patch.tar".into(), bytes: 42, sha256: "ab".repeat(32), whole: false },
             Fact::ViewBegan { session, mode: ViewMode::Live },
         ];
         for lang in [Lang::Ja, Lang::En] {

@@ -21,6 +21,11 @@ pub struct FileView {
     pub ok: bool,
     pub place: String,
     pub seconds: u64,
+    /// Number of the content in the recording; 0 if there is none.
+    pub content: u32,
+    /// `whole`, `part`, `none` (a limit was met), `rsync`, or nothing.
+    pub kept: &'static str,
+    pub kept_size: String,
 }
 
 /// A session on paper.
@@ -52,6 +57,15 @@ pub fn file(seen: &FileSeen) -> FileView {
         ok: seen.ok,
         place: written::position(seen.at_ms),
         seconds: seen.at_ms / 1000,
+        content: seen.kept.filter(|kept| kept.bytes > 0).map_or(0, |kept| kept.file),
+        kept: match seen.kept {
+            Some(kept) if kept.whole => "whole",
+            Some(kept) if kept.bytes > 0 => "part",
+            Some(_) => "none",
+            None if seen.op.starts_with("rsync-") => "rsync",
+            None => "",
+        },
+        kept_size: seen.kept.map(|kept| written::size(kept.bytes)).unwrap_or_default(),
     }
 }
 

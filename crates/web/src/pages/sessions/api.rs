@@ -1,6 +1,6 @@
 //! `/api/v1/sessions…`: lists, facts, recordings, exports and the cut for clients.
 
-use super::{recording, replay};
+use super::{content, recording, replay};
 use crate::call::Call;
 use crate::routes::{Access, Route};
 use crate::stop::Reply;
@@ -24,6 +24,14 @@ pub(super) fn routes() -> Vec<Route> {
         Route::api(Method::GET, "/api/v1/sessions/{id}/asciicast", view, "One channel as asciicast v2. Asks for a fresh one-time code.", replay::export)
             .query::<CastAsk>()
             .gives_file("application/x-asciicast"),
+        Route::api(
+            Method::GET,
+            "/api/v1/sessions/{id}/files/{file}",
+            Access::MayStepUp(Action::TakeContent),
+            "The content of a transferred file, by the number in its `kept`. Asks for a fresh one-time code; who took it goes into the log first.",
+            content::fetch,
+        )
+        .gives_file("application/octet-stream"),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! Sessions: `/sessions/…` and `/api/v1/sessions…`. Lists, facts, live view, replay, export, control and the cut.
 
 pub(crate) mod api;
+mod content;
 mod control;
 mod cut;
 mod decide;
@@ -19,7 +20,7 @@ use crate::routes::Route;
 /// Every route of this folder.
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = list::routes();
-    for more in [show::routes(), watch::routes(), live::routes(), replay::routes(), recording::routes(), cut::routes(), control::routes(), decide::routes(), talk::routes(), api::routes()] {
+    for more in [show::routes(), watch::routes(), live::routes(), replay::routes(), recording::routes(), content::routes(), cut::routes(), control::routes(), decide::routes(), talk::routes(), api::routes()] {
         routes.extend(more);
     }
     routes
