@@ -105,13 +105,32 @@ pub enum Rotated {
     },
 }
 
+/// What an exchange came to.
+pub struct RotationEnd {
+    /// Which credential is known to work.
+    pub outcome: Rotated,
+    /// SHA-256 fingerprint of a host key that is not pinned, if the target showed one at any of the logins.
+    pub other_host_key: Option<String>,
+    /// The recording, for its end.
+    pub recording: OpenRecording,
+}
+
+/// Which of several credentials opens an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opening {
+    /// The place of the first that does.
+    pub at: Option<usize>,
+    /// SHA-256 fingerprint of a host key that is not pinned, if the target showed one.
+    pub other_host_key: Option<String>,
+}
+
 /// Changes credentials on targets.
 pub trait Rotator: Send + Sync {
     /// Exchanges a credential. The recording is handed back for its end.
-    fn rotate(&self, order: RotationOrder) -> Answer<'_, (Rotated, OpenRecording)>;
+    fn rotate(&self, order: RotationOrder) -> Answer<'_, RotationEnd>;
 
-    /// Which of these credentials opens the account, in their order; logs in and ends at once. `None` if none does.
-    fn which<'a>(&'a self, host: &'a str, port: u16, host_keys: &'a [String], username: &'a str, tried: Vec<TargetCredential>) -> Answer<'a, Option<usize>>;
+    /// Which of these credentials opens the account, in their order; logs in and ends at once.
+    fn which<'a>(&'a self, host: &'a str, port: u16, host_keys: &'a [String], username: &'a str, tried: Vec<TargetCredential>) -> Answer<'a, Opening>;
 
     /// A new private key in OpenSSH PEM form.
     ///

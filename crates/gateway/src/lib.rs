@@ -15,8 +15,8 @@ pub use keys::{KeyFault, check_public_key_line, fingerprint, generate_host_keys,
 pub use listen::Gateway;
 pub use ssh::scan::{ScanFault, scan_host_keys};
 
-use sekisho_core::desk::{Answer, OpenRecording, TargetCredential};
-use sekisho_core::rotation::{Rotated, RotationOrder, Rotator};
+use sekisho_core::desk::{Answer, TargetCredential};
+use sekisho_core::rotation::{Opening, RotationEnd, RotationOrder, Rotator};
 use sekisho_core::probe::{Probe, TestAsk, Tested};
 
 use sekisho_core::desk::Desk;
@@ -55,11 +55,11 @@ impl Probe for Lookout {
 }
 
 impl Rotator for Lookout {
-    fn rotate(&self, order: RotationOrder) -> Answer<'_, (Rotated, OpenRecording)> {
+    fn rotate(&self, order: RotationOrder) -> Answer<'_, RotationEnd> {
         Box::pin(ssh::exchange::rotate(order))
     }
 
-    fn which<'a>(&'a self, host: &'a str, port: u16, host_keys: &'a [String], username: &'a str, tried: Vec<TargetCredential>) -> Answer<'a, Option<usize>> {
+    fn which<'a>(&'a self, host: &'a str, port: u16, host_keys: &'a [String], username: &'a str, tried: Vec<TargetCredential>) -> Answer<'a, Opening> {
         Box::pin(ssh::exchange::which(host, port, host_keys, username, tried))
     }
 

@@ -8,13 +8,14 @@
 use super::dial::{self, Target};
 use super::words;
 use crate::keys;
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client};
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Pty, client};
 use sekisho_core::desk::{Dialled, Event, OpenRecording, TargetCredential};
-use sekisho_core::rotation::{Rotated, RotationOrder, RotationTrouble};
+use sekisho_core::rotation::{Opening, Rotated, RotationEnd, RotationOrder, RotationTrouble};
 use sekisho_core::secret::Secret;
 use sekisho_core::target::Function;
 use sekisho_protocol::passwd::{Answer, Dialogue};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Time for one program on the target.
@@ -36,28 +37,28 @@ fn put_keys(bytes: usize) -> String {
 }
 
 /// Exchanges a credential and gives the recording back.
-pub async fn rotate(order: RotationOrder) -> (Rotated, OpenRecording) {
+pub async fn rotate(order: RotationOrder) -> RotationEnd {
     let RotationOrder { host, port, host_keys, username, old, new, recording } = order;
-    let place = Place { host, port, host_keys, username };
+    let place = Place { host, port, host_keys, username, other_host_key: Mutex::default() };
     let tape = Tape { recording: &recording, next: AtomicU32::new(1) };
     let outcome = match (old, new) {
         (TargetCredential::Password(old), TargetCredential::Password(new)) => passwords(&place, &old, &new, &tape).await,
         (TargetCredential::PrivateKey(old), TargetCredential::PrivateKey(new)) => private_keys(&place, &old, &new, &tape).await,
         _ => Rotated::Unchanged { why: RotationTrouble::NothingToExchange },
     };
-    (outcome, recording)
+    RotationEnd { outcome, other_host_key: place.other_host_key(), recording }
 }
 
 /// Which credential opens the account.
-pub async fn which(host: &str, port: u16, host_keys: &[String], username: &str, tried: Vec<TargetCredential>) -> Option<usize> {
-    let place = Place { host: host.to_owned(), port, host_keys: host_keys.to_vec(), username: username.to_owned() };
+pub async fn which(host: &str, port: u16, host_keys: &[String], username: &str, tried: Vec<TargetCredential>) -> Opening {
+    let place = Place { host: host.to_owned(), port, host_keys: host_keys.to_vec(), username: username.to_owned(), other_host_key: Mutex::default() };
     for (at, credential) in tried.into_iter().enumerate() {
         if let Ok(target) = place.log_in(credential).await {
             target.disconnect().await;
-            return Some(at);
+            return Opening { at: Some(at), other_host_key: place.other_host_key() };
         }
     }
-    None
+    Opening { at: None, other_host_key: place.other_host_key() }
 }
 
 /// Where the account is.
@@ -66,13 +67,22 @@ struct Place {
     port: u16,
     host_keys: Vec<String>,
     username: String,
+    /// A host key that was shown and is not pinned: told to who ordered, whatever else came of it.
+    other_host_key: Mutex<Option<String>>,
 }
 
 impl Place {
+    fn other_host_key(&self) -> Option<String> {
+        self.other_host_key.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn log_in(&self, credential: TargetCredential) -> Result<Target, RotationTrouble> {
         match dial::open(&self.host, self.port, &self.host_keys, &self.username, credential).await {
             (_, Some(target)) => Ok(target),
-            (Dialled::HostKeyChanged { .. }, None) => Err(RotationTrouble::HostKeyChanged),
+            (Dialled::HostKeyChanged { seen }, None) => {
+                self.other_host_key.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(seen);
+                Err(RotationTrouble::HostKeyChanged)
+            }
             (Dialled::CredentialRefused, None) => Err(RotationTrouble::OldRefused),
             (_, None) => Err(RotationTrouble::Unreachable),
         }
@@ -130,7 +140,8 @@ impl<'a> Program<'a> {
         let channel = tape.begin(command, terminal)?;
         let (reader, writer) = target.open().await.map_err(|_| Stop::Failed)?.split();
         if terminal {
-            writer.request_pty(false, "dumb", 80, 24, 0, 0, &[]).await.map_err(|_| Stop::Failed)?;
+            // Some programs ask before they switch the echo off; an answer in between would be drawn, and so recorded.
+            writer.request_pty(false, "dumb", 80, 24, 0, 0, &[(Pty::ECHO, 0)]).await.map_err(|_| Stop::Failed)?;
         }
         writer.exec(false, command.as_bytes().to_vec()).await.map_err(|_| Stop::Failed)?;
         Ok(Self { tape, channel, reader, writer, written: 0 })

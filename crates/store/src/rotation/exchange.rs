@@ -10,7 +10,7 @@ use sekisho_core::facts::Fact;
 use sekisho_core::ids::{AccountId, SessionId};
 use sekisho_core::people::Actor;
 use sekisho_core::refusal::Refusal;
-use sekisho_core::rotation::{Rotated, RotationOrder, RotationTrouble, Rotator};
+use sekisho_core::rotation::{Rotated, RotationEnd, RotationOrder, RotationTrouble, Rotator};
 use sekisho_core::secret::Secret;
 use sekisho_core::target::{Account, CredentialKind, Target};
 use sqlx::Row;
@@ -55,8 +55,8 @@ impl Store {
         // A task of its own: whoever waits here may go away, and an exchange is carried to its end all the same.
         let (store, rotator) = (self.clone(), Arc::clone(rotator));
         let done = tokio::spawn(async move {
-            let (outcome, recording) = rotator.rotate(order).await;
-            store.settle_exchange(&account, Some(&session), &outcome).await?;
+            let RotationEnd { outcome, other_host_key, recording } = rotator.rotate(order).await;
+            store.settle_exchange(&account, Some(&session), &outcome, other_host_key.as_deref()).await?;
             store.end_session(&session, Cause::Closed).await;
             // Dropped after the end was claimed; before that, dropping it would report the session as vanished.
             drop(recording);
@@ -132,16 +132,19 @@ impl Store {
         let Gathered { account, target, old } = self.gather_account(&mut conn, id).await?;
         drop(conn);
         let tried = vec![credential_of(&account, candidate), old];
-        let outcome = match rotator.which(&target.host, target.port, &target.host_keys, &account.username, tried).await {
+        let opening = rotator.which(&target.host, target.port, &target.host_keys, &account.username, tried).await;
+        let outcome = match opening.at {
             Some(0) => Rotated::DoneOldRemains,
             Some(_) => Rotated::Unchanged { why: RotationTrouble::NotTaken },
+            None if opening.other_host_key.is_some() => Rotated::Unsure { why: RotationTrouble::HostKeyChanged },
             None => Rotated::Unsure { why: RotationTrouble::Unreachable },
         };
-        Ok(self.settle_exchange(&account, None, &outcome).await?)
+        Ok(self.settle_exchange(&account, None, &outcome, opening.other_host_key.as_deref()).await?)
     }
 
-    /// Puts the credential that works in force, and writes down how it went.
-    async fn settle_exchange(&self, account: &Account, session: Option<&SessionId>, outcome: &Rotated) -> Result<(), Fault> {
+    /// Puts the credential that works in force, and writes down how it went. A host key that is not the pinned one raises
+    /// the alarm, as it does when a worker's session meets it.
+    async fn settle_exchange(&self, account: &Account, session: Option<&SessionId>, outcome: &Rotated, other_host_key: Option<&str>) -> Result<(), Fault> {
         let done = matches!(outcome, Rotated::Done | Rotated::DoneOldRemains);
         let mut tx = self.write(&Actor::system()).await?;
         if done {
@@ -171,6 +174,9 @@ impl Store {
                 .bind(session.as_str().to_owned())
                 .execute(tx.sql())
                 .await?;
+        }
+        if let Some(seen) = other_host_key {
+            self.alarm_target(&mut tx, &account.target, session, seen).await?;
         }
         self.reseal_account(&mut tx, account).await?;
         tx.fact(Fact::CredentialRotated { account: account.id.clone(), username: account.username.clone(), session: session.cloned(), outcome: outcome.clone() });

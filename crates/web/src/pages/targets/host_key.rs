@@ -43,7 +43,13 @@ async fn page(call: &Call, form: Form) -> Reply {
     };
     let pinned: Vec<_> = found.target.host_keys.iter().filter_map(|line| fingerprint(line)).collect();
     let (seen, form) = with_seen(form);
-    let context = context! { target => value(&found.target), alarm => value(&alarm), pinned => value(pinned), seen, form };
+    // An exchange of a credential has its own page.
+    let store = call.ctx.store();
+    let by_exchange = match &alarm.session {
+        Some(session) => store.robot_session(call.ctx.actor()?, session).await.is_ok(),
+        None => false,
+    };
+    let context = context! { by_exchange, target => value(&found.target), alarm => value(&alarm), pinned => value(pinned), seen, form };
     call.page("targets/host_key.html", "alarm.title", context)
 }
 
