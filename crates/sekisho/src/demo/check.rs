@@ -3,6 +3,7 @@
 use super::Demo;
 use super::api::{Api, text};
 use super::cast::Player;
+use super::service::page;
 use super::story;
 use anyhow::{Context, Result, bail, ensure};
 use sekisho_core::time::Clock;
@@ -11,6 +12,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+/// What the host of the check is called.
+const PACS: &str = "医用画像管理(PACS)サーバ";
 /// A check ends within this time, or it has failed.
 const STEP_PATIENCE: Duration = Duration::from_secs(150);
 
@@ -88,7 +91,9 @@ async fn job(demo: &Demo, folder: &Path, tally: &mut Tally) -> Result<()> {
     tally.step("ssh reaches the real server, with its exit status", exec(demo, suzuki)).await;
     tally.step("a file is copied by scp and arrives whole", copy(demo, suzuki, folder)).await;
     tally.step("a file is not deleted where the plan has no such right", delete_refused(demo, suzuki, folder)).await;
-    tally.step("port forwarding is refused", forward_refused(demo, suzuki)).await;
+    tally.step("a forward to the place of the plan reaches the service behind the target", forwarded(demo, suzuki)).await;
+    tally.step("a forward elsewhere is refused with its code", forward_refused(demo, suzuki)).await;
+    tally.step("the forward stands in the record, byte for byte", forward_kept(demo, &tokens.auditor)).await;
     tally.step("a running shell is seen, watched live, and cut within 2 s (切断)", cut(demo, suzuki, &tokens.operator)).await;
     tally.step("the recording replays what the worker saw, and no password", replayed(demo, &tokens.auditor)).await;
     tally.step("the work ends and plan and fact are reconciled (照合)", reconcile(api, &tokens, &plan)).await;
@@ -115,7 +120,7 @@ async fn apply(demo: &Demo, token: &str) -> Result<String> {
     let stage = hospital.stage("pacs01")?;
     let content = json!({
         "title": "PACS 表示遅延の調査", "class": "investigation", "purpose": "放射線科からの連絡による調査",
-        "targets": [{ "target": stage.id, "account": stage.account, "functions": ["shell", "exec", "sftp"], "files": ["upload"], "limits": { "upload_bytes": 20_000_000, "upload_files": 5 } }],
+        "targets": [{ "target": stage.id, "account": stage.account, "functions": ["shell", "exec", "sftp", "forward"], "files": ["upload"], "limits": { "upload_bytes": 20_000_000, "upload_files": 5 }, "forwards": [stage.place()] }],
         "bring_in": [{ "name": "shindan.txt", "sanitised": "社内端末で検査済み" }],
         "workers": [hospital.person_id(api, token, "suzuki").await?],
         "from": now.minus(Duration::from_secs(60)), "until": now.plus(Duration::from_secs(3600)),
@@ -171,9 +176,39 @@ async fn delete_refused(demo: &Demo, worker: &Player, folder: &Path) -> Result<(
 }
 
 async fn forward_refused(demo: &Demo, worker: &Player) -> Result<()> {
-    let output = demo.terminal.forward(worker, "pacs01", demo.running.ssh.port()).await?;
+    let output = demo.terminal.forward(worker, "pacs01", demo.running.ssh.port(), b"").await?;
     ensure!(!output.status.success(), "a connection was forwarded");
+    let words = String::from_utf8_lossy(&output.stderr);
+    ensure!(words.contains("SKS-4304"), "the refusal reads: {words}");
     Ok(())
+}
+
+async fn forwarded(demo: &Demo, worker: &Player) -> Result<()> {
+    let port = demo.hospital.stage("pacs01")?.service.port;
+    let output = demo.terminal.forward(worker, "pacs01", port, story::REQUEST).await?;
+    let answer = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success() && answer.starts_with("HTTP/1.0 200 OK") && answer.ends_with(&page(PACS)), "{}: {answer}{}", output.status, String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// The forward in the record of its session, with what the plan has kept of it.
+async fn forward_kept(demo: &Demo, auditor: &str) -> Result<()> {
+    let place = format!("127.0.0.1:{}", demo.hospital.stage("pacs01")?.service.port);
+    let sessions = demo.api.get(Some(auditor), "/api/v1/sessions").await?;
+    let rows = sessions.get("rows").and_then(Value::as_array).cloned().unwrap_or_default();
+    for row in &rows {
+        let session = text(row, "facts.session")?;
+        let seen = demo.api.get(Some(auditor), &format!("/api/v1/sessions/{session}/forwards")).await?;
+        let flows = seen.get("flows").and_then(Value::as_array).cloned().unwrap_or_default();
+        let Some(flow) = flows.iter().find(|flow| flow.get("place").and_then(Value::as_str) == Some(&place)) else { continue };
+        let number = |name: &str| flow.get(name).and_then(Value::as_u64).unwrap_or_default();
+        ensure!(number("to_target") == story::REQUEST.len() as u64 && number("kept_to_worker") == number("to_worker"), "{flow}");
+        let path = format!("/api/v1/sessions/{session}/forwards/{}/bytes?way=down", number("channel"));
+        let kept = demo.api.0.send(hyper::Method::GET, &path, Some(auditor), None).await?;
+        ensure!(kept.status == 200 && kept.text.ends_with(&page(PACS)), "HTTP {}: {}", kept.status, kept.text);
+        return Ok(());
+    }
+    bail!("no session of {} has the forward", rows.len())
 }
 
 async fn cut(demo: &Demo, worker: &Player, operator: &str) -> Result<()> {

@@ -7,6 +7,7 @@ mod client;
 mod clock;
 mod hosts;
 mod phone;
+mod service;
 mod ssh;
 mod story;
 
@@ -164,6 +165,7 @@ fn facts(demo: &Demo) -> Value {
             let direct = json!({ "host": "127.0.0.1", "port": stage.host.port, "user": demo.hospital.account, "key_file": key_file });
             json!({
                 "name": stage.name, "ssh_login": format!("{worker}+{}", stage.name),
+                "service_port": stage.service.port,
                 "host": direct["host"], "port": direct["port"], "user": direct["user"], "key_file": direct["key_file"],
                 // The same once more as one value, for scripts that hand it on as it is.
                 "direct": direct,
@@ -211,6 +213,17 @@ fn guide(demo: &Demo) -> String {
                 Demo::target_of(&player.login)
             ));
         }
+    }
+    if let (Ok(sato), Ok(stage)) = (demo.hospital.person("sato"), demo.hospital.stage("ehr-db01"))
+        && let Some(key) = &sato.ssh_key_file
+    {
+        text.push_str(&format!(
+            "\n計画で許可された転送で、接続先の状態ページを開く / the forward that the plan allows:\n\n  ssh -N -L 127.0.0.1:8104:127.0.0.1:{} -p {} -i {} -o UserKnownHostsFile={} sato+ehr-db01@127.0.0.1\n  → http://127.0.0.1:8104/\n",
+            stage.service.port,
+            demo.running.ssh.port(),
+            key.display(),
+            demo.terminal.known_hosts().display()
+        ));
     }
     let own = std::env::current_exe().map_or_else(|_| "sekisho".to_owned(), |path| path.display().to_string());
     text.push_str(&format!(

@@ -111,15 +111,21 @@ impl Terminal {
         command.spawn().context("cannot start ssh: install openssh-client")
     }
 
-    /// Asks for a connection through the gateway to a port behind it (`ssh -W`).
+    /// Says something to a port behind a target, through the gateway (`ssh -W`), and hears the answer to its end.
     ///
     /// # Errors
     /// The client cannot be started or takes too long.
-    pub async fn forward(&self, worker: &Player, target: &str, port: u16) -> Result<Output> {
+    pub async fn forward(&self, worker: &Player, target: &str, port: u16, say: &[u8]) -> Result<Output> {
         let mut command = self.command("ssh", worker).await?;
-        command.args(self.options(worker)?).arg("-p").arg(self.port.to_string()).arg("-W").arg(format!("127.0.0.1:{port}"));
+        // Of a level the first word counts; below this one ssh does not tell why a forward failed.
+        command.args(["-o", "LogLevel=INFO"]).args(self.options(worker)?).arg("-p").arg(self.port.to_string()).arg("-W").arg(format!("127.0.0.1:{port}"));
         command.arg(format!("{}+{target}@127.0.0.1", worker.login));
-        Ok(tokio::time::timeout(PATIENCE, command.output()).await.context("ssh took too long")??)
+        let mut child = command.stdin(Stdio::piped()).spawn().context("cannot start ssh: install openssh-client")?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A forward that is refused ends the client before it reads anything.
+            let _ = stdin.write_all(say).await;
+        }
+        Ok(tokio::time::timeout(PATIENCE, child.wait_with_output()).await.context("ssh took too long")??)
     }
 
     /// Copies a file to a target with `scp`.

@@ -4,6 +4,7 @@ use super::api::{Api, text};
 use super::cast::{self, ADMINISTRATOR, PARTS, Player, VENDORS};
 use super::clock::DemoClock;
 use super::hosts::{self, Host};
+use super::service::{self, Service};
 use super::ssh::Terminal;
 use anyhow::{Context, Result, bail};
 use sekisho_core::people::Role;
@@ -23,6 +24,8 @@ pub struct Stage {
     pub account: String,
     /// The server itself.
     pub host: Host,
+    /// What runs behind it, for forwards.
+    pub service: Service,
 }
 
 /// The hospital, ready.
@@ -42,6 +45,14 @@ const STAGES: [(&str, &str, &str, usize); 2] = [
     ("ehr-db01", "電子カルテ DBサーバ", "医療情報室", 0),
     ("pacs01", "医用画像管理(PACS)サーバ", "放射線科", 1),
 ];
+
+impl Stage {
+    /// The place of its service, as a plan names it: kept in full.
+    #[must_use]
+    pub fn place(&self) -> Value {
+        json!({ "host": "127.0.0.1", "port": self.service.port, "full": true })
+    }
+}
 
 impl Hospital {
     /// Finds a person by login name.
@@ -113,10 +124,14 @@ pub async fn open(api: &Api, clock: &Arc<DemoClock>, folder: &Path, first_link: 
         let id = text(&api.post(Some(&token), "/api/v1/targets", &body).await?, "id")?;
         let body = json!({ "username": account, "privileged": false, "credential": { "private_key": private } });
         let kept = api.post(Some(&token), &format!("/api/v1/targets/{id}/accounts"), &body).await?;
-        stages.push(Stage { name, id, account: text(&kept, "id")?, host });
+        let service = service::start(title).await?;
+        stages.push(Stage { name, id, account: text(&kept, "id")?, host, service });
     }
     Ok(Hospital { people, vendors, stages, account })
 }
+
+/// What a worker's browser asks of the status page.
+pub const REQUEST: &[u8] = b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n";
 
 /// What the plans of the demo have in common.
 struct Outline<'a> {
@@ -188,12 +203,15 @@ pub async fn tell_yesterday(api: &Api, clock: &DemoClock, hospital: &Hospital, t
         class: "periodic",
         purpose: "保守契約に基づく月次の稼働確認",
         target: "ehr-db01",
-        switches: json!({ "functions": ["shell", "sftp"], "files": ["upload"], "limits": { "upload_bytes": 10_000_000, "upload_files": 5 } }),
+        switches: json!({
+            "functions": ["shell", "sftp", "forward"], "files": ["upload"], "limits": { "upload_bytes": 10_000_000, "upload_files": 5 },
+            "forwards": [hospital.stage("ehr-db01")?.place()],
+        }),
         witness: "none",
         workers: &["sato"],
         from: now.minus(minutes(1)),
         until: now.plus(minutes(60)),
-        steps: "1. 稼働時間と負荷を確認する\n2. ディスク使用量を確認する\n3. 点検結果ファイルを配置する",
+        steps: "1. 稼働時間と負荷を確認する\n2. ディスク使用量を確認する\n3. 状態ページを転送で開いて確認する\n4. 点検結果ファイルを配置する",
         commands: &["uptime", "df -h", "free -m"],
         files: &["tenken-kekka.txt"],
         impact: "なし(参照のみ)",
@@ -219,7 +237,7 @@ pub async fn tell_today(api: &Api, now: Timestamp, hospital: &Hospital) -> Resul
         target: "pacs01",
         switches: json!({
             "functions": ["shell", "sftp", "forward"], "files": ["download", "upload", "delete"], "limits": { "upload_bytes": 200_000_000, "download_bytes": 50_000_000 },
-            "forwards": [{ "host": "127.0.0.1", "port": 4242, "full": false }],
+            "forwards": [hospital.stage("pacs01")?.place()],
         }),
         witness: "watch",
         workers: &["suzuki"],
@@ -237,7 +255,10 @@ pub async fn tell_today(api: &Api, now: Timestamp, hospital: &Hospital) -> Resul
         class: "change",
         purpose: "監査ログの保存期間を1年に延ばす設定変更",
         target: "ehr-db01",
-        switches: json!({ "functions": ["shell", "exec", "sftp", "scp"], "files": ["download", "upload", "delete", "rename"], "key_window": true }),
+        switches: json!({
+            "functions": ["shell", "exec", "sftp", "scp", "forward"], "files": ["download", "upload", "delete", "rename"], "key_window": true,
+            "forwards": [hospital.stage("ehr-db01")?.place()],
+        }),
         witness: "none",
         workers: &["sato", "tanaka"],
         from: now.minus(minutes(5)),
@@ -264,6 +285,10 @@ async fn work(hospital: &Hospital, terminal: &Terminal, folder: &Path) -> Result
     let output = terminal.run(sato, "ehr-db01", "", &typed).await?;
     if !output.status.success() {
         bail!("the worker's shell: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let seen = terminal.forward(sato, "ehr-db01", hospital.stage("ehr-db01")?.service.port, REQUEST).await?;
+    if !seen.status.success() {
+        bail!("the forward to the status page: {}", String::from_utf8_lossy(&seen.stderr).trim());
     }
     let file = folder.join("tenken-kekka.txt");
     std::fs::write(&file, "月次点検結果: 異常なし\n")?;
