@@ -85,7 +85,7 @@ fn what_went_over_both_ways_comes_out_of_the_recording_as_it_was() {
     assert!(page.text.contains("内容あり") && page.text.contains("先頭 2"), "{}", page.text);
     assert!(page.text.contains("rsync は内容を残せません"), "{}", page.text);
     let before = house.api.page(&cookie, &format!("/sessions/{session}/files/{put}"));
-    assert!(before.status == 200 && before.text.contains("/content"), "HTTP {} {}", before.status, before.text);
+    assert!(before.status == 200 && before.text.contains("取り出したことと、取り出した人の名前は記録に残ります"), "HTTP {} {}", before.status, before.text);
     assert!(house.api.file(Err(&cookie), &format!("/sessions/{session}/files/{put}/content")).2 == small);
 
     // By the console, to a file.
