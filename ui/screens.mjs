@@ -252,7 +252,7 @@ try {
     await page.locator("#talk-text").fill("放射線科に確認しています。3分ほどお待ちください。");
     await page.keyboard.press("Enter");
     await page.locator("[data-part=said]", { hasText: "3分ほど" }).waitFor();
-    await keep("guide-pause", 1350);
+    await keep("guide-pause", 1620);
     await page.locator("form[data-when=paused] button").click();
     await page.locator('[data-reins][data-stand="none"]').waitFor();
     await page.setViewportSize({ width: 1280, height: 900 });
@@ -276,6 +276,7 @@ try {
     },
   });
   await show("kimura", 1280, "/search?q=systemctl", "guide-search", {
+    height: 1400,
     ready: async (page) => {
       for (let n = 0; n < 20 && (await page.locator(".search-hit").count()) < 3; n += 1) {
         await pause(500);

@@ -1,6 +1,6 @@
 // What persons did to a session, as the live socket and a recording tell it. Whatever does not fit is dropped.
 
-export const controlNames = ["paused", "resumed", "marker", "chat", "said", "witness_came", "witness_left", "ruled", "decided", "alert"] as const;
+export const controlNames = ["paused", "resumed", "marker", "chat", "said", "witness_came", "witness_left", "ruled", "decided", "file_held", "file_decided", "alert"] as const;
 export type ControlName = (typeof controlNames)[number];
 
 export interface Control {
@@ -13,6 +13,8 @@ export interface Control {
   hold: number;
   worker: boolean;
   allowed: boolean;
+  path: string;
+  passed: boolean;
 }
 
 export interface Told {
@@ -26,12 +28,21 @@ export interface Held {
   reason: string;
 }
 
+export interface HeldFile {
+  hold: number;
+  path: string;
+  bytes: number;
+  sha256: string;
+  listed: boolean;
+}
+
 export interface Standing {
   stand: "none" | "no_witness" | "paused";
   paused: { by: string; reason: string } | undefined;
   witness: "none" | "watch" | "step";
   watchers: { name: string; witness: boolean }[];
   held: Held[];
+  files: HeldFile[];
 }
 
 const LIST_LIMIT = 500;
@@ -69,6 +80,8 @@ export function controlOf(value: unknown): Control | undefined {
     hold: count(found, "hold"),
     worker: found.worker === true,
     allowed: found.allowed === true,
+    path: text(found, "path"),
+    passed: found.passed === true,
   };
 }
 
@@ -88,5 +101,6 @@ export function standingOf(value: unknown): Standing {
     witness: found.witness === "watch" || found.witness === "step" ? found.witness : "none",
     watchers: list(found.watchers).map((watcher) => ({ name: text(watcher, "name"), witness: watcher.witness === true })),
     held: list(found.held).map((held) => ({ hold: count(held, "hold"), line: text(held, "line"), reason: text(held, "reason") })),
+    files: list(found.files).map((held) => ({ hold: count(held, "hold"), path: text(held, "path"), bytes: count(held, "bytes"), sha256: text(held, "sha256"), listed: held.listed === true })),
   };
 }

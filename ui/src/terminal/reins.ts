@@ -1,7 +1,7 @@
 // The reins of a running session beside its screen: how it stands, which commands wait, who watches, what is said.
 import { icon, make } from "../build";
 import { word } from "../words";
-import type { Control, Held, Standing, Told } from "./control";
+import type { Control, Held, HeldFile, Standing, Told } from "./control";
 import { clock } from "./messages";
 import { visibleNode } from "./visible";
 
@@ -124,16 +124,15 @@ export class Reins {
     });
     this.part("watchers").replaceChildren(word("watchers", watchers.length), " ", names);
     this.part("witness-note").hidden = !standing || standing.witness === "none";
-    this.wait(standing?.held ?? []);
+    this.wait(standing?.held ?? [], standing?.files ?? []);
     for (const form of this.root.querySelectorAll<HTMLElement>("[data-when]")) form.hidden = form.dataset.when === "paused" ? !standing?.paused : !!standing?.paused;
   }
 
-  /** Commands that wait, each with its two buttons; those that were decided go. */
-  private wait(held: Held[]): void {
+  /** Commands and files that wait, each with its two buttons; those that were decided go. */
+  private wait(held: Held[], files: HeldFile[]): void {
     const place = this.part("held");
-    const template = this.root.querySelector<HTMLTemplateElement>("template[data-held]");
     for (const [hold, element] of this.held) {
-      if (held.some((one) => one.hold === hold)) continue;
+      if ([...held, ...files].some((one) => one.hold === hold)) continue;
       // Whoever stood on one of its buttons is not thrown to the top of the page.
       const focused = element.contains(document.activeElement);
       element.remove();
@@ -141,18 +140,35 @@ export class Reins {
       if (focused) (place.querySelector<HTMLElement>("button") ?? this.part("state")).focus();
     }
     for (const one of held) {
-      if (this.held.has(one.hold)) continue;
-      const copy = template?.content.firstElementChild?.cloneNode(true);
-      const element = copy instanceof HTMLElement ? copy : make("div", { class: "held" }, make("code", { "data-line": true }), make("p", { "data-reason": true }));
-      element.querySelector("[data-line]")?.append(visibleNode(one.line));
-      element.querySelector("[data-reason]")?.append(visibleNode(one.reason));
-      const field = element.querySelector<HTMLInputElement>("input[name=hold]");
-      if (field) field.value = String(one.hold);
-      this.held.set(one.hold, element);
-      place.append(element);
+      this.card(one.hold, "template[data-held]", (element) => {
+        element.querySelector("[data-line]")?.append(visibleNode(one.line));
+        element.querySelector("[data-reason]")?.append(visibleNode(one.reason));
+      });
     }
-    place.hidden = held.length === 0;
-    document.title = held.length ? `(${word("waiting", held.length)}) ${this.title}` : this.standing?.stand === "no_witness" ? `(${word("stand_no_witness")}) ${this.title}` : this.title;
+    for (const one of files) {
+      this.card(one.hold, "template[data-held-file]", (element) => {
+        element.querySelector("[data-path]")?.append(visibleNode(one.path));
+        element.querySelector("[data-size]")?.append(`${one.bytes.toLocaleString()} ${word("bytes")}`);
+        element.querySelector("[data-sha]")?.append(one.sha256);
+        element.querySelector(one.listed ? "[data-unlisted]" : "[data-listed]")?.remove();
+        const look = element.querySelector<HTMLAnchorElement>("[data-look]");
+        if (look) look.href += String(one.hold);
+      });
+    }
+    const waiting = held.length + files.length;
+    place.hidden = waiting === 0;
+    document.title = waiting ? `(${word("waiting", waiting)}) ${this.title}` : this.standing?.stand === "no_witness" ? `(${word("stand_no_witness")}) ${this.title}` : this.title;
+  }
+
+  /** The card of what waits, once. */
+  private card(hold: number, from: string, fill: (element: HTMLElement) => void): void {
+    const copy = this.root.querySelector<HTMLTemplateElement>(from)?.content.firstElementChild?.cloneNode(true);
+    if (this.held.has(hold) || !(copy instanceof HTMLElement)) return;
+    fill(copy);
+    const field = copy.querySelector<HTMLInputElement>("input[name=hold]");
+    if (field) field.value = String(hold);
+    this.held.set(hold, copy);
+    this.part("held").append(copy);
   }
 
   /** P pauses or goes on, M and B lead to the fields, H to the first command that waits. */

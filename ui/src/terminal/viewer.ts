@@ -93,11 +93,12 @@ export class Viewer {
     this.status.replaceChildren(icon(shape), text);
   }
 
-  /** The stars that set a notice off from a program's output mean nothing beside the screen. */
+  /** The stars that set a line off from a program's output begin a line here, too; the recording joins lines by a blank. */
   note(text: string): void {
     this.notice.hidden = false;
     this.notice.className = "stale-note";
-    this.notice.replaceChildren(icon("talk"), make("span", {}, visibleNode(text.trim().replace(/^\*\*\* /gm, ""))));
+    const lines = text.split(/\s*\*\*\*\s*/).filter((line) => line !== "");
+    this.notice.replaceChildren(icon("talk"), make("span", {}, ...lines.map((line) => make("span", { class: "note-line" }, visibleNode(line)))));
   }
 
   private walk(event: KeyboardEvent): void {
