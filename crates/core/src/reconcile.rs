@@ -496,6 +496,10 @@ fn files(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
             if file.op == "setattr" && facts.files.iter().any(brought_here) {
                 continue;
             }
+            // Who looks into a folder has moved nothing; as with `ls`, listing it would bury what matters.
+            if file.op == "list" {
+                continue;
+            }
             let actual = match &file.sha256 {
                 Some(hash) => format!("{} {} ({} bytes, SHA-256 {}…)", file.op, file.path, file.bytes, hash.get(..12).unwrap_or(hash)),
                 None => format!("{} {} ({} bytes)", file.op, file.path, file.bytes),

@@ -70,9 +70,10 @@ pub fn volume(to_target: bool) -> String {
 /// The refusal of an exec or file transfer because several plans are open.
 pub fn choose_by_login(choices: &[PlanChoice], login: &str) -> String {
     format!(
-        "{}{}使う計画を {login}+番号 の形で指定してください。\nName the plan in your login: {login}+NUMBER\n",
-        refusal(&Refusal::PlanNotOpen),
-        list(choices)
+        "[{code}] 使える作業計画が複数あります。使う計画を {login}+番号 の形で指定してください。\n\
+         [{code}] Several work plans are open. Name the plan in your login: {login}+NUMBER\n{}",
+        list(choices),
+        code = Refusal::PlanNotOpen.code()
     )
 }
 
@@ -141,13 +142,13 @@ pub fn said(text: &str) -> String {
 /// A command waits for the hospital. `terminal`: the worker can give it up by a key.
 pub fn held(part: &str, reason: &str, terminal: bool) -> String {
     let (by_key_ja, by_key_en) = match terminal {
-        true => ("Ctrl-C でやめられます。", "Ctrl-C gives it up."),
+        true => ("Ctrl-C でやめられます。", " Ctrl-C gives it up."),
         false => ("", ""),
     };
+    let why = if reason.is_empty() { String::new() } else { format!("    理由 / why: {}\n", visible(reason)) };
     format!(
-        "*** 関所: 「{part}」は病院の許可を待っています。{}{by_key_ja}\n\
-         *** Sekisho: “{part}” waits until the hospital allows it. {by_key_en}\n",
-        visible(reason)
+        "*** 関所: 「{part}」は病院の許可を待っています。{by_key_ja}\n\
+         *** Sekisho: “{part}” waits until the hospital allows it.{by_key_en}\n{why}"
     )
 }
 

@@ -44,7 +44,7 @@ pub fn controlled(lang: Lang, control: &Control) -> String {
     let say = |key: &str, values: &[(&str, &str)]| words::word_with(lang, &format!("control.{key}"), values);
     match control {
         Control::Paused { reason, .. } if reason.is_empty() => say("paused", &[]),
-        Control::Paused { reason, .. } => say("paused_because", &[("reason", reason)]),
+        Control::Paused { reason, .. } => say("paused_because", &[("reason", reason.trim_end_matches(['。', '.']))]),
         Control::Resumed { .. } => say("resumed", &[]),
         Control::Marker { text, .. } => say("marker", &[("text", text)]),
         Control::Chat { worker: true, text, .. } => say("chat_worker", &[("text", text)]),
@@ -52,9 +52,12 @@ pub fn controlled(lang: Lang, control: &Control) -> String {
         Control::Said { text, .. } => say("said", &[("text", text)]),
         Control::WitnessCame { by } => say("witness_came", &[("by", by)]),
         Control::WitnessLeft { by } => say("witness_left", &[("by", by)]),
-        Control::Ruled { act, line, reason, .. } => {
+        Control::Ruled { act, line, reason, hold } => {
             let key = if reason.is_empty() { "ruled" } else { "ruled_because" };
-            say(key, &[("act", &words::word(lang, &format!("control.act_{}", act.as_str()))), ("line", line), ("reason", reason)])
+            let reason = reason.trim_end_matches(['。', '.']);
+            // The decision names the number alone.
+            let act = if *hold > 0 { say("act_hold_n", &[("n", &hold.to_string())]) } else { words::word(lang, &format!("control.act_{}", act.as_str())) };
+            say(key, &[("act", &act), ("line", line), ("reason", reason)])
         }
         Control::Decided { allowed, hold, .. } => say(if *allowed { "allowed" } else { "denied" }, &[("hold", &hold.to_string())]),
         Control::Alert { text } => say("alert", &[("text", text)]),
@@ -187,7 +190,13 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::Dialled { outcome, .. } => dialled(lang, outcome),
         Fact::RefusedInside { asked, .. } => say("refused_inside", &[("ask", &asked.ask), ("code", asked.refusal.code())]),
         Fact::FileMoved { file, .. } => {
-            let key = if file.ok { "file_moved" } else { "file_failed" };
+            let bare = file.bytes == 0 && file.sha256.is_none();
+            let key = match (file.ok, bare) {
+                (true, true) => "file_done",
+                (true, false) => "file_moved",
+                (false, true) => "file_not_done",
+                (false, false) => "file_failed",
+            };
             say(key, &[("op", &one_of(lang, "log.file", &file.op)), ("path", &file.path), ("bytes", &crate::view::bytes(file.bytes)), ("sha256", file.sha256.as_deref().unwrap_or("-"))])
         }
         Fact::Left { cause, bytes, .. } => say("left", &[("cause", &one_of(lang, "log.cause", cause.as_str())), ("bytes", &crate::view::bytes(*bytes))]),

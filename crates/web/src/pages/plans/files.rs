@@ -42,7 +42,7 @@ pub struct PrintedSession {
 }
 
 /// The name of a file operation in keys of words. What clients can ask for beyond these is shown as "other".
-pub(super) fn op_name(op: &str) -> &'static str {
+pub(crate) fn op_name(op: &str) -> &'static str {
     ["put", "get", "rsync-put", "rsync-get", "remove", "rmdir", "rename", "mkdir", "list", "setattr", "symlink", "hardlink", "copy"].into_iter().find(|known| *known == op).unwrap_or("other")
 }
 
@@ -52,7 +52,7 @@ pub fn file(seen: &FileSeen) -> FileView {
     FileView {
         op: op_name(&seen.op),
         path: seen.path.clone(),
-        size: written::size(seen.bytes),
+        size: if seen.bytes == 0 && seen.sha256.is_none() { String::new() } else { written::size(seen.bytes) },
         sha256: seen.sha256.clone().unwrap_or_default(),
         ok: seen.ok,
         place: written::position(seen.at_ms),

@@ -21,7 +21,7 @@ pub(super) async fn show(call: Call) -> Reply {
     let broken = !view.signatures_hold;
     let mut windows = crate::pages::account::key_windows::open(&call.ctx).await?;
     windows.retain(|window| window.plan == plan.id);
-    let may_cut = call.ctx.may(Action::CutSession);
+    let (may_cut, can_search) = (call.ctx.may(Action::CutSession), call.ctx.may(Action::SearchRecords));
     let title = format!("{} {}", plan.number, plan.title);
-    call.page_titled("plans/show.html", &title, context! { plan => value(plan), can_attach, broken, windows => value(windows), may_cut })
+    call.page_titled("plans/show.html", &title, context! { plan => value(plan), can_attach, broken, windows => value(windows), may_cut, can_search })
 }

@@ -5,7 +5,7 @@ use crate::pages::plans::files::{self, FileView};
 use crate::pages::plans::view::cause_name;
 use crate::pages::plans::written;
 use crate::stop::Stop;
-use crate::words::Lang;
+use crate::words::{self, Lang};
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::ids::SessionId;
 use sekisho_core::permission::Action;
@@ -35,6 +35,13 @@ pub struct SessionPage {
     pub functions: Vec<&'static str>,
     pub commands: Vec<CommandView>,
     pub files: Vec<FileView>,
+    pub forwards: Vec<FlowView>,
+    /// What plan and target demanded: `none`, `watch` or `step`.
+    pub witness: &'static str,
+    pub witnesses: Vec<String>,
+    pub pauses: u32,
+    /// How long it stood still in all.
+    pub paused: String,
     pub plan: String,
     pub plan_number: String,
     pub plan_title: String,
@@ -51,6 +58,18 @@ pub struct CommandView {
     pub place: String,
     pub seconds: u64,
     pub text: String,
+}
+
+/// A place that forwards reached.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct FlowView {
+    pub at: String,
+    pub seconds: u64,
+    pub place: String,
+    pub times: u32,
+    pub to_target: String,
+    pub from_target: String,
 }
 
 /// The recording.
@@ -126,6 +145,22 @@ fn of(ctx: &Ctx, view: &SessionView, plan: Option<&Plan>) -> SessionPage {
             .map(|seen| CommandView { place: written::position(seen.at_ms), seconds: seen.at_ms / 1000, text: seen.text.clone() })
             .collect(),
         files: facts.files.iter().map(files::file).collect(),
+        forwards: facts
+            .forwards
+            .iter()
+            .map(|seen| FlowView {
+                at: written::position(seen.at_ms),
+                seconds: seen.at_ms / 1000,
+                place: seen.place.clone(),
+                times: seen.times,
+                to_target: written::size(seen.to_target),
+                from_target: written::size(seen.to_worker),
+            })
+            .collect(),
+        witness: facts.witness.as_str(),
+        witnesses: facts.witnesses.clone(),
+        pauses: facts.pauses,
+        paused: written::position(facts.paused_ms),
         plan: row.plan.to_string(),
         plan_number: row.plan_number.clone(),
         plan_title: row.plan_title.clone(),
@@ -150,7 +185,7 @@ fn entry(entry: &Entry, lang: Lang) -> EntryView {
         Fact::Entered { username, target_name, .. } => ("entered", format!("{username}@{target_name}")),
         Fact::Dialled { .. } => ("dialled", String::new()),
         Fact::RefusedInside { asked, .. } => ("refused_inside", format!("{} {}", asked.refusal.code(), asked.ask)),
-        Fact::FileMoved { file, .. } => ("file_moved", format!("{} {}", file.op, file.path)),
+        Fact::FileMoved { file, .. } => ("file_moved", format!("{}: {}", words::word(lang, &format!("file.{}", files::op_name(&file.op))), file.path)),
         Fact::Left { digest, .. } => ("left", format!("SHA-256 {}", digest.get(..16).unwrap_or(digest))),
         Fact::CutAsked { reason, .. } => ("cut_asked", reason.clone()),
         Fact::Controlled { control, .. } => ("controlled", crate::pages::log::controlled(lang, control)),

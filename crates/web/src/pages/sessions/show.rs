@@ -17,8 +17,9 @@ async fn show(call: Call) -> Reply {
     let s = facts::page(&call, &view).await?;
     let title = format!("{} → {}", s.person, s.target);
     let (can_watch, can_cut, can_replay) = (call.ctx.may(Action::WatchSession), call.ctx.may(Action::CutSession), call.ctx.may(Action::ViewRecording));
+    let can_search = call.ctx.may(Action::SearchRecords);
     let can_take = call.ctx.may(Action::TakeContent);
     let told = if view.row.running { super::talk::told(&call.ctx, &view.row.facts.session).await? } else { context! { running => false } };
     let can_chat = call.ctx.may(Action::ChatSession) && !can_watch;
-    call.page_titled("sessions/show.html", &title, context! { s => value(s), can_watch, can_cut, can_replay, can_take, can_chat, told })
+    call.page_titled("sessions/show.html", &title, context! { s => value(s), can_watch, can_cut, can_replay, can_search, can_take, can_chat, told })
 }
