@@ -112,7 +112,7 @@ fn what_went_over_both_ways_comes_out_of_the_recording_as_it_was() {
     let pictures = root().join("target/contents-pictures");
     let given = json!({ "url": house.url(), "cookie": cookie, "session": session, "file": put, "pictures": pictures });
     let told = browser::play("contents.mjs", &given, |_, _| json!({}));
-    assert_eq!((told.number("saved", "bytes") as usize, told.text("saved", "name")), (small.len(), "更新.bin".to_owned()));
+    assert_eq!((told.number("saved", "bytes") as usize, told.text("saved", "name")), (small.len(), "there-更新.bin".to_owned()));
     assert!(told.number("search", "links") >= 1.0, "{}", told.step("search"));
     told.nothing_owed();
 }
