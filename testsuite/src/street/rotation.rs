@@ -6,6 +6,7 @@ use super::house::{House, TARGET};
 use super::program::{output, run, said, wait_for};
 use super::sshd::{self, Sshd};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -106,6 +107,14 @@ fn a_password_is_changed_by_passwd_itself_and_nobody_sees_the_new_one() {
         println!("NOT RUN: a server with a password of its own needs root and a mount namespace");
         return;
     };
+    // What the terminal was like when the program began: some ask before they switch the echo off.
+    let programs = std::env::temp_dir().join(format!("sekisho-passwd-{}", std::process::id()));
+    std::fs::create_dir_all(&programs).unwrap();
+    std::fs::set_permissions(&programs, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let program = programs.join("passwd");
+    std::fs::write(&program, format!("#!/bin/sh\nstty -a > {}/terminal\nexec /usr/bin/passwd\n", programs.display())).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    server.set_first(&format!("SetEnv PATH={}:/usr/bin:/bin\n", programs.display()));
     let vendor = text(house.api.get(&house.admin, "/api/v1/targets").pointer("/0").expect("the house's own target"), "vendor");
     let target = json!({
         "name": "pass01", "title": "パスワードのサーバ", "protocol": "ssh", "host": "127.0.0.1", "port": server.port, "owner": "医療情報室",
@@ -120,6 +129,9 @@ fn a_password_is_changed_by_passwd_itself_and_nobody_sees_the_new_one() {
         told.pointer("/0/last").is_some_and(Value::is_object).then_some(told)
     });
     assert_eq!(told.pointer("/0/last/rotation"), Some(&json!("done")), "{told}\n{}", server.log());
+    let terminal = std::fs::read_to_string(programs.join("terminal")).unwrap_or_default();
+    std::fs::remove_dir_all(&programs).unwrap();
+    assert!(terminal.split_whitespace().any(|flag| flag == "-echo"), "nothing that is typed is drawn, and so recorded: {terminal}");
     let tested = house.api.post(&house.admin, &format!("/api/v1/accounts/{account}/test"), &json!({}));
     assert_eq!(text(&tested, "tested.outcome.dial"), "connected", "{tested}");
     assert!(server.log().contains("Accepted password for hoshu"), "{}", server.log());
