@@ -33,6 +33,10 @@ limits! {
     PLAN_RULES: "items" = 50;
     /// Places that the forwards of one target may reach in one plan.
     PLAN_FORWARDS: "items" = 16;
+    /// Connections of forwards that the page of one session lists.
+    FLOWS_LISTED: "items" = 2_000;
+    /// Bytes of a forward kept in full that one page shows.
+    FLOW_SHOWN_BYTES: "bytes" = 4_096;
     /// The largest volume that a plan may name as its limit for one direction on one target.
     PLAN_TRANSFER_BYTES: "bytes" = 1 << 40;
     /// The largest number of files that a plan may name as its limit for one direction on one target.
@@ -77,6 +81,12 @@ limits! {
     ATTACHMENT_BYTES: "bytes" = 10 * 1024 * 1024;
     /// Findings of one reconciliation; more of one kind are folded into the last.
     FINDINGS: "items" = 500;
+    /// Files of forms that came back with errors, kept in memory for the next sending, of all persons.
+    FORM_FILES_BYTES: "bytes" = 96 * 1024 * 1024;
+    /// Forms of one person whose files are kept at once.
+    FORM_FILES_SETS: "items" = 2;
+    /// How long they are kept.
+    FORM_FILES_SECONDS: "seconds" = 1_800;
     /// A password; longer ones are refused before they are hashed.
     PASSWORD_CHARS: "characters" = 128;
     /// Public keys that one worker may register.

@@ -369,6 +369,30 @@ fn a_change_after_approval_voids_it() {
 }
 
 #[test]
+fn several_changes_in_a_row_hide_nothing_from_who_approves() {
+    let world = world();
+    let vendor = world.actor("the applicant");
+    let edit = |plan: &Plan, steps: &str| {
+        let content = PlanContent { steps: steps.into(), ..plan.content.clone() };
+        world.does(plan, &PlanAct::Edit { content: Box::new(content) }, &vendor, now()).unwrap()
+    };
+    let before = |plan: &Plan| plan.before.as_ref().map(|edition| (edition.revision, edition.content.steps.clone()));
+    let first = world.approved();
+    let known = first.content.steps.clone();
+    let twice = edit(&edit(&first, "二"), "三");
+    assert_eq!(before(&twice), Some((first.revision, known)), "the edition that was approved, not the one between");
+    // What was approved once more, or given back, is what the next change is compared with.
+    let checked = world.does(&twice, &PlanAct::Approve { digest: DIGEST.into() }, &world.actor("operator"), now()).unwrap();
+    assert_eq!(before(&edit(&checked, "四")), Some((twice.revision, "三".into())));
+    let given_back = world.does(&twice, &PlanAct::Return { reason: "直してください".into() }, &world.actor("operator"), now()).unwrap();
+    assert_eq!(before(&edit(&edit(&given_back, "四"), "五")), Some((twice.revision, "三".into())));
+    // Nobody has seen a draft.
+    let mut draft = world.plan.clone();
+    draft.state = PlanState::Draft;
+    assert_eq!(before(&edit(&draft, "二")), None);
+}
+
+#[test]
 fn personal_data_is_the_planners_alone_and_never_delegated() {
     let mut world = world();
     world.policy.delegated_classes = vec![world.plan.content.class];

@@ -114,9 +114,7 @@ impl Store {
     /// # Errors
     /// Without the right, or if the recording cannot be opened.
     pub async fn replay(&self, actor: &Actor, session: &SessionId) -> Done<Replay> {
-        self.allowed(actor, Action::ViewRecording, session, "replay").await?;
-        let viewing = self.begin_view(actor, session, ViewMode::Replay).await?;
-        self.write_out(session).await;
+        let viewing = self.viewing(actor, session, ViewMode::Replay).await?;
         Ok(play(self.inner.shelf.path(session), self.unwrapper(), viewing).await?)
     }
 
@@ -125,9 +123,7 @@ impl Store {
     /// # Errors
     /// Without the right, if the recording cannot be read, or [`Refusal::TooLarge`].
     pub async fn export_asciicast(&self, actor: &Actor, session: &SessionId, channel: u32) -> Done<Vec<u8>> {
-        self.allowed(actor, Action::ViewRecording, session, "export").await?;
-        let _viewing = self.begin_view(actor, session, ViewMode::Export).await?;
-        self.write_out(session).await;
+        let _viewing = self.viewing(actor, session, ViewMode::Export).await?;
         let (path, unwrap) = (self.inner.shelf.path(session), self.unwrapper());
         let work = tokio::task::spawn_blocking(move || {
             let mut decoder = crate::recordings::frames(&path, unwrap)?;
@@ -141,6 +137,14 @@ impl Store {
         });
         let done = work.await.map_err(|lost| Fault::Damaged(format!("an export could not be finished: {lost}")))?;
         Ok(done??)
+    }
+
+    /// Begins a view of a recording: the right is there, the log tells of it, and the file is up to the present.
+    pub(crate) async fn viewing(&self, actor: &Actor, session: &SessionId, mode: ViewMode) -> Done<Viewing> {
+        self.allowed(actor, Action::ViewRecording, session, if mode == ViewMode::Export { "export" } else { "replay" }).await?;
+        let viewing = self.begin_view(actor, session, mode).await?;
+        self.write_out(session).await;
+        Ok(viewing)
     }
 
     /// Brings a running recording's file up to the present.

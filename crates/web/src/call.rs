@@ -1,5 +1,6 @@
 //! One request on its way through the house: who asks, in which language, with what.
 
+use crate::pages::plans::KeptFiles;
 use crate::form::Form;
 use crate::routes::Kind;
 use crate::settings::WebSettings;
@@ -32,6 +33,8 @@ pub struct House {
     pub settings: WebSettings,
     /// Templates.
     pub views: Views,
+    /// Files of forms that came back with errors.
+    pub(crate) kept_files: KeptFiles,
     notes: Notes,
 }
 
@@ -39,7 +42,7 @@ impl House {
     /// Puts the house together.
     #[must_use]
     pub fn new(store: Store, settings: WebSettings) -> Self {
-        Self { store, settings, views: Views::new(), notes: Notes::default() }
+        Self { store, settings, views: Views::new(), kept_files: KeptFiles::default(), notes: Notes::default() }
     }
 }
 

@@ -17,6 +17,7 @@ mod certificates;
 mod copy;
 mod crash;
 mod evidence;
+mod flood;
 mod hidden;
 mod hostile;
 mod search;

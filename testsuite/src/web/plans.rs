@@ -391,6 +391,43 @@ async fn an_attachment_comes_back_as_a_download_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_chosen_survives_an_error_of_the_form() {
+    let open = Open::new().await;
+    let town = &open.town;
+    let worker = open.browser(&town.worker).await;
+    let fields = typed(&open);
+    let wrong: Vec<_> = fields.iter().map(|(name, value)| (*name, if *name == "title" { String::new() } else { value.clone() })).collect();
+    let bytes = "手順 一".as_bytes();
+    let back = worker.upload("/plans/new", &pairs(&wrong, &[("then", "submit")]), ("attachments", "手順書.txt", bytes)).await;
+    assert_eq!(back.status, 422, "{}", back.text);
+    let page = back.text.clone();
+    assert!(page.contains("選択済みのファイル") && page.contains("手順書.txt"), "{page}");
+    let kept = hidden(&page, "kept_files");
+    // Somebody else asks for it by its number in vain, and is told so.
+    let other = open.browser(&town.stranger).await;
+    let theirs: Vec<_> = fields.iter().map(|(name, value)| (*name, if *name == "vendor" { town.other.id.to_string() } else { value.clone() })).collect();
+    let stolen = other.post("/plans/new", &pairs(&theirs, &[("then", "save"), ("kept_files", &kept), ("keep_file", "0")])).await;
+    assert!(stolen.status == 422 && stolen.text.contains("もう一度選んでください"), "{}", stolen.text);
+    // A second error, with a second file, loses neither.
+    let more: Vec<(&str, &str)> = vec![("then", "submit"), ("kept_files", &kept), ("keep_file", "0")];
+    let back = worker.upload("/plans/new", &pairs(&wrong, &more), ("attachments", "図面.txt", b"figure")).await;
+    let page = back.text.clone();
+    assert!(page.contains("手順書.txt") && page.contains("図面.txt"), "{page}");
+    let again = hidden(&page, "kept_files");
+    assert_ne!(again, kept);
+    // What is not ticked is not attached; what is, comes with the plan.
+    let done = worker.post("/plans/new", &pairs(&fields, &[("then", "save"), ("kept_files", &again), ("keep_file", "0")])).await;
+    let plan = done.location().to_owned();
+    let page = worker.get(&plan).await.html();
+    assert!(page.contains("手順書.txt") && !page.contains("図面.txt"), "{page}");
+    let link = page.split("href=\"").filter_map(|part| part.split('"').next()).find(|link| link.contains("/attachments/att-")).expect("a link").to_owned();
+    assert_eq!(worker.get(&link).await.text.as_bytes(), bytes);
+    // It is handed out once.
+    let twice = worker.post("/plans/new", &pairs(&fields, &[("then", "save"), ("kept_files", &again), ("keep_file", "0")])).await;
+    assert!(twice.status == 422 && twice.text.contains("もう一度選んでください"), "{}", twice.text);
+}
+
+#[tokio::test]
 async fn a_clerk_cuts_a_running_session_and_the_list_shows_it_first() {
     let open = Open::new().await;
     let town = &open.town;

@@ -3,7 +3,7 @@
 use super::approval::{self, Approval};
 use super::content::{PlanContent, check_text};
 use super::state::PlanState;
-use super::{AfterFact, ChangeNote, Emergency, ExtensionWish, Mark, Plan, Report, ReportContent, TrailEntry};
+use super::{AfterFact, ChangeNote, Edition, Emergency, ExtensionWish, Mark, Plan, Report, ReportContent, TrailEntry};
 use crate::calendar::business_deadline;
 use crate::ids::{PersonId, SessionId, VendorId};
 use crate::limits;
@@ -161,6 +161,9 @@ fn step(plan: &mut Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Co
             expect(plan, &[S::Draft, S::Returned, S::Submitted, S::Approved])?;
             content.check_bounds()?;
             check_choices(content, context)?;
+            if plan.is_known_edition() {
+                plan.before = Some(Box::new(Edition { revision: plan.revision, content: plan.content.clone() }));
+            }
             plan.content = (**content).clone();
             plan.revision += 1;
             void(plan);

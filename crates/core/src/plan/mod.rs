@@ -38,6 +38,9 @@ pub struct Plan {
     pub revision: u32,
     /// What is planned.
     pub content: PlanContent,
+    /// The edition that the hospital had last, if the content was changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<Edition>>,
     /// Approvals given for the present content.
     #[serde(default)]
     pub approvals: Vec<Approval>,
@@ -79,6 +82,15 @@ pub struct Plan {
     /// Grows by one with each change; guards against two people changing at once.
     #[serde(default)]
     pub version: u64,
+}
+
+/// An edition of the content that another one took the place of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Edition {
+    /// Its number.
+    pub revision: u32,
+    /// What was planned.
+    pub content: PlanContent,
 }
 
 /// A person's mark with its time, as a stamp on paper would be (申請者・承認者・確認者).
@@ -205,6 +217,7 @@ impl Plan {
             state: PlanState::Draft,
             revision: 0,
             content: PlanContent::default(),
+            before: None,
             approvals: Vec::new(),
             emergency: None,
             extension: None,
@@ -246,6 +259,19 @@ impl Plan {
     pub fn is_by(&self, person: &PersonId) -> bool {
         let wrote = |entry: &TrailEntry| matches!(entry.act.as_str(), "draw" | "edit") && entry.person.as_ref() == Some(person);
         *person == self.applicant || self.content.workers.contains(person) || self.trail.iter().any(wrote)
+    }
+
+    /// True if somebody of the hospital had the present edition in hand and did something with it, or if it is the first
+    /// that they could have: what comes after is compared with it. Several changes in a row hide nothing, because the
+    /// edition to compare with stays until the hospital acts again.
+    #[must_use]
+    pub fn is_known_edition(&self) -> bool {
+        match self.state {
+            PlanState::Submitted => !self.approvals.is_empty() || self.before.is_none(),
+            PlanState::Approved => true,
+            PlanState::Returned => self.trail.iter().rev().find(|entry| matches!(entry.act.as_str(), "edit" | "return")).is_some_and(|entry| entry.act == "return"),
+            _ => false,
+        }
     }
 
     /// True for plans that ask to start at once.

@@ -63,7 +63,8 @@ impl Store {
             }
         }
         let (mut targets, mut accounts) = (BTreeMap::new(), BTreeMap::new());
-        for used in &plan.content.targets {
+        let before = plan.before.as_deref().map(|edition| &edition.content);
+        for used in before.into_iter().chain([&plan.content]).flat_map(|content| &content.targets) {
             if let Some(target) = self.load_target(&mut *conn, &used.target).await? {
                 targets.insert(used.target.clone(), target);
             }
@@ -72,7 +73,7 @@ impl Store {
             }
         }
         let of_persons = persons.values().filter_map(|person: &Person| person.vendor.clone());
-        let near: BTreeSet<VendorId> = [plan.vendor.clone()].into_iter().chain(plan.content.subcontractor.clone()).chain(of_persons).collect();
+        let near: BTreeSet<VendorId> = [plan.vendor.clone()].into_iter().chain(plan.content.subcontractor.clone()).chain(before.and_then(|content| content.subcontractor.clone())).chain(of_persons).collect();
         let vendors = self.load_vendors(&mut *conn).await?.into_iter().filter(|vendor| near.contains(&vendor.id)).map(|vendor| (vendor.id, vendor.name)).collect();
         drop(conn);
         let filter = SessionFilter { plan: Some(plan.id.clone()), ..SessionFilter::default() };
@@ -101,6 +102,7 @@ impl Store {
 
 fn named_persons(plan: &Plan) -> BTreeSet<PersonId> {
     let mut named: BTreeSet<PersonId> = plan.content.workers.iter().cloned().collect();
+    named.extend(plan.before.iter().flat_map(|edition| edition.content.workers.iter().cloned()));
     named.insert(plan.applicant.clone());
     named.extend(plan.approvals.iter().map(|approval| approval.by.clone()));
     named

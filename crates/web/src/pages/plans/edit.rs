@@ -2,10 +2,12 @@
 
 use super::choices;
 use super::form::{Errors, PlanForm};
+use super::kept;
 use super::new::{Sheet, UPLOAD_BYTES, after, judge, place, sheet};
 use super::told;
 use super::written;
 use crate::call::Call;
+use crate::form::Upload;
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
 use crate::view::value;
@@ -49,11 +51,11 @@ fn more(plan: &Plan) -> Value {
     }
 }
 
-async fn page(call: &Call, view: &PlanView, form: &PlanForm, errors: Errors, refusal: Option<Refusal>) -> Reply {
+async fn page(call: &Call, view: &PlanView, form: &PlanForm, errors: Errors, refusal: Option<Refusal>, files: Vec<Upload>) -> Reply {
     let all = call.ctx.store().choices(call.ctx.actor()?).await?;
     let vendor = all.vendors.iter().find(|of| of.vendor.id == view.plan.vendor).ok_or_else(Stop::not_found)?;
     let choices = choices::of(&call.ctx, &all, vendor);
-    sheet(call, form, Sheet { vendor: &vendor.vendor, choices, errors, refusal, more: more(&view.plan) })
+    sheet(call, form, Sheet { vendor: &vendor.vendor, choices, errors, refusal, files, more: more(&view.plan) })
 }
 
 async fn show(call: Call) -> Reply {
@@ -62,23 +64,24 @@ async fn show(call: Call) -> Reply {
         return Err(Refusal::WrongState { state: view.plan.state }.into());
     }
     let form = PlanForm::of(&view.plan.vendor, &view.plan.content, Some(view.plan.version));
-    page(&call, &view, &form, Errors::new(), None).await
+    page(&call, &view, &form, Errors::new(), None, Vec::new()).await
 }
 
 async fn submit(call: Call) -> Reply {
     let view = told::view(&call).await?;
     let form = PlanForm::read(call.form().pairs());
     let (content, errors) = form.content(view.plan.content.attachments.clone());
-    let mut errors = judge(&call, &content, errors, call.ctx.now());
+    let brought = kept::brought(&call)?;
+    let mut errors = judge(&call, &content, &brought, errors, call.ctx.now());
     let mut refusal = None;
     if errors.is_empty() {
         let version = form.expected_version().ok_or_else(|| Stop::bad_field("version"))?;
         let act = PlanAct::Edit { content: Box::new(content) };
         match call.ctx.store().act_on_plan(call.ctx.actor()?, &view.plan.id, act, Some(version)).await.map_err(Stop::from) {
-            Ok(plan) => return after(&call, &plan.id, false).await,
+            Ok(plan) => return after(&call, &plan.id, &brought.files, false).await,
             Err(Stop::Refused(refused)) => refusal = place(refused, &mut errors),
             Err(fault) => return Err(fault),
         }
     }
-    page(&call, &view, &form, errors, refusal).await
+    page(&call, &view, &form, errors, refusal, brought.files).await
 }

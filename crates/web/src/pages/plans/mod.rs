@@ -16,6 +16,7 @@ pub(crate) mod files;
 pub mod form;
 #[cfg(test)]
 mod form_test;
+mod kept;
 mod list;
 mod new;
 mod powers;
@@ -23,6 +24,7 @@ mod print;
 mod reconcile;
 mod reject;
 mod report;
+mod revised;
 mod r#return;
 mod shapes;
 mod show;
@@ -35,6 +37,8 @@ pub(crate) mod told;
 pub mod view;
 mod withdraw;
 pub mod written;
+
+pub(crate) use kept::KeptFiles;
 
 use crate::routes::Route;
 

@@ -2,7 +2,9 @@
 
 use super::choices::{self, Choices};
 use super::form::{self, Errors, ORDER, PlanForm};
+use super::kept::{self, Brought};
 use crate::call::{Call, Problem};
+use crate::form::Upload;
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
 use crate::view::value;
@@ -46,6 +48,8 @@ pub(super) struct Sheet<'a> {
     pub choices: Choices,
     pub errors: Errors,
     pub refusal: Option<Refusal>,
+    /// Files that the form brought and that wait for its next sending.
+    pub files: Vec<Upload>,
     /// What the page of an existing plan adds.
     pub more: Value,
 }
@@ -60,6 +64,7 @@ pub(super) fn sheet(call: &Call, form: &PlanForm, sheet: Sheet<'_>) -> Reply {
         .collect();
     let (template, title) = if form.emergency { ("plans/emergency.html", "plans.emergency.title") } else { ("plans/form.html", "plans.new.title") };
     let wrong = !sheet.errors.is_empty() || sheet.refusal.is_some();
+    let waiting = kept::wait(call, sheet.files)?;
     let mut response = call.page(
         template,
         title,
@@ -70,6 +75,7 @@ pub(super) fn sheet(call: &Call, form: &PlanForm, sheet: Sheet<'_>) -> Reply {
             refusal => sheet.refusal.map(|refusal| value(Problem::of(&refusal, ctx.lang))),
             choices => value(sheet.choices),
             classes => value(choices::classes(ctx)),
+            waiting => waiting.map(|(number, files)| context! { number, files => value(files) }),
             vendor_name => sheet.vendor.name.as_str(),
             ..sheet.more
         },
@@ -94,12 +100,15 @@ async fn show(call: Call) -> Reply {
     };
     let form = PlanForm::blank(Some(&vendor.vendor.id), emergency);
     let choices = choices::of(&call.ctx, &all, vendor);
-    sheet(&call, &form, Sheet { vendor: &vendor.vendor, choices, errors: Errors::new(), refusal: None, more: fresh() })
+    sheet(&call, &form, Sheet { vendor: &vendor.vendor, choices, errors: Errors::new(), refusal: None, files: Vec::new(), more: fresh() })
 }
 
 /// Errors of a form for what was asked: a draft may be incomplete, a submission may not.
-pub(super) fn judge(call: &Call, content: &sekisho_core::plan::content::PlanContent, mut errors: Errors, now: Timestamp) -> Errors {
-    for file in call.form().files() {
+pub(super) fn judge(call: &Call, content: &sekisho_core::plan::content::PlanContent, brought: &Brought, mut errors: Errors, now: Timestamp) -> Errors {
+    if brought.lost {
+        errors.insert("attachments".to_owned(), "plans.error.attachment_gone");
+    }
+    for file in &brought.files {
         if file.bytes.len() > limits::ATTACHMENT_BYTES {
             errors.insert("attachments".to_owned(), "plans.error.attachment");
         }
@@ -131,29 +140,31 @@ async fn submit(call: Call) -> Reply {
     let asked = form.vendor_id();
     let vendor = choices::vendor(&all, asked.as_ref()).ok_or_else(|| Stop::bad_field("vendor"))?;
     let (content, errors) = form.content(Vec::new());
-    let mut errors = judge(&call, &content, errors, call.ctx.now());
+    let brought = kept::brought(&call)?;
+    let mut errors = judge(&call, &content, &brought, errors, call.ctx.now());
     let mut refusal = None;
     if errors.is_empty() {
         match store.draw_plan(actor, &vendor.vendor.id, content).await.map_err(Stop::from) {
-            Ok(plan) => return after(&call, &plan.id, true).await,
+            Ok(plan) => return after(&call, &plan.id, &brought.files, true).await,
             Err(Stop::Refused(refused)) => refusal = place(refused, &mut errors),
             Err(fault) => return Err(fault),
         }
     }
     let choices = choices::of(&call.ctx, &all, vendor);
-    sheet(&call, &form, Sheet { vendor: &vendor.vendor, choices, errors, refusal, more: fresh() })
+    sheet(&call, &form, Sheet { vendor: &vendor.vendor, choices, errors, refusal, files: brought.files, more: fresh() })
 }
 
 /// After the content is saved: files, then the submission. What goes wrong from here on loses nothing that was typed,
 /// because the plan is kept; the person finds it with a note of what is left to do.
-pub(super) async fn after(call: &Call, id: &PlanId, is_new: bool) -> Reply {
+pub(super) async fn after(call: &Call, id: &PlanId, files: &[Upload], is_new: bool) -> Reply {
+    kept::done(call)?;
     let (store, actor) = (call.ctx.store(), call.ctx.actor()?);
     let tell = |refusal: &Refusal| {
         let (text, next) = words::refusal(call.ctx.lang, refusal);
         call.ctx.note("warning", format!("{text} {next}"));
     };
     let mut done = if is_new { "plans.done.drawn" } else { "plans.done.edit" };
-    for file in call.form().files() {
+    for file in files {
         match store.attach(actor, id, &file.name, &file.bytes).await.map_err(Stop::from) {
             Ok(_) => {}
             Err(Stop::Refused(refused)) => {

@@ -7,7 +7,7 @@ use sekisho_core::ids::{AccountId, AttachmentId, PersonId, PlanId, SessionId, Ta
 use sekisho_core::plan::approval::{Approval, Slot};
 use sekisho_core::plan::content::{Attachment, CarryOut, FileIn, PersonalDataUse, PlanContent, TargetUse, WorkClass};
 use sekisho_core::plan::state::PlanState;
-use sekisho_core::plan::{AfterFact, ChangeNote, Emergency, ExtensionWish, Mark, Plan, Report, ReportContent, TrailEntry};
+use sekisho_core::plan::{AfterFact, ChangeNote, Edition, Emergency, ExtensionWish, Mark, Plan, Report, ReportContent, TrailEntry};
 use sekisho_core::policy::Policy;
 use sekisho_core::reconcile::{Decision, Finding, Item, Verdict};
 use sekisho_core::command::{CommandRule, RuleAct};
@@ -97,6 +97,9 @@ pub fn plan(state: PlanState) -> Plan {
         attachments: vec![Attachment { id: AttachmentId::from_random([1; 10]), name: "作業手順書_第3版.pdf".into(), bytes: 482_113, sha256: "cd".repeat(32) }],
         emergency_reason: None,
     };
+    let mut before = Edition { revision: 1, content: PlanContent::clone(&content) };
+    before.content.steps = "1. 現在の設定を控える".into();
+    before.content.targets.iter_mut().for_each(|used| used.forwards.clear());
     let entry = |when: &str, by: &str, act: &str, state, remark: &str| TrailEntry { at: at(when), by: by.into(), person: None, act: act.into(), state, remark: remark.into() };
     Plan {
         id: PlanId::from_random([1; 10]),
@@ -105,6 +108,7 @@ pub fn plan(state: PlanState) -> Plan {
         applicant: person(1),
         state,
         revision: 2,
+        before: Some(Box::new(before)),
         content,
         approvals: vec![
             Approval { slot: Slot::Technical, by: person(3), name: "佐藤 由美".into(), at: at("2026-11-20T17:05"), digest: DIGEST.into(), signature: "x".into() },

@@ -1,6 +1,7 @@
 //! The shapes that the templates of a plan's page read: plain values, already written in the reader's language.
 
 use super::powers::{RuleView, TargetView};
+use super::revised::RevisedView;
 use serde::Serialize;
 
 /// One session in a list.
@@ -48,6 +49,8 @@ pub struct PlanPage {
     pub window: Option<Window>,
     pub content: ContentView,
     pub marks: Vec<MarkView>,
+    /// What changed against the edition that the hospital had before.
+    pub revised: Option<RevisedView>,
     pub missing: Vec<&'static str>,
     pub duties: Vec<DutyView>,
     pub acts: Vec<ActView>,

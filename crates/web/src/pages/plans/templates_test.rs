@@ -70,6 +70,19 @@ fn the_page_of_a_plan_shows_every_state() {
 }
 
 #[test]
+fn a_revised_plan_tells_what_changed_and_not_by_colour_alone() {
+    for template in ["plans/show.html", "plans/approve.html"] {
+        let page = |lang| context! { plan => shown(&plan(PlanState::Submitted), lang), slot => "final", action => "/plans/x/approve", form => form(), needs_code => false, can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false };
+        let html = both(template, page);
+        let (_, changes) = html.split_once("第 1 版からの変更点").unwrap_or_else(|| panic!("{template}: {html}"));
+        let (changes, _) = changes.split_once("</section>").unwrap();
+        assert!(changes.contains("<b>− 削除</b> <del>1. 現在の設定を控える</del>"), "{changes}");
+        assert!(changes.contains("<b>+ 追加</b> <ins>電子カルテ DBサーバ (ehr-db01) ・ 転送先: 10.0.0.5:5432 (全バイト記録)</ins>"), "{changes}");
+        assert!(!changes.contains("plans.") && !changes.contains("件名"), "only what changed: {changes}");
+    }
+}
+
+#[test]
 fn a_worker_of_an_open_plan_finds_the_exact_line() {
     let html = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan(PlanState::Approved), Lang::Ja), can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false });
     assert!(html.contains("ssh -p 2222 tanaka+ehr-db01@sekisho.aoba-hospital.example"), "{html}");
@@ -201,6 +214,7 @@ fn pages_of_sessions_render() {
         functions => ["shell", "sftp"], commands => vec![context! { place => "0:07", seconds => 7, text => "uptime" }],
         files => vec![context! { op => "put", path => "/tmp/a", size => "1.8 KB", sha256 => "ab".repeat(32), ok => false, place => "1:01", seconds => 61 }],
         plan => "pln-x", plan_number => "2026-0042", plan_title => "電子カルテDB 定期保守", until => "17:00", until_ms => at("2026-11-22T17:00").0,
+        forwards => vec![context! { at => "0:20", seconds => 20, place => "10.0.0.5:5432", times => 2, to_target => "1.2 KB", from_target => "48.0 KB" }],
         recording => context! { size => "1.2 MB", sealed => true, digest => "ab".repeat(32), verified => "yes" },
         entries => vec![context! { seq => 41, at => "2026-11-22 15:02:00", who => "田中 健一", kind => "entered", detail => "postgres@ehr-db01" }],
     };
@@ -217,7 +231,8 @@ fn pages_of_sessions_render() {
         // A part of a page, fetched anew every few seconds.
         assert!(render("sessions/talk.html", Lang::Ja, context! { told => told(running) }).contains(if running { "お待ちください" } else { "<p class=\"muted\">" }));
     }
-    both("sessions/replay.html", |_| context! { s => page(false), can_mark => true });
+    let replay = both("sessions/replay.html", |_| context! { s => page(false), can_replay => true, can_mark => true });
+    assert!(replay.contains("10.0.0.5:5432") && replay.contains("/sessions/ses-x/forwards\""), "{replay}");
     let list = |lines: usize| context! {
         running => value(&sessions()[..lines.min(1)]), past => value(&sessions()[..lines]), page => 1, pages => 2, link => "/sessions?page=",
         filter => context! { person => "", target => "", plan => "" }, persons => value([("per-x", "田中 健一")]), targets => value([("tgt-x", "ehr-db01")]), can_watch => true,

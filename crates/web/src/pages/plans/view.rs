@@ -7,6 +7,7 @@ pub use super::powers::{ForwardView, RuleView, TargetView};
 pub use super::shapes::*;
 use super::findings::finding;
 use super::powers;
+use super::revised;
 use super::written;
 use crate::words::Lang;
 use sekisho_core::duty::Duty;
@@ -138,6 +139,7 @@ impl PlanPage {
             content: content(&plan.content, names, lang),
             marks: marks(plan, digest, names, policy, lang),
             missing: told.missing.iter().map(|slot| slot_name(*slot)).collect(),
+            revised: revised::revised(plan, names, lang),
             duties: told.duties.iter().map(|duty| duty_view(duty, lang)).collect(),
             acts: acts(told.allowed),
             allowed: told.allowed.to_vec(),
@@ -226,7 +228,7 @@ fn window(plan: &Plan, now: Timestamp, lang: Lang) -> Option<Window> {
     })
 }
 
-fn content(content: &PlanContent, names: &Names, lang: Lang) -> ContentView {
+pub(super) fn content(content: &PlanContent, names: &Names, lang: Lang) -> ContentView {
     let targets: Vec<TargetView> = content.targets.iter().map(|used| powers::target(used, names, lang)).collect();
     ContentView {
         class: content.class.as_str(),

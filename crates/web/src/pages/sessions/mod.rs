@@ -6,6 +6,7 @@ mod control;
 mod cut;
 mod decide;
 pub mod facts;
+mod forwards;
 mod list;
 mod live;
 pub mod messages;
@@ -20,7 +21,7 @@ use crate::routes::Route;
 /// Every route of this folder.
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = list::routes();
-    for more in [show::routes(), watch::routes(), live::routes(), replay::routes(), recording::routes(), content::routes(), cut::routes(), control::routes(), decide::routes(), talk::routes(), api::routes()] {
+    for more in [show::routes(), watch::routes(), live::routes(), replay::routes(), recording::routes(), content::routes(), cut::routes(), control::routes(), decide::routes(), talk::routes(), forwards::routes(), api::routes()] {
         routes.extend(more);
     }
     routes
