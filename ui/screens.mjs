@@ -266,6 +266,12 @@ try {
       await page.locator("main .codeblock").first().waitFor();
     },
   });
+  // It would stand on every first page after this.
+  {
+    const { page } = await room("suzuki", 1280);
+    await page.locator("main form[action$='/close'] button").click();
+    await page.waitForLoadState();
+  }
   await show("suzuki", 1280, "/plans/new", "guide-plan-form", {
     height: 1300,
     ready: async (page) => {
