@@ -5,10 +5,11 @@ use crate::people::{Person, Role, Vendor};
 use crate::plan::Plan;
 use crate::plan::approval::{self};
 use crate::plan::content::TargetUse;
+use crate::limits;
 use crate::policy::{KeepFiles, Policy};
 use crate::refusal::Refusal;
 use crate::command::{CommandRule, RuleAct};
-use crate::target::{Account, FileRight, ForwardTo, Function, Target, TargetClass, TransferLimits, Witness};
+use crate::target::{Account, FileRight, ForwardTo, Function, Quarantine, Target, TargetClass, TransferLimits, Witness};
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -94,6 +95,8 @@ pub struct Grant {
     pub volume: Volume,
     /// Which contents of files are kept in the recording.
     pub keep: Keep,
+    /// Which uploads wait.
+    pub screen: Screen,
     /// Command rules, those of the plan before those of the target's class; the first that names a command decides.
     pub rules: Vec<CommandRule>,
     /// The planned commands; those not among them meet `unplanned`.
@@ -146,9 +149,50 @@ pub struct Keep {
     pub session_bytes: u64,
 }
 
+/// Which uploads wait until a person of the hospital lets them pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Screen {
+    /// The stricter of what policy and target say.
+    pub quarantine: Quarantine,
+    /// SHA-256 of the files that the plan lists, in small hexadecimal letters.
+    pub listed: BTreeSet<String>,
+}
+
+impl Screen {
+    fn of(case: &Case<'_>) -> Self {
+        let listed = case.plan.content.bring_in.iter().filter(|file| !file.sha256.is_empty()).map(|file| file.sha256.to_ascii_lowercase());
+        Self { quarantine: case.policy.quarantine_uploads.max(case.target.quarantine), listed: listed.collect() }
+    }
+
+    /// Whether the plan lists a file of this digest.
+    #[must_use]
+    pub fn lists(&self, sha256: &str) -> bool {
+        self.listed.contains(&sha256.to_ascii_lowercase())
+    }
+
+    /// Whether a file of this digest goes on by itself. Name and size are no proof of what is in it.
+    #[must_use]
+    pub fn passes(&self, sha256: &str) -> bool {
+        match self.quarantine {
+            Quarantine::Never => true,
+            Quarantine::Unlisted => self.lists(sha256),
+            Quarantine::Always => false,
+        }
+    }
+}
+
 impl Keep {
-    fn of(policy: &Policy) -> Self {
+    fn of(policy: &Policy, quarantine: Quarantine) -> Self {
         let bytes = |mib: u32| u64::from(mib) * 1024 * 1024;
+        if !quarantine.is_never() {
+            // What waited for a decision is evidence for it, whole and whatever else is kept.
+            return Self {
+                uploads: true,
+                downloads: matches!(policy.keep_files, KeepFiles::Downloads | KeepFiles::Both),
+                file_bytes: bytes(u32::try_from(limits::KEEP_MIB).unwrap_or(u32::MAX)),
+                session_bytes: bytes(u32::try_from(limits::KEEP_MIB).unwrap_or(u32::MAX)),
+            };
+        }
         Self {
             uploads: matches!(policy.keep_files, KeepFiles::Uploads | KeepFiles::Both),
             downloads: matches!(policy.keep_files, KeepFiles::Downloads | KeepFiles::Both),
@@ -268,7 +312,8 @@ fn assertion(case: &Case<'_>, used: &TargetUse, account: &Account, until: Timest
         limits: used.limits,
         forwards: used.forwards.clone(),
         volume: Volume::of(policy, &used.files),
-        keep: Keep::of(policy),
+        keep: Keep::of(policy, policy.quarantine_uploads.max(target.quarantine)),
+        screen: Screen::of(case),
         rules: plan.content.rules.iter().chain(case.rules).cloned().collect(),
         commands: plan.content.commands.clone(),
         unplanned: plan.content.unplanned,

@@ -72,11 +72,69 @@ pub enum Control {
         /// True if it may go on.
         allowed: bool,
     },
+    /// A file that a worker sent is complete and has reached nothing yet.
+    FileHeld {
+        /// Its number within the session.
+        hold: u32,
+        /// The path on the target, for people.
+        path: String,
+        /// Its length.
+        bytes: u64,
+        /// SHA-256 of its content.
+        sha256: String,
+        /// True if the plan lists this content.
+        listed: bool,
+    },
+    /// It was decided on such a file.
+    FileDecided {
+        /// Its number.
+        hold: u32,
+        /// The path again, so that the line can be read by itself.
+        path: String,
+        /// Who, or `Sekisho`.
+        by: String,
+        /// Why `Sekisho` decided, or that a person did.
+        how: HowDecided,
+        /// True if it goes on to the target.
+        passed: bool,
+        /// The person's reason; may be empty.
+        reason: String,
+    },
     /// Something that the hospital should look at (volume, limits).
     Alert {
         /// What, in one sentence.
         text: String,
     },
+}
+
+/// How it came to a decision on an upload that waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HowDecided {
+    /// A person of the hospital decided.
+    Person,
+    /// The plan lists the content.
+    Listed,
+    /// Nobody decided in time.
+    Late,
+    /// The worker gave it up, or the session ended.
+    GivenUp,
+    /// Sekisho stopped while it waited.
+    Vanished,
+}
+
+impl HowDecided {
+    /// The name in words and tables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Listed => "listed",
+            Self::Late => "late",
+            Self::GivenUp => "given_up",
+            Self::Vanished => "vanished",
+        }
+    }
 }
 
 impl Control {
@@ -99,6 +157,8 @@ impl Control {
             Self::WitnessLeft { .. } => "witness_left",
             Self::Ruled { .. } => "ruled",
             Self::Decided { .. } => "decided",
+            Self::FileHeld { .. } => "file_held",
+            Self::FileDecided { .. } => "file_decided",
             Self::Alert { .. } => "alert",
         }
     }

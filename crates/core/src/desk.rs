@@ -348,6 +348,53 @@ pub struct RuledCommand {
     pub reason: String,
 }
 
+/// Where the content of one upload lies while it waits. Implemented by the store; nothing lies in clear on a disk.
+pub trait Spool: Send + Sync {
+    /// The number by which the store knows it.
+    fn number(&self) -> u64;
+
+    /// Adds content at the end.
+    ///
+    /// # Errors
+    /// [`SpoolLost`]: the file cannot pass.
+    fn append(&self, bytes: &[u8]) -> Result<(), SpoolLost>;
+
+    /// Reads content back.
+    ///
+    /// # Errors
+    /// [`SpoolLost`]: the file cannot pass.
+    fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, SpoolLost>;
+}
+
+/// The content of an upload could not be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpoolLost;
+
+impl fmt::Display for SpoolLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the content of an upload that waits cannot be kept")
+    }
+}
+
+impl std::error::Error for SpoolLost {}
+
+/// A file that a worker brought and that has reached nothing yet, as the gateway tells it when it is complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldUpload {
+    /// The number of its spool.
+    pub spool: u64,
+    /// The path on the target, for people.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its content.
+    pub sha256: String,
+    /// True if the plan lists this content.
+    pub listed: bool,
+    /// True if it goes on by itself.
+    pub passes: bool,
+}
+
 /// What the gateway may ask. Implemented by the store; every method writes down what it answers before it answers.
 pub trait Desk: Send + Sync {
     /// Checks the first factor.
@@ -374,6 +421,12 @@ pub trait Desk: Send + Sync {
 
     /// A rule names this command. Answers at once unless it must wait for a person; `Err` stops it.
     fn command<'a>(&'a self, session: &'a SessionId, ruled: RuledCommand) -> Answer<'a, Result<(), Refusal>>;
+
+    /// A place for the content of an upload. Dropping it destroys the content.
+    fn stage<'a>(&'a self, session: &'a SessionId) -> Answer<'a, Result<Box<dyn Spool>, Refusal>>;
+
+    /// An upload is complete. Answers when it may go on to the target; `Err` stops it. Dropping the answer gives it up.
+    fn upload<'a>(&'a self, session: &'a SessionId, held: HeldUpload) -> Answer<'a, Result<(), Refusal>>;
 
     /// Sekisho itself pauses the session, for a reason that a person of the hospital should look at.
     fn pause<'a>(&'a self, session: &'a SessionId, reason: &'a str) -> Answer<'a, ()>;

@@ -499,6 +499,19 @@ pub enum Fact {
         /// True if that is everything that went over.
         whole: bool,
     },
+    /// A person took the content of an upload out that waited for a decision; written before any of it left.
+    HeldFileTaken {
+        /// The session.
+        session: SessionId,
+        /// Its number within the session.
+        hold: u32,
+        /// Its path on the target.
+        path: String,
+        /// Its length.
+        bytes: u64,
+        /// SHA-256 of its content, hex.
+        sha256: String,
+    },
     /// A person searched the record. What was found was shown after this was written.
     Searched {
         /// The words.
@@ -563,6 +576,7 @@ impl Fact {
             | Self::AlertSeen { session, .. }
             | Self::ViewBegan { session, .. }
             | Self::FileTaken { session, .. }
+            | Self::HeldFileTaken { session, .. }
             | Self::ViewEnded { session, .. } => Some(session),
             Self::CertificateIssued { session, .. } | Self::HostKeyAlarmed { session, .. } => session.as_ref(),
             _ => None,

@@ -61,16 +61,18 @@ limits! {
     COMMAND_STEPS: "comparisons" = 1_000_000;
     /// Time for a person of the hospital to decide on a command that waits; then it is refused.
     HOLD_SECONDS: "seconds" = 600;
-    /// Commands of one session that may wait for a decision at once.
-    HELD_COMMANDS: "items" = 16;
-    /// Commands of one session that rules name and the log keeps; more of them are refused.
-    SESSION_RULINGS: "entries" = 2_000;
     /// Time for a person of the hospital to decide on an upload that waits; then it is refused. Looking into a file takes
     /// longer than reading a command.
     HOLD_FILE_SECONDS: "seconds" = 1_800;
     /// A command line that waits for a person, who must see all of it; a longer one is refused. It also fits into one
     /// frame of the recording.
     HELD_LINE_CHARS: "characters" = 1_500;
+    /// Commands of one session that may wait for a decision at once.
+    HELD_COMMANDS: "items" = 16;
+    /// Uploads of one session that may wait for a decision at once.
+    HELD_UPLOADS: "files" = 16;
+    /// Commands of one session that rules name, and uploads that waited, which the log keeps; more of them are refused.
+    SESSION_RULINGS: "entries" = 2_000;
     /// Input of a terminal that is kept while one of its commands waits.
     HOLD_BYTES: "bytes" = 64 * 1024;
     /// Source networks in one plan.
@@ -79,14 +81,14 @@ limits! {
     PLAN_ATTACHMENTS: "items" = 10;
     /// Size of one attachment.
     ATTACHMENT_BYTES: "bytes" = 10 * 1024 * 1024;
-    /// Findings of one reconciliation; more of one kind are folded into the last.
-    FINDINGS: "items" = 500;
     /// Files of forms that came back with errors, kept in memory for the next sending, of all persons.
     FORM_FILES_BYTES: "bytes" = 96 * 1024 * 1024;
     /// Forms of one person whose files are kept at once.
     FORM_FILES_SETS: "items" = 2;
     /// How long they are kept.
     FORM_FILES_SECONDS: "seconds" = 1_800;
+    /// Findings of one reconciliation; more of one kind are folded into the last.
+    FINDINGS: "items" = 500;
     /// A password; longer ones are refused before they are hashed.
     PASSWORD_CHARS: "characters" = 128;
     /// Public keys that one worker may register.

@@ -99,6 +99,7 @@ fn world() -> World {
         personal_data: true,
         class: crate::target::TargetClass::default(),
         witness: crate::target::Witness::None,
+        quarantine: crate::target::Quarantine::Never,
         active: true,
         host_key_alarm: None,
     };

@@ -2,6 +2,7 @@
 
 use crate::limits;
 use crate::plan::content::WorkClass;
+use crate::target::Quarantine;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +75,8 @@ pub struct Policy {
     pub keep_file_mib: u32,
     /// MiB kept of all files of one session at most.
     pub keep_session_mib: u32,
+    /// Which uploads wait until a person of the hospital lets them pass (隔離). A target can be stricter.
+    pub quarantine_uploads: Quarantine,
 }
 
 impl Default for Policy {
@@ -102,6 +105,7 @@ impl Default for Policy {
             keep_files: KeepFiles::Uploads,
             keep_file_mib: 256,
             keep_session_mib: 1024,
+            quarantine_uploads: Quarantine::Never,
         }
     }
 }

@@ -93,6 +93,9 @@ pub struct CommandSeen {
     pub output: u64,
 }
 
+/// The operation of an upload that waited for the hospital and was not let pass.
+pub const PUT_REFUSED: &str = "put-refused";
+
 /// A file operation that was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileSeen {
@@ -513,6 +516,13 @@ fn files(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
                     }
                     let same = planned.sha256.is_empty() || file.sha256.as_deref().is_some_and(|hash| hash.eq_ignore_ascii_case(&planned.sha256));
                     (if same { Verdict::Match } else { Verdict::Different }, planned.name.clone())
+                }
+                // It was sent and did not reach the target, so it is neither brought nor unsaid.
+                (PUT_REFUSED, Some((index, planned))) => {
+                    if let Some(seen) = brought.get_mut(index) {
+                        *seen = true;
+                    }
+                    (Verdict::NotDone, planned.name.clone())
                 }
                 ("get" | "rsync-get", _) => match &plan.content.carry_out {
                     Some(out) => (Verdict::Match, out.fields.clone()),

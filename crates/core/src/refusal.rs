@@ -208,6 +208,30 @@ pub enum Refusal {
     ForwardNotInPlan,
     /// More went through terminals and commands than the hospital's policy takes for work without a look.
     VolumePassed,
+    /// A person of the hospital did not let an upload pass.
+    UploadRefused {
+        /// The person's reason; may be empty.
+        reason: String,
+    },
+    /// Nobody decided in time on an upload that waited.
+    UploadUndecided,
+    /// Uploads wait, and this is no way of sending a file that can be checked whole.
+    UploadNotWhole {
+        /// What it is: `append`, …
+        what: String,
+    },
+    /// Uploads wait, and this one passes what may wait.
+    UploadTooMuch {
+        /// The limit's name.
+        limit: String,
+    },
+    /// Uploads wait, which SFTP alone can do.
+    UploadNeedsSftp {
+        /// The function asked for.
+        function: String,
+    },
+    /// The content of an upload could not be kept while it waited.
+    UploadLost,
     /// No witness watched for too long.
     NoWitness,
 
@@ -263,7 +287,10 @@ impl Refusal {
             Self::WindowNotOpen { opens } => Some(opens.clone()),
             Self::FunctionNotInPlan { function } => Some(function.clone()),
             Self::FileRightNotInPlan { right } => Some(right.clone()),
-            Self::TransferLimit { limit } => Some(limit.clone()),
+            Self::TransferLimit { limit } | Self::UploadTooMuch { limit } => Some(limit.clone()),
+            Self::UploadRefused { reason } => Some(reason.clone()).filter(|reason| !reason.is_empty()),
+            Self::UploadNotWhole { what } => Some(what.clone()),
+            Self::UploadNeedsSftp { function } => Some(function.clone()),
             Self::CommandRefused { reason } | Self::CommandDenied { reason } | Self::CommandUndecided { reason } => Some(reason.clone()).filter(|reason| !reason.is_empty()),
             _ => None,
         }
@@ -350,6 +377,12 @@ impl Refusal {
             Self::TransferUncounted => ("SKS-4303", "計画でファイル数に上限があるため、数を確かめられない rsync は使えません。", "sftp または scp を使うか、計画を直して承認を受けてください。", "The plan limits the number of files, which cannot be counted in rsync.", "Use sftp or scp, or have the plan changed and approved."),
             Self::ForwardNotInPlan => ("SKS-4304", "このポート転送先は計画に含まれていません。", "計画に書かれたホスト名とポートをそのまま指定してください。", "The plan does not name the place of this forward.", "Name host and port exactly as the plan does."),
             Self::VolumePassed => ("SKS-4305", "端末やコマンドを通った量が上限を超えたため、一時停止しました。", "病院の担当者が確認して再開するまでお待ちください。", "Too much went through terminals or commands, so the session is paused.", "Wait until the hospital has looked at it and lets it go on."),
+            Self::UploadRefused { .. } => ("SKS-4306", "病院がこのファイルを通しませんでした。接続先には何も届いていません。", "病院の担当者に相談してください。", "The hospital did not let this file pass; nothing of it reached the target.", "Talk to the hospital."),
+            Self::UploadUndecided => ("SKS-4307", "時間内に病院の確認がなかったため、ファイルを通しませんでした。接続先には何も届いていません。", "病院の担当者に連絡してから、もう一度送ってください。", "Nobody checked the file in time; nothing of it reached the target.", "Contact the hospital, then send it again."),
+            Self::UploadNotWhole { .. } => ("SKS-4308", "送るファイルは病院の確認を待つため、この送り方は使えません。接続先には何も届いていません。", "追記や部分的な書換えではなく、ファイル全体を SFTP で先頭から送ってください(sftp の put、または scp)。", "Uploads wait for the hospital's check, so a file cannot be sent in this way; nothing of it reached the target.", "Send the whole file by SFTP from its first byte (put of sftp, or scp), without append or resume."),
+            Self::UploadTooMuch { .. } => ("SKS-4309", "病院の確認を待てるファイルの大きさまたは数を超えました。接続先には何も届いていません。", "先に送ったファイルの確認を待つか、分けて送ってください。", "More than may wait for the hospital's check; nothing of this file reached the target.", "Wait for the files sent before, or send it in parts."),
+            Self::UploadNeedsSftp { .. } => ("SKS-4310", "送るファイルは病院の確認を待つため、この方法では送れません。", "sftp、または -O を付けない scp を使ってください。", "Uploads wait for the hospital's check, which this way of sending cannot do.", "Use sftp, or scp without -O."),
+            Self::UploadLost => ("SKS-4311", "確認を待つファイルの内容を保管できませんでした。接続先には何も届いていません。", "病院の運用担当者に連絡してください。", "The content of the waiting file could not be kept; nothing of it reached the target.", "Contact the hospital's operator."),
             Self::CommandRefused { .. } => ("SKS-4201", "このコマンドは実行できません(ルールによる拒否)。", "必要な作業であれば、病院の担当者に相談してください。", "A rule refuses this command; it was not run.", "If the work needs it, talk to the hospital."),
             Self::CommandDenied { .. } => ("SKS-4202", "病院がコマンドを許可しませんでした。実行していません。", "病院の担当者に相談してください。", "The hospital did not allow this command; it was not run.", "Talk to the hospital."),
             Self::CommandUndecided { .. } => ("SKS-4203", "時間内に判断がなかったため、コマンドを実行しませんでした。", "病院の担当者に連絡してから、もう一度実行してください。", "Nobody decided in time; the command was not run.", "Contact the hospital, then enter it again."),

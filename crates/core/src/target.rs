@@ -176,6 +176,46 @@ impl Witness {
     }
 }
 
+/// Which uploads wait until a person of the hospital lets them pass (隔離). The order is that of strictness.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Quarantine {
+    /// None.
+    #[default]
+    Never,
+    /// Those whose SHA-256 is not in the plan's list of files to bring in.
+    Unlisted,
+    /// All.
+    Always,
+}
+
+impl Quarantine {
+    /// All degrees.
+    pub const ALL: [Self; 3] = [Self::Never, Self::Unlisted, Self::Always];
+
+    /// The name in API, forms and settings.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Unlisted => "unlisted",
+            Self::Always => "always",
+        }
+    }
+
+    /// Reads the name that [`Quarantine::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|degree| degree.as_str() == text)
+    }
+
+    /// True if nothing waits.
+    #[must_use]
+    pub fn is_never(&self) -> bool {
+        *self == Self::Never
+    }
+}
+
 /// How much a plan lets go over to or from one target in one session. `None` is no limit beyond the box's own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -240,6 +280,9 @@ pub struct Target {
     /// Whether every session here needs a witness, whatever the plan says.
     #[serde(default)]
     pub witness: Witness,
+    /// Which uploads wait here, where the hospital's policy is not stricter.
+    #[serde(default, skip_serializing_if = "Quarantine::is_never")]
+    pub quarantine: Quarantine,
     /// False once taken out of service.
     pub active: bool,
     /// Another host key was seen; nobody enters until an administrator has decided.

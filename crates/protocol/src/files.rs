@@ -1,6 +1,7 @@
 //! One act on a file of the target, as SFTP and SCP guards report it, and what a guard lets happen.
 
 use crate::keep::{Keep, Keeper, Kept};
+use crate::sftp::{Room, Staging};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -76,6 +77,8 @@ pub enum Outcome {
     Failed(u32),
     /// The channel ended before the target answered.
     Cut,
+    /// It waited for the hospital and was not let pass: nothing of it reached the target.
+    Refused,
 }
 
 /// One act on a file.
@@ -196,6 +199,8 @@ pub enum Why {
     Handle,
     /// An SFTP extension that Sekisho does not know.
     Extension,
+    /// Uploads wait for the hospital, and this cannot.
+    Staging(Staging),
 }
 
 /// Something that a guard did not let pass.
@@ -314,11 +319,13 @@ pub struct Rule {
     pub words: fn(Why) -> String,
     /// What keeps contents of files, if any are kept.
     pub keeper: Option<Arc<Keeper>>,
+    /// Where uploads wait until the hospital lets them pass, if they do.
+    pub room: Option<Arc<Room>>,
 }
 
 impl Default for Rule {
     fn default() -> Self {
-        Self { rights: Rights::default(), quota: Arc::default(), words: |why| format!("{why:?}"), keeper: None }
+        Self { rights: Rights::default(), quota: Arc::default(), words: |why| format!("{why:?}"), keeper: None, room: None }
     }
 }
 

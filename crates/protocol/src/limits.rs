@@ -63,3 +63,18 @@ pub const RSYNC_WORDS: usize = 64;
 pub const RSYNC_PATHS: usize = 32;
 /// All that a program that changes a password may write in its dialogue.
 pub const PASSWD_BYTES: usize = 16 * 1024;
+/// One upload that waits for the hospital (隔離).
+pub const STAGED_FILE_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// Uploads of one session that wait or are on their way at once, in bytes.
+pub const STAGED_SESSION_BYTES: u64 = 4 * 1024 * 1024 * 1024;
+/// All uploads that one session stages, in bytes: each stands in its recording, whatever becomes of it.
+pub const STAGED_TOTAL_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+/// Uploads of one session that are open or wait at once.
+pub const STAGED_FILES: usize = 16;
+/// One part of an upload that was let pass, on its way to the target. Every server takes parts of 32 KiB
+/// (draft-ietf-secsh-filexfer-02 section 3).
+pub const STAGED_PART_BYTES: usize = 32 * 1024;
+/// Such parts under way at once, for one file.
+pub const STAGED_PARTS: usize = 16;
+/// Characters of the target's words that come with its answer about a staged file.
+pub const STAGED_WORDS: usize = 500;

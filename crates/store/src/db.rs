@@ -27,6 +27,7 @@ const MIGRATIONS: &[(&str, &str, &str)] = &[
     ("0001_foundation", include_str!("../migrations/sqlite/0001_foundation.sql"), include_str!("../migrations/postgres/0001_foundation.sql")),
     ("0002_sealed_rows", include_str!("../migrations/sqlite/0002_sealed_rows.sql"), include_str!("../migrations/postgres/0002_sealed_rows.sql")),
     ("0003_ssh_in_full", include_str!("../migrations/sqlite/0003_ssh_in_full.sql"), include_str!("../migrations/postgres/0003_ssh_in_full.sql")),
+    ("0004_held_files", include_str!("../migrations/sqlite/0004_held_files.sql"), include_str!("../migrations/postgres/0004_held_files.sql")),
 ];
 
 /// Which SQL is spoken.

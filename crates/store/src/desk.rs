@@ -14,7 +14,7 @@ use crate::fault::{Denied, Fault};
 use crate::logins::PersonRecord;
 use crate::recordings::Writer;
 use sekisho_core::authorize::Principal;
-use sekisho_core::desk::{Answer, Cause, Desk, Dialled, Entry, FirstProof, HalfPrincipal, OpenRecording, RefusedAsk, RuledCommand};
+use sekisho_core::desk::{Answer, Cause, Desk, Dialled, Entry, FirstProof, HalfPrincipal, HeldUpload, OpenRecording, RefusedAsk, RuledCommand, Spool};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::SessionId;
 use sekisho_core::people::{Actor, Via};
@@ -161,6 +161,19 @@ impl Desk for Store {
 
     fn refused<'a>(&'a self, session: &'a SessionId, ask: RefusedAsk) -> Answer<'a, ()> {
         Box::pin(self.note_inside(session, ask))
+    }
+
+    fn stage<'a>(&'a self, session: &'a SessionId) -> Answer<'a, Result<Box<dyn Spool>, Refusal>> {
+        Box::pin(async move {
+            self.inner.spools.open().map_err(|fault| {
+                tracing::error!(%fault, %session, "an upload cannot be staged");
+                Refusal::UploadLost
+            })
+        })
+    }
+
+    fn upload<'a>(&'a self, session: &'a SessionId, held: HeldUpload) -> Answer<'a, Result<(), Refusal>> {
+        Box::pin(self.screen(session, held))
     }
 
     fn pause<'a>(&'a self, session: &'a SessionId, reason: &'a str) -> Answer<'a, ()> {

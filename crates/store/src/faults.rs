@@ -14,6 +14,8 @@ pub enum Write {
     RecordingSegment,
     /// A file or folder is about to be synced.
     Fsync,
+    /// The content of an upload that waits.
+    Spool,
     /// A tile, bundle or checkpoint of the published log.
     Tile,
 }

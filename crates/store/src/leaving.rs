@@ -77,7 +77,9 @@ impl Store {
             }
         }
         self.inner.shelf.close(writer.session());
-        self.inner.holds.keep_only(&self.inner.shelf.running());
+        let running = self.inner.shelf.running();
+        self.inner.holds.keep_only(&running);
+        self.inner.uploads.keep_only(&running);
     }
 
     async fn write_left(&self, writer: &Writer, ending: &Ending, ended_at: Timestamp) -> Result<(), Fault> {

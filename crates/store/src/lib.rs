@@ -43,6 +43,7 @@ mod search;
 mod secrets;
 mod sessions;
 mod settings;
+mod spool;
 mod ssh_ca;
 mod ssh_keys;
 mod sweep;
@@ -51,10 +52,10 @@ mod tls;
 mod views;
 mod write;
 
-pub use control::{HeldCommand, Mark, Pause, Standing, Told, Watcher};
+pub use control::{HeldCommand, HeldFile, Mark, Pause, Standing, Told, Watcher};
 pub use fault::{Denied, Done, Fault};
-pub use health::Health;
 pub use flows::{FlowPart, FlowSeen, FlowsSeen, TakenFlow};
+pub use health::Health;
 pub use key_windows::KeyWindowAsk;
 pub use live::ViewEvent;
 pub use log::{DataFolder, LogFilter};
@@ -64,7 +65,7 @@ pub use open::InitReport;
 pub use plans::{Page, PlanChoices, PlanFilter, PlanRow, PlanView, VendorChoices};
 pub use recordings::Replay;
 pub use rotation::{RobotSession, Rotation};
-pub use rules::{AlertRow, ClassRules, HeldRow, RulesChange};
+pub use rules::{AlertRow, ClassRules, FileDecision, HeldFileRow, HeldFileView, HeldRow, RulesChange};
 pub use search::{Piece, RecordGroup, RecordHit, RecordKind, RecordQuery, RecordsFound};
 pub use sessions::{RecordingInfo, SessionFilter, SessionPage, SessionRow, SessionView};
 pub use settings::{Database, FirstAdministrator, Settings};
@@ -100,6 +101,8 @@ pub(crate) struct Inner {
     pub shelf: Arc<recordings::Shelf>,
     pub halves: desk::Halves,
     pub holds: rules::Holds,
+    pub uploads: rules::Uploads,
+    pub spools: spool::Spools,
     pub gauge: jobs::Gauge,
     pub hashing: logins::Hashing,
     pub stripes: logins::Stripes,

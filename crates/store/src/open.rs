@@ -114,6 +114,7 @@ impl Store {
         let log = Head::new(Writer::new(conn), found);
         let faults = Arc::<Faults>::default();
         let shelf = Arc::new(Shelf::new(&settings.data_dir, Arc::clone(&faults), recall.clone()));
+        let spools = crate::spool::Spools::new(&settings.data_dir, Arc::clone(&shelf), Arc::clone(&faults));
         let inner = Inner {
             settings,
             clock,
@@ -125,6 +126,8 @@ impl Store {
             shelf,
             halves: crate::desk::Halves::default(),
             holds: crate::rules::Holds::default(),
+            uploads: crate::rules::Uploads::default(),
+            spools,
             gauge: crate::jobs::Gauge::default(),
             hashing: crate::logins::Hashing::default(),
             stripes: crate::logins::Stripes::default(),

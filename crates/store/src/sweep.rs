@@ -30,6 +30,8 @@ impl Store {
         self.sweep_sessions().await?;
         self.sweep_orphans().await?;
         self.sweep_views().await?;
+        self.inner.spools.sweep()?;
+        self.sweep_held_files().await?;
         self.start_pulse();
         Ok(())
     }

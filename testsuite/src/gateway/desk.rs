@@ -4,7 +4,7 @@ use sekisho_core::authorize::{Case, Grant, Principal, authorize};
 use sekisho_core::desk::{
     Admission, Answer, Cause, Desk, Dialled, Entry, Event, FirstProof, HalfPrincipal, OpenRecording, PlanChoice, RecordingLost, RecordingSink,
     RefusedAsk, TargetCredential,
-    RuledCommand};
+    HeldUpload, RuledCommand, Spool, SpoolLost};
 use sekisho_core::ids::{AccountId, PersonId, PlanId, SessionId, TargetId, VendorId};
 use sekisho_core::people::{Person, Role, Vendor};
 use sekisho_core::plan::approval::{Approval, Slot};
@@ -91,6 +91,7 @@ pub struct Paper {
     pub rules: Vec<CommandRule>,
     pub standstill: Standstill,
     pub ruled: Vec<RuledCommand>,
+    pub uploads: Vec<HeldUpload>,
     pub window: Duration,
     pub policy: Policy,
     /// Numbers of the open plans.
@@ -213,6 +214,7 @@ impl FakeDesk {
                 rules: Vec::new(),
                 standstill: Standstill::None,
                 ruled: Vec::new(),
+                uploads: Vec::new(),
                 window: Duration::from_secs(3 * 3600),
                 policy: Policy::default(),
                 plans: vec!["2026-0001".into()],
@@ -300,6 +302,7 @@ impl FakeDesk {
             personal_data: false,
             class: sekisho_core::target::TargetClass::Linux,
             witness: sekisho_core::target::Witness::None,
+            quarantine: sekisho_core::target::Quarantine::Never,
             host_key_alarm: None,
             active: true,
         };
@@ -390,6 +393,26 @@ impl FakeDesk {
     }
 }
 
+/// A spool in memory.
+#[derive(Default)]
+struct MemorySpool(std::sync::Mutex<Vec<u8>>);
+
+impl Spool for MemorySpool {
+    fn number(&self) -> u64 {
+        1
+    }
+
+    fn append(&self, bytes: &[u8]) -> Result<(), SpoolLost> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, SpoolLost> {
+        let from = usize::try_from(offset).unwrap();
+        self.0.lock().unwrap().get(from..from + length).map(<[u8]>::to_vec).ok_or(SpoolLost)
+    }
+}
+
 impl Desk for FakeDesk {
     fn first_factor<'a>(&'a self, login: &'a str, source: IpAddr, proof: FirstProof) -> Answer<'a, Result<HalfPrincipal, Refusal>> {
         Box::pin(async move {
@@ -441,6 +464,25 @@ impl Desk for FakeDesk {
             self.paper().refused.push(ask);
             if self.stuck.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
+            }
+        })
+    }
+
+    fn stage<'a>(&'a self, _: &'a SessionId) -> Answer<'a, Result<Box<dyn Spool>, Refusal>> {
+        Box::pin(async move { Ok(Box::new(MemorySpool::default()) as Box<dyn Spool>) })
+    }
+
+    fn upload<'a>(&'a self, _: &'a SessionId, held: HeldUpload) -> Answer<'a, Result<(), Refusal>> {
+        Box::pin(async move {
+            let passes = held.passes;
+            self.paper().uploads.push(held);
+            loop {
+                let decided = if passes { Some(true) } else { self.decisions.lock().unwrap().pop_front() };
+                match decided {
+                    Some(true) => return Ok(()),
+                    Some(false) => return Err(Refusal::UploadRefused { reason: "ウイルスの疑い".into() }),
+                    None => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
             }
         })
     }

@@ -273,6 +273,7 @@ pub fn target_ask(name: &str, vendor: &Vendor) -> TargetAsk {
         personal_data: true,
         class: Default::default(),
         witness: Default::default(),
+        quarantine: Default::default(),
         active: true,
     }
 }

@@ -181,7 +181,7 @@ async fn a_changed_host_key_ends_every_session_and_shuts_the_target_until_it_is_
     let row = store.target(&console, &ward.target.id).await.unwrap().target;
     let ask = TargetAsk {
         name: row.name, title: "改名".into(), protocol: row.protocol, host: row.host, port: row.port, owner: row.owner, vendor: row.vendor,
-        host_keys: vec![WORKER_KEY.into()], personal_data: row.personal_data, class: row.class, witness: row.witness, active: true,
+        host_keys: vec![WORKER_KEY.into()], personal_data: row.personal_data, class: row.class, witness: row.witness, quarantine: row.quarantine, active: true,
     };
     let changed = store.change_target(&console, &ward.target.id, TargetAsk { host_keys: vec![HOST_KEY.into()], ..ask.clone() }).await.unwrap();
     assert!(changed.host_key_alarm.is_some());

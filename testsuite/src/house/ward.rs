@@ -123,6 +123,7 @@ impl Ward {
             personal_data: true,
             class: Default::default(),
             witness: Default::default(),
+            quarantine: Default::default(),
             active: true,
         };
         let target = store.add_target(&console, target).await.unwrap();

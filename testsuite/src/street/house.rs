@@ -45,7 +45,7 @@ pub struct House {
     pub planner_person: Person,
     web: u16,
     vendor: String,
-    target: String,
+    pub target: String,
     account: String,
     server: Mutex<Option<Server>>,
     _temporary: Option<TempDir>,
@@ -175,6 +175,14 @@ impl House {
         let done = self.api.approve(&self.planner, &plan);
         assert_eq!(text(&done, "state"), "approved", "{done}");
         person
+    }
+
+    /// The same with more in the plan's content.
+    pub fn plan_with(&self, token: &str, login: &str, functions: &[&str], more: &Value) -> String {
+        let plan = self.checked_with(token, login, functions, more);
+        let done = self.api.approve(&self.planner, &plan);
+        assert_eq!(text(&done, "state"), "approved", "{done}");
+        plan
     }
 
     /// The same for another target.

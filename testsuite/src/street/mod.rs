@@ -24,6 +24,7 @@ mod search;
 mod key_windows;
 mod rotation;
 mod matrix;
+mod quarantine;
 mod ssh;
 mod walk;
 mod witness;

@@ -3,7 +3,7 @@
 //! Values stand in a short form of our own, which pages write out in the reader's language: names of rights, `upload
 //! 1200 B, 3 files`, `db01:5432 3 times, 10 B up, 20 B down`, `2 times, 63 s`.
 
-use super::{FileSeen, Item, Rows, SessionFacts, Verdict};
+use super::{FileSeen, Item, PUT_REFUSED, Rows, SessionFacts, Verdict};
 use crate::plan::Plan;
 use crate::plan::content::TargetUse;
 use crate::target::{FileRight, Witness};
@@ -37,7 +37,7 @@ pub(super) fn happened(file: &FileSeen) -> bool {
 pub(super) fn right_of(op: &str) -> Option<FileRight> {
     Some(match op {
         "get" | "rsync-get" => FileRight::Download,
-        "put" | "rsync-put" | "mkdir" | "symlink" | "copy" | "setattr" => FileRight::Upload,
+        "put" | PUT_REFUSED | "rsync-put" | "mkdir" | "symlink" | "copy" | "setattr" => FileRight::Upload,
         "remove" | "rmdir" => FileRight::Delete,
         "rename" | "hardlink" => FileRight::Rename,
         _ => return None,

@@ -54,6 +54,7 @@ fn rule_of(grant: &Grant) -> Rule {
         quota: Quota::new((limits.upload_bytes, limits.upload_files), (limits.download_bytes, limits.download_files)),
         words: |why| words::refusal_line(&words::why(why)),
         keeper: Keeper::new((keep.uploads, keep.downloads), keep.file_bytes, keep.session_bytes),
+        room: (!grant.screen.quarantine.is_never()).then(Arc::default),
     }
 }
 

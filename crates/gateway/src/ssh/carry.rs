@@ -8,6 +8,7 @@ use super::arrive::Sign;
 use super::carrier::{Carrier, Finish, Opening};
 use super::hold::{Echo, Intake, Script};
 use super::observe::{Observer, Passed, Seen, kept};
+use super::quarantine::{Ask, Yard};
 use super::wish::{Start, Terminal, Transfer, Wish};
 use super::words;
 use super::worker::{STDERR, Worker};
@@ -62,6 +63,7 @@ impl Carrier {
             (_, Some(Transfer::Scp(transfer))) => Observer::scp(transfer, self.rule.clone()),
             (_, Some(Transfer::Rsync(transfer))) => Observer::rsync(transfer, &self.rule),
             (Some(terminal), None) => Observer::terminal(terminal.columns, terminal.rows),
+            (None, None) if files && self.rule.room.is_some() => Observer::quarantined(self.rule.clone()),
             (None, None) if files => Observer::sftp(self.rule.clone()),
             (None, None) => Observer::Plain,
         };
@@ -75,6 +77,7 @@ impl Carrier {
         // A shell without a terminal takes its commands from the input, line by line.
         let is_script = wish.terminal.is_none() && (allowed.function == Function::Shell || (allowed.function == Function::Exec && wish.reads_commands()));
         let may_stop = self.judge.may_stop();
+        let (yard, asks) = observer.is_staging().then(Yard::new).unzip();
         let lane = Lane {
             guards: may_stop && wish.terminal.is_some(),
             script: may_stop && is_script,
@@ -87,6 +90,7 @@ impl Carrier {
             terminal: wish.terminal.is_some(),
             files,
             counted: allowed.function == Function::Rsync,
+            yard,
             due: Notify::new(),
             due_up: Notify::new(),
             told: Mutex::default(),
@@ -97,7 +101,7 @@ impl Carrier {
         };
         // If it could not be recorded the session has ended, which the lane finds before anything else.
         let _ = opened;
-        lane.run(reader, notices, &sign, wish, early).await
+        lane.run(reader, notices, asks, &sign, wish, early).await
     }
 }
 
@@ -118,9 +122,11 @@ pub(super) struct Lane<'a> {
     pub(super) files: bool,
     /// What is carried stands in the recording as numbers only.
     pub(super) counted: bool,
+    /// Where uploads wait, if they do.
+    pub(super) yard: Option<Yard>,
     /// The observer has something for the way that is not its own turn, or a text waits.
     pub(super) due: Notify,
-    due_up: Notify,
+    pub(super) due_up: Notify,
     /// Why something was refused, each told once.
     pub(super) told: Mutex<BTreeSet<Why>>,
     pub(super) texts: Mutex<Vec<String>>,
@@ -153,6 +159,7 @@ impl Lane<'_> {
         self,
         mut reader: ChannelReadHalf,
         mut notices: mpsc::Receiver<String>,
+        asks: Option<mpsc::Receiver<Ask>>,
         sign: &Sign,
         wish: Wish,
         early: Bytes,
@@ -160,7 +167,7 @@ impl Lane<'_> {
         let session = Arc::clone(&self.carrier.session);
         // Every way out of here closes the channel, and a client that closes at the end of the output wants the status.
         reader.answer_close();
-        let carried = self.start_and_carry(&mut reader, &mut notices, sign, wish, early);
+        let carried = self.start_and_carry(&mut reader, &mut notices, asks, sign, wish, early);
         let carried = tokio::select! {
             biased;
             _ = session.ended() => None,
@@ -190,6 +197,7 @@ impl Lane<'_> {
         &self,
         reader: &mut ChannelReadHalf,
         notices: &mut mpsc::Receiver<String>,
+        mut asks: Option<mpsc::Receiver<Ask>>,
         sign: &Sign,
         wish: Wish,
         early: Bytes,
@@ -236,9 +244,16 @@ impl Lane<'_> {
                 self.session().flowing().await;
                 tokio::time::sleep(DRAIN).await;
             });
+            let mut decisions = pin!(async {
+                match &mut asks {
+                    Some(asks) => self.decisions(asks).await,
+                    None => std::future::pending().await,
+                }
+            });
             let mut taking = true;
             loop {
                 tokio::select! {
+                    _ = &mut decisions => break Finish::Orderly,
                     () = self.halt.notified() => break Finish::Orderly,
                     // The end of the target's channel is the end of the work; what is still typed has no reader.
                     _ = &mut down => break Finish::Orderly,
@@ -349,7 +364,7 @@ impl Lane<'_> {
                 message = intake.next() => message,
                 () = self.due_up.notified() => {
                     let due = self.observer.lock().unwrap_or_else(PoisonError::into_inner).due_to_target();
-                    if self.to_target(due, to_target).await.is_err() {
+                    if self.to_target(due, to_target).await.is_err() || self.pour(to_target).await.is_err() {
                         return Up::Full;
                     }
                     continue;
@@ -378,6 +393,9 @@ impl Lane<'_> {
     }
 
     async fn input_ended(&self, script: &mut Script, intake: &mut Intake<'_>, to_target: &ChannelWriteHalf<client::Msg>) -> Result<(), Stop> {
+        if self.keeps_open() {
+            return Ok(());
+        }
         if self.script { self.scripted(None, script, intake, to_target).await } else { to_target.eof().await.map_err(|_| Stop) }
     }
 
@@ -399,6 +417,7 @@ impl Lane<'_> {
         self.refused(passed.refused).await;
         let stop = passed.stop;
         self.to_target(passed.on, to_target).await?;
+        self.stage().await?;
         self.stop(stop)
     }
 

@@ -12,6 +12,7 @@ mod forward;
 mod hold;
 mod login;
 mod observe;
+mod quarantine;
 pub mod scan;
 mod visit;
 mod wish;

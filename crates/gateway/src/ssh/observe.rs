@@ -3,7 +3,7 @@
 use super::words;
 use bytes::Bytes;
 use sekisho_core::desk::Event;
-use sekisho_core::reconcile::{FileSeen, Kept};
+use sekisho_core::reconcile::{FileSeen, Kept, PUT_REFUSED};
 use sekisho_protocol::files::{self, Content, Direction, FileOp, Op, Outcome, Quota, Refused, Rule, Why, hex};
 use sekisho_protocol::keep::Keep;
 use sekisho_protocol::ssh::RsyncTransfer;
@@ -79,6 +79,8 @@ pub enum Observer {
     Plain,
     /// File transfer by SFTP.
     Sftp(Box<sftp::Guard>),
+    /// File transfer by SFTP whose uploads wait.
+    Quarantined(Box<sftp::Quarantined>),
     /// File transfer by legacy SCP.
     Scp(Box<scp::Guard>),
     /// File transfer by rsync, whose stream is only counted.
@@ -133,6 +135,33 @@ impl Observer {
     /// An SFTP channel.
     pub fn sftp(rule: Rule) -> Self {
         Self::Sftp(Box::new(sftp::Guard::new(rule)))
+    }
+
+    /// An SFTP channel whose uploads wait.
+    pub fn quarantined(rule: Rule) -> Self {
+        let room = rule.room.clone().unwrap_or_default();
+        Self::Quarantined(Box::new(sftp::Quarantined::new(rule, room)))
+    }
+
+    /// True if uploads wait here.
+    pub fn is_staging(&self) -> bool {
+        matches!(self, Self::Quarantined(_))
+    }
+
+    /// The stage, if uploads wait here.
+    pub fn staged(&mut self) -> Option<&mut sftp::Quarantined> {
+        match self {
+            Self::Quarantined(stage) => Some(stage),
+            _ => None,
+        }
+    }
+
+    /// Lets the stage act.
+    pub fn act(&mut self, at_ms: u64, act: impl FnOnce(&mut sftp::Quarantined) -> Result<files::Passed, sftp::Breach>) -> Result<Passed, Breach> {
+        match self {
+            Self::Quarantined(stage) => Ok(Passed::guarded(act(stage).map_err(|breach| log(&breach))?, at_ms)),
+            _ => Ok(Passed::default()),
+        }
     }
 
     /// A legacy SCP transfer.
@@ -190,6 +219,7 @@ impl Observer {
             }
             Self::Plain => Ok(Passed::whole(bytes, Vec::new())),
             Self::Sftp(guard) => Ok(Passed::guarded(guard.from_worker(bytes).map_err(|breach| log(&breach))?, at_ms)),
+            Self::Quarantined(stage) => Ok(Passed::guarded(stage.from_worker(bytes).map_err(|breach| log(&breach))?, at_ms)),
             Self::Scp(guard) => Ok(Passed::guarded(guard.from_worker(bytes).map_err(|breach| log(&breach))?, at_ms)),
             Self::Rsync(rsync) => Ok(rsync.pass(bytes, true)),
         }
@@ -204,6 +234,7 @@ impl Observer {
             }
             Self::Plain => Ok(Passed::whole(bytes, Vec::new())),
             Self::Sftp(guard) => Ok(Passed::guarded(guard.from_target(bytes).map_err(|breach| log(&breach))?, at_ms)),
+            Self::Quarantined(stage) => Ok(Passed::guarded(stage.from_target(&bytes).map_err(|breach| log(&breach))?, at_ms)),
             Self::Scp(guard) => Ok(Passed::guarded(guard.from_target(bytes).map_err(|breach| log(&breach))?, at_ms)),
             Self::Rsync(rsync) => Ok(rsync.pass(bytes, false)),
         }
@@ -213,6 +244,7 @@ impl Observer {
     pub fn due_to_worker(&mut self) -> Vec<Bytes> {
         match self {
             Self::Sftp(guard) => guard.due_to_worker(),
+            Self::Quarantined(stage) => stage.due_to_worker(),
             Self::Scp(guard) => guard.due_to_worker(),
             _ => Vec::new(),
         }
@@ -222,6 +254,7 @@ impl Observer {
     pub fn due_to_target(&mut self) -> Vec<Bytes> {
         match self {
             Self::Scp(guard) => guard.due_to_target(),
+            Self::Quarantined(stage) => stage.due_to_target(),
             _ => Vec::new(),
         }
     }
@@ -240,6 +273,7 @@ impl Observer {
         let left = match self {
             Self::Terminal(_) | Self::Plain => Vec::new(),
             Self::Sftp(guard) => guard.finish(),
+            Self::Quarantined(stage) => stage.finish(),
             Self::Scp(guard) => guard.finish(),
             Self::Rsync(rsync) => return vec![Seen::File(Box::new(rsync.file(at_ms, exit)))],
         };
@@ -269,6 +303,7 @@ fn command(typed: Typed) -> Option<Seen> {
 
 fn file(op: &FileOp, at_ms: u64) -> FileSeen {
     let (name, second) = match &op.op {
+        Op::Upload if op.outcome == Outcome::Refused => (PUT_REFUSED.to_owned(), None),
         Op::Upload => ("put".to_owned(), None),
         Op::Download => ("get".to_owned(), None),
         Op::List => ("list".to_owned(), None),

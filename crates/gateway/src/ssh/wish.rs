@@ -130,11 +130,17 @@ impl Wish {
                     ScpDirection::Download => Right::Download,
                 };
                 needs(rule, needed)?;
+                if needed == Right::Upload {
+                    goes_on_unseen(rule, Function::Scp)?;
+                }
                 Ok(Allowed { function: Function::Scp, transfer: Some(Transfer::Scp(transfer)) })
             }
             Decision::Allow(Use::Rsync(transfer)) => {
                 transfer.needs.iter().try_for_each(|right| needs(rule, *right))?;
                 let direction = if transfer.sender { Direction::Download } else { Direction::Upload };
+                if direction == Direction::Upload {
+                    goes_on_unseen(rule, Function::Rsync)?;
+                }
                 if rule.quota.counts_files(direction) {
                     return Err(Refusal::TransferUncounted);
                 }
@@ -159,17 +165,17 @@ impl Wish {
         }
     }
 
+    /// True if an exec command starts a shell that takes its commands from the input.
+    pub fn reads_commands(&self) -> bool {
+        matches!(&self.start, Start::Exec(command) if sekisho_core::command::reads_commands(&String::from_utf8_lossy(command)))
+    }
+
     /// What was asked for, for the log.
     pub fn ask_text(&self) -> String {
         match &self.start {
             Start::Exec(_) => format!("{}: {}", self.function_name(), self.command_text()),
             Start::Shell | Start::Subsystem(_) => self.function_name(),
         }
-    /// True if an exec command starts a shell that takes its commands from the input.
-    pub fn reads_commands(&self) -> bool {
-        matches!(&self.start, Start::Exec(command) if sekisho_core::command::reads_commands(&String::from_utf8_lossy(command)))
-    }
-
     }
 
     /// The exec command for people; empty for others.
@@ -183,6 +189,11 @@ impl Wish {
 
 fn needs(rule: &Rule, right: Right) -> Result<(), Refusal> {
     if rule.rights.has(right) { Ok(()) } else { Err(Refusal::FileRightNotInPlan { right: right.as_str().to_owned() }) }
+}
+
+/// Uploads by this function cannot be made to wait.
+fn goes_on_unseen(rule: &Rule, function: Function) -> Result<(), Refusal> {
+    if rule.room.is_none() { Ok(()) } else { Err(Refusal::UploadNeedsSftp { function: function.as_str().to_owned() }) }
 }
 
 /// The functions of a plan in the words of the protocol.

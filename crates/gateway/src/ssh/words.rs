@@ -5,6 +5,7 @@ use sekisho_core::desk::PlanChoice;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
 use sekisho_protocol::files::{Direction, Why};
+use sekisho_protocol::sftp::Staging;
 use std::time::Duration;
 
 /// Bytes of a text of others (a title, a command) that are shown or recorded.
@@ -54,7 +55,26 @@ pub fn why(why: Why) -> Refusal {
         Why::Bytes(direction) => Refusal::TransferLimit { limit: format!("{} bytes", way(direction)) },
         Why::Files(direction) => Refusal::TransferLimit { limit: format!("{} files", way(direction)) },
         Why::Handle => Refusal::FileRightNotInPlan { right: "handle".to_owned() },
+        Why::Staging(why) => staging(why),
         Why::Extension => Refusal::FunctionNotInPlan { function: "sftp extension".to_owned() },
+    }
+}
+
+/// Why something cannot be done with a file that waits for the hospital.
+fn staging(why: Staging) -> Refusal {
+    let not_whole = |what: &str| Refusal::UploadNotWhole { what: what.to_owned() };
+    let too_much = |limit: &str| Refusal::UploadTooMuch { limit: limit.to_owned() };
+    match why {
+        Staging::Append => not_whole("append"),
+        Staging::BothWays => not_whole("read and write"),
+        Staging::InPlace => not_whole("write in place"),
+        Staging::NotWhole => not_whole("not whole"),
+        Staging::Attributes => not_whole("attributes"),
+        Staging::NotThere => not_whole("not there yet"),
+        Staging::FileBytes => too_much("STAGED_FILE_BYTES"),
+        Staging::SessionBytes => too_much("STAGED_SESSION_BYTES"),
+        Staging::Files => too_much("STAGED_FILES"),
+        Staging::Spool => Refusal::UploadLost,
     }
 }
 
@@ -150,6 +170,24 @@ pub fn held(part: &str, reason: &str, terminal: bool) -> String {
         "*** 関所: 「{part}」は病院の許可を待っています。{by_key_ja}\n\
          *** Sekisho: “{part}” waits until the hospital allows it.{by_key_en}\n{why}"
     )
+}
+
+/// An upload waits for the hospital.
+pub fn held_file(path: &str) -> String {
+    format!(
+        "*** 関所: 「{path}」は病院の確認を待っています。通されるまで、接続先には何も届きません。\n\
+         *** Sekisho: “{path}” waits for the hospital's check. Nothing of it reaches the target until it is let pass.\n"
+    )
+}
+
+/// The hospital let an upload pass that waited.
+pub fn file_passed(path: &str) -> String {
+    format!("*** 関所: 「{path}」は確認が済みました。接続先へ送ります。\n*** Sekisho: “{path}” was let pass and goes to the target.\n")
+}
+
+/// An upload that waited does not pass.
+pub fn file_refused(path: &str, why: &Refusal) -> String {
+    format!("*** 関所 / Sekisho: {path}\n{}", refusal(why))
 }
 
 /// The hospital allowed the command that waited.

@@ -105,7 +105,7 @@ impl Guard {
 
     fn status(&self, id: u32, why: Why) -> Vec<u8> {
         let code = match why {
-            Why::Right(_) => DENIED,
+            Why::Right(_) | Why::Staging(_) => DENIED,
             Why::Handle | Why::Bytes(_) | Why::Files(_) => FAILURE,
             Why::Extension => UNSUPPORTED,
         };

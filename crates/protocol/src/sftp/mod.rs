@@ -6,7 +6,10 @@
 
 mod judge;
 mod packet;
+mod quarantine;
 mod table;
+
+pub use quarantine::{Effect, Quarantined, Room, Staging, Want};
 
 use crate::files::{FileOp, Passed, Rule};
 use crate::keep::Keep;
@@ -103,6 +106,11 @@ impl Guard {
     pub fn due_to_worker(&mut self) -> Vec<Bytes> {
         let between = self.target.body.is_none() && self.agreed && self.broken.is_none();
         if between { self.table.due() } else { Vec::new() }
+    }
+
+    /// The answer to this request waits for a person: answers of ours to later ones need not wait for it.
+    fn set_aside(&mut self, id: u32) {
+        self.table.set_aside(id);
     }
 
     /// The channel ended: what was under way ends as [`crate::files::Outcome::Cut`].

@@ -7,7 +7,7 @@ use crate::files::{Content, Direction, FileOp, NoDigest, Op, Outcome};
 use crate::keep::{Keep, Keeper, Kept};
 use crate::limits;
 use bytes::Bytes;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 const READ: u32 = 1;
 const WRITE: u32 = 2;
@@ -185,6 +185,8 @@ pub(super) struct Table {
     /// Each with its place in the order of requests.
     requests: HashMap<u32, (u64, Pending)>,
     asked: u64,
+    /// Requests whose answers wait for a person.
+    aside: HashSet<u32>,
     /// Answers of ours with the place of their requests, in that order.
     refused: VecDeque<(u64, u32, Bytes)>,
     /// Handles are named by the target and their names used again: the number is what requests remember.
@@ -220,8 +222,8 @@ impl Table {
         if self.refused.is_empty() {
             return Vec::new();
         }
-        let open = self.requests.values().filter(|(_, pending)| !matches!(pending, Pending::Refused));
-        let first = open.map(|(place, _)| *place).min().unwrap_or(u64::MAX);
+        let open = self.requests.iter().filter(|(id, (_, pending))| !matches!(pending, Pending::Refused) && !self.aside.contains(id));
+        let first = open.map(|(_, (place, _))| *place).min().unwrap_or(u64::MAX);
         let mut due = Vec::new();
         while let Some((_, id, answer)) = self.refused.pop_front_if(|(place, ..)| *place < first) {
             self.requests.remove(&id);
@@ -230,7 +232,13 @@ impl Table {
         due
     }
 
+    /// Answers of ours do not wait for the answer to this request.
+    pub(super) fn set_aside(&mut self, id: u32) {
+        self.aside.insert(id);
+    }
+
     pub(super) fn answered(&mut self, id: u32) -> Result<Pending, Breach> {
+        self.aside.remove(&id);
         match self.requests.remove(&id) {
             None | Some((_, Pending::Refused)) => Err(Breach::RequestId),
             Some((_, pending)) => Ok(pending),

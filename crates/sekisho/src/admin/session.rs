@@ -10,7 +10,7 @@ use sekisho_core::ids::SessionId;
 use sekisho_core::people::Actor;
 use sekisho_core::reconcile::FileSeen;
 use sekisho_core::time::Timestamp;
-use sekisho_store::{SessionFilter, Store};
+use sekisho_store::{HeldFileView, SessionFilter, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::PathBuf;
@@ -45,6 +45,24 @@ pub enum SessionCommand {
         /// File to write [default: standard output]
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+    /// List the uploads of a session that waited for a person, with what was decided
+    Uploads {
+        /// Id of the session, such as ses-…
+        session: String,
+    },
+    /// Decide on an upload that waits
+    Upload {
+        /// Id of the session, such as ses-…
+        session: String,
+        /// Its number, as `session uploads` names it
+        number: u32,
+        /// pass or refuse
+        #[arg(value_parser = ["pass", "refuse"])]
+        decision: String,
+        /// Why; the worker reads it
+        #[arg(long, default_value = "")]
+        reason: String,
     },
     /// Let a running session stand still; nothing is lost
     Pause {
@@ -158,6 +176,24 @@ pub async fn answer(store: &Store, by: &Actor, command: SessionCommand) -> Resul
             let value = json!({ "session": session, "file": taken.file, "bytes": taken.bytes, "sha256": taken.sha256 });
             let text = format!("{} ({} bytes) SHA-256 {}", taken.file.path, taken.bytes, taken.sha256);
             Ok(Reply { file: Some(STANDARD.encode(&content)), ..Reply::done(value, text) })
+        }
+        SessionCommand::Uploads { session } => {
+            let uploads = store.uploads_of(by, &id(&session)?).await?;
+            let cell = |held: &HeldFileView| {
+                let decided = held.decided.as_ref().map_or("waits".to_owned(), |decision| {
+                    format!("{} ({}, {}) {}", if decision.passed { "passed" } else { "refused" }, decision.how, decision.by, decision.reason)
+                });
+                let listed = if held.listed { "listed" } else { "unlisted" };
+                vec![held.hold.to_string(), held.path.clone(), held.bytes.to_string(), listed.to_owned(), held.sha256.clone(), decided]
+            };
+            let cells: Vec<Vec<String>> = uploads.iter().map(cell).collect();
+            Ok(Reply::done(serde_json::to_value(&uploads)?, table(&["number", "path", "bytes", "plan", "sha256", "decision"], &cells)))
+        }
+        SessionCommand::Upload { session, number, decision, reason } => {
+            let passed = decision == "pass";
+            store.decide_upload(by, &id(&session)?, number, passed, &reason).await?;
+            let words = if passed { "通しました。 / let pass" } else { "通しませんでした。 / not let pass" };
+            Ok(Reply::done(json!({ "session": session, "hold": number, "passed": passed }), format!("{session} {number}: {words}")))
         }
         SessionCommand::Pause { session, reason } => {
             store.pause(by, &id(&session)?, &reason).await?;

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, Subcommand};
 use sekisho_core::desk::Dialled;
 use sekisho_core::people::Actor;
 use sekisho_core::secret::Secret;
-use sekisho_core::target::{HostKeyDecision, Protocol, Target, TargetClass, Witness};
+use sekisho_core::target::{HostKeyDecision, Protocol, Quarantine, Target, TargetClass, Witness};
 use sekisho_gateway::Lookout;
 use sekisho_store::{AccountAsk, AuthorityAct, CredentialAsk, Store, TargetAsk, TargetRow};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,9 @@ pub enum TargetCommand {
         /// Whether every session needs a witness: none, watch or step
         #[arg(long, default_value = "none", value_parser = |text: &str| Witness::parse(text).ok_or("none, watch or step"))]
         witness: Witness,
+        /// Which uploads wait for a person of the hospital, where the policy is not stricter: never, unlisted or always
+        #[arg(long, default_value = "never", value_parser = |text: &str| Quarantine::parse(text).ok_or("never, unlisted or always"))]
+        quarantine: Quarantine,
     },
     /// Replace the pinned host keys, after the target was rebuilt
     Pin {
@@ -184,9 +187,9 @@ pub async fn answer(store: &Store, by: &Actor, command: TargetCommand) -> Result
         TargetCommand::Scan { host, port } => return scan(store, by, &host, port).await,
         TargetCommand::Ca { step, reason } => return authority(store, by, step.as_deref(), reason.as_deref().unwrap_or_default()).await,
         TargetCommand::Test { name, account } => return test(store, by, &name, &account).await,
-        TargetCommand::Add { name, title, host, port, owner, vendor, host_keys, personal_data, class, witness } => {
+        TargetCommand::Add { name, title, host, port, owner, vendor, host_keys, personal_data, class, witness, quarantine } => {
             let vendor = super::vendor::find(store, by, &vendor).await?.id;
-            let ask = TargetAsk { name, title, protocol: Protocol::Ssh, host, port, owner, vendor, host_keys, personal_data, class, witness, active: true };
+            let ask = TargetAsk { name, title, protocol: Protocol::Ssh, host, port, owner, vendor, host_keys, personal_data, class, witness, quarantine, active: true };
             store.add_target(by, ask).await?
         }
         TargetCommand::Pin { name, host_keys, reason } => match find(store, by, &name).await?.target {
@@ -259,8 +262,8 @@ async fn change(store: &Store, by: &Actor, name: &str, edit: impl FnOnce(&mut Ta
 
 /// The present entry as what it could be changed to.
 fn as_ask(target: Target) -> TargetAsk {
-    let Target { id: _, host_key_alarm: _, name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, active } = target;
-    TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, active }
+    let Target { id: _, host_key_alarm: _, name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, quarantine, active } = target;
+    TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, quarantine, active }
 }
 
 async fn account(store: &Store, by: &Actor, args: AccountArgs) -> Result<Reply, Trouble> {

@@ -9,7 +9,7 @@ mod witness;
 
 pub use marks::Mark;
 pub(crate) use reins::{Chair, Reins};
-pub use reins::{HeldCommand, Pause, Standing, Told, Watcher};
+pub use reins::{HeldCommand, HeldFile, Pause, Standing, Told, Watcher};
 
 use crate::Store;
 use crate::fault::{Done, Fault};

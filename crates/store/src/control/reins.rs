@@ -41,6 +41,23 @@ pub struct HeldCommand {
     pub at_ms: u64,
 }
 
+/// An upload that waits for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldFile {
+    /// Its number within the session.
+    pub hold: u32,
+    /// The path on the target. A worker's text.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its content.
+    pub sha256: String,
+    /// True if the plan lists this content.
+    pub listed: bool,
+    /// Since when, in milliseconds from the start of the session.
+    pub at_ms: u64,
+}
+
 /// Somebody who watches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Watcher {
@@ -63,6 +80,8 @@ pub struct Standing {
     pub watchers: Vec<Watcher>,
     /// Commands that wait, the oldest first.
     pub held: Vec<HeldCommand>,
+    /// Uploads that wait, the oldest first.
+    pub held_files: Vec<HeldFile>,
 }
 
 /// One act upon the session, with its moment in milliseconds from the start.
@@ -115,6 +134,7 @@ struct Inside {
     /// Witnesses whose coming is in the log and whose going is not.
     written: BTreeMap<PersonId, Actor>,
     held: Vec<HeldCommand>,
+    held_files: Vec<HeldFile>,
     talk: VecDeque<Told>,
     counts: BTreeMap<Kind, usize>,
     chat_lately: BTreeMap<String, VecDeque<Timestamp>>,
@@ -191,7 +211,7 @@ impl Reins {
                 None => watchers.push(Watcher { name: place.actor.name.clone(), witness }),
             }
         }
-        Standing { state: inside.standstill(now), paused: inside.paused.clone(), witness: inside.witness, watchers, held: inside.held.clone() }
+        Standing { state: inside.standstill(now), paused: inside.paused.clone(), witness: inside.witness, watchers, held: inside.held.clone(), held_files: inside.held_files.clone() }
     }
 
     /// The latest acts, the oldest first.
@@ -252,6 +272,10 @@ impl Reins {
                 Control::Ruled { hold, act: RuleAct::Hold, line, reason } if *hold > 0 => {
                     inside.held.push(HeldCommand { hold: *hold, line: line.clone(), reason: reason.clone(), at_ms });
                 }
+                Control::FileHeld { hold, path, bytes, sha256, listed } => {
+                    inside.held_files.push(HeldFile { hold: *hold, path: path.clone(), bytes: *bytes, sha256: sha256.clone(), listed: *listed, at_ms });
+                }
+                Control::FileDecided { hold, .. } => inside.held_files.retain(|held| held.hold != *hold),
                 Control::Decided { hold, .. } => inside.held.retain(|held| held.hold != *hold),
                 _ => {}
             }
@@ -353,6 +377,15 @@ mod tests {
         Timestamp(1_795_237_200_000 + seconds * 1000)
     }
 
+    fn told(reins: &Reins, now: Timestamp) -> Option<Standstill> {
+        let mut told = None;
+        reins.tell(now, |standstill| {
+            assert!(reins.inside.try_lock().is_err(), "nobody else can tell the gateway anything at this moment");
+            told = Some(standstill);
+        });
+        told
+    }
+
     fn written(reins: &Reins, now: Timestamp) {
         let moves = reins.moves(now);
         reins.wrote(&moves);
@@ -375,15 +408,6 @@ mod tests {
         assert_eq!(told(&reins, at(2)), Some(Standstill::NoWitness), "the going counts before it is written");
         assert!(reins.set_pause(None));
         assert_eq!(told(&reins, at(3)), None, "the other reason holds");
-    }
-
-    fn told(reins: &Reins, now: Timestamp) -> Option<Standstill> {
-        let mut told = None;
-        reins.tell(now, |standstill| {
-            assert!(reins.inside.try_lock().is_err(), "nobody else can tell the gateway anything at this moment");
-            told = Some(standstill);
-        });
-        told
     }
 
     #[test]

@@ -14,7 +14,7 @@ use sekisho_core::permission::{Action, may};
 use sekisho_core::plan::content::check_line;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
-use sekisho_core::target::{Account, CredentialKind, HostKeyAlarm, Protocol, Target, TargetClass, Witness, check_host, check_principal, check_target_name};
+use sekisho_core::target::{Account, CredentialKind, HostKeyAlarm, Protocol, Quarantine, Target, TargetClass, Witness, check_host, check_principal, check_target_name};
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use std::collections::BTreeSet;
@@ -57,6 +57,9 @@ pub struct TargetAsk {
     /// Whether every session here needs a witness.
     #[serde(default)]
     pub witness: Witness,
+    /// Which uploads wait here, where the hospital's policy is not stricter.
+    #[serde(default)]
+    pub quarantine: Quarantine,
     /// False takes it out of service.
     #[serde(default = "yes")]
     pub active: bool,
@@ -262,7 +265,7 @@ impl Store {
     }
 
     async fn checked(&self, tx: &mut Tx, id: TargetId, ask: TargetAsk, host_key_alarm: Option<HostKeyAlarm>) -> Done<Target> {
-        let TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, active } = ask;
+        let TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, quarantine, active } = ask;
         check_target_name(&name)?;
         check_host(&host)?;
         check_line("title", &title)?;
@@ -281,7 +284,7 @@ impl Store {
         if taken.is_some() {
             return Err(Refusal::NameTaken.into());
         }
-        Ok(Target { id, name, title, protocol, host, port, owner, vendor, host_keys: keys, personal_data, class, witness, active, host_key_alarm })
+        Ok(Target { id, name, title, protocol, host, port, owner, vendor, host_keys: keys, personal_data, class, witness, quarantine, active, host_key_alarm })
     }
 }
 

@@ -43,8 +43,8 @@ impl Holds {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a ruling of the session; gives its number.
-    fn count(&self, session: &SessionId) -> usize {
+    /// Counts a ruling of the session, or an upload that waits; gives its number.
+    pub(super) fn count(&self, session: &SessionId) -> usize {
         let mut state = self.state();
         let count = state.counts.entry(session.clone()).or_default();
         *count += 1;

@@ -265,6 +265,7 @@ fn session(row: &SessionRow, until: Option<Timestamp>) -> Value {
     context! {
         state => super::plans::told::state_of(row),
         held => row.standing.as_ref().map(|standing| standing.held.iter().map(|held| held.line.clone()).collect::<Vec<_>>()).unwrap_or_default(),
+        held_files => row.standing.as_ref().map(|standing| standing.held_files.iter().map(|held| context! { path => held.path.as_str(), size => crate::pages::plans::written::size(held.bytes), listed => held.listed }).collect::<Vec<_>>()).unwrap_or_default(),
         id => row.facts.session.as_str(),
         person => row.facts.person_name.as_str(),
         target => row.facts.target_name.as_str(),

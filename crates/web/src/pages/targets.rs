@@ -16,7 +16,7 @@ use minijinja::{Value, context};
 use schemars::JsonSchema;
 use sekisho_core::ids::{TargetId, VendorId};
 use sekisho_core::permission::Action;
-use sekisho_core::target::{Account, Protocol, Target, TargetClass, Witness, check_host, check_target_name};
+use sekisho_core::target::{Account, Protocol, Quarantine, Target, TargetClass, Witness, check_host, check_target_name};
 use sekisho_evidence::Digest;
 use sekisho_store::{TargetAsk, TargetRow};
 use serde::{Deserialize, Serialize};
@@ -98,6 +98,9 @@ struct TargetBody {
     /// Whether every session here needs a witness.
     #[serde(default)]
     witness: Witness,
+    /// Which uploads wait until a person of the hospital lets them pass, where the policy is not stricter.
+    #[serde(default)]
+    quarantine: Quarantine,
     /// False once taken out of service.
     active: bool,
 }
@@ -116,6 +119,7 @@ impl TargetBody {
             personal_data: form.has("personal_data"),
             class: form.parse("class", TargetClass::parse)?,
             witness: form.parse("witness", Witness::parse)?,
+            quarantine: form.parse("quarantine", Quarantine::parse)?,
             active: form.has("active"),
         };
         check_target_name(&body.name)?;
@@ -136,6 +140,7 @@ impl TargetBody {
             ("host_keys", &keys),
             ("class", target.class.as_str()),
             ("witness", target.witness.as_str()),
+            ("quarantine", target.quarantine.as_str()),
         ]);
         if target.personal_data {
             form.push("personal_data", "1");
@@ -147,8 +152,8 @@ impl TargetBody {
     }
 
     fn ask(self) -> TargetAsk {
-        let Self { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, active } = self;
-        TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, active }
+        let Self { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, quarantine, active } = self;
+        TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, quarantine, active }
     }
 }
 

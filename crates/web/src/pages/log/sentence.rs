@@ -3,7 +3,7 @@
 use super::LogNames;
 use crate::pages::plans::written::position;
 use crate::words::{self, Lang};
-use sekisho_core::control::Control;
+use sekisho_core::control::{Control, HowDecided};
 use sekisho_core::desk::Dialled;
 use sekisho_core::facts::{Fact, ViewMode};
 use sekisho_core::people::Role;
@@ -60,6 +60,22 @@ pub fn controlled(lang: Lang, control: &Control) -> String {
             say(key, &[("act", &act), ("line", line), ("reason", reason)])
         }
         Control::Decided { allowed, hold, .. } => say(if *allowed { "allowed" } else { "denied" }, &[("hold", &hold.to_string())]),
+        Control::FileHeld { hold, path, bytes, sha256, listed } => {
+            let key = if *listed { "file_held_listed" } else { "file_held" };
+            say(key, &[("hold", &hold.to_string()), ("path", path), ("bytes", &crate::view::bytes(*bytes)), ("sha256", sha256)])
+        }
+        Control::FileDecided { hold, path, how, passed, reason, .. } => {
+            let key = match (how, passed) {
+                (HowDecided::Person, true) => "file_passed",
+                (HowDecided::Person, false) => "file_refused",
+                (HowDecided::Listed, _) => "file_listed",
+                (HowDecided::Late, _) => "file_late",
+                (HowDecided::GivenUp, _) => "file_given_up",
+                (HowDecided::Vanished, _) => "file_vanished",
+            };
+            let because = if reason.is_empty() { String::new() } else { say("file_because", &[("reason", reason.trim_end_matches(['。', '.']))]) };
+            say(key, &[("hold", &hold.to_string()), ("path", path), ("because", &because)])
+        }
         Control::Alert { text } => say("alert", &[("text", text)]),
     }
 }
@@ -210,6 +226,7 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
             let key = if *whole { "file_taken" } else { "file_taken_part" };
             say(key, &[("path", path), ("bytes", &crate::view::bytes(*bytes)), ("sha256", sha256)])
         }
+        Fact::HeldFileTaken { hold, path, bytes, sha256, .. } => say("held_file_taken", &[("hold", &hold.to_string()), ("path", path), ("bytes", &crate::view::bytes(*bytes)), ("sha256", sha256)]),
         Fact::Searched { query, hits } => say("searched", &[("query", query), ("hits", &hits.to_string())]),
         Fact::RulesKept { class, change, pattern, act, rules } => {
             let act = act.map(|act| words::word(lang, &format!("control.act_{}", act.as_str()))).unwrap_or_default();

@@ -43,7 +43,7 @@ pub struct PrintedSession {
 
 /// The name of a file operation in keys of words. What clients can ask for beyond these is shown as "other".
 pub(crate) fn op_name(op: &str) -> &'static str {
-    ["put", "get", "rsync-put", "rsync-get", "remove", "rmdir", "rename", "mkdir", "list", "setattr", "symlink", "hardlink", "copy"].into_iter().find(|known| *known == op).unwrap_or("other")
+    ["put", "get", "rsync-put", "rsync-get", "put-refused", "remove", "rmdir", "rename", "mkdir", "list", "setattr", "symlink", "hardlink", "copy"].into_iter().find(|known| *known == op).unwrap_or("other")
 }
 
 /// A file operation as a page shows it.

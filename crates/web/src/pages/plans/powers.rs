@@ -23,6 +23,8 @@ pub struct TargetView {
     pub key_window: bool,
     /// What the target demands of a witness by itself; empty if nothing.
     pub witness: &'static str,
+    /// Which uploads wait until the hospital lets them pass; empty if none, or if none may be sent.
+    pub quarantine: &'static str,
     /// Ends of the keys of the words for what is more than ordinary (大きな権限).
     pub grave: Vec<&'static str>,
 }
@@ -60,6 +62,7 @@ pub(super) fn target(used: &TargetUse, names: &Names, lang: Lang) -> TargetView 
         forwards: used.forwards.iter().map(|to| ForwardView { place: format!("{}:{}", to.host, to.port), full: to.full }).collect(),
         key_window: used.key_window,
         witness: if known.witness.is_none() { "" } else { known.witness.as_str() },
+        quarantine: if known.quarantine.is_never() || !used.files.contains(&FileRight::Upload) { "" } else { known.quarantine.as_str() },
         grave: grave(used, privileged, known.personal_data),
     }
 }

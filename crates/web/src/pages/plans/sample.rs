@@ -34,7 +34,7 @@ pub fn names() -> Names {
     {
         names.persons.insert(person(n), Named { name: name.into(), login: login.into(), org: org.into() });
     }
-    names.targets.insert(TargetId::from_random([1; 10]), NamedTarget { name: "ehr-db01".into(), title: "電子カルテ DBサーバ".into(), witness: Default::default(), personal_data: true });
+    names.targets.insert(TargetId::from_random([1; 10]), NamedTarget { name: "ehr-db01".into(), title: "電子カルテ DBサーバ".into(), witness: Default::default(), quarantine: Default::default(), personal_data: true });
     names.accounts.insert(AccountId::from_random([1; 10]), ("postgres".into(), true));
     names
 }
@@ -191,6 +191,7 @@ pub fn sessions() -> Vec<SessionLine> {
     let line = SessionLine {
         state: "ended",
         held: 0,
+        held_files: 0,
         id: SessionId::from_random([1; 10]).to_string(),
         person: "田中 健一".into(),
         target: "ehr-db01".into(),

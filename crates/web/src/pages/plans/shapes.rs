@@ -12,6 +12,7 @@ pub struct SessionLine {
     pub state: &'static str,
     /// Commands that wait for a person.
     pub held: usize,
+    pub held_files: usize,
     pub id: String,
     pub person: String,
     pub target: String,
@@ -48,9 +49,9 @@ pub struct PlanPage {
     pub stopped: bool,
     pub window: Option<Window>,
     pub content: ContentView,
-    pub marks: Vec<MarkView>,
     /// What changed against the edition that the hospital had before.
     pub revised: Option<RevisedView>,
+    pub marks: Vec<MarkView>,
     pub missing: Vec<&'static str>,
     pub duties: Vec<DutyView>,
     pub acts: Vec<ActView>,

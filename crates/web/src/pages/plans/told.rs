@@ -18,7 +18,7 @@ pub(crate) async fn view(call: &Call) -> Result<PlanView, Stop> {
 
 /// The page of a plan.
 pub(crate) fn page(ctx: &Ctx, view: &PlanView) -> Result<PlanPage, Stop> {
-    let names = names(view);
+    let names = names(ctx, view);
     let gate = Gate { host: ctx.house.settings.ssh_host.clone(), port: ctx.house.settings.ssh_port };
     let mut page = PlanPage::of(Told {
         plan: &view.plan,
@@ -62,6 +62,7 @@ pub(crate) fn line(row: &SessionRow, lang: Lang) -> SessionLine {
     SessionLine {
         state: state_of(row),
         held: row.standing.as_ref().map_or(0, |standing| standing.held.len()),
+        held_files: row.standing.as_ref().map_or(0, |standing| standing.held_files.len()),
         id: facts.session.to_string(),
         person: facts.person_name.clone(),
         target: facts.target_name.clone(),
@@ -79,7 +80,7 @@ pub(crate) fn line(row: &SessionRow, lang: Lang) -> SessionLine {
     }
 }
 
-fn names(view: &PlanView) -> Names {
+fn names(ctx: &Ctx, view: &PlanView) -> Names {
     let mut names = Names::default();
     names.vendors.clone_from(&view.vendors);
     for (id, person) in &view.persons {
@@ -87,7 +88,7 @@ fn names(view: &PlanView) -> Names {
         names.persons.insert(id.clone(), Named { name: person.name.clone(), login: person.login.clone(), org });
     }
     for (id, target) in &view.targets {
-        let named = NamedTarget { name: target.name.clone(), title: target.title.clone(), witness: target.witness, personal_data: target.personal_data };
+        let named = NamedTarget { name: target.name.clone(), title: target.title.clone(), witness: target.witness, quarantine: ctx.store().policy().quarantine_uploads.max(target.quarantine), personal_data: target.personal_data };
         names.targets.insert(id.clone(), named);
     }
     for (id, account) in &view.accounts {

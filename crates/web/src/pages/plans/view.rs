@@ -17,7 +17,7 @@ use sekisho_core::plan::content::PlanContent;
 use sekisho_core::plan::state::PlanState;
 use sekisho_core::plan::{Plan, TrailEntry};
 use sekisho_core::policy::Policy;
-use sekisho_core::target::{ForwardTo, Witness};
+use sekisho_core::target::{ForwardTo, Quarantine, Witness};
 use sekisho_core::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -41,6 +41,8 @@ pub struct NamedTarget {
     pub title: String,
     /// What it demands of a witness by itself.
     pub witness: Witness,
+    /// Which uploads wait there: the stricter of what it and the policy say.
+    pub quarantine: Quarantine,
     /// Holds personal data of patients.
     pub personal_data: bool,
 }
@@ -137,9 +139,9 @@ impl PlanPage {
             stopped,
             window: window(plan, now, lang),
             content: content(&plan.content, names, lang),
+            revised: revised::revised(plan, names, lang),
             marks: marks(plan, digest, names, policy, lang),
             missing: told.missing.iter().map(|slot| slot_name(*slot)).collect(),
-            revised: revised::revised(plan, names, lang),
             duties: told.duties.iter().map(|duty| duty_view(duty, lang)).collect(),
             acts: acts(told.allowed),
             allowed: told.allowed.to_vec(),

@@ -20,7 +20,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![Route::page("/sessions/{id}/files/{file}", access, show), Route::page("/sessions/{id}/files/{file}/content", access, fetch)]
 }
 
-fn number(text: &str) -> Option<u32> {
+pub(super) fn number(text: &str) -> Option<u32> {
     text.parse().ok()
 }
 
@@ -37,6 +37,11 @@ pub(super) async fn fetch(call: Call) -> Reply {
     let session = call.id("id", SessionId::parse)?;
     let number = call.id("file", number)?;
     let taken = call.ctx.store().take_file(call.ctx.actor()?, &session, number).await.map_err(Stop::from)?;
+    send_file(taken, number)
+}
+
+/// A content as a file that the browser saves.
+pub(super) fn send_file(taken: TakenFile, number: u32) -> Reply {
     let (bytes, name) = (taken.bytes, file_name(&taken.file.path, number));
     let stream = futures_util::stream::unfold(Some(taken), |taken: Option<TakenFile>| async move {
         let mut taken = taken?;

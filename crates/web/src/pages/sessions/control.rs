@@ -147,6 +147,19 @@ struct HeldAnswer {
     at_ms: u64,
 }
 
+/// An upload that waits for a person.
+#[derive(Serialize, JsonSchema)]
+struct HeldFileAnswer {
+    hold: u32,
+    path: String,
+    bytes: u64,
+    sha256: String,
+    /// The plan lists this content.
+    listed: bool,
+    /// Since when, in milliseconds from the start of the session.
+    at_ms: u64,
+}
+
 /// One act upon the session.
 #[derive(Serialize, JsonSchema)]
 struct ToldAnswer {
@@ -167,6 +180,7 @@ struct StandingAnswer {
     witness: Witness,
     watchers: Vec<WatcherAnswer>,
     held: Vec<HeldAnswer>,
+    held_files: Vec<HeldFileAnswer>,
     /// The latest acts, the oldest first.
     talk: Vec<ToldAnswer>,
 }
@@ -175,7 +189,7 @@ impl StandingAnswer {
     fn of(standing: Option<Standing>, talk: Vec<Told>) -> Self {
         let talk = talk.into_iter().map(|told| ToldAnswer { at_ms: told.at_ms, control: told.control }).collect();
         let Some(standing) = standing else {
-            return Self { running: false, state: Standstill::None, paused: None, witness: Witness::None, watchers: Vec::new(), held: Vec::new(), talk };
+            return Self { running: false, state: Standstill::None, paused: None, witness: Witness::None, watchers: Vec::new(), held: Vec::new(), held_files: Vec::new(), talk };
         };
         Self {
             running: true,
@@ -184,6 +198,11 @@ impl StandingAnswer {
             witness: standing.witness,
             watchers: standing.watchers.into_iter().map(|watcher| WatcherAnswer { name: watcher.name, witness: watcher.witness }).collect(),
             held: standing.held.into_iter().map(|held| HeldAnswer { hold: held.hold, line: held.line, reason: held.reason, at_ms: held.at_ms }).collect(),
+            held_files: standing
+                .held_files
+                .into_iter()
+                .map(|held| HeldFileAnswer { hold: held.hold, path: held.path, bytes: held.bytes, sha256: held.sha256, listed: held.listed, at_ms: held.at_ms })
+                .collect(),
             talk,
         }
     }

@@ -192,6 +192,7 @@ fn entry(entry: &Entry, lang: Lang) -> EntryView {
         Fact::Marked { at_ms, text, .. } => ("marked", format!("{} {text}", written::position(*at_ms))),
         Fact::ViewBegan { .. } => ("view_began", String::new()),
         Fact::FileTaken { path, .. } => ("file_taken", path.clone()),
+        Fact::HeldFileTaken { path, .. } => ("held_file_taken", path.clone()),
         Fact::ViewEnded { .. } => ("view_ended", String::new()),
         _ => ("other", String::new()),
     };

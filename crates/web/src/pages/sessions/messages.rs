@@ -38,7 +38,7 @@ fn one_line(text: &str) -> String {
 pub fn state(at_ms: u64, standing: &Standing) -> Value {
     json!({
         "t": "state", "at": at_ms, "stand": standing.state, "paused": standing.paused, "witness": standing.witness,
-        "watchers": standing.watchers, "held": standing.held,
+        "watchers": standing.watchers, "held": standing.held, "files": standing.held_files,
     })
 }
 

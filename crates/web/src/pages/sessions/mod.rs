@@ -14,6 +14,7 @@ pub(in crate::pages) mod recording;
 mod replay;
 mod show;
 mod talk;
+mod uploads;
 mod watch;
 
 use crate::routes::Route;
@@ -21,7 +22,7 @@ use crate::routes::Route;
 /// Every route of this folder.
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = list::routes();
-    for more in [show::routes(), watch::routes(), live::routes(), replay::routes(), recording::routes(), content::routes(), cut::routes(), control::routes(), decide::routes(), talk::routes(), forwards::routes(), api::routes()] {
+    for more in [show::routes(), watch::routes(), live::routes(), replay::routes(), recording::routes(), content::routes(), cut::routes(), control::routes(), decide::routes(), talk::routes(), uploads::routes(), forwards::routes(), api::routes()] {
         routes.extend(more);
     }
     routes

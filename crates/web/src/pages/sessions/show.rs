@@ -21,5 +21,6 @@ async fn show(call: Call) -> Reply {
     let can_take = call.ctx.may(Action::TakeContent);
     let told = if view.row.running { super::talk::told(&call.ctx, &view.row.facts.session).await? } else { context! { running => false } };
     let can_chat = call.ctx.may(Action::ChatSession) && !can_watch;
-    call.page_titled("sessions/show.html", &title, context! { s => value(s), can_watch, can_cut, can_replay, can_search, can_take, can_chat, told })
+    let uploads: Vec<_> = call.ctx.store().uploads_of(call.ctx.actor()?, &view.row.facts.session).await?.iter().map(super::uploads::row).collect();
+    call.page_titled("sessions/show.html", &title, context! { s => value(s), can_watch, can_cut, can_replay, can_search, can_take, can_chat, told, uploads })
 }

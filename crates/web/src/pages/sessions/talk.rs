@@ -53,6 +53,7 @@ pub(super) async fn told(ctx: &Ctx, id: &SessionId) -> Result<Value, Stop> {
         demanded => standing.witness != Witness::None,
         witnesses,
         held => standing.held.iter().map(|held| context! { line => held.line.as_str(), reason => held.reason.as_str() }).collect::<Vec<_>>(),
+        held_files => standing.held_files.iter().map(|held| context! { path => held.path.as_str(), size => written::size(held.bytes) }).collect::<Vec<_>>(),
         lines => value(lines),
     })
 }
@@ -60,8 +61,8 @@ pub(super) async fn told(ctx: &Ctx, id: &SessionId) -> Result<Value, Stop> {
 fn line(ctx: &Ctx, at_ms: u64, control: &Control) -> Line {
     let (by, text) = match control {
         Control::Chat { by, text, .. } | Control::Said { by, text } => (by.as_str(), text.clone()),
-        Control::Paused { by, .. } | Control::Resumed { by } | Control::Marker { by, .. } | Control::Decided { by, .. } => (by.as_str(), controlled(ctx.lang, control)),
-        Control::WitnessCame { .. } | Control::WitnessLeft { .. } | Control::Ruled { .. } | Control::Alert { .. } => ("", controlled(ctx.lang, control)),
+        Control::Paused { by, .. } | Control::Resumed { by } | Control::Marker { by, .. } | Control::Decided { by, .. } | Control::FileDecided { by, .. } => (by.as_str(), controlled(ctx.lang, control)),
+        Control::WitnessCame { .. } | Control::WitnessLeft { .. } | Control::Ruled { .. } | Control::FileHeld { .. } | Control::Alert { .. } => ("", controlled(ctx.lang, control)),
     };
     let kind = match control {
         Control::Chat { worker: true, .. } => "worker",

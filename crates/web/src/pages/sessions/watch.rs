@@ -19,7 +19,8 @@ async fn show(call: Call) -> Reply {
     let title = call.ctx.t_with("sessions.watch_title", &[("person", &s.person)]);
     let can = |action| call.ctx.may(action);
     let (can_cut, can_withdraw) = (can(Action::CutSession), can(Action::WithdrawPlan));
+    let can_take = can(Action::TakeContent);
     let (can_control, can_chat, can_mark) = (can(Action::ControlSession), can(Action::ChatSession), can(Action::MarkSession));
     let line_chars = limits::LINE_CHARS;
-    call.page_titled("sessions/watch.html", &title, context! { s => value(s), can_cut, can_withdraw, can_control, can_chat, can_mark, line_chars })
+    call.page_titled("sessions/watch.html", &title, context! { s => value(s), can_cut, can_withdraw, can_control, can_chat, can_mark, can_take, line_chars })
 }
