@@ -40,7 +40,7 @@ test("a lost live view comes back by itself and tells each command once", async 
   await open("/live");
   await until("state", "reconnecting");
   await until("state", "watching");
-  await page.waitForFunction(() => document.querySelectorAll(".viewer-list")[0].querySelectorAll("li").length === 8);
+  await page.waitForFunction(() => document.querySelector("ol[aria-label=コマンド]").querySelectorAll("li").length === 8);
   assert.match(await rows(), /active \(running\)/);
   // The viewer's dropped connection may be logged by the browser; nothing else may.
   assert.deepEqual(faults.filter((fault) => !fault.includes("WebSocket")), []);
