@@ -215,12 +215,14 @@ fn pages_of_sessions_render() {
         files => vec![context! { op => "put", path => "/tmp/a", size => "1.8 KB", sha256 => "ab".repeat(32), ok => false, place => "1:01", seconds => 61 }],
         plan => "pln-x", plan_number => "2026-0042", plan_title => "電子カルテDB 定期保守", until => "17:00", until_ms => at("2026-11-22T17:00").0,
         forwards => vec![context! { at => "0:20", seconds => 20, place => "10.0.0.5:5432", times => 2, to_target => "1.2 KB", from_target => "48.0 KB" }],
+        witness => "watch", witnesses => ["江口 真"], pauses => 1, paused => "0:12",
         recording => context! { size => "1.2 MB", sealed => true, digest => "ab".repeat(32), verified => "yes" },
         entries => vec![context! { seq => 41, at => "2026-11-22 15:02:00", who => "田中 健一", kind => "entered", detail => "postgres@ehr-db01" }],
     };
     let told = |running: bool| context! {
         running, state => "no_witness", pause => context! { by => "上田 健", reason => "手術が始まる" }, demanded => true, witnesses => ["江口 真"],
         held => vec![context! { line => "rm -rf /var/lib/pacs", reason => "削除" }],
+        held_files => vec![context! { path => "/tmp/patch.tar.gz", size => "1.8 MB" }],
         lines => vec![context! { place => "0:07", by => "上田 健", kind => "hospital", text => "お待ちください" }, context! { place => "0:09", by => "", kind => "act", text => "作業を再開しました。" }],
     };
     for running in [true, false] {
