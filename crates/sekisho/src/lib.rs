@@ -79,6 +79,10 @@ const SOCKETS_EVERY: u32 = 4;
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
+    // Half of the cores carry sessions; the others compress recordings, ask the database and hash passwords. More would
+    // only hand each packet from core to core.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    builder.worker_threads((cores / 2).max(1));
     // Every few turns of a busy thread the sockets are asked (by default every 61): a keystroke does not wait until a
     // bulk transfer beside it pauses.
     builder.event_interval(SOCKETS_EVERY).enable_all().build().context("cannot start the runtime")

@@ -84,7 +84,8 @@ pub fn measure(house: &House, size: &Size, measure: &str, table: &mut Table) -> 
                 let middle = house.middle(way);
                 let before = (middle.map(proc::cpu_seconds), house.recorded());
                 let began = Instant::now();
-                once(house, master, kind, bytes).with_context(|| format!("{name}, {}", way.name()))?;
+                once(house, master, kind, bytes)
+                    .with_context(|| format!("{name}, {}", way.name()))?;
                 let took = began.elapsed().as_secs_f64();
                 if way == Way::Sekisho {
                     std::thread::sleep(SETTLED);

@@ -97,7 +97,11 @@ pub struct Terminal {
 
 /// Starts `line` on a terminal of the far side.
 pub fn on_terminal(command: &mut Command, line: &str) -> Result<Child> {
-    let piped = command.args(["-tt", "box", line]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let piped = command
+        .args(["-tt", "box", line])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     piped.spawn().context("cannot start ssh")
 }
 

@@ -72,7 +72,11 @@ fn beside(house: &House, size: &Size, table: &mut Table) -> Result<()> {
         }
     }
     for (part, name, goal) in [
-        (0.5, "echo p50 beside a bulk transfer", Goal::RatioAtMost(2.0)),
+        (
+            0.5,
+            "echo p50 beside a bulk transfer",
+            Goal::RatioAtMost(2.0),
+        ),
         (0.99, "echo p99 beside a bulk transfer", Goal::None),
     ] {
         let figures = took.each_ref().map(|took| quantile(took, part));

@@ -143,7 +143,13 @@ impl Login {
 
 impl House {
     /// Builds the street in `folder`, which must not exist.
-    pub fn open(binary: &Path, folder: PathBuf, cipher: &str, workers: usize) -> Result<Self> {
+    pub fn open(
+        binary: &Path,
+        folder: PathBuf,
+        cipher: &str,
+        workers: usize,
+        keep: &str,
+    ) -> Result<Self> {
         fs::create_dir_all(&folder)?;
         let memory = Path::new("/dev/shm");
         let files = if memory.is_dir() {
@@ -162,7 +168,7 @@ impl House {
         let lines = format!(
             "[facility]\nname = \"測定病院\"\nid = \"bench\"\n\n[data]\ndir = \"{}\"\n\n[ssh]\nlisten = \"127.0.0.1:{ssh}\"\n\n\
              [web]\nlisten = \"127.0.0.1:{web}\"\nhosts = [\"127.0.0.1\"]\n\n[log]\nlevel = \"warn\"\n\n\
-             [policy]\nvolume_output_mib = {VOLUME}\nvolume_input_mib = {VOLUME}\n",
+             [policy]\nvolume_output_mib = {VOLUME}\nvolume_input_mib = {VOLUME}\nkeep_files = \"{keep}\"\n",
             data.display()
         );
         fs::write(&config, lines)?;

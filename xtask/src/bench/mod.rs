@@ -24,11 +24,12 @@ use table::Table;
 const LONGEST: Duration = Duration::from_secs(12 * 60);
 
 const USAGE: &str = "\
-cargo xtask bench ssh [--quick] [--only MEASURE]... [--cipher NAME] [--binary FILE] [--json FILE]
+cargo xtask bench ssh [--quick] [--only MEASURE]... [--cipher NAME] [--keep WHICH] [--binary FILE] [--json FILE]
 
   --quick           smaller and fewer: a minute or two, for a first look
   --only MEASURE    memory, stall, exec, sftp, scp, flood, echo, sessions or terminals; may be said again
   --cipher NAME     what all legs of the client speak [default: aes256-gcm@openssh.com]
+  --keep WHICH      contents of files that go into the recording, as policy.keep_files says [default: none]
   --binary FILE     measure this program instead of building one
   --json FILE       where the figures go [default: target/bench/ssh.json]
 ";
@@ -95,6 +96,7 @@ struct Options {
     quick: bool,
     only: Vec<String>,
     cipher: String,
+    keep: String,
     binary: Option<PathBuf>,
     json: PathBuf,
 }
@@ -124,7 +126,13 @@ pub fn run(root: &Path, args: &[String]) -> Result<()> {
         "xtask: building the street ({} workers)",
         options.size.workers
     );
-    let house = House::open(&binary, folder, &options.cipher, options.size.workers)?;
+    let house = House::open(
+        &binary,
+        folder,
+        &options.cipher,
+        options.size.workers,
+        &options.keep,
+    )?;
     let mut table = Table::default();
     // Memory first: a process that has carried much keeps room that would hide what a session takes.
     for name in MEASURES.into_iter().filter(|name| chosen(name)) {
@@ -142,10 +150,11 @@ pub fn run(root: &Path, args: &[String]) -> Result<()> {
     }
     drop(house);
     let heading = format!(
-        "cargo xtask bench ssh{}: {} s, cipher {}, load before {load}, after {}",
+        "cargo xtask bench ssh{}: {} s, cipher {}, contents kept: {}, load before {load}, after {}",
         if options.quick { " --quick" } else { "" },
         began.elapsed().as_secs(),
         options.cipher,
+        options.keep,
         proc::load()
     );
     print!("{}", table.text(&heading));
@@ -164,6 +173,7 @@ fn options(root: &Path, args: &[String]) -> Result<Options> {
         quick: false,
         only: Vec::new(),
         cipher: "aes256-gcm@openssh.com".to_owned(),
+        keep: "none".to_owned(),
         binary: None,
         json: clone::target(root).join("bench").join("ssh.json"),
     };
@@ -176,6 +186,7 @@ fn options(root: &Path, args: &[String]) -> Result<Options> {
             "--quick" => (options.size, options.quick) = (QUICK, true),
             "--only" => options.only.push(value()?.clone()),
             "--cipher" => options.cipher = value()?.clone(),
+            "--keep" => options.keep = value()?.clone(),
             "--binary" => options.binary = Some(std::path::absolute(value()?)?),
             "--json" => options.json = std::path::absolute(value()?)?,
             _ => bail!("{USAGE}"),

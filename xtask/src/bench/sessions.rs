@@ -98,13 +98,7 @@ pub fn terminals(house: &House, size: &Size, table: &mut Table) -> Result<()> {
     // The goal is for the whole measure; the small one gives a part of it.
     let part = (size.terminals as u64 * size.drawing) as f64 / 6000.0;
     let goal = (part * 500.0).round() / 100.0;
-    table.add_figures(
-        name,
-        "s",
-        figures,
-        Default::default(),
-        Goal::AtMost(goal),
-    );
+    table.add_figures(name, "s", figures, Default::default(), Goal::AtMost(goal));
     Ok(())
 }
 

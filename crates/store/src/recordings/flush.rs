@@ -2,7 +2,7 @@
 //! noticed.
 
 use super::writer::STUCK_AFTER;
-use super::{DISK_FLOOR_BYTES, Shelf};
+use super::{DISK_FLOOR_BYTES, Shelf, Writer};
 use sekisho_core::limits;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,9 +14,9 @@ const SYNCS: usize = 64;
 /// The disk is looked at this often while nothing is recorded.
 const SPACE_EVERY: Duration = Duration::from_secs(5);
 
-/// Of so many beats one writes; the next one syncs. Half the pieces are half the calls of the disk, and a session that
-/// draws without a pause is still on the disk within a second.
-const WRITE_EVERY: u32 = 2;
+/// Of so many beats one writes, and syncs what it wrote: few and larger pieces are few calls of the disk, and a session
+/// that draws without a pause is still on the disk within a second.
+const WRITE_EVERY: u32 = 3;
 
 /// One beat after the other; no beat waits for the disk.
 pub(crate) struct Pulse {
@@ -52,10 +52,11 @@ impl Pulse {
                 self.beats = self.beats.wrapping_add(1);
                 if due || (!writers.is_empty() && self.beats.is_multiple_of(WRITE_EVERY)) {
                     self.looked = Some(Instant::now());
-                    let (shelf, writers) = (Arc::clone(shelf), writers.clone());
+                    let (shelf, writers, syncs) = (Arc::clone(shelf), writers.clone(), Arc::clone(&self.syncs));
                     let work = move || {
                         for writer in writers {
                             writer.cut();
+                            sync(&writer, &syncs);
                         }
                         shelf.watch_space();
                     };
@@ -63,16 +64,22 @@ impl Pulse {
                 }
             }
         }
+        // What filled up in between was written by itself.
         for writer in writers {
-            if !writer.wants_sync() {
-                continue;
-            }
-            let Ok(hand) = Arc::clone(&self.syncs).try_acquire_owned() else { return };
-            tokio::task::spawn_blocking(move || {
-                writer.sync();
-                drop(hand);
-            });
+            sync(&writer, &self.syncs);
         }
+    }
+}
+
+/// Has a recording synced, if something was written. Without a free hand the next beat does it.
+fn sync(writer: &Arc<Writer>, syncs: &Arc<Semaphore>) {
+    let Ok(hand) = Arc::clone(syncs).try_acquire_owned() else { return };
+    if writer.wants_sync() {
+        let writer = Arc::clone(writer);
+        tokio::task::spawn_blocking(move || {
+            writer.sync();
+            drop(hand);
+        });
     }
 }
 

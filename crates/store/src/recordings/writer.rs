@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+use tokio::runtime::RuntimeFlavor;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 
 /// A write or sync that has not come back after this time has failed.
@@ -223,11 +224,17 @@ impl Writer {
     /// whoever records more does it, and waits for the disk.
     fn append_flow(self: &Arc<Self>, channel: u32, event: Event<'_>) -> Result<(), RecordingLost> {
         let full = self.take_in(channel, event)?;
-        if full >= BATCHES_WAITING {
-            return self.pack_full();
+        if full == 0 {
+            return Ok(());
         }
-        if full > 0 && !self.packing.swap(true, Ordering::SeqCst) {
-            let Ok(runtime) = tokio::runtime::Handle::try_current() else { return self.pack_full() };
+        // Without a runtime of several threads there is nobody else.
+        let runtime = tokio::runtime::Handle::try_current().ok().filter(|it| it.runtime_flavor() == RuntimeFlavor::MultiThread);
+        let Some(runtime) = runtime else { return self.pack_full() };
+        if full >= BATCHES_WAITING {
+            // The other sessions of this thread go on meanwhile, also if the disk never answers.
+            return tokio::task::block_in_place(|| self.pack_full());
+        }
+        if !self.packing.swap(true, Ordering::SeqCst) {
             let writer = Arc::clone(self);
             runtime.spawn_blocking(move || writer.pack_full());
         }
