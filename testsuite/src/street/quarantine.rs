@@ -70,13 +70,12 @@ fn what_is_let_pass_arrives_as_it_was_and_what_is_refused_does_not_arrive() {
     std::fs::write(here("更新.bin"), &patch).unwrap();
     std::fs::write(here("evil.bin"), &evil).unwrap();
     let line = house.terminal.master(&worker, TARGET);
-    let session = house.running("kakuri");
-
     // sftp: two files after one another, the first passes and the second does not.
     let batch = format!("put \"{}\" \"{}\"\nput {} {}\n", here("更新.bin").display(), there.join("更新.bin").display(), here("evil.bin").display(), there.join("evil.bin").display());
-    let (done, ()) = while_sending(
+    let (done, session) = while_sending(
         || line.sftp(&batch),
         || {
+            let session = house.running("kakuri");
             let first = held(&house, &session, "更新.bin");
             assert_eq!((text(&first, "sha256"), first.get("bytes").and_then(Value::as_u64)), (hex(&patch), Some(3_000_000)));
             assert!(lies_in(&there).is_empty(), "nothing reaches the target while it waits");
@@ -89,6 +88,7 @@ fn what_is_let_pass_arrives_as_it_was_and_what_is_refused_does_not_arrive() {
             assert!(std::fs::read(there.join("更新.bin")).unwrap() == patch, "it arrived as it was");
             let by_console = house.console(&["session", "upload", &session, &number(&second).to_string(), "refuse", "--reason", "検査で検出"]);
             assert!(by_console.status.success(), "{}", said(&by_console));
+            session
         },
     );
     assert!(!done.status.success(), "the client does not hear of success");
@@ -149,9 +149,9 @@ fn what_the_plan_lists_goes_on_by_itself_and_what_waits_at_a_cut_is_gone() {
     std::fs::write(here("renamed.bin"), &listed).unwrap();
     std::fs::write(here("patch.bin"), noise(500_000, 8)).unwrap();
     let line = house.terminal.master(&worker, TARGET);
-    let session = house.running("ichiran");
     let done = line.sftp(&format!("put {} {}\n", here("renamed.bin").display(), there.join("renamed.bin").display()));
     assert!(done.status.success() && std::fs::read(there.join("renamed.bin")).unwrap() == listed, "the digest counts and not the name: {}", said(&done));
+    let session = house.running("ichiran");
     // A file that only bears the listed name waits, and a cut while it waits leaves nothing anywhere.
     let (done, ()) = while_sending(
         || line.sftp(&format!("put {} {}\n", here("patch.bin").display(), there.join("patch.bin").display())),
@@ -216,24 +216,26 @@ fn a_person_of_the_hospital_sees_it_at_once_looks_into_it_and_decides_on_the_pag
     let content = noise(1_234_567, 3);
     std::fs::write(house.folder.join("設定.tar"), &content).unwrap();
     let line = house.terminal.master(&worker, TARGET);
-    let session = house.running("gamen");
     let operator = &house.operator_person;
     let cookie = house.api.web_log_in(&operator.login, &operator.password, &operator.phone.code());
     let batch = format!("put {0} {1}\nput {0} {2}\n", house.folder.join("設定.tar").display(), there.join("一.tar").display(), there.join("二.tar").display());
-    let given = json!({ "url": house.url(), "cookie": cookie, "session": session, "plan": plan, "target": house.target, "pictures": root().join("target/quarantine-pictures") });
     let (done, told) = while_sending(
         || line.sftp(&batch),
-        || browser::play("quarantine.mjs", &given, |what, asked| match what {
-            "waits" => {
-                held(&house, &session, &text(asked, "name"));
-                json!({ "there": lies_in(&there) })
-            }
-            "arrived" => {
-                wait_for("it arrives", Duration::from_secs(20), || (std::fs::read(there.join(text(asked, "name"))).ok()? == content).then_some(()));
-                json!({})
-            }
-            other => panic!("{other}"),
-        }),
+        || {
+            let session = house.running("gamen");
+            let given = json!({ "url": house.url(), "cookie": cookie, "session": session, "plan": plan, "target": house.target, "pictures": root().join("target/quarantine-pictures") });
+            browser::play("quarantine.mjs", &given, |what, asked| match what {
+                "waits" => {
+                    held(&house, &session, &text(asked, "name"));
+                    json!({ "there": lies_in(&there) })
+                }
+                "arrived" => {
+                    wait_for("it arrives", Duration::from_secs(20), || (std::fs::read(there.join(text(asked, "name"))).ok()? == content).then_some(()));
+                    json!({})
+                }
+                other => panic!("{other}"),
+            })
+        },
     );
     assert!(!done.status.success() && said(&done).contains("手順書にない"), "{}", said(&done));
     assert_eq!(lies_in(&there), ["一.tar"]);

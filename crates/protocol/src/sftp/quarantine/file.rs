@@ -183,13 +183,19 @@ impl File {
         [string(&self.path), flags.to_be_bytes().to_vec(), self.made_with.write()].concat()
     }
 
+    /// True if the target can be sent a further part.
+    pub(super) fn is_hungry(&self) -> bool {
+        let Phase::Pouring(pour) = &self.phase else { return false };
+        pour.failed.is_none() && pour.under_way < limits::STAGED_PARTS && pour.asked < self.line.bytes()
+    }
+
     /// The next part that the target can be sent: offset and length.
     pub(super) fn wants(&mut self) -> Option<(u64, usize)> {
-        let total = self.line.bytes();
-        let Phase::Pouring(pour) = &mut self.phase else { return None };
-        if pour.failed.is_some() || pour.under_way >= limits::STAGED_PARTS || pour.asked >= total {
+        if !self.is_hungry() {
             return None;
         }
+        let total = self.line.bytes();
+        let Phase::Pouring(pour) = &mut self.phase else { return None };
         let offset = pour.asked;
         let length = (total - offset).min(limits::STAGED_PART_BYTES as u64);
         pour.asked += length;

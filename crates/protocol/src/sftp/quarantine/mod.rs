@@ -425,6 +425,11 @@ impl Stage {
         self.files.iter_mut().find_map(|(file, staged)| staged.wants().map(|(offset, length)| Want { file: *file, offset, length }))
     }
 
+    /// True if [`Stage::wants`] has something.
+    fn is_hungry(&self) -> bool {
+        self.files.values().any(File::is_hungry)
+    }
+
     /// A part that was wanted. `None`: it could not be read.
     fn content(&mut self, want: Want, bytes: Option<Bytes>) {
         let words = (self.words)(Why::Staging(Staging::Spool));

@@ -109,6 +109,8 @@ struct Scene {
     refused: Vec<Refused>,
     /// Most parts under way at once.
     most: usize,
+    /// The stage said that something waits for the other way; nobody asks it otherwise.
+    due: bool,
 }
 
 impl Scene {
@@ -120,7 +122,7 @@ impl Scene {
         let rule = Rule { rights: Rights::ALL, room: Some(Arc::clone(&room)), ..Rule::default() };
         let stage = Quarantined::new(rule, room);
         let mut scene =
-            Self { stage, server: Server::default(), spools: BTreeMap::new(), held: Vec::new(), got: Vec::new(), done: Vec::new(), refused: Vec::new(), most: 0 };
+            Self { stage, server: Server::default(), spools: BTreeMap::new(), held: Vec::new(), got: Vec::new(), done: Vec::new(), refused: Vec::new(), most: 0, due: false };
         scene.says(&string(&[&[INIT][..], &n(3)].concat()));
         scene
     }
@@ -128,6 +130,7 @@ impl Scene {
     fn took(&mut self, passed: Passed, to_target: bool) {
         self.done.extend(passed.done);
         self.refused.extend(passed.refused);
+        self.due |= passed.due;
         if to_target {
             self.to_target(&passed.on.concat());
         } else {
@@ -170,17 +173,13 @@ impl Scene {
 
     /// All that the target can be sent.
     fn pour(&mut self) {
-        loop {
+        while std::mem::take(&mut self.due) {
             let due = self.stage.due_to_target().concat();
             let mut wants = Vec::new();
             while let Some(want) = self.stage.wants() {
                 wants.push(want);
             }
             self.most = self.most.max(wants.len());
-            if due.is_empty() && wants.is_empty() {
-                self.effects();
-                return;
-            }
             self.to_target(&due);
             for want in wants {
                 let bytes = self.spools.get(&want.file).map(|spool| Bytes::copy_from_slice(&spool[want.offset as usize..want.offset as usize + want.length]));
@@ -189,6 +188,7 @@ impl Scene {
                 self.took(passed, false);
             }
         }
+        self.effects();
     }
 
     fn decide(&mut self, passed: bool) {

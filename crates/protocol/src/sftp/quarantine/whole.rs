@@ -155,7 +155,7 @@ impl Quarantined {
             passed.refused.append(&mut seen.refused);
         }
         passed.refused.append(&mut self.stage.refused);
-        passed.due |= !self.waiting.is_empty() || !self.stage.to_target.is_empty();
+        passed.due |= !self.waiting.is_empty() || !self.stage.to_target.is_empty() || self.stage.is_hungry();
         Ok(())
     }
 }
