@@ -96,6 +96,15 @@ fn bytes_that_moved_are_compared_also_if_the_target_told_a_failure() {
 }
 
 #[test]
+fn an_upload_that_was_not_let_pass_is_neither_brought_nor_unsaid() {
+    let refused = |path: &str| FileSeen { op: PUT_REFUSED.into(), ..file(path, 10, false) };
+    let rows = compared(&[], &[], vec![refused("/opt/app.war"), refused("/tmp/evil")]);
+    let seen: Vec<(Verdict, &str)> = rows.iter().filter(|row| row.item == Item::File).map(|row| (row.verdict, row.planned.as_str())).collect();
+    assert_eq!(seen, [(Verdict::NotDone, "app.war"), (Verdict::NotPlanned, "")]);
+    assert!(rows.iter().filter(|row| row.item == Item::File).all(|row| row.actual.starts_with("put-refused ")));
+}
+
+#[test]
 fn a_flood_of_planned_commands_hides_no_difference() {
     let mut commands = vec!["systemctl restart a"; 5_000];
     commands.extend(["rm -rf /data"; 3_000]);
