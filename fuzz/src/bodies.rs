@@ -159,6 +159,7 @@ pub fn sftp_channel(data: &[u8]) {
     let Some((first, data)) = data.split_first() else { return };
     let has = |bit: u8| first & (1 << bit) != 0;
     let rights = Rights { download: has(0), upload: has(1), delete: has(2), rename: has(3) };
+    staged_channel(rights, data);
     let quota = Quota::new((Some(400), Some(3)), (Some(400), Some(3)));
     let mut guard = sftp::Guard::new(Rule { rights, quota, ..Rule::default() });
     // Past the agreement, so that the fuzzer spends its time behind it.
@@ -170,6 +171,27 @@ pub fn sftp_channel(data: &[u8]) {
         let _ = guard.due_to_worker();
     }
     let _ = guard.finish();
+}
+
+/// The same channel where uploads wait: what the target is sent is a request of the stage or one that the guard let pass,
+/// and every decision and part of content may come at any moment.
+fn staged_channel(rights: Rights, data: &[u8]) {
+    let room = std::sync::Arc::default();
+    let mut stage = sftp::Quarantined::new(Rule { rights, ..Rule::default() }, room);
+    let _ = stage.from_worker(Bytes::from_static(&[0, 0, 0, 5, 1, 0, 0, 0, 3]));
+    let _ = stage.from_target(&[0, 0, 0, 5, 2, 0, 0, 0, 3]);
+    for (head, piece) in pieces(data, 1) {
+        let _ = match head & 3 {
+            0 | 1 => stage.from_worker(Bytes::copy_from_slice(piece)),
+            2 => stage.from_target(piece),
+            _ => stage.decided(u32::from(head >> 4), if head & 4 == 0 { Ok(()) } else { Err(String::new()) }),
+        };
+        while let Some(want) = stage.wants() {
+            let _ = stage.content(want, (head & 8 == 0).then(|| Bytes::from(vec![0; want.length])));
+        }
+        let _ = (stage.effects(), stage.due_to_worker(), stage.due_to_target());
+    }
+    let _ = stage.finish();
 }
 
 /// A terminal: pieces of output, input and resizes.
