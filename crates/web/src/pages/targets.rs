@@ -205,8 +205,12 @@ fn row(ctx: &Ctx, row: &TargetRow) -> Value {
             context! { id => account.id.as_str(), username => account.username.as_str(), privileged => account.privileged, kind => ctx.t(kind) }
         })
         .collect();
+    // What holds is the stricter of the two, and the page says so.
+    let policy = ctx.store().policy().quarantine_uploads;
     context! {
         target => value(target),
+        quarantine => policy.max(target.quarantine).as_str(),
+        by_policy => policy > target.quarantine,
         vendor_name => row.vendor_name.as_str(),
         keys => value(keys),
         accounts,
