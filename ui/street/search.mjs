@@ -15,7 +15,14 @@ const owes = async (path) => say("page", { path, debts: await debts(page) });
 await play(async () => {
   await page.setViewportSize({ width: 1280, height: 900 });
   await page.goto("/");
+  const code = async () => {
+    const { code } = await ask("code", {});
+    await page.locator("#f-code").fill(code);
+    await page.locator("main form button.button-primary").last().click();
+  };
   await page.locator(".side nav a[href='/search']").click();
+  await page.locator("#f-q, #f-code").first().waitFor();
+  if (await page.locator("#f-code").count()) await code();
   await page.locator("#f-q").waitFor();
   await picture("start-1280");
   await owes("/search");
@@ -36,11 +43,7 @@ await play(async () => {
   await owes("/search?q=390");
   await page.setViewportSize({ width: 1280, height: 900 });
   await page.locator(".search-command .search-go a").first().click();
-  if (await page.locator("#f-code").count()) {
-    const { code } = await ask("code", {});
-    await page.locator("#f-code").fill(code);
-    await page.locator("main form button.button-primary").last().click();
-  }
+  if (await page.locator("#f-code").count()) await code();
   const viewer = page.locator(".viewer[data-replay]");
   await page.locator(".viewer[data-state='ready'][data-seeking='false']").waitFor();
   await page.waitForTimeout(200);

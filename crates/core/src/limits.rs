@@ -200,6 +200,8 @@ limits! {
     SEARCH_OUTPUT_BYTES: "bytes" = 16 * 1024 * 1024;
     /// A query of the search.
     SEARCH_CHARS: "characters" = 200;
+    /// Address of a page to come back to after a login or a code: the longest search, each character escaped.
+    RETURN_PATH_BYTES: "bytes" = 4_096;
     /// Words of one query; each costs a walk along its places.
     SEARCH_WORDS: "words" = 12;
     /// Pages of one search; who has not found it by then needs another word.

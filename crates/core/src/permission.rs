@@ -116,7 +116,7 @@ impl Action {
     /// True if the act is refused without a one-time code given a few minutes ago at most.
     #[must_use]
     pub fn needs_step_up(self) -> bool {
-        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::KeepLedger | Self::KeepOwnLogin | Self::OpenKeyWindow)
+        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::SearchRecords | Self::KeepLedger | Self::KeepOwnLogin | Self::OpenKeyWindow)
     }
 }
 

@@ -426,7 +426,7 @@ pub fn download(name: &str, kind: &str, body: impl Into<Body>) -> Reply {
 /// another origin.
 #[must_use]
 pub fn local_path(text: &str) -> Option<&str> {
-    let sound = text.len() <= 1_000
+    let sound = text.len() <= sekisho_core::limits::RETURN_PATH_BYTES
         && text.starts_with('/')
         && !text.starts_with("//")
         && text.bytes().all(|byte| matches!(byte, b'!'..=b'~') && byte != b'\\')

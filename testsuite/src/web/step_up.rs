@@ -75,3 +75,27 @@ async fn the_page_between_leads_back_and_repeats_nothing() {
     assert_eq!((seen.status, seen.location()), (StatusCode::SEE_OTHER, path));
     assert_eq!(browser.get(path).await.status, StatusCode::NOT_FOUND);
 }
+
+/// What a search shows stood on a worker's screen: it asks for the code that the recording asks for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_asks_for_a_fresh_code_and_keeps_its_words() {
+    let clinic = Clinic::with(&["auditor"]).await;
+    let mut browser = Browser::of(&clinic, "auditor").await;
+    let api = ApiClient::of(&clinic, "auditor").await;
+    assert_eq!(browser.get("/search?q=kanja").await.status, StatusCode::OK);
+    clinic.clock.pass(Duration::from_secs(360));
+    // As many characters as a search may have, as a browser writes them.
+    let words = "%E6%82%A3".repeat(sekisho_core::limits::SEARCH_CHARS);
+    let path = format!("/search?q={words}&kind=output&from=2026-04-01");
+    let seen = browser.get(&path).await;
+    assert_eq!(seen.status, StatusCode::FORBIDDEN, "{}", seen.text);
+    assert!(seen.text.contains("name=\"code\"") && seen.text.contains(&words), "{}", seen.text);
+    let asked = api.send(Method::GET, "/api/v1/search?q=kanja", None, &[]).await;
+    assert_eq!((asked.status, asked.json()["code"].as_str()), (StatusCode::FORBIDDEN, Some("SKS-1005")));
+    let code = clinic.code("auditor");
+    let seen = browser.post("/step-up", &[("code", &code), ("next", &path)]).await;
+    assert_eq!((seen.status, seen.location()), (StatusCode::SEE_OTHER, path.as_str()));
+    let seen = browser.get(&path).await;
+    assert_eq!(seen.status, StatusCode::OK);
+    assert!(seen.text.contains(&format!("value=\"{}\"", "患".repeat(sekisho_core::limits::SEARCH_CHARS))), "{}", seen.text);
+}

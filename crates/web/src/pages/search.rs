@@ -21,7 +21,8 @@ use sekisho_store::{RecordGroup, RecordHit, RecordKind, RecordQuery, RecordsFoun
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-const SEARCH: Access = Access::May(Action::SearchRecords);
+/// What is found shows what stood on a screen, so it asks for as much as the recording does.
+const SEARCH: Access = Access::MayStepUp(Action::SearchRecords);
 
 /// The routes.
 pub(crate) fn routes() -> Vec<Route> {
