@@ -59,6 +59,8 @@ pub struct Session {
     flow_told: AtomicI64,
     /// Where messages go before there is a channel.
     first: Mutex<Option<mpsc::Sender<String>>>,
+    /// What was said while nobody could read it: before the first channel, or between two.
+    unread: Mutex<Vec<String>>,
     next: AtomicU32,
 }
 
@@ -248,11 +250,17 @@ impl Session {
         let _ = self.record(0, Event::Message(text));
     }
 
-    /// Writes a message to every terminal that the recording has already.
+    /// Writes a message to every terminal that the recording has already. Without any, the next one shows it first.
     pub fn say(&self, text: &str) {
+        let channels = self.channels();
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for terminal in self.channels().values().filter_map(|gauge| gauge.terminal.clone()).chain(first) {
-            let _ = terminal.try_send(text.to_owned());
+        let mut told = false;
+        for terminal in channels.values().filter_map(|gauge| gauge.terminal.clone()).chain(first) {
+            told |= terminal.try_send(text.to_owned()).is_ok();
+        }
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told && unread.len() < NOTICES {
+            unread.push(text.to_owned());
         }
     }
 
@@ -284,7 +292,14 @@ impl Session {
         let (sender, notices) = mpsc::channel(NOTICES);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let gauge = Arc::new(Gauge { input: AtomicU64::new(0), up: AtomicU64::new(0), down: AtomicU64::new(0), terminal: terminal.then_some(sender) });
-        self.channels().insert(number, Arc::clone(&gauge));
+        let mut channels = self.channels();
+        if let Some(terminal) = &gauge.terminal {
+            for text in std::mem::take(&mut *self.unread.lock().unwrap_or_else(PoisonError::into_inner)) {
+                let _ = terminal.try_send(text);
+            }
+        }
+        channels.insert(number, Arc::clone(&gauge));
+        drop(channels);
         self.touch();
         (Place { session: Arc::clone(self), number, gauge }, notices)
     }
@@ -444,6 +459,7 @@ impl Opened {
             fewer: Notify::new(),
             flow_told: AtomicI64::new(now.0),
             first: Mutex::default(),
+            unread: Mutex::default(),
             next: AtomicU32::new(1),
         });
         running.add(&session);
