@@ -3,6 +3,7 @@
 //! A rule is an aid, not a boundary: a shell has a thousand ways to say the same thing. What holds is the plan, the
 //! recording and the person who watches.
 
+mod loosened;
 mod pattern;
 pub mod sets;
 mod split;
@@ -12,6 +13,7 @@ use crate::limits;
 use crate::plan::content::check_line;
 use crate::refusal::Refusal;
 use crate::target::{TargetClass, Witness};
+pub use loosened::{Loosened, loosened};
 use pattern::{Manner, Pattern, Purse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -126,6 +128,10 @@ pub struct Ruling {
 const UNPLANNED: &str = "作業計画にないコマンドです。";
 /// The reason of a step.
 const STEP: &str = "立会者が一つずつ確かめる作業です。";
+/// What stands in the place of a line that the screen does not show.
+const UNSEEN_LINE: &str = "(画面に出ない入力 / input not shown)";
+/// The reason of such a line.
+const UNSEEN: &str = "画面に表示されない入力(パスワードなど)のため、内容は見えません。作業者に確かめてから決めてください。";
 /// The reason of what cannot be read.
 const TOO_MUCH: &str = "長すぎるか複雑すぎて、内容を確かめられません。";
 
@@ -200,6 +206,14 @@ impl Judge {
         ruling(act, Because::TooMuch, TOO_MUCH, &shown)
     }
 
+    /// The ruling on a line that was entered and that the screen does not show. Where every command waits for the witness,
+    /// this one does, too, because it may be a command whose echo is late or switched off; its text is told to nobody.
+    /// `None`: elsewhere a line that nobody sees is judged by nobody.
+    #[must_use]
+    pub fn unseen(&self) -> Option<Ruling> {
+        self.step.then(|| ruling(RuleAct::Hold, Because::Step, UNSEEN, UNSEEN_LINE))
+    }
+
     fn named(&self, line: &str) -> Result<Option<Ruling>, TooMuch> {
         if line.len() > limits::EXEC_BYTES * 3 {
             return Err(TooMuch);
@@ -224,7 +238,13 @@ impl Judge {
             }
         }
         for command in &commands {
-            keep(self.first_rule(&command.forms, &mut purse)?);
+            // What a wrapper runs beside its own work (`find -exec`) is a command for itself: a rule that lets it pass
+            // says nothing of the wrapper.
+            let (own, others): (Vec<Form>, Vec<Form>) = command.forms.iter().cloned().partition(|form| form.same);
+            keep(self.first_rule(&own, &mut purse)?);
+            for other in others {
+                keep(self.first_rule(&[other], &mut purse)?);
+            }
         }
         for words in &statements {
             keep(self.first_rule(&[Form { words: words.clone(), same: true }], &mut purse)?);
@@ -293,7 +313,7 @@ fn ruling(act: RuleAct, because: Because, reason: &str, part: &str) -> Ruling {
 
 /// The text with full width as half width, without what nobody sees, and in small letters where case does not count.
 fn plain(text: &str, class: TargetClass) -> String {
-    let seen = |c: &char| !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}' | '\u{feff}');
+    let seen = |c: &char| !matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}' | '\u{feff}');
     let plain = text.nfkc().filter(seen);
     match class {
         TargetClass::Database | TargetClass::Network => plain.flat_map(char::to_lowercase).collect(),

@@ -95,6 +95,20 @@ async fn a_row_of_rules_that_somebody_else_touched_lets_nobody_in() {
     }
 }
 
+/// Whoever decides on a plan is told what it takes away from the hospital's rules; the vendor is not told those rules.
+#[tokio::test]
+async fn the_hospital_is_told_which_rules_a_plan_loosens() {
+    let ward = Ward::new().await;
+    ward.store.change_rules(&Actor::console(), TargetClass::Linux, 0, RulesChange::All(vec![rule("rm", RuleAct::Refuse), rule("su", RuleAct::Note)])).await.unwrap();
+    let mut content = ward.content();
+    content.rules = vec![rule("*", RuleAct::Note)];
+    let plan = ward.approved(content).await;
+    let told = ward.store.plan(&ward.operator, &plan.id).await.unwrap().loosened;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!((told[0].pattern.as_str(), told[0].act, told[0].by.as_str(), told[0].to), ("rm", RuleAct::Refuse, "*", RuleAct::Note));
+    assert!(ward.store.plan(&worker(&ward), &plan.id).await.unwrap().loosened.is_empty());
+}
+
 async fn notes_and_alerts_pass_and_an_alert_stands_until_it_was_seen(base: Base) {
     let ward = Ward::over(base).await;
     let store = &ward.store;

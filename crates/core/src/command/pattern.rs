@@ -8,7 +8,7 @@
 //! - `wr[ite]` is a word that may be cut short, down to `wr`.
 
 use crate::limits;
-use super::split::TooMuch;
+use super::split::{TooMuch, is_transparent};
 
 /// How a pattern is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(super) struct Pattern {
     without: Vec<Piece>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
     /// Any number of words.
     Any,
@@ -98,6 +98,54 @@ impl Pattern {
         Ok(true)
     }
 
+    /// Whether some command may be named by both. It says yes where it is not sure.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        if self.wraps() || other.wraps() {
+            return true;
+        }
+        if self.excludes(other) || other.excludes(self) {
+            return false;
+        }
+        // Each place in the table: whether what is left of both from there on can stand in one command.
+        let wide = other.pieces.len() + 1;
+        let mut can = vec![true; (self.pieces.len() + 1) * wide];
+        let at = |row: usize, column: usize| row * wide + column;
+        for row in (0..self.pieces.len()).rev() {
+            for column in (0..other.pieces.len()).rev() {
+                let (one, two) = (self.pieces.get(row), other.pieces.get(column));
+                let (Some(one), Some(two)) = (one, two) else { continue };
+                let holds = |place: usize| can.get(place).copied().unwrap_or(true);
+                let either = holds(at(row + 1, column)) || holds(at(row, column + 1));
+                let both = holds(at(row + 1, column + 1));
+                // A word that may be an option may also be passed over.
+                let is_open = |piece: &Piece| match piece {
+                    Piece::Any => true,
+                    Piece::Word(word) => word.starts_with('*'),
+                    Piece::Short(..) => false,
+                };
+                let open = is_open(one) || is_open(two);
+                let meets = if open { either || both } else { both && one.meets(two) };
+                if let Some(place) = can.get_mut(at(row, column)) {
+                    *place = meets;
+                }
+            }
+        }
+        can.first().copied().unwrap_or(true)
+    }
+
+    /// It names a wrapper, so what stands behind may be any command.
+    fn wraps(&self) -> bool {
+        matches!(self.pieces.first(), Some(Piece::Word(name)) if is_transparent(name.rsplit('/').next().unwrap_or(name)))
+    }
+
+    /// A word that must not be there is one that the other demands.
+    fn excludes(&self, other: &Self) -> bool {
+        let demanded = other.pieces.iter().chain(&other.options);
+        let literal = |piece: &Piece| matches!(piece, Piece::Word(word) if !word.contains('*')).then(|| piece.clone());
+        let demanded: Vec<Piece> = demanded.filter_map(literal).collect();
+        self.without.iter().any(|without| demanded.iter().any(|word| without.meets(word)))
+    }
+
     /// Compares the pieces with the beginning of the words. The last `*` is enough to go back to.
     fn begins(&self, words: &[String], manner: Manner, purse: &mut Purse) -> Result<bool, TooMuch> {
         let (mut piece, mut word) = (0, 0);
@@ -137,6 +185,25 @@ impl Piece {
         match short {
             Some((must, may)) if !must.is_empty() && !may.contains('[') => Self::Short(must.to_owned(), format!("{must}{may}")),
             _ => Self::Word(word.to_owned()),
+        }
+    }
+
+    /// Whether some word may be both.
+    fn meets(&self, other: &Self) -> bool {
+        let of = |literal: &str, piece: &Self| piece.is(literal, &mut Purse::new()).unwrap_or(true);
+        match (self, other) {
+            (Self::Any, _) | (_, Self::Any) => true,
+            (Self::Word(word), piece) | (piece, Self::Word(word)) if !word.contains('*') => of(word, piece) || self == other,
+            (Self::Short(must, whole), piece) | (piece, Self::Short(must, whole)) => match piece {
+                Self::Short(other_must, other_whole) => whole.starts_with(other_must.as_str()) && other_whole.starts_with(must.as_str()),
+                // Every length that the word may have.
+                _ => (must.len()..=whole.len()).filter_map(|end| whole.get(..end)).any(|word| of(word, piece)),
+            },
+            (Self::Word(one), Self::Word(two)) => {
+                let ends = |text: &str| (text.split('*').next().unwrap_or_default().to_owned(), text.rsplit('*').next().unwrap_or_default().to_owned());
+                let ((one_head, one_tail), (two_head, two_tail)) = (ends(one), ends(two));
+                (one_head.starts_with(&two_head) || two_head.starts_with(&one_head)) && (one_tail.ends_with(&two_tail) || two_tail.ends_with(&one_tail))
+            }
         }
     }
 

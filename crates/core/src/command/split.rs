@@ -59,6 +59,11 @@ const WRAPPERS: [(&str, &str, usize, bool); 22] = [
 /// Shells, whose `-c` takes a command line.
 const SHELLS: [&str; 9] = ["sh", "bash", "dash", "zsh", "ksh", "ash", "csh", "tcsh", "su"];
 
+/// Whether a command of this name does the work of the command behind it, so that a rule for either names both.
+pub(super) fn is_transparent(name: &str) -> bool {
+    WRAPPERS.iter().any(|(wrapper, .., same)| *wrapper == name && *same)
+}
+
 /// A command line as a Unix shell reads it.
 pub(super) fn shell(line: &str) -> Result<Vec<Simple>, TooMuch> {
     let mut all = Vec::new();

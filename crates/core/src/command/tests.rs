@@ -158,6 +158,8 @@ fn a_witness_who_allows_step_by_step_sees_every_line_and_a_refusal_stays_one() {
     assert_eq!(seen("ls"), Some((RuleAct::Hold, Because::Step)));
     assert_eq!(seen("reboot"), Some((RuleAct::Refuse, Because::Rule)));
     assert_eq!(seen(" "), None);
+    assert_eq!(judge.unseen().map(|ruling| (ruling.act, ruling.because)), Some((RuleAct::Hold, Because::Step)));
+    assert_eq!(Judge::new(TargetClass::Linux, &[rule("reboot", RuleAct::Refuse)], &[], Some(RuleAct::Refuse), Witness::Watch).unseen(), None);
     assert!(judge.may_stop());
 }
 

@@ -5,6 +5,7 @@ use crate::Store;
 use crate::approvals::digest_of;
 use crate::fault::{Denied, Done};
 use crate::sessions::{SessionFilter, SessionRow};
+use sekisho_core::command::{Loosened, loosened};
 use sekisho_core::duty::{Duty, duties};
 use sekisho_core::ids::{AccountId, PersonId, PlanId, TargetId, VendorId};
 use sekisho_core::people::{Actor, Person};
@@ -12,7 +13,7 @@ use sekisho_core::plan::Plan;
 use sekisho_core::plan::approval::{Slot, missing};
 use sekisho_core::plan::offer::offered;
 use sekisho_core::refusal::Refusal;
-use sekisho_core::target::{Account, Target};
+use sekisho_core::target::{Account, Target, TargetClass};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A plan and what belongs to it.
@@ -32,6 +33,9 @@ pub struct PlanView {
     pub vendors: BTreeMap<VendorId, String>,
     /// Approvals still missing.
     pub missing: Vec<Slot>,
+    /// Rules of the classes of its targets that its own rules make laxer, as both stand at this moment. Told to the
+    /// hospital only: what a class refuses is no vendor's business before it meets it.
+    pub loosened: Vec<Loosened>,
     /// Every approval's signature holds.
     pub signatures_hold: bool,
     /// Sessions under it that the actor may see, the newest first.
@@ -75,6 +79,15 @@ impl Store {
         let of_persons = persons.values().filter_map(|person: &Person| person.vendor.clone());
         let near: BTreeSet<VendorId> = [plan.vendor.clone()].into_iter().chain(plan.content.subcontractor.clone()).chain(before.and_then(|content| content.subcontractor.clone())).chain(of_persons).collect();
         let vendors = self.load_vendors(&mut *conn).await?.into_iter().filter(|vendor| near.contains(&vendor.id)).map(|vendor| (vendor.id, vendor.name)).collect();
+        let mut loosened_rules = Vec::new();
+        if actor.vendor.is_none() && !plan.content.rules.is_empty() {
+            let used = plan.content.targets.iter().filter_map(|used| targets.get(&used.target));
+            let classes: BTreeSet<TargetClass> = used.map(|target: &Target| target.class).collect();
+            for class in classes {
+                let of_class = self.load_rules(&mut *conn, class).await?.rules;
+                loosened_rules.extend(loosened(class, &plan.content.rules, &of_class));
+            }
+        }
         drop(conn);
         let filter = SessionFilter { plan: Some(plan.id.clone()), ..SessionFilter::default() };
         let sessions = match self.sessions(actor, &filter).await {
@@ -88,6 +101,7 @@ impl Store {
             signatures_hold: self.signatures_hold(&plan),
             allowed: offered(&plan, actor, now, &context),
             duties: duties(&plan, actor, self.policy(), &digest, gathered.session_running, now),
+            loosened: loosened_rules,
             session_running: gathered.session_running,
             plan,
             digest,

@@ -3,6 +3,7 @@
 use super::view::Names;
 use super::written;
 use crate::words::{self, Lang};
+use sekisho_core::command::Loosened;
 use sekisho_core::plan::content::{PlanContent, TargetUse};
 use sekisho_core::target::{FileRight, Function, Witness};
 use serde::Serialize;
@@ -35,6 +36,19 @@ pub struct TargetView {
 pub struct ForwardView {
     pub place: String,
     pub full: bool,
+}
+
+/// Rules of a class that one rule of the plan makes laxer.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "shown as they are")]
+pub struct LoosenedView {
+    pub class: &'static str,
+    /// The plan's rule, and what it makes of a command.
+    pub by: String,
+    pub to: &'static str,
+    /// What the class wants.
+    pub act: &'static str,
+    pub patterns: Vec<String>,
 }
 
 /// A command rule of the plan.
@@ -110,6 +124,25 @@ pub(super) fn witness(content: &PlanContent) -> &'static str {
 /// The plan's own rules.
 pub(super) fn rules(content: &PlanContent) -> Vec<RuleView> {
     content.rules.iter().map(|rule| RuleView { pattern: rule.pattern.clone(), act: rule.act.as_str(), reason: rule.reason.clone() }).collect()
+}
+
+/// Rules of classes that the plan makes laxer, by the plan's rule and what becomes of what.
+pub(super) fn loosened(all: &[Loosened]) -> Vec<LoosenedView> {
+    let mut views: Vec<LoosenedView> = Vec::new();
+    for one in all {
+        let known = views.iter_mut().find(|view| (view.class, view.by.as_str(), view.to, view.act) == (one.class.as_str(), one.by.as_str(), one.to.as_str(), one.act.as_str()));
+        match known {
+            Some(view) => view.patterns.push(one.pattern.clone()),
+            None => views.push(LoosenedView {
+                class: one.class.as_str(),
+                by: one.by.clone(),
+                to: one.to.as_str(),
+                act: one.act.as_str(),
+                patterns: vec![one.pattern.clone()],
+            }),
+        }
+    }
+    views
 }
 
 #[cfg(test)]

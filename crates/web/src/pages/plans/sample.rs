@@ -10,8 +10,8 @@ use sekisho_core::plan::state::PlanState;
 use sekisho_core::plan::{AfterFact, ChangeNote, Edition, Emergency, ExtensionWish, Mark, Plan, Report, ReportContent, TrailEntry};
 use sekisho_core::policy::Policy;
 use sekisho_core::reconcile::{Decision, Finding, Item, Verdict};
-use sekisho_core::command::{CommandRule, RuleAct};
-use sekisho_core::target::{ForwardTo, Function, TransferLimits, Witness};
+use sekisho_core::command::{CommandRule, Loosened, RuleAct};
+use sekisho_core::target::{ForwardTo, Function, TargetClass, TransferLimits, Witness};
 use sekisho_core::time::Timestamp;
 
 pub fn at(text: &str) -> Timestamp {
@@ -223,6 +223,7 @@ pub fn page_of(plan: &Plan, allowed: &[&'static str], now: &str, lang: Lang) -> 
         plan,
         digest: DIGEST,
         names: &names(),
+        loosened: &[Loosened { class: TargetClass::Linux, pattern: "rm -r * /".into(), act: RuleAct::Refuse, by: "rm *".into(), to: RuleAct::Note }],
         missing: &[Slot::Final],
         sessions: sessions(),
         running: false,

@@ -1,6 +1,6 @@
 //! The shapes that the templates of a plan's page read: plain values, already written in the reader's language.
 
-use super::powers::{RuleView, TargetView};
+use super::powers::{LoosenedView, RuleView, TargetView};
 use super::revised::RevisedView;
 use serde::Serialize;
 
@@ -51,6 +51,8 @@ pub struct PlanPage {
     pub content: ContentView,
     /// What changed against the edition that the hospital had before.
     pub revised: Option<RevisedView>,
+    /// Rules of classes that the plan's own make laxer.
+    pub loosened: Vec<LoosenedView>,
     pub marks: Vec<MarkView>,
     pub missing: Vec<&'static str>,
     pub duties: Vec<DutyView>,

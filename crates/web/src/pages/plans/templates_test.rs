@@ -82,6 +82,23 @@ fn a_revised_plan_tells_what_changed_and_not_by_colour_alone() {
     }
 }
 
+/// Whoever decides reads which of the hospital's own rules the plan switches off, on the screen and on paper.
+#[test]
+fn the_rules_that_a_plan_loosens_are_told_to_whoever_decides() {
+    let page = |lang, state| context! { plan => shown(&plan(state), lang), slot => "final", action => "/x", form => form(), needs_code => false, can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false };
+    for template in ["plans/show.html", "plans/approve.html", "plans/allow.html", "print/plan.html"] {
+        let html = both(template, |lang| page(lang, PlanState::Submitted));
+        let (_, told) = html.split_once("この計画で緩むコマンドのルール").unwrap_or_else(|| panic!("{template}: {html}"));
+        for word in ["<code>rm *</code>", "Linux サーバのルールが緩みます", "実行させない → 記録する", "<code>rm -r * /</code>"] {
+            assert!(told.contains(word), "{template} lacks {word}");
+        }
+    }
+    let mut quiet = page_of(&plan(PlanState::Submitted), &ALL_ACTS, "2026-11-22T15:30", Lang::Ja);
+    quiet.loosened.clear();
+    let html = render("plans/approve.html", Lang::Ja, context! { plan => value(quiet), slot => "final", action => "/x", form => form(), needs_code => false });
+    assert!(!html.contains("緩む"), "{html}");
+}
+
 #[test]
 fn a_worker_of_an_open_plan_finds_the_exact_line() {
     let html = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan(PlanState::Approved), Lang::Ja), can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false });

@@ -24,6 +24,7 @@ pub(crate) fn page(ctx: &Ctx, view: &PlanView) -> Result<PlanPage, Stop> {
         plan: &view.plan,
         digest: &view.digest,
         names: &names,
+        loosened: &view.loosened,
         missing: &view.missing,
         sessions: view.sessions.iter().map(|row| line(row, ctx.lang)).collect(),
         running: view.session_running,

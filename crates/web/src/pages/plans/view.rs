@@ -10,6 +10,7 @@ use super::powers;
 use super::revised;
 use super::written;
 use crate::words::Lang;
+use sekisho_core::command::Loosened;
 use sekisho_core::duty::Duty;
 use sekisho_core::ids::{AccountId, PersonId, TargetId, VendorId};
 use sekisho_core::plan::approval::{self, Slot};
@@ -87,6 +88,8 @@ pub struct Told<'a> {
     pub digest: &'a str,
     /// Names of what it refers to.
     pub names: &'a Names,
+    /// Rules of classes that its own make laxer.
+    pub loosened: &'a [Loosened],
     /// Approvals still missing.
     pub missing: &'a [Slot],
     /// Its sessions, newest first.
@@ -141,6 +144,7 @@ impl PlanPage {
             content: content(&plan.content, names, lang),
             revised: revised::revised(plan, names, lang),
             marks: marks(plan, digest, names, policy, lang),
+            loosened: powers::loosened(told.loosened),
             missing: told.missing.iter().map(|slot| slot_name(*slot)).collect(),
             duties: told.duties.iter().map(|duty| duty_view(duty, lang)).collect(),
             acts: acts(told.allowed),
