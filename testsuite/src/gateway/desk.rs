@@ -16,7 +16,7 @@ use sekisho_core::reconcile::FileSeen;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use sekisho_core::source::Network;
-use sekisho_core::target::{FileRight, ForwardTo, TransferLimits, Account, CredentialKind, Function, Protocol, Target};
+use sekisho_core::target::{FileRight, ForwardTo, TransferLimits, Account, CredentialKind, Function, Protocol, Target, Witness};
 use sekisho_core::command::{CommandRule, RuleAct};
 use sekisho_core::control::{Control, Standstill};
 use sekisho_core::time::{Clock, Timestamp};
@@ -89,6 +89,7 @@ pub struct Paper {
     pub limits: TransferLimits,
     pub forwards: Vec<ForwardTo>,
     pub rules: Vec<CommandRule>,
+    pub witness: Witness,
     pub standstill: Standstill,
     pub ruled: Vec<RuledCommand>,
     pub uploads: Vec<HeldUpload>,
@@ -212,6 +213,7 @@ impl FakeDesk {
                 limits: TransferLimits::default(),
                 forwards: Vec::new(),
                 rules: Vec::new(),
+                witness: Witness::None,
                 standstill: Standstill::None,
                 ruled: Vec::new(),
                 uploads: Vec::new(),
@@ -301,7 +303,7 @@ impl FakeDesk {
             host_keys: paper.host_keys.clone(),
             personal_data: false,
             class: sekisho_core::target::TargetClass::Linux,
-            witness: sekisho_core::target::Witness::None,
+            witness: paper.witness,
             quarantine: sekisho_core::target::Quarantine::Never,
             host_key_alarm: None,
             active: true,

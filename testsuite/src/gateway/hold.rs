@@ -5,6 +5,7 @@ use super::desk::Kept;
 use super::house::{House, err, until};
 use super::worker::{self, Got, read_until};
 use russh::{Channel, client};
+use sekisho_core::target::Witness;
 use sekisho_core::command::{CommandRule, RuleAct};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -136,6 +137,36 @@ async fn a_password_is_judged_by_nobody_though_it_looks_like_a_command() {
     read_until(&mut channel, |got| got.out.contains("length 13")).await;
     assert_eq!(house.desk.paper().ruled.len(), 0);
     assert!(!format!("{:?}", house.desk.tape.all()).contains("hunter2"));
+}
+
+/// Where each command waits for the witness, one that the screen does not show waits as well: switching the echo off is no way round,
+/// and what a program draws in the line's place is not taken for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn step_by_step_what_is_not_shown_waits_for_the_witness_and_its_text_is_told_to_nobody() {
+    let house = house(&[]).await;
+    house.desk.paper().witness = Witness::Step;
+    let folder = house.folder.path().to_path_buf();
+    let line = worker::enter(&house).await;
+    let mut channel = worker::shell(&line, 100, 30).await;
+    let allowed = async |channel: &mut Channel<client::Msg>, text: &str| {
+        type_line(channel, text).await;
+        read_until(channel, |got| got.err.contains("許可を待っています")).await;
+        house.desk.decisions.lock().unwrap().push_back(true);
+        read_until(channel, |got| got.err.contains("許可されました")).await;
+    };
+    allowed(&mut channel, &format!("cd {}; printf 'l%s' s; read -r -s x; eval \"$x\"", folder.display())).await;
+    read_until(&mut channel, |got| got.out.ends_with("ls")).await;
+    let before = house.desk.paper().ruled.len();
+    type_line(&mut channel, "touch hidden").await;
+    let got = read_until(&mut channel, |got| got.err.contains("許可を待っています")).await;
+    assert!(got.err.contains("画面に表示されない入力"), "{got:?}");
+    assert!(!is_there(&folder, "hidden"));
+    house.desk.decisions.lock().unwrap().push_back(false);
+    read_until(&mut channel, |got| got.err.contains("SKS-4202")).await;
+    assert!(!is_there(&folder, "hidden"));
+    let ruled = house.desk.paper().ruled.clone();
+    assert_eq!((ruled.len(), ruled[before].act), (before + 1, RuleAct::Hold));
+    assert!(ruled[before].line.contains("画面に出ない入力") && !format!("{ruled:?}").contains("touch hidden"), "{ruled:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

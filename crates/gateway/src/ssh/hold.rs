@@ -1,8 +1,9 @@
 //! Commands that a rule names: they are judged before the target can run them.
 //!
 //! On a terminal the line that stands on the screen is judged when its Enter comes, and the Enter waits for the outcome.
-//! What is typed unseen stands on no screen, so it is judged by nobody and told to nobody. Rules are an aid and no
-//! boundary: a program may read its keys without showing them.
+//! What is typed unseen stands on no screen, so it is judged by nobody and its text is told to nobody; where every command
+//! waits for the witness, the witness is asked about it all the same. Rules are an aid and no boundary: a program may read
+//! its keys without showing them.
 
 use super::carry::{Lane, Stop};
 use super::observe::Observer;
@@ -200,6 +201,16 @@ fn weight(message: &ChannelMsg) -> usize {
     64 + if let ChannelMsg::Data { data } = message { data.len() } else { 0 }
 }
 
+/// What stands on the screen when Enter comes.
+enum Stands {
+    /// Nothing, and nothing was typed.
+    Nothing,
+    /// Nothing of what was typed, though its echo had time to come; perhaps something else.
+    Unseen(String),
+    /// This line; `whole` if that is all of it.
+    Line { line: String, whole: bool },
+}
+
 /// What becomes of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
@@ -295,29 +306,44 @@ impl Lane<'_> {
     }
 
     async fn line_passes(&self, intake: &mut Intake<'_>) -> Outcome {
-        let Some((line, whole)) = self.line().await else { return Outcome::Pass };
-        self.echo.remember(&words::visible(&line));
         let judge = &self.carrier.judge;
+        let (line, whole) = match self.line().await {
+            Stands::Nothing => return Outcome::Pass,
+            Stands::Unseen(other) => {
+                let Some(ruling) = judge.unseen() else { return Outcome::Pass };
+                let shown = format!("{} {other}", ruling.part);
+                return self.ruled(ruling, shown.trim_end(), intake).await;
+            }
+            Stands::Line { line, whole } => (line, whole),
+        };
+        self.echo.remember(&words::visible(&line));
         match if whole { judge.judge(&line) } else { Some(judge.too_much(&line)) } {
             Some(ruling) => self.ruled(ruling, &line, intake).await,
             None => Outcome::Pass,
         }
     }
 
-    /// The line as it stands on the screen, after its echo has come back, and whether that is all of it; `None` if nothing
-    /// stands there.
-    async fn line(&self) -> Option<(String, bool)> {
+    /// The line as it stands on the screen, after its echo has come back.
+    async fn line(&self) -> Stands {
         let began = Instant::now();
+        let by_steps = self.carrier.judge.unseen().is_some();
         loop {
             let mut drawn = pin!(self.echo.drawn.notified());
             drawn.as_mut().enable();
+            let mut other = String::new();
             let (line, echoed, whole) = match self.observer().present() {
-                Present::Blank => return None,
+                Present::Blank => return Stands::Nothing,
                 Present::Unseen => (None, false, true),
                 Present::Shown { line, whole } => (Some(line), whole, true),
                 Present::Part(line) => (Some(line), false, false),
+                // A witness who allows line by line must not allow what a program drew in the place of the line.
+                Present::Unlike(line) if by_steps => {
+                    other = line;
+                    (None, false, true)
+                }
+                Present::Unlike(line) => (Some(line), false, true),
             };
-            let with = |line: Option<String>| line.map(|line| (line, whole));
+            let with = |line: Option<String>| line.map_or(Stands::Unseen(other), |line| Stands::Line { line, whole });
             if echoed {
                 return with(line);
             }

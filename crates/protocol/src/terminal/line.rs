@@ -28,6 +28,9 @@ pub enum Present {
         /// All that was typed stands there, so nothing is on its way.
         whole: bool,
     },
+    /// This stands there, and it is not what was typed: a program drew it, the echo is late or off, or the shell writes more
+    /// than its keys.
+    Unlike(String),
     /// This stands there, and more belongs to the line: its beginning has left the screen, or it is longer than
     /// [`crate::limits::LINE_CHARS`].
     Part(String),
@@ -136,7 +139,13 @@ impl Line {
         }
         // The beginning stands there, so it is no secret, and the rest is on its way.
         let begins = bare(typed).map(Some).chain(std::iter::once(None)).zip(bare(text).map(Some)).all(|(typed, text)| typed == text);
-        if begins { shown(typed, false) } else { shown(text, false) }
+        if begins {
+            return shown(typed, false);
+        }
+        match shown(text, false) {
+            Present::Shown { line, .. } => Present::Unlike(line),
+            part => part,
+        }
     }
 
     /// The text that stands behind the prompt, as well as it can be told, and whether more belongs to it: its beginning has
