@@ -6,8 +6,10 @@
 //! Nothing of others is passed to a shell: the commands are constants, and keys travel as input.
 
 use super::dial::{self, Target};
+use super::veil::Veil;
 use super::words;
 use crate::keys;
+use bytes::Bytes;
 use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Pty, client};
 use sekisho_core::desk::{Dialled, Event, OpenRecording, TargetCredential};
 use sekisho_core::rotation::{Opening, Rotated, RotationEnd, RotationOrder, RotationTrouble};
@@ -40,7 +42,9 @@ fn put_keys(bytes: usize) -> String {
 pub async fn rotate(order: RotationOrder) -> RotationEnd {
     let RotationOrder { host, port, host_keys, username, old, new, recording } = order;
     let place = Place { host, port, host_keys, username, other_host_key: Mutex::default() };
-    let tape = Tape { recording: &recording, next: AtomicU32::new(1) };
+    // A private key is sent to nobody, so no target can draw it.
+    let secrets = [&old, &new].into_iter().filter_map(|credential| if let TargetCredential::Password(secret) = credential { Some(secret.clone()) } else { None });
+    let tape = Tape { recording: &recording, next: AtomicU32::new(1), secrets: secrets.collect() };
     let outcome = match (old, new) {
         (TargetCredential::Password(old), TargetCredential::Password(new)) => passwords(&place, &old, &new, &tape).await,
         (TargetCredential::PrivateKey(old), TargetCredential::PrivateKey(new)) => private_keys(&place, &old, &new, &tape).await,
@@ -110,6 +114,8 @@ enum Stop {
 struct Tape<'a> {
     recording: &'a OpenRecording,
     next: AtomicU32,
+    /// What must not be in it, though a target may draw it.
+    secrets: Vec<Secret>,
 }
 
 impl Tape<'_> {
@@ -133,6 +139,8 @@ struct Program<'a> {
     reader: ChannelReadHalf,
     writer: ChannelWriteHalf<client::Msg>,
     written: usize,
+    output: Veil,
+    errors: Veil,
 }
 
 impl<'a> Program<'a> {
@@ -144,7 +152,7 @@ impl<'a> Program<'a> {
             writer.request_pty(false, "dumb", 80, 24, 0, 0, &[(Pty::ECHO, 0)]).await.map_err(|_| Stop::Failed)?;
         }
         writer.exec(false, command.as_bytes().to_vec()).await.map_err(|_| Stop::Failed)?;
-        Ok(Self { tape, channel, reader, writer, written: 0 })
+        Ok(Self { tape, channel, reader, writer, written: 0, output: Veil::over(&tape.secrets), errors: Veil::over(&tape.secrets) })
     }
 
     /// What the program wrote next; `None` with its exit status at the end.
@@ -153,7 +161,7 @@ impl<'a> Program<'a> {
         loop {
             match self.reader.wait().await {
                 Some(ChannelMsg::Data { data }) => {
-                    self.tape.put(self.channel, Event::Output(&data))?;
+                    self.draw(|program| program.output.shown(&data), |bytes| Event::Output(bytes))?;
                     self.written = self.written.saturating_add(data.len());
                     if self.written > OUTPUT_BYTES {
                         return Err(Stop::Failed);
@@ -161,7 +169,7 @@ impl<'a> Program<'a> {
                     return Ok(Ok(data.to_vec()));
                 }
                 Some(ChannelMsg::ExtendedData { data, .. }) => {
-                    self.tape.put(self.channel, Event::Error(&data))?;
+                    self.draw(|program| program.errors.shown(&data), |bytes| Event::Error(bytes))?;
                     self.written = self.written.saturating_add(data.len());
                     if self.written > OUTPUT_BYTES {
                         return Err(Stop::Failed);
@@ -169,6 +177,8 @@ impl<'a> Program<'a> {
                 }
                 Some(ChannelMsg::ExitStatus { exit_status }) => status = Some(exit_status),
                 Some(ChannelMsg::Close) | None => {
+                    self.draw(|program| program.output.rest(), |bytes| Event::Output(bytes))?;
+                    self.draw(|program| program.errors.rest(), |bytes| Event::Error(bytes))?;
                     let exit = status.map_or(String::new(), |status| format!("exit {status}"));
                     self.tape.put(self.channel, Event::Close { exit: &exit })?;
                     return Ok(Err(status));
@@ -176,6 +186,12 @@ impl<'a> Program<'a> {
                 Some(_) => {}
             }
         }
+    }
+
+    /// Records what the veil lets through.
+    fn draw(&mut self, shown: impl FnOnce(&mut Self) -> Vec<u8>, event: impl for<'b> FnOnce(&'b Bytes) -> Event<'b>) -> Result<(), Stop> {
+        let shown = Bytes::from(shown(self));
+        if shown.is_empty() { Ok(()) } else { self.tape.put(self.channel, event(&shown)) }
     }
 
     async fn send(&self, bytes: &[u8]) -> Result<(), Stop> {
@@ -217,7 +233,7 @@ async fn passwd(target: &Target, tape: &Tape<'_>, present: &Secret, new: &Secret
                 Some(Answer::New) => new,
                 None => continue,
             };
-            // The terminal does not echo it, so it is in no recording.
+            // The terminal does not echo it, and the veil hides it where the target draws it all the same.
             program.send(answer.expose().as_bytes()).await?;
             program.send(b"\n").await?;
         }

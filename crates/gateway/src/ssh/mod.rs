@@ -14,6 +14,7 @@ mod login;
 mod observe;
 mod quarantine;
 pub mod scan;
+mod veil;
 mod visit;
 mod wish;
 pub mod words;
