@@ -332,7 +332,7 @@ impl Default for Rule {
 /// A name for people.
 #[must_use]
 pub fn display(name: &[u8]) -> String {
-    let marks = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let marks = |c: char| matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
     String::from_utf8_lossy(name)
         .chars()
         .map(|c| if c.is_control() || marks(c) { char::REPLACEMENT_CHARACTER } else { c })
@@ -363,6 +363,7 @@ mod tests {
     fn a_name_cannot_forge_a_line_or_turn_the_text_round() {
         assert_eq!(display(b"a\nb\x1b[31m"), "a\u{fffd}b\u{fffd}[31m");
         assert_eq!(display("x\u{202e}gpj.exe".as_bytes()), "x\u{fffd}gpj.exe");
+        assert_eq!(display("x\u{61c}123-456".as_bytes()), "x\u{fffd}123-456", "the Arabic letter mark turns what follows");
         assert_eq!(display("報告書.txt".as_bytes()), "報告書.txt");
         assert_eq!(hex(&[0xab; 32]), "ab".repeat(32));
     }

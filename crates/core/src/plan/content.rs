@@ -393,7 +393,7 @@ pub fn check_text(field: &str, text: &str) -> Result<(), Refusal> {
 
 /// Control characters and those that turn the direction of text, by which a name can pose as another.
 fn is_unprintable(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn at_most(name: &str, count: usize, limit: usize) -> Result<(), Refusal> {
