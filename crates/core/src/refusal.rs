@@ -366,7 +366,7 @@ impl Refusal {
             Self::BadSshLogin => ("SKS-4017", "ログイン名の形が違います。", "「作業者名+接続先名」の形で指定してください(例: sato+ehr-db01)。", "The login has not the form WORKER+TARGET.", "Use, for example, sato+ehr-db01."),
             Self::PlanNotOpen => ("SKS-4018", "指定された計画は今は使えません。", "表示された計画の中から選んでください。", "The plan named is not open now.", "Choose one of those shown."),
             Self::KeyWindowOff => ("SKS-4020", "鍵だけの接続は、病院の設定または計画で許可されていません。", "必要な場合は計画で「鍵だけの接続」を申請してください。", "Policy or plan allow no key window.", "Apply for it in the plan if you need it."),
-            Self::CredentialChanging => ("SKS-4021", "接続先の認証情報を関所が更新しているところです。", "1分ほど待ってから接続してください。続く場合は病院の運用担当者に連絡してください。", "The target's credential is being exchanged.", "Try again in a minute; if it persists, contact the hospital's operator."),
+            Self::CredentialChanging => ("SKS-4021", "接続先の認証情報を関所が更新しているところです。", "1分ほど待ってから、もう一度行ってください。続く場合は病院の運用担当者に連絡してください。", "The target's credential is being exchanged.", "Try again in a minute; if it persists, contact the hospital's operator."),
             Self::WindowEnded => ("SKS-4101", "作業時間が終わったため、接続を終了しました。", "続ける場合は延長または新しい計画を申請してください。", "The window ended, so the session was closed.", "Apply for an extension or a new plan."),
             Self::Cut => ("SKS-4102", "病院により接続が切断されました。", "病院の担当者に連絡してください。", "The hospital cut the session.", "Contact the hospital."),
             Self::Idle => ("SKS-4103", "操作がないまま時間がたったため、接続を終了しました。", "必要な場合はもう一度接続してください。", "The session was idle for too long.", "Connect again if needed."),

@@ -76,6 +76,8 @@ pub enum RotationTrouble {
     NewRefused,
     /// The recording broke off.
     NoRecording,
+    /// A person set the account's credential meanwhile.
+    SetMeanwhile,
     /// A certificate is issued anew for each session; there is nothing to exchange.
     NothingToExchange,
 }

@@ -9,11 +9,13 @@ use sekisho_core::refusal::Refusal;
 use sekisho_core::rotation::{Opening, Rotated, RotationEnd, RotationOrder, RotationTrouble, Rotator};
 use sekisho_core::secret::Secret;
 use sekisho_core::target::HostKeyDecision;
+use sekisho_store::CredentialAsk;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 on_both! {
     nobody_enters_while_the_credential_is_exchanged,
+    a_credential_that_a_person_sets_under_an_exchange_is_not_overwritten,
     a_host_key_that_changed_under_an_exchange_raises_the_alarm,
     a_host_key_that_changed_before_it_is_found_out_raises_the_alarm_too,
 }
@@ -50,6 +52,24 @@ impl Rotator for Played {
     }
 }
 
+/// A target that one credential opens.
+struct Opens(&'static str);
+
+impl Rotator for Opens {
+    fn rotate(&self, _: RotationOrder) -> Answer<'_, RotationEnd> {
+        unreachable!("it is found out first")
+    }
+
+    fn which<'a>(&'a self, _: &'a str, _: u16, _: &'a [String], _: &'a str, tried: Vec<TargetCredential>) -> Answer<'a, Opening> {
+        let opens = |credential: &TargetCredential| matches!(credential, TargetCredential::Password(secret) if secret.expose() == self.0);
+        Box::pin(async move { Opening { at: tried.iter().position(opens), other_host_key: None } })
+    }
+
+    fn new_key(&self) -> Result<Secret, String> {
+        Err("the ward's account has a password".into())
+    }
+}
+
 /// A ward whose account is to be exchanged at once, and the exchange, which waits on the target.
 async fn under_way(ward: &Ward, played: &Arc<Played>) -> tokio::task::JoinHandle<()> {
     ward.store.ask_rotation(&Actor::console(), &ward.account.id).await.unwrap();
@@ -76,6 +96,30 @@ async fn nobody_enters_while_the_credential_is_exchanged(base: Base) {
     let TargetCredential::Password(password) = &admission.credential else { panic!("the account has a password") };
     assert_ne!(password.expose(), "db-secret", "the new one is in force");
     ward.left(admission, Cause::Closed).await;
+}
+
+async fn a_credential_that_a_person_sets_under_an_exchange_is_not_overwritten(base: Base) {
+    let ward = Ward::over(base).await;
+    ward.approved(ward.content()).await;
+    let principal = ward.principal().await;
+    let (store, id, console) = (&ward.store, &ward.account.id, Actor::console());
+    let played = Played::new(Rotated::Done, None);
+    let round = under_way(&ward, &played).await;
+    // Another kind would leave what the target is being told without a place; the same kind stands beside it.
+    assert_eq!(told(store.set_credential(&console, id, CredentialAsk::Certificate).await).err(), Some(Refusal::CredentialChanging));
+    store.set_credential(&console, id, CredentialAsk::Password(Secret::new("set-by-hand"))).await.unwrap();
+    played.go_on.add_permits(1);
+    round.await.unwrap();
+    let rotation = store.rotations(&console, &ward.target.id).await.unwrap().remove(0);
+    assert!(rotation.under_way && rotation.last == Some(Rotated::Unsure { why: RotationTrouble::SetMeanwhile }), "{rotation:?}");
+    assert_eq!(ward.try_enter(&principal).await.err(), Some(Refusal::CredentialChanging));
+    // The next round tries both. The person's opens the account, so it stays.
+    ward.clock.pass(std::time::Duration::from_secs(120));
+    store.rotate_due(&(Arc::new(Opens("set-by-hand")) as Arc<dyn Rotator>)).await.unwrap();
+    let admission = ward.try_enter(&principal).await.expect("it is known which opens the account");
+    assert!(matches!(&admission.credential, TargetCredential::Password(password) if password.expose() == "set-by-hand"));
+    ward.left(admission, Cause::Closed).await;
+    assert!(store.verify_now().await.unwrap().ok);
 }
 
 async fn a_host_key_that_changed_under_an_exchange_raises_the_alarm(base: Base) {

@@ -235,6 +235,13 @@ impl Store {
         let mut account = self.load_account(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
         let (kind, plain) = check_credential(&credential, &account.username)?;
         let sealed = self.inner.keys.seal(place_of(id), plain.as_bytes())?;
+        if kind != account.credential {
+            // What an exchange made is of the old kind. While the target is told of it, nobody knows what opens the account.
+            if self.is_exchanging(&mut tx, id).await? {
+                return Err(Refusal::CredentialChanging.into());
+            }
+            self.drop_candidate(&mut tx, id).await?;
+        }
         account.credential = kind;
         let text = serde_json::to_string(&account)?;
         sqlx::query("UPDATE accounts SET body = $1, credential = $2 WHERE id = $3")

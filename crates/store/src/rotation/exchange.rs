@@ -1,7 +1,7 @@
 //! One exchange, from the candidate to the credential in force.
 
 use crate::Store;
-use crate::fault::{Done, Fault};
+use crate::fault::{Denied, Done, Fault};
 use crate::ledger::place_of;
 use crate::secrets::{Place, Sealed, random_bytes};
 use crate::write::Tx;
@@ -35,6 +35,8 @@ struct Begun {
     account: Account,
     session: SessionId,
     order: RotationOrder,
+    /// The credential that was in force.
+    old: Secret,
 }
 
 /// Account, target and the credential in force.
@@ -51,12 +53,12 @@ impl Store {
             return self.find_out(id, candidate, rotator).await;
         }
         let Some(begun) = self.begin_exchange(id, rotator).await? else { return Ok(()) };
-        let Begun { account, session, order } = begun;
+        let Begun { account, session, order, old } = begun;
         // A task of its own: whoever waits here may go away, and an exchange is carried to its end all the same.
         let (store, rotator) = (self.clone(), Arc::clone(rotator));
         let done = tokio::spawn(async move {
             let RotationEnd { outcome, other_host_key, recording } = rotator.rotate(order).await;
-            store.settle_exchange(&account, Some(&session), &outcome, other_host_key.as_deref()).await?;
+            store.settle_exchange(&account, &old, Some(&session), &outcome, other_host_key.as_deref()).await?;
             store.end_session(&session, Cause::Closed).await;
             // Dropped after the end was claimed; before that, dropping it would report the session as vanished.
             drop(recording);
@@ -99,6 +101,7 @@ impl Store {
         tx.commit().await?;
         let (session, recording) = robot.into_open();
         let new = credential_of(&account, secret);
+        let in_force = secret_of(&old).clone();
         let order = RotationOrder {
             host: target.host,
             port: target.port,
@@ -108,7 +111,7 @@ impl Store {
             new,
             recording,
         };
-        Ok(Some(Begun { account, session, order }))
+        Ok(Some(Begun { account, session, order, old: in_force }))
     }
 
     async fn gather_account(&self, conn: &mut sqlx::AnyConnection, id: &AccountId) -> Done<Gathered> {
@@ -131,6 +134,7 @@ impl Store {
         let mut conn = self.read().acquire().await.map_err(Fault::from)?;
         let Gathered { account, target, old } = self.gather_account(&mut conn, id).await?;
         drop(conn);
+        let in_force = secret_of(&old).clone();
         let tried = vec![credential_of(&account, candidate), old];
         let opening = rotator.which(&target.host, target.port, &target.host_keys, &account.username, tried).await;
         let outcome = match opening.at {
@@ -139,16 +143,28 @@ impl Store {
             None if opening.other_host_key.is_some() => Rotated::Unsure { why: RotationTrouble::HostKeyChanged },
             None => Rotated::Unsure { why: RotationTrouble::Unreachable },
         };
-        Ok(self.settle_exchange(&account, None, &outcome, opening.other_host_key.as_deref()).await?)
+        Ok(self.settle_exchange(&account, &in_force, None, &outcome, opening.other_host_key.as_deref()).await?)
     }
 
     /// Puts the credential that works in force, and writes down how it went. A host key that is not the pinned one raises
     /// the alarm, as it does when a worker's session meets it.
-    async fn settle_exchange(&self, account: &Account, session: Option<&SessionId>, outcome: &Rotated, other_host_key: Option<&str>) -> Result<(), Fault> {
-        let done = matches!(outcome, Rotated::Done | Rotated::DoneOldRemains);
+    ///
+    /// A person may have set the account's credential since: then neither it nor the new one is thrown away, and the next
+    /// round finds out which of them opens the account.
+    async fn settle_exchange(&self, begun: &Account, old: &Secret, session: Option<&SessionId>, outcome: &Rotated, other_host_key: Option<&str>) -> Result<(), Fault> {
         let mut tx = self.write(&Actor::system()).await?;
-        if done {
-            let candidate = self.candidate(&account.id).await?.ok_or_else(|| Fault::Damaged("a candidate is missing".into()))?;
+        let account = &self.load_account(tx.sql(), &begun.id).await?.ok_or_else(|| Fault::Damaged("an account went away under its exchange".into()))?;
+        let candidate = self.candidate(&account.id).await?;
+        let why = RotationTrouble::SetMeanwhile;
+        let settled = match (&candidate, outcome) {
+            // Another kind was set, and the candidate was dropped with the old one.
+            (None, _) => Rotated::Unchanged { why },
+            (Some(_), Rotated::Done | Rotated::DoneOldRemains) if !self.is_in_force(&mut tx, account, old).await? => Rotated::Unsure { why },
+            (Some(_), outcome) => outcome.clone(),
+        };
+        let outcome = &settled;
+        let done = matches!(outcome, Rotated::Done | Rotated::DoneOldRemains);
+        if let Some(candidate) = candidate.filter(|_| done) {
             let sealed = self.inner.keys.seal(place_of(&account.id), candidate.expose().as_bytes())?;
             sqlx::query("UPDATE accounts SET credential = $1 WHERE id = $2")
                 .bind(sealed.into_bytes())
@@ -163,7 +179,7 @@ impl Store {
                 .execute(tx.sql())
                 .await?;
         } else if !matches!(outcome, Rotated::Unsure { .. }) {
-            sqlx::query("UPDATE rotations SET candidate = NULL WHERE account = $1").bind(account.id.as_str().to_owned()).execute(tx.sql()).await?;
+            self.drop_candidate(&mut tx, &account.id).await?;
         }
         if !done {
             Self::put_off(&mut tx, &account.id, Some(outcome)).await?;
@@ -181,6 +197,15 @@ impl Store {
         self.reseal_account(&mut tx, account).await?;
         tx.fact(Fact::CredentialRotated { account: account.id.clone(), username: account.username.clone(), session: session.cloned(), outcome: outcome.clone() });
         tx.commit().await
+    }
+
+    /// Whether the account's credential is still the one that the exchange began with.
+    async fn is_in_force(&self, tx: &mut Tx, account: &Account, old: &Secret) -> Result<bool, Fault> {
+        match self.credential(tx.sql(), account).await {
+            Ok(present) => Ok(secret_of(&present).expose() == old.expose()),
+            Err(Denied::Refusal(_)) => Ok(false),
+            Err(Denied::Fault(fault)) => Err(fault),
+        }
     }
 
     /// The entry that follows tells of the account, so its row bears the number of that entry.
@@ -203,6 +228,12 @@ impl Store {
 
 fn credential_of(account: &Account, secret: Secret) -> TargetCredential {
     if account.credential == CredentialKind::Password { TargetCredential::Password(secret) } else { TargetCredential::PrivateKey(secret) }
+}
+
+fn secret_of(credential: &TargetCredential) -> &Secret {
+    match credential {
+        TargetCredential::Password(secret) | TargetCredential::PrivateKey(secret) | TargetCredential::Certificate { key: secret, .. } => secret,
+    }
 }
 
 /// A password with every kind of character that rules ask for, at places that chance chose.

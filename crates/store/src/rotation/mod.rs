@@ -272,6 +272,19 @@ impl Store {
 
     /// Notes a failure and when it is tried again, as part of a change. What was asked for by hand is not asked for any
     /// more: a person reads why it failed.
+    /// Whether a target is being told of a new credential of the account at this moment.
+    pub(crate) async fn is_exchanging(&self, tx: &mut Tx, account: &AccountId) -> Result<bool, Fault> {
+        let row = sqlx::query("SELECT id FROM robot_sessions WHERE account = $1 AND ended_at IS NULL").bind(account.as_str().to_owned()).fetch_optional(tx.sql()).await?;
+        Ok(row.is_some())
+    }
+
+    /// Forgets what an exchange made that broke off: the person who sets another kind of credential knows what opens the
+    /// account.
+    pub(crate) async fn drop_candidate(&self, tx: &mut Tx, account: &AccountId) -> Result<(), Fault> {
+        sqlx::query("UPDATE rotations SET candidate = NULL WHERE account = $1").bind(account.as_str().to_owned()).execute(tx.sql()).await?;
+        Ok(())
+    }
+
     async fn put_off(tx: &mut Tx, account: &AccountId, last: Option<&Rotated>) -> Result<(), Fault> {
         let row = sqlx::query("SELECT tries FROM rotations WHERE account = $1").bind(account.as_str().to_owned()).fetch_optional(tx.sql()).await?;
         let Some(row) = row else { return Ok(()) };

@@ -117,6 +117,7 @@ pub fn rotated(lang: Lang, outcome: &Rotated) -> String {
         RotationTrouble::HostKeyChanged => "host_key_changed",
         RotationTrouble::OldRefused => "old_refused",
         RotationTrouble::NotTaken => "not_taken",
+        RotationTrouble::SetMeanwhile => "set_meanwhile",
         RotationTrouble::NewRefused => "new_refused",
         RotationTrouble::NoRecording => "no_recording",
         RotationTrouble::NothingToExchange => "nothing_to_exchange",
