@@ -4,7 +4,7 @@
 //! seals columns and files, so that the outer key can be exchanged without touching a row.
 
 use crate::fault::Fault;
-use crate::log::write_durably;
+use crate::log::{sync_folder, write_durably};
 use crate::secrets::{Place, Sealed, SealingKey, random_bytes};
 use crate::settings::Settings;
 use sekisho_evidence::checkpoint::SigningKey;
@@ -105,6 +105,16 @@ impl Keys {
     pub fn keep_file(&self, name: &str, plain: &[u8]) -> Result<(), Fault> {
         let sealed = self.data.seal(at(name), plain)?;
         write_durably(&self.dir.join(name), &sealed.into_bytes(), 0o600, None)
+    }
+
+    /// Takes away what [`Keys::keep_file`] kept, for good.
+    pub fn drop_file(&self, name: &str) -> Result<(), Fault> {
+        let path = self.dir.join(name);
+        match fs::remove_file(&path) {
+            Ok(()) => sync_folder(&self.dir),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Fault::io(format!("removing {}", path.display()))(error)),
+        }
     }
 
     /// Reads what [`Keys::keep_file`] kept; `None` if there is no such file.

@@ -33,6 +33,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// The file in the keys folder.
 const FILE: &str = "ssh-ca.keys";
+/// The keys as they shall be, while the entry that tells of them is written.
+const NEXT_FILE: &str = "ssh-ca.next.keys";
 /// The row of `meta` that holds which keys the log was told of.
 const TOLD: &str = "ssh_authority";
 /// Longest part of a key id, in characters.
@@ -160,8 +162,8 @@ impl Store {
     /// Makes the authority of a box that has none. One that the log tells of and that is missing is a fault: targets trust
     /// it, and a new one in its place would shut everybody out without a word.
     pub(crate) async fn settle_ssh_authority(&self, tx: &mut Tx) -> Result<(), Fault> {
-        let row = sqlx::query("SELECT value FROM meta WHERE key = $1").bind(TOLD).fetch_optional(tx.sql()).await?;
-        let told: Option<String> = row.map(|row| row.try_get("value")).transpose()?;
+        let told = self.told_authority(tx).await?;
+        self.settle_next(told.as_deref())?;
         let kept = match (self.load_authority()?, &told) {
             (Some(kept), _) => kept,
             (None, Some(_)) => return Err(Fault::Folder(format!("keys/{FILE} is missing"))),
@@ -176,6 +178,23 @@ impl Store {
             self.tell_authority(tx, &kept, "").await?;
         }
         Ok(())
+    }
+
+    /// What the log was told last: the keys' fingerprints.
+    async fn told_authority(&self, tx: &mut Tx) -> Result<Option<String>, Fault> {
+        let row = sqlx::query("SELECT value FROM meta WHERE key = $1").bind(TOLD).fetch_optional(tx.sql()).await?;
+        Ok(row.map(|row| row.try_get("value")).transpose()?)
+    }
+
+    /// Ends a step that broke off between its file and the keys in force: what the log tells of comes into force, and what
+    /// it does not tell of never was.
+    fn settle_next(&self, told: Option<&str>) -> Result<(), Fault> {
+        let Some(bytes) = self.inner.keys.load_file(NEXT_FILE)? else { return Ok(()) };
+        let next: Kept = serde_json::from_slice(&bytes)?;
+        if told == Some(next.told()?.as_str()) {
+            self.keep_authority(&next)?;
+        }
+        self.inner.keys.drop_file(NEXT_FILE)
     }
 
     fn load_authority(&self) -> Result<Option<Kept>, Fault> {
@@ -222,6 +241,8 @@ impl Store {
             return Err(Refusal::ReasonNeeded.into());
         }
         let mut tx = self.write(actor).await?;
+        let told = self.told_authority(&mut tx).await?;
+        self.settle_next(told.as_deref())?;
         let now = self.authority()?;
         let after = match (act, &now.next) {
             (AuthorityAct::Prepare, None) => Kept { signing: now.signing.clone(), next: Some(KeptKey::make(tx.now())?) },
@@ -229,10 +250,12 @@ impl Store {
             (AuthorityAct::Cancel, Some(_)) => Kept { signing: now.signing.clone(), next: None },
             _ => return Err(Refusal::AuthorityStep.into()),
         };
-        // File first, log second, as everywhere; a crash in between is told at the next start.
-        self.keep_authority(&after)?;
+        // The new keys are durable before the log tells of them, and in force after it. A crash before the commit leaves the
+        // present ones in force; one behind it is made good at the next start, and by the next step.
+        self.inner.keys.keep_file(NEXT_FILE, &Zeroizing::new(serde_json::to_vec(&after)?))?;
         self.tell_authority(&mut tx, &after, reason.trim()).await?;
         tx.commit().await?;
+        self.settle_next(Some(&after.told()?))?;
         Ok(after.shown()?)
     }
 

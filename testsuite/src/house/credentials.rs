@@ -24,6 +24,7 @@ on_both! {
     each_session_gets_a_certificate_of_its_own_that_the_log_tells_of,
     a_certificate_account_keeps_no_secret_and_has_a_name_without_separators,
     a_changed_host_key_ends_every_session_and_shuts_the_target_until_it_is_decided,
+    a_step_of_the_authority_that_is_not_written_leaves_its_key_in_force,
     the_authoritys_key_is_exchanged_without_a_gap,
     tests_are_written_down_counted_and_raise_the_alarm,
 }
@@ -208,6 +209,35 @@ async fn a_changed_host_key_ends_every_session_and_shuts_the_target_until_it_is_
     ward.left(admission, Cause::HostKeyChanged).await;
     store.decide_host_key(&console, &ward.target.id, keep(), "スイッチの誤設定").await.unwrap();
     assert!(ward.try_enter(&principal).await.is_ok());
+}
+
+/// A step that cannot be written down has not been taken: the key that targets trust signs on, at once and after a restart.
+async fn a_step_of_the_authority_that_is_not_written_leaves_its_key_in_force(base: Base) {
+    let ward = certified(base, "maint").await;
+    let console = Actor::console();
+    let fails = async |ward: &Ward, act: AuthorityAct| {
+        let before = ward.store.ssh_authority(&console).unwrap();
+        ward.store.faults().fail_nth_write(0);
+        assert!(ward.store.act_on_ssh_authority(&console, act, "年次").await.is_err());
+        ward.store.faults().clear();
+        assert_eq!(ward.store.ssh_authority(&console).unwrap(), before);
+        before
+    };
+    let first = fails(&ward, AuthorityAct::Prepare).await;
+    let ward = ward.restarted().await;
+    assert_eq!(ward.store.ssh_authority(&console).unwrap(), first);
+    assert!(!ward.dir.join("keys/ssh-ca.next.keys").exists(), "what the log does not tell of never was");
+    let both = ward.store.act_on_ssh_authority(&console, AuthorityAct::Prepare, "年次").await.unwrap();
+    fails(&ward, AuthorityAct::Finish).await;
+    let admission = ward.entered().await;
+    assert!(matches!(&ward.facts("certificate_issued").await[0].fact, Fact::CertificateIssued { authority, .. } if *authority == first.signing.fingerprint));
+    ward.left(admission, Cause::Closed).await;
+
+    let keys = ward.dir.join("keys");
+    let done = ward.store.act_on_ssh_authority(&console, AuthorityAct::Finish, "年次").await.unwrap();
+    assert_eq!(Some(&done.signing), both.next.as_ref());
+    assert_eq!(ward.restarted().await.store.ssh_authority(&console).unwrap(), done);
+    assert!(!keys.join("ssh-ca.next.keys").exists());
 }
 
 async fn the_authoritys_key_is_exchanged_without_a_gap(base: Base) {
