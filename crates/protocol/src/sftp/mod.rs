@@ -113,6 +113,11 @@ impl Guard {
         self.table.set_aside(id);
     }
 
+    /// What the worker goes on to send by this handle goes nowhere, so nothing of it is kept.
+    fn leave_out(&mut self, handle: &[u8]) {
+        self.table.leave_out(handle);
+    }
+
     /// The channel ended: what was under way ends as [`crate::files::Outcome::Cut`].
     #[must_use]
     pub fn finish(mut self) -> Vec<FileOp> {

@@ -98,6 +98,8 @@ struct Traffic {
     bytes: u64,
     hasher: Hasher,
     kept: Option<Kept>,
+    /// Nothing more of it is kept.
+    left_out: bool,
     /// What went over is all that the file holds: it was emptied or newly made before, or cut off behind it.
     whole: bool,
     /// The session's limit was passed on the way.
@@ -106,7 +108,7 @@ struct Traffic {
 
 impl Traffic {
     fn new(whole: bool) -> Self {
-        Self { bytes: 0, hasher: Hasher::new(), kept: None, whole, stopped: false }
+        Self { bytes: 0, hasher: Hasher::new(), kept: None, left_out: false, whole, stopped: false }
     }
 
     fn content(self) -> Content {
@@ -328,12 +330,19 @@ impl Table {
         {
             traffic.bytes = traffic.bytes.saturating_add(data.len() as u64);
             traffic.hasher.part(flow.offset, data, room);
-            if let Some(keeper) = keeper {
+            if let Some(keeper) = keeper.filter(|_| !traffic.left_out) {
                 keeper.part(&mut traffic.kept, (flow.direction, path), flow.offset, data, keep);
             }
         }
         flow.offset = flow.offset.saturating_add(data.len() as u64);
         flow.left -= data.len();
+    }
+
+    /// Nothing more is kept of what the worker sends by this handle: it goes nowhere.
+    pub(super) fn leave_out(&mut self, name: &[u8]) {
+        let Some(traffic) = self.named(name).and_then(|(_, handle)| handle.writes.as_mut()) else { return };
+        traffic.left_out = true;
+        traffic.kept.iter_mut().for_each(|kept| kept.whole = false);
     }
 
     /// The target refused a part that was already hashed.

@@ -204,6 +204,11 @@ impl File {
     }
 }
 
+/// The handle of a staged file.
+pub(super) fn handle(number: u32) -> Vec<u8> {
+    [super::HANDLES, &number.to_be_bytes()].concat()
+}
+
 pub(super) fn string(text: &[u8]) -> Vec<u8> {
     [&u32::try_from(text.len()).unwrap_or(0).to_be_bytes()[..], text].concat()
 }

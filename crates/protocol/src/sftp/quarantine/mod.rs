@@ -17,7 +17,7 @@ use super::table::needs;
 use crate::files::{Refused, Why};
 use crate::limits;
 use bytes::{Bytes, BytesMut};
-use file::{File, Phase, Pour, Set, Status, string};
+use file::{File, Phase, Pour, Set, Status, handle, string};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -183,6 +183,8 @@ struct Stage {
     refused: Vec<Refused>,
     /// Closes that wait for a decision since the last look.
     aside: Vec<u32>,
+    /// Handles of files that can pass no more, since the last look.
+    spoiled: Vec<Vec<u8>>,
 }
 
 impl Stage {
@@ -201,6 +203,7 @@ impl Stage {
             effects: Vec::new(),
             refused: Vec::new(),
             aside: Vec::new(),
+            spoiled: Vec::new(),
         }
     }
 
@@ -301,7 +304,7 @@ impl Stage {
                 self.next_file = self.next_file.wrapping_add(1);
                 self.files.insert(number, file);
                 self.effects.push(Effect::Begin { file: number });
-                let handle = [HANDLES, &number.to_be_bytes()].concat();
+                let handle = handle(number);
                 self.to_worker.push((packet(HANDLE, id, &string(&handle)), false));
             }
             Err(why) => {
@@ -374,6 +377,7 @@ impl Stage {
             return;
         }
         file.spoiled = Some(why);
+        self.spoiled.push(handle(number));
         file.line = lineup::Lineup::default();
         self.room.give(std::mem::take(&mut file.taken));
         self.effects.push(Effect::Drop { file: number });

@@ -2,6 +2,7 @@
 
 use super::{Effect, Room, Stage, Want};
 use crate::files::{FileOp, Op, Outcome, Passed, Rule};
+use crate::limits;
 use crate::sftp::{Breach, Guard};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -153,6 +154,13 @@ impl Quarantined {
             passed.keep.append(&mut seen.keep);
             passed.done.append(&mut seen.done);
             passed.refused.append(&mut seen.refused);
+        }
+        for handle in std::mem::take(&mut self.stage.spoiled) {
+            self.guard.leave_out(&handle);
+        }
+        // A worker who asks and never reads would have all answers pile up here: the target is not there to slow them.
+        if self.waiting.len() > limits::SFTP_REQUESTS {
+            return Err(Breach::TooMany);
         }
         passed.refused.append(&mut self.stage.refused);
         passed.due |= !self.waiting.is_empty() || !self.stage.to_target.is_empty() || self.stage.is_hungry();
