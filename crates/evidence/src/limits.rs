@@ -50,7 +50,7 @@ pub const MAX_SEAL_BYTES: usize = 4 * 1024;
 /// Longest cause in a seal in bytes; a longer one is cut, because a seal must never fail.
 pub const MAX_CAUSE_BYTES: usize = 512;
 /// Full batches of one recording that may wait for the packer; whoever has more to record waits for it.
-pub const BATCHES_WAITING: usize = 2;
+pub const BATCHES_WAITING: usize = 4;
 /// Bytes that a recording needs at most to end properly on a full disk: the batches that wait, the one that is being
 /// filled, a segment that could not be written, and the seal.
 pub const SEAL_RESERVE_BYTES: usize = (BATCHES_WAITING + 3)

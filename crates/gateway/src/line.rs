@@ -87,8 +87,12 @@ impl Turn {
 /// first, then for the packet: with this both come in one call. An idle line holds no memory for it.
 #[derive(Debug, Default)]
 struct Ahead {
-    bytes: Vec<u8>,
-    taken: usize,
+    /// Empty, or [`AHEAD`] long; made once for a run of packets, not for each.
+    room: Vec<u8>,
+    /// What of it was read and not yet given.
+    held: std::ops::Range<usize>,
+    /// The last packets were large, so more of them will come, and the room is kept for them.
+    bulk: bool,
 }
 
 /// Bytes that are read ahead at most.
@@ -99,23 +103,23 @@ const DIRECT: usize = 4 * 1024;
 impl Ahead {
     /// Gives what there is, up to what is asked for.
     fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
-        let rest = self.bytes.get(self.taken..).unwrap_or_default();
-        let part = rest.get(..rest.len().min(buf.remaining())).unwrap_or_default();
+        let held = self.room.get(self.held.clone()).unwrap_or_default();
+        let part = held.get(..held.len().min(buf.remaining())).unwrap_or_default();
         buf.put_slice(part);
-        self.taken += part.len();
+        self.held.start += part.len();
         !part.is_empty()
     }
 
     fn fill(&mut self, stream: &mut TcpStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.taken = 0;
-        self.bytes.resize(AHEAD, 0);
-        let mut room = ReadBuf::new(&mut self.bytes);
+        self.room.resize(AHEAD, 0);
+        let mut room = ReadBuf::new(&mut self.room);
         let read = Pin::new(stream).poll_read(cx, &mut room);
-        let filled = room.filled().len();
-        self.bytes.truncate(filled);
-        if filled == 0 {
-            self.bytes = Vec::new();
+        self.held = 0..room.filled().len();
+        let large = self.held.len() >= DIRECT;
+        if self.held.is_empty() && (read.is_ready() || !self.bulk) {
+            self.room = Vec::new();
         }
+        self.bulk = large;
         read
     }
 }
@@ -250,7 +254,7 @@ mod tests {
         writing.await.unwrap().unwrap();
         assert!(got == sent);
         let end = line.read(&mut [0; 10]).await.unwrap();
-        assert_eq!((end, line.ahead.bytes.capacity()), (0, 0), "the peer closed, and nothing is kept");
+        assert_eq!((end, line.ahead.room.capacity()), (0, 0), "the peer closed, and nothing is kept");
     }
 
     #[tokio::test]

@@ -29,6 +29,8 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 pub(super) const STUCK_AFTER: Duration = Duration::from_secs(4);
 /// What was written and still waits for a sync to begin after this time counts as lost too.
 const UNSYNCED_AFTER: Duration = Duration::from_secs(8);
+/// Full batches for which another thread is called; to wake it for each would cost more than to pack it.
+const BATCHES_WORTH_A_CALL: usize = 2;
 /// Space is taken from the disk in steps of this size, ahead of the writing.
 const RESERVE_STEP: u64 = 128 * 1024;
 
@@ -224,7 +226,7 @@ impl Writer {
     /// whoever records more does it, and waits for the disk.
     fn append_flow(self: &Arc<Self>, channel: u32, event: Event<'_>) -> Result<(), RecordingLost> {
         let full = self.take_in(channel, event)?;
-        if full == 0 {
+        if full < BATCHES_WORTH_A_CALL {
             return Ok(());
         }
         // Without a runtime of several threads there is nobody else.
