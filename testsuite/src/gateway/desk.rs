@@ -137,7 +137,7 @@ pub struct FakeDesk {
     next: AtomicU8,
 }
 
-struct Sink(Arc<Tape>);
+pub struct Sink(pub Arc<Tape>);
 
 impl RecordingSink for Sink {
     fn append(&self, channel: u32, event: Event<'_>) -> Result<(), RecordingLost> {

@@ -7,6 +7,7 @@ mod carry;
 mod desk;
 mod ending;
 mod enter;
+mod exchange;
 mod files;
 mod forwards;
 mod hold;
