@@ -69,6 +69,8 @@ limits! {
     HELD_LINE_CHARS: "characters" = 1_500;
     /// Commands of one session that may wait for a decision at once.
     HELD_COMMANDS: "items" = 16;
+    /// The path of an upload that waits for a person, who must see all of it; one with a longer path is refused.
+    HELD_PATH_CHARS: "characters" = 500;
     /// Uploads of one session that may wait for a decision at once.
     HELD_UPLOADS: "files" = 16;
     /// Commands of one session that rules name, and uploads that waited, which the log keeps; more of them are refused.

@@ -23,8 +23,8 @@ const STAGED_DIR: &str = "staged";
 const CHUNK: usize = 32 * 1024;
 /// What the seal adds to it.
 const TAG: usize = 16;
-/// Chunks between two looks at the disk's space.
-const LOOK_EVERY: u64 = 256;
+/// Chunks between two looks at the disk's space: all spools of the box together must not reach beyond the reserve.
+const LOOK_EVERY: u64 = 16;
 
 /// All spools of one box.
 pub(crate) struct Spools {
@@ -56,6 +56,10 @@ impl Spools {
 
     /// A new spool.
     pub(crate) fn open(&self) -> Result<Box<dyn Spool>, Fault> {
+        on_disk(|| self.begin())
+    }
+
+    fn begin(&self) -> Result<Box<dyn Spool>, Fault> {
         self.has_room()?;
         self.faults.gate(Write::Spool)?;
         let words = || Fault::io("a waiting upload cannot be staged");
@@ -93,6 +97,13 @@ impl Spools {
     fn count(&self) -> usize {
         self.known().1.values().filter(|spool| spool.strong_count() > 0).count()
     }
+}
+
+/// Works on the disk on behalf of a session. The other sessions of this thread go on meanwhile, also if the disk never
+/// answers.
+fn on_disk<T>(work: impl FnOnce() -> T) -> T {
+    let many = tokio::runtime::Handle::try_current().is_ok_and(|it| it.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
+    if many { tokio::task::block_in_place(work) } else { work() }
 }
 
 fn room(shelf: &Shelf) -> Result<(), Fault> {
@@ -199,20 +210,22 @@ impl Spool for Handle {
     }
 
     fn append(&self, bytes: &[u8]) -> Result<(), SpoolLost> {
-        let mut inside = self.0.inside()?;
-        if inside.lost {
-            return Err(SpoolLost);
-        }
-        let written = inside.put(bytes, &self.0.shelf, &self.0.faults);
-        written.map_err(|fault| {
-            tracing::error!(%fault, "a waiting upload is lost");
-            inside.lost = true;
-            SpoolLost
+        on_disk(|| {
+            let mut inside = self.0.inside()?;
+            if inside.lost {
+                return Err(SpoolLost);
+            }
+            let written = inside.put(bytes, &self.0.shelf, &self.0.faults);
+            written.map_err(|fault| {
+                tracing::error!(%fault, "a waiting upload is lost");
+                inside.lost = true;
+                SpoolLost
+            })
         })
     }
 
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, SpoolLost> {
-        self.0.read(offset, length)
+        on_disk(|| self.0.read(offset, length))
     }
 }
 
@@ -252,6 +265,28 @@ mod tests {
         drop(file);
         drop(spool);
         assert_eq!(spools.count(), 0);
+    }
+
+    #[test]
+    fn a_disk_that_hangs_holds_up_its_own_session_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let spools = spools(folder.path());
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let spool = Arc::new(spools.open().unwrap());
+        let file = spools.find(spool.number()).unwrap();
+        let hung = file.inside().unwrap();
+        let own = Arc::clone(&spool);
+        let session = runtime.spawn(async move { own.append(b"x").is_ok() && own.read(0, 1).is_ok() });
+        let (sender, receiver) = std::sync::mpsc::channel();
+        // One thread carries all sessions; the other one gets its turn all the same.
+        runtime.spawn(async move {
+            tokio::task::yield_now().await;
+            sender.send(()).unwrap();
+        });
+        receiver.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+        assert!(!session.is_finished());
+        drop(hung);
+        assert!(runtime.block_on(session).unwrap());
     }
 
     #[test]

@@ -59,8 +59,9 @@ impl Store {
         self.write_out(session).await;
         let (store, path) = (self.clone(), self.inner.shelf.path(session));
         let open: Box<Open> = Box::new(move || frames(&path, store.unwrapper()));
-        let surveyed = tokio::task::spawn_blocking(move || (survey(&*open, file), open)).await;
-        let (surveyed, open) = surveyed.map_err(|lost| Fault::Damaged(format!("a content could not be read: {lost}")))?;
+        // The place goes with the reading: one that nobody waits for any more goes on to its end all the same.
+        let surveyed = tokio::task::spawn_blocking(move || (survey(&*open, file), open, place)).await;
+        let (surveyed, open, place) = surveyed.map_err(|lost| Fault::Damaged(format!("a content could not be read: {lost}")))?;
         let surveyed = surveyed.map_err(told)?;
         let sha256 = surveyed.sha256.to_string();
         let whole = entry.kept.is_some_and(|kept| kept.whole);

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 on_both!(
     an_upload_waits_for_a_person_of_the_hospital,
+    whoever_decides_finds_what_waits_and_sees_all_of_its_path,
     what_the_plan_lists_passes_by_itself,
     an_upload_that_nobody_decides_on_does_not_pass,
     an_upload_that_is_given_up_does_not_pass,
@@ -104,6 +105,33 @@ async fn an_upload_waits_for_a_person_of_the_hospital(base: Base) {
     assert_eq!(wait.await.unwrap(), Ok(()));
     store.leave(&session, admission.recording, Cause::Closed).await;
     assert_eq!(refused(store.decide_upload(&ward.operator, &session, hold, true, "").await), Refusal::NotFound);
+}
+
+async fn whoever_decides_finds_what_waits_and_sees_all_of_its_path(base: Base) {
+    let ward = Ward::over(base).await;
+    let store = &ward.store;
+    let admission = ward.entered().await;
+    let session = admission.session.clone();
+    // What passes by itself is many files, and the one that matters comes behind them.
+    for at in 0..201 {
+        let (_spool, held) = staged(&ward, &session, &format!("/opt/{at}"), b"x").await;
+        assert_eq!(store.upload(&session, HeldUpload { listed: true, passes: true, ..held }).await, Ok(()));
+    }
+    let deep = |chars: usize| format!("/opt/{}", "x".repeat(chars - 5));
+    let whole = deep(limits::HELD_PATH_CHARS);
+    let (_wait, hold, _spool) = waiting(&ward, &session, &whole, b"content").await;
+    let list = store.uploads_of(&ward.operator, &session).await.unwrap();
+    assert_eq!((list[0].hold, &list[0].path, list[1].hold), (hold, &whole, 1));
+    let one = store.upload_of(&ward.operator, &session, hold).await.unwrap();
+    assert!(one.path == whole && one.decided.is_none());
+    for none in [0, hold + 1] {
+        assert_eq!(refused(store.upload_of(&ward.operator, &session, none).await), Refusal::NotFound);
+    }
+    // Of a longer path nobody could see where it leads.
+    let (_spool, held) = staged(&ward, &session, &deep(limits::HELD_PATH_CHARS + 1), b"content").await;
+    assert_eq!(store.upload(&session, held).await, Err(Refusal::UploadTooMuch { limit: "HELD_PATH_CHARS".into() }));
+    assert_eq!(store.held_uploads(&ward.operator).await.unwrap().len(), 1);
+    drop(admission);
 }
 
 async fn what_the_plan_lists_passes_by_itself(base: Base) {

@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 
+/// What a part that waits takes of the memory besides its bytes, about: a worker may write a byte at a time.
+const PART_COST: usize = 128;
+
 /// Opens the recording once more, from its beginning.
 pub(crate) type Open = dyn Fn() -> Result<Decoder<BufReader<File>>, Fault> + Send;
 
@@ -105,20 +108,38 @@ fn parts(open: &Open, file: u32, look: &mut dyn FnMut(u64, &[u8]) -> Result<bool
     }
 }
 
+/// Parts that wait for those before them, in bounded memory.
+#[derive(Default)]
+struct Early {
+    parts: BTreeMap<u64, Vec<u8>>,
+    weight: usize,
+}
+
+impl Early {
+    /// Keeps a part; false if there is one at this place, or no room.
+    fn put(&mut self, offset: u64, data: &[u8]) -> bool {
+        self.weight = self.weight.saturating_add(data.len() + PART_COST);
+        self.weight <= KEPT_WINDOW_BYTES && self.parts.insert(offset, data.to_vec()).is_none()
+    }
+
+    /// The first part, if it begins at this place or before.
+    fn up_to(&mut self, place: u64) -> Option<(u64, Vec<u8>)> {
+        let first = self.parts.first_entry().filter(|first| *first.key() <= place)?;
+        let (at, part) = first.remove_entry();
+        self.weight = self.weight.saturating_sub(part.len() + PART_COST);
+        Some((at, part))
+    }
+}
+
 /// Gives the content in one reading; false if it does not stand in its order, and then some of it was given.
 fn in_order(open: &Open, file: u32, sink: &mut dyn FnMut(&[u8]) -> Result<(), Broken>) -> Result<bool, Broken> {
-    let (mut next, mut early, mut waiting) = (0_u64, BTreeMap::<u64, Vec<u8>>::new(), 0_usize);
+    let (mut next, mut early) = (0_u64, Early::default());
     let mut sound = true;
     parts(open, file, &mut |offset, data| {
         if offset == next {
             sink(data)?;
             next = next.saturating_add(data.len() as u64);
-            while let Some(first) = early.first_entry() {
-                if *first.key() > next {
-                    break;
-                }
-                let (at, part) = first.remove_entry();
-                waiting = waiting.saturating_sub(part.len());
+            while let Some((at, part)) = early.up_to(next) {
                 sound = at == next;
                 if !sound {
                     return Ok(false);
@@ -127,12 +148,11 @@ fn in_order(open: &Open, file: u32, sink: &mut dyn FnMut(&[u8]) -> Result<(), Br
                 next = next.saturating_add(part.len() as u64);
             }
         } else {
-            waiting = waiting.saturating_add(data.len());
-            sound = offset > next && waiting <= KEPT_WINDOW_BYTES && early.insert(offset, data.to_vec()).is_none();
+            sound = offset > next && early.put(offset, data);
         }
         Ok(sound)
     })?;
-    Ok(sound && early.is_empty())
+    Ok(sound && early.parts.is_empty())
 }
 
 /// Gives the content window by window; what never went over is zeros.
@@ -173,6 +193,19 @@ fn lay(window: &mut [u8], from: u64, offset: u64, data: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_one_byte_fill_no_memory() {
+        let mut early = Early::default();
+        let taken = (0..).map(|n| n * 2 + 1).take_while(|offset| early.put(*offset, b"x")).count();
+        assert_eq!(taken, KEPT_WINDOW_BYTES / (PART_COST + 1));
+        let mut early = Early::default();
+        for round in 0..2 * KEPT_WINDOW_BYTES as u64 / PART_COST as u64 {
+            assert!(early.put(round, b"x"), "what has gone gives its room back");
+            assert_eq!(early.up_to(round), Some((round, b"x".to_vec())));
+        }
+        assert!(early.put(5, b"x") && early.up_to(4).is_none() && !early.put(5, b"y"));
+    }
 
     #[test]
     fn a_part_is_laid_where_it_belongs_and_nowhere_else() {

@@ -27,8 +27,6 @@ use tokio::sync::oneshot;
 
 /// How often the clock is looked at while an upload waits.
 const TURN: Duration = Duration::from_millis(500);
-/// Longest path in log and lists, in characters.
-const SHOWN_CHARS: usize = 500;
 /// Rows of one session that its page shows.
 const SHOWN_FILES: i64 = 200;
 /// What stands for Sekisho itself where a name is asked for.
@@ -176,7 +174,7 @@ impl Store {
             return Err(Refusal::UploadTooMuch { limit: "SESSION_RULINGS".to_owned() });
         }
         let hold = u32::try_from(number).unwrap_or(u32::MAX);
-        let path: String = upload.path.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS).collect();
+        let path: String = upload.path.chars().filter(|c| !c.is_control()).take(limits::HELD_PATH_CHARS).collect();
         let held = Control::FileHeld { hold, path: path.clone(), bytes: upload.bytes, sha256: upload.sha256.clone(), listed: upload.listed };
         let unavailable = |fault: &Fault| {
             tracing::error!(%fault, %session, "an upload could not be written down, so it is not passed on");
@@ -189,6 +187,10 @@ impl Store {
             self.write_upload(writer.worker(), &writer, &both).await.map_err(|fault| unavailable(&fault))?;
             both.iter().for_each(|control| note_in_recording(&writer, control));
             return Ok(());
+        }
+        // Whoever decides must see all of where it goes.
+        if upload.path.chars().count() > limits::HELD_PATH_CHARS {
+            return Err(Refusal::UploadTooMuch { limit: "HELD_PATH_CHARS".to_owned() });
         }
         let spool = self.inner.spools.find(upload.spool).ok_or(Refusal::UploadLost)?;
         let too_many = || Refusal::UploadTooMuch { limit: "HELD_UPLOADS".to_owned() };
@@ -300,14 +302,28 @@ impl Store {
         Ok(rows)
     }
 
-    /// Uploads of one session that waited or wait, the oldest first.
+    /// Uploads of one session: those that wait, then those that waited, the oldest first.
     ///
     /// # Errors
     /// Without the right to the session.
     pub async fn uploads_of(&self, actor: &Actor, session: &SessionId) -> Done<Vec<HeldFileView>> {
+        self.uploads(actor, session, None).await
+    }
+
+    /// One upload of a session that waits or waited.
+    ///
+    /// # Errors
+    /// Without the right to the session; [`Refusal::NotFound`] if there is none of this number.
+    pub async fn upload_of(&self, actor: &Actor, session: &SessionId, hold: u32) -> Done<HeldFileView> {
+        Ok(self.uploads(actor, session, Some(hold)).await?.pop().ok_or(Refusal::NotFound)?)
+    }
+
+    async fn uploads(&self, actor: &Actor, session: &SessionId, hold: Option<u32>) -> Done<Vec<HeldFileView>> {
         self.allowed(actor, Action::ReadSession, session, "uploads_of").await?;
-        let text = "SELECT hold, path, bytes, sha256, listed, at, decided_at, passed, how, decided_by, reason FROM held_files WHERE session = $1 ORDER BY hold LIMIT $2";
-        let rows = sqlx::query(text).bind(session.as_str().to_owned()).bind(SHOWN_FILES).fetch_all(self.read()).await?;
+        // What waits comes first, so that no number of files before it can push it off the list.
+        let text = "SELECT hold, path, bytes, sha256, listed, at, decided_at, passed, how, decided_by, reason FROM held_files WHERE session = $1 AND ($2 < 0 OR hold = $2) ORDER BY CASE WHEN decided_at IS NULL THEN 0 ELSE 1 END, hold LIMIT $3";
+        let hold = hold.map_or(-1, i64::from);
+        let rows = sqlx::query(text).bind(session.as_str().to_owned()).bind(hold).bind(SHOWN_FILES).fetch_all(self.read()).await?;
         let read = |row: &sqlx::any::AnyRow| -> Result<HeldFileView, Fault> {
             let decided_at: Option<i64> = row.try_get("decided_at")?;
             let decided = match decided_at {
@@ -344,7 +360,7 @@ impl Store {
         let writer = self.inner.shelf.writer(session).ok_or(Refusal::NotFound)?;
         let _turn = writer.reins().turn.lock().await;
         let waiter = self.inner.uploads.claim(session, hold).ok_or(Refusal::NotFound)?;
-        let path: String = waiter.held.path.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS).collect();
+        let path: String = waiter.held.path.chars().filter(|c| !c.is_control()).take(limits::HELD_PATH_CHARS).collect();
         if waiter.sender.is_closed() {
             // The one who gave it up found it claimed and wrote nothing down.
             let by = writer.worker().clone();

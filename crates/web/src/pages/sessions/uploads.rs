@@ -12,7 +12,6 @@ use axum::http::Method;
 use minijinja::{Value, context};
 use schemars::JsonSchema;
 use sekisho_core::permission::Action;
-use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
 use sekisho_store::HeldFileView;
 use serde::{Deserialize, Serialize};
@@ -38,8 +37,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn one(call: &Call) -> Result<HeldFileView, Stop> {
     let hold = call.id("hold", number)?;
-    let all = call.ctx.store().uploads_of(call.ctx.actor()?, &session(call)?).await?;
-    Ok(all.into_iter().find(|held| held.hold == hold).ok_or(Refusal::NotFound)?)
+    Ok(call.ctx.store().upload_of(call.ctx.actor()?, &session(call)?, hold).await?)
 }
 
 async fn show(call: Call) -> Reply {
