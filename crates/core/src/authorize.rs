@@ -5,7 +5,6 @@ use crate::people::{Person, Role, Vendor};
 use crate::plan::Plan;
 use crate::plan::approval::{self};
 use crate::plan::content::TargetUse;
-use crate::limits;
 use crate::policy::{KeepFiles, Policy};
 use crate::refusal::Refusal;
 use crate::command::{CommandRule, RuleAct};
@@ -139,7 +138,7 @@ impl Volume {
 /// Which contents of transferred files go into the recording, and how much of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
-    /// What goes to the target.
+    /// What goes to the target; with a quarantine all of it that can be staged, beyond the bounds below.
     pub uploads: bool,
     /// What comes from the target.
     pub downloads: bool,
@@ -184,17 +183,9 @@ impl Screen {
 impl Keep {
     fn of(policy: &Policy, quarantine: Quarantine) -> Self {
         let bytes = |mib: u32| u64::from(mib) * 1024 * 1024;
-        if !quarantine.is_never() {
-            // What waited for a decision is evidence for it, whole and whatever else is kept.
-            return Self {
-                uploads: true,
-                downloads: matches!(policy.keep_files, KeepFiles::Downloads | KeepFiles::Both),
-                file_bytes: bytes(u32::try_from(limits::KEEP_MIB).unwrap_or(u32::MAX)),
-                session_bytes: bytes(u32::try_from(limits::KEEP_MIB).unwrap_or(u32::MAX)),
-            };
-        }
         Self {
-            uploads: matches!(policy.keep_files, KeepFiles::Uploads | KeepFiles::Both),
+            // What waited for a decision is evidence for it, whole and whatever else is kept.
+            uploads: !quarantine.is_never() || matches!(policy.keep_files, KeepFiles::Uploads | KeepFiles::Both),
             downloads: matches!(policy.keep_files, KeepFiles::Downloads | KeepFiles::Both),
             file_bytes: bytes(policy.keep_file_mib),
             session_bytes: bytes(policy.keep_session_mib),

@@ -1,6 +1,7 @@
 //! Which contents of files are kept, and the parts of them that go into the recording.
 
 use crate::files::{Direction, FileOp};
+use crate::limits;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -44,27 +45,22 @@ pub struct Kept {
 pub struct Keeper {
     uploads: bool,
     downloads: bool,
-    file_bytes: u64,
-    left: AtomicU64,
+    bound: Bound,
+    /// The bound of uploads that wait: what is decided on stands in the recording, whatever else is kept.
+    staged: Option<Bound>,
     next: AtomicU32,
 }
 
-impl Keeper {
-    /// A keeper of content that goes these ways, of at most so many bytes of one file and of all together. Nothing is
-    /// given if nothing is to be kept, so that what is switched off costs nothing.
-    #[must_use]
-    pub fn new((uploads, downloads): (bool, bool), file_bytes: u64, session_bytes: u64) -> Option<Arc<Self>> {
-        let keeper = || Self { uploads, downloads, file_bytes, left: AtomicU64::new(session_bytes), next: AtomicU32::new(1) };
-        (uploads || downloads).then(|| Arc::new(keeper()))
-    }
+/// How much is kept.
+#[derive(Debug)]
+struct Bound {
+    file_bytes: u64,
+    left: AtomicU64,
+}
 
-    /// True if content that goes this way is kept.
-    #[must_use]
-    pub fn wants(&self, direction: Direction) -> bool {
-        match direction {
-            Direction::Upload => self.uploads,
-            Direction::Download => self.downloads,
-        }
+impl Bound {
+    fn new(file_bytes: u64, session_bytes: u64) -> Self {
+        Self { file_bytes, left: AtomicU64::new(session_bytes) }
     }
 
     /// Takes what may still be kept in the session, up to `bytes`.
@@ -75,6 +71,33 @@ impl Keeper {
             (given > 0).then(|| left - given)
         });
         given
+    }
+}
+
+impl Keeper {
+    /// A keeper of content that goes these ways, of at most so many bytes of one file and of all together. Nothing is
+    /// given if nothing is to be kept, so that what is switched off costs nothing.
+    #[must_use]
+    pub fn new((uploads, downloads): (bool, bool), file_bytes: u64, session_bytes: u64) -> Option<Arc<Self>> {
+        let keeper = || Self { uploads, downloads, bound: Bound::new(file_bytes, session_bytes), staged: None, next: AtomicU32::new(1) };
+        (uploads || downloads).then(|| Arc::new(keeper()))
+    }
+
+    /// A keeper for a session whose uploads wait: all of those that can be staged are kept, and the bounds are those of
+    /// what comes from the target.
+    #[must_use]
+    pub fn staging(downloads: bool, file_bytes: u64, session_bytes: u64) -> Arc<Self> {
+        let staged = Some(Bound::new(limits::STAGED_FILE_BYTES, limits::STAGED_TOTAL_BYTES));
+        Arc::new(Self { uploads: true, downloads, bound: Bound::new(file_bytes, session_bytes), staged, next: AtomicU32::new(1) })
+    }
+
+    /// True if content that goes this way is kept.
+    #[must_use]
+    pub fn wants(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Upload => self.uploads,
+            Direction::Download => self.downloads,
+        }
     }
 
     /// Takes a part of a file's content, of which `kept` remembers what there is. Where a limit is met the rest of the
@@ -91,8 +114,9 @@ impl Keeper {
         if !kept.whole {
             return;
         }
-        let room = self.file_bytes.saturating_sub(kept.bytes).min(data.len() as u64);
-        let given = self.take(room);
+        let bound = self.staged.as_ref().filter(|_| direction == Direction::Upload).unwrap_or(&self.bound);
+        let room = bound.file_bytes.saturating_sub(kept.bytes).min(data.len() as u64);
+        let given = bound.take(room);
         kept.whole = given == data.len() as u64;
         kept.bytes = kept.bytes.saturating_add(given);
         if let (Ok(length @ 1..), file) = (usize::try_from(given), kept.file) {

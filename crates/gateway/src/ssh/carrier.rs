@@ -43,7 +43,8 @@ pub struct Carrier {
 
 fn rule_of(grant: &Grant) -> Rule {
     let may = |right| grant.files.contains(&right);
-    let (limits, keep) = (&grant.limits, &grant.keep);
+    let (limits, keep, waits) = (&grant.limits, &grant.keep, !grant.screen.quarantine.is_never());
+    let keeper = if waits { Some(Keeper::staging(keep.downloads, keep.file_bytes, keep.session_bytes)) } else { Keeper::new((keep.uploads, keep.downloads), keep.file_bytes, keep.session_bytes) };
     Rule {
         rights: Rights {
             download: may(FileRight::Download),
@@ -53,8 +54,8 @@ fn rule_of(grant: &Grant) -> Rule {
         },
         quota: Quota::new((limits.upload_bytes, limits.upload_files), (limits.download_bytes, limits.download_files)),
         words: |why| words::refusal_line(&words::why(why)),
-        keeper: Keeper::new((keep.uploads, keep.downloads), keep.file_bytes, keep.session_bytes),
-        room: (!grant.screen.quarantine.is_never()).then(Arc::default),
+        keeper,
+        room: waits.then(Arc::default),
     }
 }
 

@@ -38,6 +38,19 @@ fn the_beginning_is_kept_where_a_limit_is_met() {
 }
 
 #[test]
+fn what_comes_from_the_target_takes_nothing_from_uploads_that_wait() {
+    let keeper = Keeper::staging(true, 5, 8);
+    let (mut get, mut put, mut out) = (None, None, Vec::new());
+    keeper.part(&mut get, (Direction::Download, b"/tmp/b"), 0, &Bytes::from_static(b"12345678"), &mut out);
+    assert_eq!(get, Some(Kept { file: 1, bytes: 5, whole: false }));
+    keeper.part(&mut put, PUT, 0, &Bytes::from_static(b"123456789"), &mut out);
+    assert_eq!(put, Some(Kept { file: 2, bytes: 9, whole: true }));
+    let mut none = None;
+    Keeper::staging(false, 5, 8).part(&mut none, (Direction::Download, b"/tmp/b"), 0, &Bytes::from_static(b"1"), &mut out);
+    assert!(none.is_none());
+}
+
+#[test]
 fn a_part_shares_the_memory_of_what_goes_on() {
     let keeper = Keeper::new((true, true), 100, 100).unwrap();
     let data = Bytes::from(vec![7; 64]);

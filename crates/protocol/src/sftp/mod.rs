@@ -113,6 +113,11 @@ impl Guard {
         self.table.set_aside(id);
     }
 
+    /// True if all that went over by the handle that this request closes was kept, or nothing is to be kept.
+    fn keeps_whole(&self, close: u32) -> bool {
+        self.rule.keeper.is_none() || self.table.keeps_whole(close)
+    }
+
     /// What the worker goes on to send by this handle goes nowhere, so nothing of it is kept.
     fn leave_out(&mut self, handle: &[u8]) {
         self.table.leave_out(handle);

@@ -338,6 +338,13 @@ impl Table {
         flow.left -= data.len();
     }
 
+    /// True if all that the worker sent by the handle that this request closes was kept.
+    pub(super) fn keeps_whole(&self, close: u32) -> bool {
+        let Some((_, Pending::Close { handle })) = self.requests.get(&close) else { return false };
+        let traffic = self.handles.get(handle).and_then(|handle| handle.writes.as_ref());
+        traffic.is_some_and(|traffic| traffic.kept.is_none_or(|kept| kept.whole))
+    }
+
     /// Nothing more is kept of what the worker sends by this handle: it goes nowhere.
     pub(super) fn leave_out(&mut self, name: &[u8]) {
         let Some(traffic) = self.named(name).and_then(|(_, handle)| handle.writes.as_mut()) else { return };

@@ -209,6 +209,12 @@ pub(super) fn handle(number: u32) -> Vec<u8> {
     [super::HANDLES, &number.to_be_bytes()].concat()
 }
 
+/// The number of the staged file that a handle names. A handle of ours that is none any more names nothing.
+pub(super) fn number(handle: &[u8]) -> Option<u32> {
+    let rest = handle.strip_prefix(super::HANDLES)?;
+    Some(<[u8; 4]>::try_from(rest).map_or(0, u32::from_be_bytes))
+}
+
 pub(super) fn string(text: &[u8]) -> Vec<u8> {
     [&u32::try_from(text.len()).unwrap_or(0).to_be_bytes()[..], text].concat()
 }

@@ -17,7 +17,7 @@ use super::table::needs;
 use crate::files::{Refused, Why};
 use crate::limits;
 use bytes::{Bytes, BytesMut};
-use file::{File, Phase, Pour, Set, Status, handle, string};
+use file::{File, Phase, Pour, Set, Status, handle, number, string};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -181,8 +181,8 @@ struct Stage {
     to_worker: Vec<(Bytes, bool)>,
     effects: Vec<Effect>,
     refused: Vec<Refused>,
-    /// Closes that wait for a decision since the last look.
-    aside: Vec<u32>,
+    /// Closes that wait for a decision since the last look, with the numbers of their files.
+    aside: Vec<(u32, u32)>,
     /// Handles of files that can pass no more, since the last look.
     spoiled: Vec<Vec<u8>>,
 }
@@ -389,13 +389,21 @@ impl Stage {
         let digest = file.whole().filter(|_| file.spoiled.is_none());
         if let Some(sha256) = digest {
             file.phase = Phase::Waiting { close: id };
-            self.aside.push(id);
+            self.aside.push((id, number));
             self.effects.push(Effect::Hold { file: number, path: file.path.clone(), bytes: file.line.bytes(), sha256 });
             return;
         }
         self.spoil(number, Staging::NotWhole);
         let why = self.files.get(&number).and_then(|file| file.spoiled).unwrap_or(Staging::NotWhole);
         self.deny(id, &(self.words)(Why::Staging(why)));
+        self.forget(number);
+    }
+
+    /// What waits is not in the recording whole, so that nobody could see afterwards what was decided on.
+    fn unkept(&mut self, number: u32, close: u32) {
+        self.effects.retain(|effect| !matches!(effect, Effect::Hold { file, .. } if *file == number));
+        self.spoil(number, Staging::SessionBytes);
+        self.deny(close, &(self.words)(Why::Staging(Staging::SessionBytes)));
         self.forget(number);
     }
 
@@ -573,12 +581,6 @@ impl Drop for Stage {
             self.room.leave();
         }
     }
-}
-
-/// The number of the staged file that a handle names. A handle of ours that is none any more names nothing.
-fn number(handle: &[u8]) -> Option<u32> {
-    let rest = handle.strip_prefix(HANDLES)?;
-    Some(<[u8; 4]>::try_from(rest).map_or(0, u32::from_be_bytes))
 }
 
 fn packet(kind: u8, id: u32, fields: &[u8]) -> Bytes {

@@ -1,8 +1,9 @@
 //! Staged uploads between a worker who writes in every manner and a target that remembers what reached it.
 
+mod bounds;
+
 use super::*;
 use crate::files::{Content, FileOp, Op, Outcome, Passed, Rights, Rule};
-use crate::keep::Keeper;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -380,44 +381,6 @@ fn hostile_writes_spoil_the_file_and_nothing_else() {
         scene.decide(true);
         assert_eq!(scene.code(6), 0);
     }
-}
-
-#[test]
-fn a_worker_who_asks_and_never_reads_is_not_followed_for_ever() {
-    let mut scene = Scene::new();
-    let handle = scene.open(1, b"/f", NEW);
-    let flood: Vec<u8> = (0..100).flat_map(|id| ask(FSTAT, id, &[&text(&handle)])).collect();
-    let mut rounds = (0..1_000).map(|_| scene.stage.from_worker(Bytes::copy_from_slice(&flood)).err());
-    assert_eq!(rounds.find(Option::is_some), Some(Some(Breach::TooMany)), "answers that nobody takes do not fill the memory");
-    assert!(scene.stage.due_to_worker().len() <= limits::SFTP_REQUESTS + 100);
-}
-
-#[test]
-fn what_can_pass_no_more_takes_no_room_in_the_recording() {
-    let mut scene = Scene::new();
-    let keeper = Keeper::new((true, false), 1_000, 1_000).unwrap();
-    let rule = Rule { rights: Rights::ALL, keeper: Some(keeper), ..Rule::default() };
-    scene.stage = Quarantined::new(rule, Arc::default());
-    scene.says(&string(&[&[INIT][..], &n(3)].concat()));
-    let spoiled = scene.open(1, b"/f", NEW);
-    scene.write(2, &spoiled, 0, &[1; 10]);
-    assert_eq!(scene.write(3, &spoiled, 0, &[2; 10]), FAILURE);
-    for id in 4..200 {
-        assert_eq!(scene.write(id, &spoiled, 10, &[3; 100]), FAILURE);
-    }
-    let lost = scene.open(200, b"/g", NEW);
-    scene.stage.lost(2).unwrap();
-    for id in 201..400 {
-        assert_eq!(scene.write(id, &lost, 0, &[4; 100]), FAILURE);
-    }
-    scene.close(400, &spoiled);
-    // What it was meant to hide stands in the recording whole.
-    let handle = scene.open(401, b"/evil", NEW);
-    scene.write(402, &handle, 0, &[5; 900]);
-    scene.close(403, &handle);
-    scene.decide(false);
-    let kept: Vec<_> = scene.done.iter().map(|act| (act.path.as_slice(), act.kept.map(|kept| (kept.bytes, kept.whole)))).collect();
-    assert_eq!(kept, [(&b"/f"[..], Some((20, false))), (b"/evil", Some((900, true)))]);
 }
 
 #[test]

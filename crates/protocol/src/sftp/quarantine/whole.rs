@@ -144,8 +144,12 @@ impl Quarantined {
 
     /// Lets the guard see what the stage answered, as it sees what a target answers.
     fn settle(&mut self, passed: &mut Passed) -> Result<(), Breach> {
-        for id in std::mem::take(&mut self.stage.aside) {
-            self.guard.set_aside(id);
+        for (close, file) in std::mem::take(&mut self.stage.aside) {
+            if self.guard.keeps_whole(close) {
+                self.guard.set_aside(close);
+            } else {
+                self.stage.unkept(file, close);
+            }
         }
         for (answer, refused) in std::mem::take(&mut self.stage.to_worker) {
             let mut seen = self.guard.from_target(answer)?;
