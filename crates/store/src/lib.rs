@@ -20,6 +20,7 @@ mod approvals;
 mod control;
 mod db;
 mod desk;
+mod disk;
 mod fault;
 pub mod faults;
 mod flows;

@@ -1,6 +1,7 @@
 //! Where the content of uploads lies while they wait (隔離): in files without a name, under keys that only the memory
 //! has. Whatever ends the program ends them.
 
+use crate::disk::on_disk;
 use crate::fault::Fault;
 use crate::faults::{Faults, Write};
 use crate::recordings::Shelf;
@@ -97,13 +98,6 @@ impl Spools {
     fn count(&self) -> usize {
         self.known().1.values().filter(|spool| spool.strong_count() > 0).count()
     }
-}
-
-/// Works on the disk on behalf of a session. The other sessions of this thread go on meanwhile, also if the disk never
-/// answers.
-fn on_disk<T>(work: impl FnOnce() -> T) -> T {
-    let many = tokio::runtime::Handle::try_current().is_ok_and(|it| it.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
-    if many { tokio::task::block_in_place(work) } else { work() }
 }
 
 fn room(shelf: &Shelf) -> Result<(), Fault> {

@@ -2,6 +2,7 @@
 
 use super::notes::{Note, Notes, short_file, shortened};
 use crate::control::Reins;
+use crate::disk::{on_disk, shared_runtime};
 use crate::fault::Fault;
 use crate::faults::{Faults, Write};
 use crate::live::{Hub, ViewEvent};
@@ -22,7 +23,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
-use tokio::runtime::RuntimeFlavor;
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 
 /// A write or sync that has not come back after this time has failed.
@@ -68,6 +68,8 @@ pub(crate) struct Writer {
     disk: Mutex<Disk>,
     /// Somebody is on the way to pack what is full.
     packing: AtomicBool,
+    /// What waits is to be written whether it fills a batch or not.
+    cut_due: AtomicBool,
     /// Bytes of the file that were written.
     written: AtomicU64,
     hub: Arc<Hub>,
@@ -128,6 +130,7 @@ impl Writer {
             state: Mutex::new(State { encoder: Some(encoder), notes: Notes::default() }),
             disk: Mutex::new(Disk { packer: Some(packer), promised, unwritten: Vec::new() }),
             packing: AtomicBool::new(false),
+            cut_due: AtomicBool::new(false),
             written: AtomicU64::new(written),
             hub: Arc::default(),
             reins: Arc::default(),
@@ -219,7 +222,7 @@ impl Writer {
 
     /// Takes an event into the buffer, which reaches the disk within a second.
     pub(crate) fn append(&self, channel: u32, event: Event<'_>) -> Result<(), RecordingLost> {
-        if self.take_in(channel, event)? >= BATCHES_WAITING { self.pack_full() } else { Ok(()) }
+        if self.take_in(channel, event)? >= BATCHES_WAITING { on_disk(|| self.pack_full()) } else { Ok(()) }
     }
 
     /// The same for a session's bytes: what is full is packed and written on another thread; only if that falls behind,
@@ -229,18 +232,16 @@ impl Writer {
         if full < BATCHES_WORTH_A_CALL {
             return Ok(());
         }
-        // Without a runtime of several threads there is nobody else.
-        let runtime = tokio::runtime::Handle::try_current().ok().filter(|it| it.runtime_flavor() == RuntimeFlavor::MultiThread);
-        let Some(runtime) = runtime else { return self.pack_full() };
-        if full >= BATCHES_WAITING {
-            // The other sessions of this thread go on meanwhile, also if the disk never answers.
-            return tokio::task::block_in_place(|| self.pack_full());
+        match shared_runtime() {
+            Some(runtime) if full < BATCHES_WAITING => {
+                if !self.packing.swap(true, Ordering::SeqCst) {
+                    let writer = Arc::clone(self);
+                    runtime.spawn_blocking(move || writer.pack_full());
+                }
+                Ok(())
+            }
+            _ => on_disk(|| self.pack_full()),
         }
-        if !self.packing.swap(true, Ordering::SeqCst) {
-            let writer = Arc::clone(self);
-            runtime.spawn_blocking(move || writer.pack_full());
-        }
-        Ok(())
     }
 
     /// Takes an event into the buffer and gives the number of batches that are full.
@@ -268,7 +269,11 @@ impl Writer {
         let mut disk = self.disk()?;
         // What fills up from here on may have to call somebody else.
         self.packing.store(false, Ordering::SeqCst);
-        self.write_out(&mut disk, Encoder::take_full).map_err(|fault| {
+        let mut packed = self.write_out(&mut disk, Encoder::take_full);
+        if self.cut_due.swap(false, Ordering::SeqCst) {
+            packed = packed.and_then(|()| self.write_out(&mut disk, Encoder::take));
+        }
+        packed.map_err(|fault| {
             self.lose(&fault);
             RecordingLost
         })
@@ -276,8 +281,10 @@ impl Writer {
 
     /// Writes what waits in memory, so that a crash of the program loses nothing older. Blocks on the disk.
     pub(super) fn cut(&self) {
-        // Whoever holds the disk is writing; if that hangs, the watchdog sees it.
+        // Whoever holds the disk is writing, and writes this, too; if that hangs, the watchdog sees it.
+        self.cut_due.store(true, Ordering::SeqCst);
         let Ok(mut disk) = self.disk.try_lock() else { return };
+        self.cut_due.store(false, Ordering::SeqCst);
         if let Err(fault) = self.write_out(&mut disk, Encoder::take) {
             self.lose(&fault);
         }
