@@ -215,8 +215,9 @@ async fn the_index_is_made_again_when_it_is_lost_damaged_or_behind(base: Base) {
     // A crash while a session runs: what was taken of it is taken anew from its recording, and not twice.
     let principal = ward.principal().await;
     let admission = ward.try_enter(&principal).await.unwrap();
-    work(&admission);
     let session = admission.session.clone();
+    let header = fs::metadata(ward.recording(&session)).unwrap().len();
+    work(&admission);
     for _ in 0..200 {
         ward.store.index_now().await.unwrap();
         if search(&ward.store, &ward.operator, "patients").await.total == 3 {
@@ -224,7 +225,7 @@ async fn the_index_is_made_again_when_it_is_lost_damaged_or_behind(base: Base) {
         }
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
-    ward.written(&session, 1).await;
+    ward.written(&session, header + 1).await;
     ward.crash().await;
     drop(admission);
     for _ in 0..200 {
