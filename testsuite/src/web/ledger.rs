@@ -61,7 +61,7 @@ async fn a_target_is_registered_with_its_fingerprint_and_its_secret_never_shown(
     browser.get("/targets/new").await;
     let vendor = clinic.vendor.to_string();
     let key = "10.0.0.5 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB";
-    let fields = [("title", "電子カルテ DBサーバ"), ("name", "ehr-db01"), ("host", "10.0.0.5"), ("port", "22"), ("vendor", vendor.as_str()), ("host_keys", key), ("class", "linux"), ("witness", "none"), ("active", "1")];
+    let fields = [("title", "電子カルテ DBサーバ"), ("name", "ehr-db01"), ("host", "10.0.0.5"), ("port", "22"), ("vendor", vendor.as_str()), ("host_keys", key), ("class", "linux"), ("witness", "none"), ("quarantine", "never"), ("active", "1")];
     let seen = browser.post("/targets/new", &fields).await;
     assert_eq!(seen.status, StatusCode::SEE_OTHER, "{}", seen.text);
     let path = seen.location().to_owned();

@@ -122,7 +122,8 @@ fn job_control(site: &Site<'_>) -> Outcome {
     keys.wait("runsnow");
     keys.press("\u{1a}");
     keys.wait("Stopped");
-    keys.press("kill %1; wait; sh -c 'trap \"echo got-int\" INT; echo trap''set; sleep 60'\n");
+    // Short sleeps: a signal that finds the shell just before it forks is told after the sleep only.
+    keys.press("kill %1; wait; sh -c 'trap \"echo got-int; exit\" INT; echo trap''set; while :; do sleep 0.2; done'\n");
     keys.wait("trapset");
     keys.press("\u{3}");
     keys.wait("got-int");
