@@ -190,6 +190,8 @@ impl House {
             .arg("--config")
             .arg(&config)
             .arg("serve")
+            // As packaging/sekisho.service runs it.
+            .env("MALLOC_ARENA_MAX", "2")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(folder.join("sekisho.log"))?)
