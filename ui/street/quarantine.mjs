@@ -1,28 +1,11 @@
 // Files that wait: on the first page, on the live page at once, on a page of their own, in the plan and on paper.
-import { debts, launch, visitor } from "./browser.mjs";
-import { ask, play, say } from "./line.mjs";
-import { mkdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { ask, say } from "./line.mjs";
+import { photographed, sizes } from "./photographer.mjs";
+import { stat } from "node:fs/promises";
 
 const given = JSON.parse(process.argv[2]);
-await mkdir(given.pictures, { recursive: true });
-const browser = await launch();
-const one = await visitor(browser, given.url, { cookie: given.cookie });
-const { page } = one;
-const picture = (name) => page.screenshot({ path: join(given.pictures, `${name}.png`), fullPage: true });
-const owes = async (path) => say("page", { path, debts: await debts(page) });
-const sizes = [{ width: 1280, height: 900 }, { width: 390, height: 844 }];
-const seen = async (name, path, wait) => {
-  for (const size of sizes) {
-    await page.setViewportSize(size);
-    await page.goto(path);
-    await page.locator(wait).first().waitFor();
-    await picture(`${name}-${size.width}`);
-    await owes(`${name} ${size.width}`);
-  }
-};
 
-await play(async () => {
+await photographed(given, async ({ page, picture, owes, seen }) => {
   // The page is open before the file comes; the card appears by itself.
   await page.setViewportSize(sizes[0]);
   await page.goto(`/sessions/${given.session}/watch`);
@@ -57,7 +40,4 @@ await play(async () => {
   await card.getByRole("button", { name: "通さない" }).click();
   await card.waitFor({ state: "detached" });
   await seen("decided", `/sessions/${given.session}`, "#uploads");
-  say("out", { faults: one.faults.filter((fault) => !/status of 4\d\d/.test(fault)) });
-}, [one]);
-await browser.close();
-process.exit();
+});

@@ -1,18 +1,10 @@
 // From words to the moment: the search, its hits, and the replay that begins there.
-import { debts, launch, visitor } from "./browser.mjs";
-import { ask, play, say } from "./line.mjs";
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { ask, say } from "./line.mjs";
+import { photographed } from "./photographer.mjs";
 
 const given = JSON.parse(process.argv[2]);
-await mkdir(given.pictures, { recursive: true });
-const browser = await launch();
-const one = await visitor(browser, given.url, { cookie: given.cookie });
-const { page } = one;
-const picture = (name) => page.screenshot({ path: join(given.pictures, `${name}.png`), fullPage: true });
-const owes = async (path) => say("page", { path, debts: await debts(page) });
 
-await play(async () => {
+await photographed(given, async ({ page, picture, owes }) => {
   await page.setViewportSize({ width: 1280, height: 900 });
   await page.goto("/");
   const code = async () => {
@@ -52,7 +44,4 @@ await play(async () => {
     command: await page.locator(".viewer-list [aria-current='true']").first().innerText(),
   });
   await picture("replay-1280");
-  say("out", { faults: one.faults.filter((fault) => !/status of 4\d\d/.test(fault)) });
-}, [one]);
-await browser.close();
-process.exit();
+});

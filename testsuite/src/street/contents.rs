@@ -2,21 +2,9 @@
 
 use super::api::text;
 use super::house::{House, TARGET};
-use super::program::{root, said};
+use super::program::{noise, root, said};
 use super::{browser, program};
 use serde_json::{Value, json};
-
-/// Bytes that no compression makes small.
-fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64 ^ seed;
-    let next = std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    });
-    next.flatten().take(length).collect()
-}
 
 /// The file operations of a session: kind and end of the path, with what was kept.
 fn kept(house: &House, session: &str, op: &str, name: &str) -> Option<(u64, u64, bool)> {

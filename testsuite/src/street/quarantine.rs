@@ -3,22 +3,11 @@
 use super::api::text;
 use super::browser;
 use super::house::{House, TARGET};
-use super::program::{root, said, wait_for};
+use super::program::{noise, root, said, wait_for};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
-
-fn noise(length: usize, seed: u64) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64 ^ seed;
-    let next = std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()
-    });
-    next.flatten().take(length).collect()
-}
 
 fn hex(content: &[u8]) -> String {
     sekisho_evidence::Digest::of(content).to_string()

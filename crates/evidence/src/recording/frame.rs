@@ -315,6 +315,11 @@ impl Frame {
     fn parse(kind: u8, payload: &mut Cursor<'_>) -> Option<Self> {
         let number =
             |cursor: &mut Cursor<'_>| cursor.varint().and_then(|value| u32::try_from(value).ok());
+        let to_target = |cursor: &mut Cursor<'_>| match cursor.byte()? {
+            1 => Some(true),
+            2 => Some(false),
+            _ => None,
+        };
         Some(match kind {
             OUTPUT | ERROR => {
                 let data = payload.take(payload.0.len())?.to_vec();
@@ -379,20 +384,12 @@ impl Frame {
                 to_worker: payload.varint()?,
             },
             FORWARDED => Self::Forwarded {
-                to_target: match payload.byte()? {
-                    1 => true,
-                    2 => false,
-                    _ => return None,
-                },
+                to_target: to_target(payload)?,
                 data: payload.take(payload.0.len())?.to_vec(),
             },
             KEPT_FILE => Self::KeptFile {
                 file: number(payload)?,
-                to_target: match payload.byte()? {
-                    1 => true,
-                    2 => false,
-                    _ => return None,
-                },
+                to_target: to_target(payload)?,
                 path: payload.take(payload.0.len())?.to_vec(),
             },
             CONTENT => Self::Content {

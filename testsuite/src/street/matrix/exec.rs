@@ -13,16 +13,7 @@ use std::time::{Duration, Instant};
 
 /// Bytes in which every value stands beside every other, the same at each call.
 pub fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
+    crate::street::program::noise(length, 0)
 }
 
 /// Runs a command with these bytes as its standard input, which then ends.
