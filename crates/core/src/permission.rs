@@ -263,7 +263,8 @@ pub fn reach(role: Role, action: Action) -> Reach {
     }
 }
 
-/// What the box's own console may do without a person's two factors: keep the ledgers, read, pause and cut. Never approve.
+/// What the box's own console may do without a person's two factors: keep the ledgers, read, pause, decide on
+/// what waits in a session, and cut. Never approve a plan.
 #[must_use]
 pub fn console_reach(action: Action) -> bool {
     use Action as A;

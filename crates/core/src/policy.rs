@@ -48,7 +48,7 @@ pub struct Policy {
     pub password_symbols: bool,
     /// Names of the facility that no password may contain (MHLW minimum measures of 2024-08).
     pub facility_names: Vec<String>,
-    /// Minutes for which a one-time code just given counts as fresh for approval and for viewing recordings.
+    /// Minutes for which a one-time code just given counts as fresh for the acts that need one ([`crate::permission::Action::needs_step_up`]).
     pub step_up_minutes: u32,
     /// Minutes without a request after which a browser's login ends.
     pub login_idle_minutes: u32,

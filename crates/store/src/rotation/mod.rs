@@ -270,8 +270,6 @@ impl Store {
         Ok(due)
     }
 
-    /// Notes a failure and when it is tried again, as part of a change. What was asked for by hand is not asked for any
-    /// more: a person reads why it failed.
     /// Whether a target is being told of a new credential of the account at this moment.
     pub(crate) async fn is_exchanging(&self, tx: &mut Tx, account: &AccountId) -> Result<bool, Fault> {
         let row = sqlx::query("SELECT id FROM robot_sessions WHERE account = $1 AND ended_at IS NULL").bind(account.as_str().to_owned()).fetch_optional(tx.sql()).await?;
@@ -285,6 +283,8 @@ impl Store {
         Ok(())
     }
 
+    /// Notes a failure and when it is tried again, as part of a change. What was asked for by hand is not asked for any
+    /// more: a person reads why it failed.
     async fn put_off(tx: &mut Tx, account: &AccountId, last: Option<&Rotated>) -> Result<(), Fault> {
         let row = sqlx::query("SELECT tries FROM rotations WHERE account = $1").bind(account.as_str().to_owned()).fetch_optional(tx.sql()).await?;
         let Some(row) = row else { return Ok(()) };
