@@ -16,7 +16,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// One beat. Whatever is appended reaches the file within two of them, also on a busy box.
+/// One beat. Whatever is appended reaches the file within three of them, also on a busy box.
 const BEAT: Duration = Duration::from_millis(250);
 /// Most notes moved in one change, so that the one writer is not held for long.
 const NOTES_AT_ONCE: usize = 256;

@@ -269,19 +269,24 @@ impl Writer {
         let mut disk = self.disk()?;
         // What fills up from here on may have to call somebody else.
         self.packing.store(false, Ordering::SeqCst);
-        let mut packed = self.write_out(&mut disk, Encoder::take_full);
-        if self.cut_due.swap(false, Ordering::SeqCst) {
-            packed = packed.and_then(|()| self.write_out(&mut disk, Encoder::take));
-        }
-        packed.map_err(|fault| {
+        if let Err(fault) = self.write_out(&mut disk, Encoder::take_full) {
             self.lose(&fault);
-            RecordingLost
-        })
+        }
+        drop(disk);
+        self.make_up_for_a_cut();
+        if self.is_lost() { Err(RecordingLost) } else { Ok(()) }
+    }
+
+    /// A cut that came while somebody else held the disk is made as soon as it is free.
+    fn make_up_for_a_cut(&self) {
+        if self.cut_due.load(Ordering::SeqCst) {
+            self.cut();
+        }
     }
 
     /// Writes what waits in memory, so that a crash of the program loses nothing older. Blocks on the disk.
     pub(super) fn cut(&self) {
-        // Whoever holds the disk is writing, and writes this, too; if that hangs, the watchdog sees it.
+        // Whoever holds the disk is writing, and makes up for it afterwards; if that hangs, the watchdog sees it.
         self.cut_due.store(true, Ordering::SeqCst);
         let Ok(mut disk) = self.disk.try_lock() else { return };
         self.cut_due.store(false, Ordering::SeqCst);
@@ -290,21 +295,27 @@ impl Writer {
         }
     }
 
-    /// Writes and syncs, for somebody who wants to read the file at once. Blocks on the disk.
+    /// Writes what waits, for somebody who wants to read the file at once. Blocks on the disk.
     pub(crate) fn flush(&self) {
         if let Ok(mut disk) = self.disk()
             && let Err(fault) = self.write_out(&mut disk, Encoder::take)
         {
             self.lose(&fault);
         }
+        self.make_up_for_a_cut();
     }
 
-    /// Packs and writes one batch after the other, as `take` gives them. Whoever holds the disk is the only one who
-    /// takes batches, so they keep their order.
+    /// Packs and writes the batches that wait at this moment, one after the other, as `take` gives them. Whoever holds
+    /// the disk is the only one who takes batches, so they keep their order. What comes meanwhile waits for the next
+    /// time: a session that never pauses holds up neither the pulse of all the others nor whoever wants to read.
     fn write_out(&self, disk: &mut Disk, take: fn(&mut Encoder) -> Option<Batch>) -> Result<(), Fault> {
         let unsound = |_| Fault::Crypto("a recording's state is not sound".to_owned());
-        // After a segment that could not be written, the next one would leave a gap.
-        while !self.is_lost() {
+        let waits = self.state().map_err(unsound)?.encoder.as_ref().map_or(0, |encoder| encoder.full_batches() + 1);
+        for _ in 0..waits {
+            // After a segment that could not be written, the next one would leave a gap.
+            if self.is_lost() {
+                return Ok(());
+            }
             let batch = self.state().map_err(unsound)?.encoder.as_mut().and_then(take);
             let (Some(batch), Some(packer)) = (batch, disk.packer.as_mut()) else { return Ok(()) };
             let mut segment = Vec::new();
@@ -562,3 +573,7 @@ impl Drop for Sink {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "writer_test.rs"]
+mod tests;
