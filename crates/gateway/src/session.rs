@@ -13,7 +13,7 @@ use sekisho_core::time::{Clock, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -473,6 +473,11 @@ impl Opened {
 
     /// Seals the recording and writes down the end. `last_words` is what the channels that are still open are told.
     pub async fn leave(self, last_words: Option<&str>) {
+        self.session.end(Cause::Vanished);
+        // Whoever still records may wait for a disk that does not answer: to wait for them must hold up no thread.
+        while matches!(self.session.recording.try_write(), Err(TryLockError::WouldBlock)) {
+            tokio::time::sleep(TURN).await;
+        }
         if let Some((recording, cause)) = self.take(last_words) {
             self.desk.leave(&self.session.id, recording, cause).await;
         }

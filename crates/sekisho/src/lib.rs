@@ -83,6 +83,8 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
     // only hand each packet from core to core.
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     builder.worker_threads((cores / 2).max(1));
+    // A disk that hangs takes up to three threads of each session that waits for it; the others must still find one.
+    builder.max_blocking_threads(3 * sekisho_core::limits::SESSIONS);
     // Every few turns of a busy thread the sockets are asked (by default every 61): a keystroke does not wait until a
     // bulk transfer beside it pauses.
     builder.event_interval(SOCKETS_EVERY).enable_all().build().context("cannot start the runtime")
