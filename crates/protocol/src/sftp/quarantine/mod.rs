@@ -79,7 +79,14 @@ impl Room {
             let fits = |used: u64| used.checked_add(more).filter(|sum| *sum <= most);
             counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_ok()
         };
-        add(&self.all, limits::STAGED_TOTAL_BYTES) && add(&self.bytes, limits::STAGED_SESSION_BYTES)
+        if !add(&self.bytes, limits::STAGED_SESSION_BYTES) {
+            return false;
+        }
+        let fits = add(&self.all, limits::STAGED_TOTAL_BYTES);
+        if !fits {
+            self.give(more);
+        }
+        fits
     }
 
     fn give(&self, less: u64) {

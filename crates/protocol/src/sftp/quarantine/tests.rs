@@ -43,7 +43,6 @@ struct Server {
     handles: BTreeMap<Vec<u8>, Vec<u8>>,
     opened: u32,
     heard: Vec<u8>,
-    /// All request numbers that were heard and not answered.
     refuse_writes: bool,
     refuse_opens: bool,
 }

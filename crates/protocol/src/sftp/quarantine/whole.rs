@@ -124,6 +124,10 @@ impl Quarantined {
         let cut = left.iter_mut().filter(|act| act.op == Op::Upload && act.outcome == Outcome::Cut);
         cut.filter(|act| !self.stage.poured(&act.path)).for_each(|act| act.outcome = Outcome::Refused);
         acts.extend(left);
+        if self.broken.is_some() {
+            // What was to be kept of the last bytes went down with the breach.
+            crate::keep::broken(&mut acts);
+        }
         acts
     }
 

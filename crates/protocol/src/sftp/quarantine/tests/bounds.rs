@@ -64,3 +64,22 @@ fn what_the_recording_cannot_hold_whole_does_not_wait() {
         }
     }
 }
+
+#[test]
+fn content_that_went_down_with_a_breach_is_not_said_to_be_kept_whole() {
+    let mut scene = Scene::new();
+    let rule = Rule { rights: Rights::ALL, keeper: Keeper::new((true, false), 10_000, 10_000), ..Rule::default() };
+    scene.stage = Quarantined::new(rule, Arc::default());
+    scene.says(&string(&[&[INIT][..], &n(3)].concat()));
+    let handle = scene.open(1, b"/f", NEW);
+    // Content, and questions whose answers nobody takes: with the piece that is one too many its content is given up.
+    let mut rounds = (0..1_000_u32).map(|round| {
+        let content = ask(WRITE, 1, &[&text(&handle), &q(u64::from(round)), &text(b"x")]);
+        let piece: Vec<u8> = content.into_iter().chain((2..100).flat_map(|id| ask(FSTAT, id, &[&text(&handle)]))).collect();
+        scene.stage.from_worker(Bytes::from(piece)).err()
+    });
+    assert_eq!(rounds.find(Option::is_some), Some(Some(Breach::TooMany)));
+    let acts = scene.stage.finish();
+    let kept: Vec<_> = acts.iter().filter_map(|act| act.kept.map(|kept| (act.path.as_slice(), kept.whole))).collect();
+    assert_eq!(kept, [(&b"/f"[..], false)]);
+}
