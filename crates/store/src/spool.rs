@@ -1,7 +1,7 @@
 //! Where the content of uploads lies while they wait (隔離): in files without a name, under keys that only the memory
 //! has. Whatever ends the program ends them.
 
-use crate::disk::on_disk;
+use crate::disk::{on_disk, shared_runtime};
 use crate::fault::Fault;
 use crate::faults::{Faults, Write};
 use crate::recordings::Shelf;
@@ -76,7 +76,7 @@ impl Spools {
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path).map_err(words())?;
         fs::remove_file(&path).map_err(words())?;
         let key = Zeroizing::new(random_bytes::<32>()?);
-        let inside = Inside { file, cipher: XChaCha20Poly1305::new(&(*key).into()), chunks: 0, tail: Zeroizing::new(Vec::with_capacity(CHUNK)), lost: false };
+        let inside = Inside { file: Some(file), cipher: XChaCha20Poly1305::new(&(*key).into()), chunks: 0, tail: Zeroizing::new(Vec::with_capacity(CHUNK)), lost: false };
         let spool = Arc::new(SpoolFile { number, inside: Mutex::new(inside), shelf: Arc::clone(&self.shelf), faults: Arc::clone(&self.faults) });
         let mut known = self.known();
         known.1.retain(|_, spool| spool.strong_count() > 0);
@@ -116,7 +116,8 @@ pub(crate) struct SpoolFile {
 }
 
 struct Inside {
-    file: File,
+    /// Always there until the spool is dropped.
+    file: Option<File>,
     cipher: XChaCha20Poly1305,
     /// Chunks that were written. Each is sealed once, under its number.
     chunks: u64,
@@ -132,6 +133,10 @@ fn nonce(chunk: u64) -> XNonce {
 }
 
 impl Inside {
+    fn file(&self) -> Result<&File, Fault> {
+        self.file.as_ref().ok_or_else(|| Fault::Damaged("a waiting upload has no file".into()))
+    }
+
     fn put(&mut self, mut bytes: &[u8], shelf: &Shelf, faults: &Faults) -> Result<(), Fault> {
         while !bytes.is_empty() {
             let (part, rest) = bytes.split_at((CHUNK - self.tail.len()).min(bytes.len()));
@@ -143,7 +148,7 @@ impl Inside {
                 }
                 faults.gate(Write::Spool)?;
                 let sealed = self.cipher.encrypt(&nonce(self.chunks), self.tail.as_slice()).map_err(|_| Fault::Crypto("a waiting upload could not be sealed".into()))?;
-                self.file.write_all_at(&sealed, self.chunks * (CHUNK + TAG) as u64).map_err(Fault::io("a waiting upload cannot be written"))?;
+                self.file()?.write_all_at(&sealed, self.chunks * (CHUNK + TAG) as u64).map_err(Fault::io("a waiting upload cannot be written"))?;
                 self.chunks += 1;
                 zeroize::Zeroize::zeroize(&mut *self.tail);
                 self.tail.clear();
@@ -160,7 +165,7 @@ impl Inside {
             let (chunk, from) = (at / CHUNK as u64, usize::try_from(at % CHUNK as u64).unwrap_or(0));
             let plain = if chunk < self.chunks {
                 let mut sealed = vec![0_u8; CHUNK + TAG];
-                self.file.read_exact_at(&mut sealed, chunk * (CHUNK + TAG) as u64).map_err(Fault::io("a waiting upload cannot be read"))?;
+                self.file()?.read_exact_at(&mut sealed, chunk * (CHUNK + TAG) as u64).map_err(Fault::io("a waiting upload cannot be read"))?;
                 Zeroizing::new(self.cipher.decrypt(&nonce(chunk), sealed.as_slice()).map_err(|_| Fault::Crypto("a waiting upload does not open".into()))?)
             } else if chunk == self.chunks {
                 self.tail.clone()
@@ -192,6 +197,16 @@ impl SpoolFile {
             tracing::error!(%fault, "a waiting upload is lost");
             SpoolLost
         })
+    }
+}
+
+impl Drop for SpoolFile {
+    fn drop(&mut self) {
+        // To close it frees its space, which takes a while for a large one, and never ends on a disk that hangs.
+        let file = self.inside.get_mut().ok().and_then(|inside| inside.file.take());
+        if let (Some(file), Some(runtime)) = (file, shared_runtime()) {
+            runtime.spawn_blocking(move || drop(file));
+        }
     }
 }
 
@@ -251,7 +266,7 @@ mod tests {
         let lies = {
             let inside = file.inside().unwrap();
             let mut bytes = vec![0; (inside.chunks as usize) * (CHUNK + TAG)];
-            inside.file.read_exact_at(&mut bytes, 0).unwrap();
+            inside.file().unwrap().read_exact_at(&mut bytes, 0).unwrap();
             bytes
         };
         assert!(!lies.windows(64).any(|window| window == &content[..64]));

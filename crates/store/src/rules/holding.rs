@@ -170,12 +170,10 @@ impl Store {
                 Ok(Ok(true)) => return Ok(()),
                 Ok(Ok(false) | Err(_)) => return Err(Refusal::CommandDenied { reason }),
                 Err(_) if self.now() < deadline => {}
+                // Whoever has claimed the decision in this very moment is waited for, and may give it back.
+                Err(_) if self.inner.holds.claim(waiting.writer.session(), waiting.hold).is_none() => {}
                 Err(_) => break,
             }
-        }
-        // Whoever has claimed the decision in this very moment is waited for.
-        if self.inner.holds.claim(waiting.writer.session(), waiting.hold).is_none() {
-            return if decision.await == Ok(true) { Ok(()) } else { Err(Refusal::CommandDenied { reason }) };
         }
         let decided = Control::Decided { hold: waiting.hold, by: String::from("Sekisho"), allowed: false };
         note_in_recording(&waiting.writer, &decided);

@@ -219,12 +219,10 @@ impl Store {
             match tokio::time::timeout(TURN, &mut decision).await {
                 Ok(verdict) => return outcome(verdict),
                 Err(_) if self.now() < deadline => {}
+                // Whoever has claimed the decision in this very moment is waited for, and may give it back.
+                Err(_) if self.inner.uploads.claim(waiting.writer.session(), waiting.hold).is_none() => {}
                 Err(_) => break,
             }
-        }
-        // Whoever has claimed the decision in this very moment is waited for.
-        if self.inner.uploads.claim(waiting.writer.session(), waiting.hold).is_none() {
-            return outcome(decision.await);
         }
         let decided = waiting.decided(SEKISHO, HowDecided::Late);
         note_in_recording(&waiting.writer, &decided);
