@@ -90,7 +90,7 @@ pub enum Rotated {
     Done,
     /// The new one works. The old one may, too: it could not be taken away.
     DoneOldRemains,
-    /// Nothing was changed on the target; the old one is in force.
+    /// The old one is in force. A key that opens nothing may have been left on the target, if it did not answer in time.
     Unchanged {
         /// Why.
         why: RotationTrouble,

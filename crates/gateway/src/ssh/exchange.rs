@@ -283,24 +283,26 @@ async fn private_keys(place: &Place, old: &Secret, new: &Secret, tape: &Tape<'_>
     let line = [b"\n".as_slice(), &options, new_line.as_bytes(), b" sekisho\n"].concat();
     let added = run(&target, tape, ADD_KEY, &line).await;
     let Ok(renewed) = place.log_in(by_new()).await else {
+        // A command whose end was not heard may have added the key all the same.
+        let recorded = added != Err(Stop::Unrecorded);
         let why = match added {
             Err(Stop::Unrecorded) => RotationTrouble::NoRecording,
             Err(Stop::Failed) => RotationTrouble::NotTaken,
             Ok(_) => RotationTrouble::NewRefused,
         };
-        let mut taken_back = added.is_ok() && without(&target, tape, &new_line).await.is_ok();
+        let mut gone = if recorded { without(&target, tape, &new_line).await } else { Err(Stop::Unrecorded) };
         target.disconnect().await;
         // A key that opens nothing is not left behind because one connection did not do its work.
-        if added.is_ok()
-            && !taken_back
+        if recorded
+            && gone.is_err()
             && let Ok(again) = place.log_in(by_old()).await
         {
-            taken_back = without(&again, tape, &new_line).await.is_ok();
+            gone = without(&again, tape, &new_line).await;
             again.disconnect().await;
         }
-        return match (place.opens(by_old()).await, taken_back) {
-            (true, true) => Rotated::TakenBack { why },
-            (true, false) => Rotated::Unchanged { why },
+        return match (place.opens(by_old()).await, gone) {
+            (true, Ok(Gone::TakenOut)) => Rotated::TakenBack { why },
+            (true, Ok(Gone::WasNotThere) | Err(_)) => Rotated::Unchanged { why },
             (false, _) => Rotated::Unsure { why },
         };
     };
@@ -310,13 +312,22 @@ async fn private_keys(place: &Place, old: &Secret, new: &Secret, tape: &Tape<'_>
     if removed.is_ok() { Rotated::Done } else { Rotated::DoneOldRemains }
 }
 
+/// Why a key is not in the file.
+enum Gone {
+    TakenOut,
+    WasNotThere,
+}
+
 /// Takes a key out of the file, and looks whether it is gone.
-async fn without(target: &Target, tape: &Tape<'_>, line: &str) -> Result<(), Stop> {
+async fn without(target: &Target, tape: &Tape<'_>, line: &str) -> Result<Gone, Stop> {
     let present = run(target, tape, SHOW_KEYS, b"").await?;
     let kept = remaining(&present, line);
+    if kept == present {
+        return Ok(Gone::WasNotThere);
+    }
     run(target, tape, &put_keys(kept.len()), &kept).await?;
     let after = run(target, tape, SHOW_KEYS, b"").await?;
-    if after == kept { Ok(()) } else { Err(Stop::Failed) }
+    if after == kept { Ok(Gone::TakenOut) } else { Err(Stop::Failed) }
 }
 
 /// What stands before the key in its line (`from="…",restrict `), blank at its end; nothing if the key has no line.
