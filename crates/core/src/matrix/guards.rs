@@ -90,7 +90,6 @@ fn a_report_written_again_does_not_erase_the_incident_of_the_first() {
     assert!(other.findings.iter().any(|row| row.decision == Some(Decision::Incident)));
 }
 
-/// A worker who withdraws while a session runs, and explains any row at once, must not freeze the comparison there.
 /// What an act meets where neither persons nor ledgers matter.
 fn bare(world: &World, findings: Vec<Finding>) -> Context<'_> {
     Context {
@@ -106,6 +105,7 @@ fn bare(world: &World, findings: Vec<Finding>) -> Context<'_> {
     }
 }
 
+/// A worker who withdraws while a session runs, and explains any row at once, must not freeze the comparison there.
 #[test]
 fn words_on_an_aborted_plan_do_not_stop_its_facts_from_being_completed() {
     let world = world();
