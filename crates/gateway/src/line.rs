@@ -84,7 +84,7 @@ impl Turn {
 }
 
 /// What was read from the system and not asked for yet. The library asks for the four bytes of a packet's length
-/// first, then for the packet: with this both come in one call. An idle line holds no memory for it.
+/// first, then for the packet: with this both come in one call. A line that carried no bulk holds no memory for it while it is idle.
 #[derive(Debug, Default)]
 struct Ahead {
     /// Empty, or [`AHEAD`] long; made once for a run of packets, not for each.
