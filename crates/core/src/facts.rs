@@ -1,15 +1,26 @@
 //! What is written into the tamper-evident log: a closed list. Nothing else is evidence, and no log line becomes one.
 
 use crate::desk::{Cause, Dialled, RefusedAsk};
-use crate::ids::{AccountId, AttachmentId, KeyWindowId, PersonId, PlanId, SessionId, TargetId, VendorId, WorkerKeyId};
+use crate::ids::{AccountId, AttachmentId, DeviceCertificateId, DeviceCodeId, DeviceId, IdentityCheckId, KeyWindowId, LineId, PasskeyId, PersonId, PlanId, SessionId, TargetId, TokenId, VendorId, WorkerKeyId};
+use crate::line::LineClass;
+use crate::factors::{FactorKind, Proof};
+use crate::identity::CheckMethod;
 use crate::people::{Actor, Role};
+use crate::permission::Action;
 use crate::plan::state::PlanState;
 use crate::rotation::{Rotated, RotationMode};
 use crate::command::RuleAct;
 use crate::target::{CredentialKind, TargetClass};
+use crate::source::Network;
 use crate::time::Timestamp;
+use crate::token::TokenEnd;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
 
 /// One entry of the log: gap-free number, time, who, what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,14 +83,101 @@ pub enum Fact {
         detail: String,
     },
     /// A browser's or API client's login began.
-    LoggedIn,
+    LoggedIn {
+        /// By which factors; entries of older versions do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proof: Option<Proof>,
+    },
     /// It ended.
     LoggedOut {
         /// `logout`, `idle`, `expired`, `password_changed`, `disabled`.
         cause: String,
     },
-    /// A fresh one-time code was given.
-    SteppedUp,
+    /// A fresh factor was given.
+    SteppedUp {
+        /// Which kind; entries of older versions do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<FactorKind>,
+    },
+    /// A person registered a passkey or security key.
+    PasskeyAdded {
+        /// Whose.
+        person: PersonId,
+        /// Which.
+        passkey: PasskeyId,
+        /// What they call it.
+        name: String,
+    },
+    /// A passkey was removed.
+    PasskeyRemoved {
+        /// Whose.
+        person: PersonId,
+        /// Which.
+        passkey: PasskeyId,
+        /// What they called it.
+        name: String,
+    },
+    /// A passkey proved its holder.
+    PasskeyUsed {
+        /// Whose.
+        person: PersonId,
+        /// Which.
+        passkey: PasskeyId,
+        /// For what: `login`, `step_up`.
+        stage: String,
+    },
+    /// A passkey's counter went back: somebody may have a copy. It is suspended.
+    PasskeyCloned {
+        /// Whose.
+        person: PersonId,
+        /// Which.
+        passkey: PasskeyId,
+        /// What they call it.
+        name: String,
+    },
+    /// Ten new recovery codes were made; the old ones ended.
+    RecoveryMade {
+        /// Whose.
+        person: PersonId,
+    },
+    /// A recovery code was used in place of a second factor.
+    RecoveryUsed {
+        /// Whose.
+        person: PersonId,
+        /// How many are left.
+        left: usize,
+    },
+    /// A person set up another authenticator app in place of the old one, or a first one.
+    AuthenticatorReplaced {
+        /// Whose.
+        person: PersonId,
+    },
+    /// Somebody checked a person's identity before their factors were reset: a line of the ledger 本人確認台帳.
+    IdentityChecked {
+        /// Which line.
+        check: IdentityCheckId,
+        /// Whose identity.
+        person: PersonId,
+        /// How.
+        method: CheckMethod,
+        /// SHA-256 of the line as it was written.
+        digest: String,
+        /// SHA-256 of the attached proof.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proof: Option<String>,
+    },
+    /// The attached proof of an identity check was read.
+    IdentityProofRead {
+        /// Which line.
+        check: IdentityCheckId,
+        /// Whose identity.
+        person: PersonId,
+    },
+    /// A link was opened with its hand-over code.
+    LinkOpened {
+        /// Whose.
+        person: PersonId,
+    },
     /// A person was locked out after failures.
     LockedOut {
         /// Login name.
@@ -89,6 +187,21 @@ pub enum Fact {
     Unlocked {
         /// Who was locked.
         person: PersonId,
+        /// Why.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    /// A source must wait after failures.
+    SourceLocked {
+        /// Its address.
+        source: String,
+    },
+    /// The wait of a source, or of a name that is nobody's, was lifted.
+    SourceUnlocked {
+        /// What waited: `source:ADDRESS` and the like.
+        subject: String,
+        /// Why.
+        reason: String,
     },
     /// A person was registered.
     PersonAdded {
@@ -195,6 +308,49 @@ pub enum Fact {
         /// How many it let in.
         used: u32,
     },
+    /// A token for automation was made.
+    TokenMade {
+        /// Which.
+        token: TokenId,
+        /// For whom it acts.
+        person: PersonId,
+        /// What its maker called it.
+        name: String,
+        /// What it is good for.
+        scopes: BTreeSet<Action>,
+        /// Where it can be used from.
+        sources: Vec<Network>,
+        /// Its end.
+        until: Timestamp,
+        /// Why, where a scope asks for a reason.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    /// A token ended.
+    TokenEnded {
+        /// Which.
+        token: TokenId,
+        /// For whom it acted.
+        person: PersonId,
+        /// Its name.
+        name: String,
+        /// Why.
+        cause: TokenEnd,
+        /// What the person who ended it said.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    /// A token that is one of ours was refused.
+    TokenRefused {
+        /// Which.
+        token: TokenId,
+        /// For whom it acts.
+        person: PersonId,
+        /// Its name.
+        name: String,
+        /// `ended`, `source`, `person`, `vendor` or `responsible`.
+        why: String,
+    },
     /// A vendor was registered or changed.
     VendorKept {
         /// Which.
@@ -203,6 +359,36 @@ pub enum Fact {
         name: String,
         /// Active after it.
         active: bool,
+    },
+    /// A line of the connection register was added, changed or ended.
+    LineKept {
+        /// Which.
+        line: LineId,
+        /// Whose.
+        vendor: VendorId,
+        /// Its name.
+        name: String,
+        /// Its class after it.
+        class: LineClass,
+        /// What was done: `added`, `changed`, `ended`, `taken_over` (from the sources of an older version).
+        change: String,
+        /// The reason of an end.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    /// A device was registered, changed, declared lost or ended.
+    DeviceKept {
+        /// Which.
+        device: DeviceId,
+        /// Whose.
+        vendor: VendorId,
+        /// Its name.
+        name: String,
+        /// What was done: `registered`, `changed`, `lost`, `ended`.
+        change: String,
+        /// The reason of a loss or an end.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
     },
     /// A target was registered or changed.
     TargetKept {
@@ -239,6 +425,98 @@ pub enum Fact {
         /// Why, if a person did it.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
+    },
+    /// The authority that certifies devices: made, or its issuing part exchanged.
+    DeviceAuthority {
+        /// SHA-256 of the root's certificate.
+        root: String,
+        /// SHA-256 of the certificate of the part that signs.
+        issuing: String,
+    },
+    /// A one-time code was issued by which a device comes by its certificate.
+    DeviceCodeIssued {
+        /// Which.
+        device_code: DeviceCodeId,
+        /// For which device.
+        device: DeviceId,
+        /// Its name.
+        name: String,
+        /// Until when it can be used.
+        until: Timestamp,
+    },
+    /// Somebody tried a code with a wrong secret, or one that had ended.
+    DeviceCodeFailed {
+        /// Which.
+        device_code: DeviceCodeId,
+        /// For which device.
+        device: DeviceId,
+        /// Its name.
+        name: String,
+        /// `wrong`, `wrong_ended` (the last try), `used`, `expired`, `spent`.
+        why: String,
+        /// From where.
+        source: String,
+    },
+    /// A code was used up, or taken back.
+    DeviceCodeEnded {
+        /// Which.
+        device_code: DeviceCodeId,
+        /// For which device.
+        device: DeviceId,
+        /// Its name.
+        name: String,
+        /// `used`, `replaced`.
+        how: String,
+    },
+    /// A client certificate was issued to a device.
+    DeviceCertified {
+        /// Which.
+        certificate: DeviceCertificateId,
+        /// For which device.
+        device: DeviceId,
+        /// Its name.
+        name: String,
+        /// Serial number, small hexadecimal letters.
+        serial: String,
+        /// SHA-256 of the certificate.
+        fingerprint: String,
+        /// `code`, `renewal`.
+        how: String,
+        /// From where.
+        source: String,
+        /// Its end.
+        until: Timestamp,
+    },
+    /// A certificate of a device ends sooner than it says itself: revoked, or replaced by another.
+    DeviceCertificateEnded {
+        /// Which.
+        certificate: DeviceCertificateId,
+        /// For which device.
+        device: DeviceId,
+        /// Its name.
+        name: String,
+        /// Serial number.
+        serial: String,
+        /// `revoked` (at once), `enrolled_again` (at once), `renewed` (at `until`), `device` (the device was ended or lost).
+        how: String,
+        /// When it ends.
+        until: Timestamp,
+        /// Why, if a person did it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    /// A certificate was shown at the outer door and not accepted.
+    CertificateRefused {
+        /// Why: a name of `CertificateFault`.
+        why: String,
+        /// Its serial number, as far as it could be read.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        serial: String,
+        /// From where.
+        source: String,
+        /// Others of the same source that were not written down.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        others: u32,
     },
     /// A certificate for one login on a target. The number of this very entry is the certificate's serial number, which
     /// the target's own log names.
@@ -409,6 +687,24 @@ pub enum Fact {
         username: String,
         /// SHA-256 of the recording's header, hex.
         recording_header_digest: String,
+        /// The line it came by.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<LineId>,
+        /// Its name.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        line_name: String,
+        /// The device, if it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<DeviceId>,
+        /// Its name.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        device_name: String,
+        /// How the device showed itself: `certificate`, `address`.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        device_proof: String,
+        /// Code of what is not in order with the device, where the policy let that pass.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        deviation: String,
     },
     /// The target was dialled.
     Dialled {

@@ -62,7 +62,15 @@ id_type!(/** A maintenance session: one worker on one target under one plan. */ 
 id_type!(/** A browser's or API client's login. */ WebLoginId, "log-");
 id_type!(/** A file attached to a plan. */ AttachmentId, "att-");
 id_type!(/** A public key that a worker registered. */ WorkerKeyId, "key-");
+id_type!(/** A token for automation. */ TokenId, "tok-");
+id_type!(/** A review of accounts (棚卸). */ ReviewId, "rev-");
+id_type!(/** A passkey or security key that a person registered. */ PasskeyId, "psk-");
+id_type!(/** A line of the ledger of identity checks (本人確認台帳). */ IdentityCheckId, "idc-");
 id_type!(/** A key window: minutes in which a registered key alone opens sessions. */ KeyWindowId, "kwn-");
+id_type!(/** A line (回線): a row of the connection register. */ LineId, "lin-");
+id_type!(/** A device (端末): a row of the register of devices. */ DeviceId, "dev-");
+id_type!(/** A client certificate of a device. */ DeviceCertificateId, "crt-");
+id_type!(/** A one-time code by which a device comes by its certificate. */ DeviceCodeId, "dcd-");
 
 /// RFC 4648 base32 in lower case without padding; 10 bytes give 16 characters.
 fn base32(bytes: [u8; 10]) -> String {

@@ -41,6 +41,44 @@ limits! {
     PLAN_TRANSFER_BYTES: "bytes" = 1 << 40;
     /// The largest number of files that a plan may name as its limit for one direction on one target.
     PLAN_TRANSFER_FILES: "files" = 1_000_000;
+    /// Lines of one vendor in the connection register, ended ones included.
+    VENDOR_LINES: "items" = 200;
+    /// Devices of one vendor in the register, ended ones included.
+    VENDOR_DEVICES: "items" = 2_000;
+    /// Networks from which the connections of one line reach Sekisho.
+    LINE_ADDRESSES: "items" = 64;
+    /// Spans of the week in which one line may be used.
+    LINE_TIMES: "items" = 16;
+    /// Persons named for one device.
+    DEVICE_PERSONS: "items" = 100;
+    /// Fixed addresses of one device.
+    DEVICE_ADDRESSES: "items" = 16;
+    /// Longest time for which the check of a terminal may be said to hold.
+    DEVICE_CHECK_DAYS: "days" = 400;
+    /// Tokens of one person or robot that are open at once.
+    TOKENS: "tokens" = 10;
+    /// Networks of one token.
+    TOKEN_SOURCES: "items" = 16;
+    /// Longest life of a token that a hospital can set.
+    TOKEN_DAYS: "days" = 365;
+    /// Uses of tokens from one source that are refused within ten minutes, before it must wait.
+    TOKEN_FAILURES: "tries" = 30;
+    /// Passkeys of one person.
+    PASSKEYS: "passkeys" = 10;
+    /// Ceremonies of passkeys that are under way at once; beyond it the oldest ends.
+    PASSKEY_CEREMONIES: "ceremonies" = 2_000;
+    /// Ceremonies of one source that are under way at once; beyond it its oldest ends.
+    PASSKEY_CEREMONIES_SOURCE: "ceremonies" = 64;
+    /// Life of one ceremony: from the button to the touch of the key.
+    PASSKEY_SECONDS: "seconds" = 300;
+    /// What a browser sends at the end of a ceremony.
+    PASSKEY_ANSWER_BYTES: "bytes" = 32 * 1024;
+    /// Recovery codes of one person.
+    RECOVERY_CODES: "codes" = 10;
+    /// Wrong hand-over codes after which the link ends.
+    HANDOVER_TRIES: "tries" = 5;
+    /// The file that proves an identity check.
+    IDENTITY_PROOF_BYTES: "bytes" = 8 * 1024 * 1024;
     /// Key windows that one worker may have open at once.
     KEY_WINDOWS: "windows" = 3;
     /// Sessions that one key window lets in; a program that copies many files opens one for each.
@@ -192,6 +230,38 @@ limits! {
     WEB_REQUEST_SECONDS: "seconds" = 60;
     /// Body of a form or an API request.
     REQUEST_BYTES: "bytes" = 256 * 1024;
+    /// Connections at the outer door before their handshake has ended, all sources together.
+    DOOR_HANDSHAKES: "connections" = 256;
+    /// The same from one source address.
+    DOOR_HANDSHAKES_PER_SOURCE: "connections" = 32;
+    /// Time for a handshake at the outer door, with the line that names the target.
+    DOOR_HANDSHAKE_SECONDS: "seconds" = 10;
+    /// Tunnels to the SSH gateway held at once; there are as many as sessions, and those that log in.
+    DOOR_TUNNELS: "tunnels" = 768;
+    /// Tunnels of one device at once: a person works on some targets side by side, and copies files.
+    DOOR_TUNNELS_PER_DEVICE: "tunnels" = 64;
+    /// Time after a revocation in which the workers of running tunnels read why, before the tunnels are cut.
+    DOOR_GOODBYE_SECONDS: "seconds" = 2;
+    /// A device's certificate.
+    CERTIFICATE_BYTES: "bytes" = 4_096;
+    /// What a device sends for a certificate, and what it is answered.
+    CERTIFICATE_ASK_BYTES: "bytes" = 16 * 1024;
+    /// Time for the exchange of a code, or of a certificate, for a certificate.
+    CERTIFICATE_ASK_SECONDS: "seconds" = 30;
+    /// Wrong tries of one code for a device; then the code has ended.
+    DEVICE_CODE_TRIES: "tries" = 5;
+    /// Longest life of a code for a device that a hospital can set.
+    DEVICE_CODE_MINUTES: "minutes" = 24 * 60;
+    /// Longest life of a device's certificate that a hospital can set.
+    DEVICE_CERTIFICATE_DAYS: "days" = 398;
+    /// Hours for which a certificate still holds after another one took its place: the answer may have been lost on its way.
+    DEVICE_CERTIFICATE_OVERLAP_HOURS: "hours" = 24;
+    /// Certificates that one device may renew within a day.
+    DEVICE_RENEWALS_A_DAY: "certificates" = 5;
+    /// Refused certificates from one source that are written into the log within ten minutes; the others are counted.
+    CERTIFICATE_REFUSALS: "entries" = 5;
+    /// Refused certificates of all sources that are written into the log within ten minutes.
+    CERTIFICATE_REFUSALS_ALL: "entries" = 100;
     /// Free disk space below which no session is admitted.
     DISK_RESERVE_BYTES: "bytes" = 256 * 1024 * 1024;
     /// Longest window of one plan.

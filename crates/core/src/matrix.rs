@@ -1,14 +1,16 @@
 //! The decision matrices as texts that a person can read. A change of a rule changes a text, in the commit that does it.
 
 use crate::authorize::{Case, Principal, authorize};
-use crate::ids::{AccountId, PersonId, PlanId, TargetId, VendorId};
+use crate::device::{Device, DeviceCheck, DeviceContent, DeviceProof};
+use crate::ids::{AccountId, DeviceId, LineId, PersonId, PlanId, TargetId, VendorId};
+use crate::line::{Hours, Line, LineClass, LineContent};
 use crate::people::{Actor, Person, Role, Vendor, Via};
 use crate::plan::act::{Context, PlanAct, act};
 use crate::plan::approval::{Approval, Slot};
 use crate::plan::content::{PersonalDataUse, PlanContent, TargetUse};
 use crate::plan::state::PlanState;
 use crate::plan::{AfterFact, Emergency, Mark, Plan, Report, ReportContent};
-use crate::policy::Policy;
+use crate::policy::{DeviceRule, Policy};
 use crate::reconcile::{Decision, Finding, Item, Verdict};
 use crate::refusal::Refusal;
 use crate::source::Network;
@@ -43,6 +45,7 @@ fn person(n: u8, role: Role, vendor: Option<&VendorId>) -> Person {
         valid_until: None,
         pledged_until: Some("2027-03-31".into()),
         trained_until: Some("2027-03-31".into()),
+        robot: None,
     }
 }
 
@@ -54,8 +57,28 @@ struct World {
     people: Vec<(&'static str, Person)>,
     target: Target,
     account: Account,
+    lines: Vec<Line>,
+    device: Device,
     plan: Plan,
     policy: Policy,
+}
+
+fn line(vendor: &VendorId) -> Line {
+    let content = LineContent {
+        name: "本社 VPN".into(),
+        class: LineClass::IpVpn,
+        addresses: vec![Network::parse("192.0.2.0/24").unwrap()],
+        destinations_limited: true,
+        route_managed: true,
+        ..LineContent::default()
+    };
+    Line { id: LineId::from_random([50; 10]), vendor: vendor.clone(), content, active: true }
+}
+
+fn device(vendor: &VendorId) -> Device {
+    let check = DeviceCheck { on: "2026-11-01".into(), until: "2027-03-31".into(), by: "点検者".into(), protection: true, updates: true, usb_restricted: true };
+    let content = DeviceContent { name: "NOTE-01".into(), addresses: vec!["192.0.2.7".parse().unwrap()], check: Some(check), ..DeviceContent::default() };
+    Device { id: DeviceId::from_random([51; 10]), vendor: vendor.clone(), content, active: true, lost_at: None }
 }
 
 fn vendor(n: u8) -> Vendor {
@@ -63,10 +86,10 @@ fn vendor(n: u8) -> Vendor {
         id: VendorId::from_random([n; 10]),
         name: format!("事業者{n}"),
         subcontractor_of: None,
-        sources: vec![Network::parse("192.0.2.0/24").unwrap()],
         contact: String::new(),
         contract_until: Some(at("2027-04-01T00:00")),
         active: true,
+        subcontract: None,
     }
 }
 
@@ -128,7 +151,7 @@ fn world() -> World {
         content,
         ..Plan::blank(PlanId::from_random([40; 10]), "2026-0001".into(), own.id.clone(), worker.id.clone(), at("2026-11-17T09:00"))
     };
-    World { vendor: own, other, worker, people, target, account, plan, policy: Policy::default() }
+    World { lines: vec![line(&own.id)], device: device(&own.id), vendor: own, other, worker, people, target, account, plan, policy: Policy::default() }
 }
 
 impl World {
@@ -251,9 +274,18 @@ fn what_keeps_a_worker_out_is_the_golden_text() {
         world.plan = world.approved();
         change(&mut world);
         let source: IpAddr = source.parse().unwrap();
-        let principal = Principal::assertion(PersonId::from_random([10; 10]), "worker10".into(), source, None);
+        // The test's word for a connection that holds a certificate: the device's own serial number.
+        let device = world.device.id.clone();
+        let proof = match world.device.content.serial.as_str() {
+            "" => DeviceProof::Address { device },
+            serial => DeviceProof::Certificate { device, serial: serial.to_owned() },
+        };
+        let proof = Some(proof).filter(|_| world.device.is_at(source) || !world.device.content.serial.is_empty());
+        let principal = Principal::assertion(PersonId::from_random([10; 10]), "worker10".into(), source, None, proof);
         let case = Case {
             rules: &[],
+            lines: &world.lines,
+            device: Some(&world.device),
             person: &world.worker,
             vendor: &world.vendor,
             plan_vendor: &world.vendor,
@@ -266,7 +298,10 @@ fn what_keeps_a_worker_out_is_the_golden_text() {
             now: when,
         };
         let outcome = match authorize(&principal, &case) {
-            Ok(grant) => format!("granted until {}", grant.until.minute()),
+            Ok(grant) => match grant.road.deviation {
+                None => format!("granted until {}", grant.until.minute()),
+                Some(deviation) => format!("granted until {}, marked {}", grant.until.minute(), deviation.code()),
+            },
             Err(refusal) => format!("{} {}", refusal.code(), refusal.words().en),
         };
         text.push_str(&format!("{what}: {outcome}\n"));
@@ -279,7 +314,36 @@ fn what_keeps_a_worker_out_is_the_golden_text() {
     line("after the window, extended by an hour", &|w| w.plan.extended_until = Some(at("2026-11-24T18:00")), at("2026-11-24T17:30"), home);
     line("from an unregistered source", &|_| {}, inside, "198.51.100.7");
     line("from a registered source that the plan excludes", &|w| w.plan.content.sources = vec![Network::parse("192.0.2.128/25").unwrap()], inside, home);
-    line("a vendor without registered sources", &|w| w.vendor.sources.clear(), inside, home);
+    line("a vendor without registered lines", &|w| w.lines.clear(), inside, home);
+    line("the line has been ended", &|w| w.lines[0].active = false, inside, home);
+    line("the line is not valid yet", &|w| w.lines[0].content.valid_from = Some(at("2026-12-01T00:00")), inside, home);
+    line("the line is not valid any more", &|w| w.lines[0].content.valid_until = Some(now()), inside, home);
+    line("the line is another vendor's", &|w| w.lines[0].vendor = w.other.id.clone(), inside, home);
+    line("the line rests at this time", &|w| w.lines[0].content.times = vec![Hours::parse("* 18:00-22:00").unwrap()], inside, home);
+    line("the line may be used until 15:00", &|w| w.lines[0].content.times = vec![Hours::parse("tue 09:00-15:00").unwrap()], inside, home);
+    line("from another address of the closed line, without certificate", &|_| {}, inside, "192.0.2.8");
+    line("from another address of the closed line, with certificate", &certified, inside, "192.0.2.8");
+    line("the device shows its address, and policy asks for certificates", &|w| w.policy.device_by_address = false, inside, home);
+    line("the device shows its certificate, and policy asks for certificates", &|w| { certified(w); w.policy.device_by_address = false; }, inside, home);
+    for class in LineClass::ALL {
+        line(&format!("over {}, the device shows its address", class.as_str()), &|w| w.lines[0].content.class = class, inside, home);
+        line(&format!("over {}, the device shows its certificate", class.as_str()), &|w| { certified(w); w.lines[0].content.class = class; }, inside, home);
+    }
+    line("over a closed class whose route nobody manages, by address", &|w| w.lines[0].content.route_managed = false, inside, home);
+    line("the device is lost", &|w| w.device.lost_at = Some(now()), inside, home);
+    line("the device is out of service", &|w| w.device.active = false, inside, home);
+    line("the device is another vendor's", &|w| w.device.vendor = w.other.id.clone(), inside, home);
+    line("the device is for somebody else", &|w| w.device.content.persons = vec![PersonId::from_random([11; 10])], inside, home);
+    line("the device is for this worker", &|w| w.device.content.persons = vec![w.worker.id.clone()], inside, home);
+    line("the device was never checked", &|w| w.device.content.check = None, inside, home);
+    line("the device's check has run out", &|w| checked(w, |check| check.until = "2026-11-23".into()), inside, home);
+    line("the device's check holds today", &|w| checked(w, |check| check.until = "2026-11-24".into()), inside, home);
+    line("the device's check found USB open", &|w| checked(w, |check| check.usb_restricted = false), inside, home);
+    line("observed: from an unknown device", &observed, inside, "192.0.2.8");
+    line("observed: over an undeclared line, by address", &|w| { observed(w); w.lines[0].content.class = LineClass::Undeclared; }, inside, home);
+    line("observed: the device was never checked", &|w| { observed(w); w.device.content.check = None; }, inside, home);
+    line("observed: the device is lost", &|w| { observed(w); w.device.lost_at = Some(now()); }, inside, home);
+    line("observed: from an unregistered source", &observed, inside, "198.51.100.7");
     line("a worker whom the plan does not list", &|w| w.plan.content.workers = vec![PersonId::from_random([11; 10])], inside, home);
     line("a target that the plan does not list", &|w| w.target.id = TargetId::from_random([99; 10]), inside, home);
     line("another account than the plan's", &|w| w.account.id = AccountId::from_random([99; 10]), inside, home);
@@ -305,6 +369,18 @@ fn what_keeps_a_worker_out_is_the_golden_text() {
     line("an emergency whose window has closed", &|w| emergency(w, true), at("2026-11-24T16:00"), home);
     line("an emergency that was not approved after the fact", &disapproved, inside, home);
     assert_eq!(text, include_str!("../golden/authorize.txt"), "\n{text}");
+}
+
+fn certified(world: &mut World) {
+    world.device.content.serial = "0a1b".into();
+}
+
+fn observed(world: &mut World) {
+    world.policy.devices = DeviceRule::Observed;
+}
+
+fn checked(world: &mut World, change: impl Fn(&mut DeviceCheck)) {
+    change(world.device.content.check.as_mut().unwrap());
 }
 
 fn emergency(world: &mut World, allowed: bool) {

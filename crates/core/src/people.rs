@@ -1,6 +1,7 @@
 //! Persons, their roles, and the rules that keep hospital and vendor apart.
 
 use crate::ids::{PersonId, VendorId};
+use crate::token::TokenUse;
 use crate::limits;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -137,6 +138,9 @@ pub struct Person {
     pub pledged_until: Option<String>,
     /// Date until which the security training holds, `YYYY-MM-DD`. Needed for workers.
     pub trained_until: Option<String>,
+    /// Who answers for it, if this is a robot: a program of its own, with tokens and without password, pages and SSH.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub robot: Option<PersonId>,
 }
 
 impl Person {
@@ -171,8 +175,6 @@ pub struct Vendor {
     pub name: String,
     /// The vendor on whose behalf a subcontractor (再委託先) works.
     pub subcontractor_of: Option<VendorId>,
-    /// Networks its workers may come from; empty means none was registered and every source is refused.
-    pub sources: Vec<crate::source::Network>,
     /// 24-hour contact.
     #[serde(default)]
     pub contact: String,
@@ -180,6 +182,53 @@ pub struct Vendor {
     pub contract_until: Option<Timestamp>,
     /// False once the relation ended.
     pub active: bool,
+    /// What the hospital's register of subcontractors (再委託) says of it. A subcontractor that it does not name has no
+    /// access.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subcontract: Option<Subcontract>,
+}
+
+/// A row of the register of subcontractors. All dates are days, `YYYY-MM-DD`; the last day counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Subcontract {
+    /// When the hospital approved of it.
+    pub approved_on: String,
+    /// Who approved, as the paper says.
+    pub approved_by: String,
+    /// Last day of the subcontractor's pledge of confidentiality.
+    pub pledged_until: String,
+    /// Last day of its staff's security training.
+    pub trained_until: String,
+    /// Last day of the contract between vendor and subcontractor.
+    pub contract_until: String,
+}
+
+impl Subcontract {
+    /// The fields that hold dates, by name.
+    #[must_use]
+    pub fn dates(&self) -> [(&'static str, &str); 4] {
+        [("approved_on", &self.approved_on), ("pledged_until", &self.pledged_until), ("trained_until", &self.trained_until), ("subcontract_until", &self.contract_until)]
+    }
+
+    /// True while approval, pledge, training and contract cover this moment.
+    #[must_use]
+    pub fn is_in_force(&self, now: Timestamp) -> bool {
+        let day = |text: &str| crate::time::parse_date(text);
+        let today = now.date();
+        let holds = |last: &str| day(last).is_some_and(|last| today <= last);
+        day(&self.approved_on).is_some_and(|first| first <= today) && [&self.pledged_until, &self.trained_until, &self.contract_until].into_iter().all(|last| holds(last))
+    }
+}
+
+impl Vendor {
+    /// True while its own contract holds and, for a subcontractor, its row of the register. Those it works for are not
+    /// looked at here.
+    #[must_use]
+    pub fn is_in_force(&self, now: Timestamp) -> bool {
+        let registered = self.subcontractor_of.is_none() || self.subcontract.as_ref().is_some_and(|row| row.is_in_force(now));
+        self.active && self.contract_until.is_none_or(|end| now < end) && registered
+    }
 }
 
 /// Checks the form of a login name: 2 to 32 of `a-z 0-9 . _ -`, beginning with a letter.
@@ -247,6 +296,9 @@ pub struct Actor {
     pub via: Via,
     /// Source address, if any.
     pub source: Option<String>,
+    /// The token that it came in by, if one did. It narrows what the roles reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenUse>,
 }
 
 /// The door by which an act came in.
@@ -279,7 +331,7 @@ impl Actor {
     }
 
     fn without_person(login: &str, name: &str, via: Via) -> Self {
-        Self { person: None, login: login.into(), name: name.into(), roles: BTreeSet::new(), vendor: None, via, source: None }
+        Self { person: None, login: login.into(), name: name.into(), roles: BTreeSet::new(), vendor: None, via, source: None, token: None }
     }
 
     /// The person behind a proved login.
@@ -293,6 +345,7 @@ impl Actor {
             vendor: person.vendor.clone(),
             via,
             source,
+            token: None,
         }
     }
 

@@ -70,15 +70,25 @@ pub enum Action {
     ReadLedger,
     /// Change persons, vendors, targets and credentials.
     KeepLedger,
+    /// Read the registers of lines and devices.
+    ReadRoads,
+    /// Declare a device lost; that only makes things safer.
+    DeclareLoss,
+    /// Issue codes for devices and revoke their certificates.
+    CertifyDevice,
     /// Unlock a person after failures.
     UnlockPerson,
-    /// Keep one's own password, code and keys.
+    /// Keep one's own password and keys.
     KeepOwnLogin,
+    /// Set up, replace and remove one's own second factors.
+    KeepOwnFactors,
+    /// Read the ledger of identity checks.
+    ReadIdentityChecks,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 37] = [
         Self::WritePlan,
         Self::ReadPlan,
         Self::WithdrawPlan,
@@ -109,14 +119,19 @@ impl Action {
         Self::ReadLog,
         Self::ReadLedger,
         Self::KeepLedger,
+        Self::ReadRoads,
+        Self::DeclareLoss,
+        Self::CertifyDevice,
         Self::UnlockPerson,
         Self::KeepOwnLogin,
+        Self::KeepOwnFactors,
+        Self::ReadIdentityChecks,
     ];
 
     /// True if the act is refused without a one-time code given a few minutes ago at most.
     #[must_use]
     pub fn needs_step_up(self) -> bool {
-        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::SearchRecords | Self::KeepLedger | Self::KeepOwnLogin | Self::OpenKeyWindow)
+        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::SearchRecords | Self::KeepLedger | Self::KeepOwnLogin | Self::KeepOwnFactors | Self::OpenKeyWindow | Self::CertifyDevice)
     }
 }
 
@@ -140,14 +155,14 @@ pub fn reach(role: Role, action: Action) -> Reach {
     match role {
         R::Worker => match action {
             A::WritePlan | A::ReadPlan | A::WithdrawPlan | A::AskExtension | A::NoteChange | A::FinishWork => Reach::OwnVendor,
-            A::ExplainFinding | A::WriteReport | A::EnterTarget | A::OpenKeyWindow | A::ReadSession | A::ChatSession => Reach::OwnVendor,
-            A::KeepOwnLogin => Reach::All,
+            A::ExplainFinding | A::WriteReport | A::EnterTarget | A::OpenKeyWindow | A::ReadSession | A::ChatSession | A::ReadRoads | A::DeclareLoss => Reach::OwnVendor,
+            A::KeepOwnLogin | A::KeepOwnFactors => Reach::All,
             _ => Reach::None,
         },
         R::VendorManager => match action {
             A::WritePlan | A::ReadPlan | A::WithdrawPlan | A::AskExtension | A::ExplainFinding => Reach::OwnVendor,
-            A::WriteReport | A::CountersignReport | A::ReadSession => Reach::OwnVendor,
-            A::KeepOwnLogin => Reach::All,
+            A::WriteReport | A::CountersignReport | A::ReadSession | A::ReadRoads | A::DeclareLoss => Reach::OwnVendor,
+            A::KeepOwnLogin | A::KeepOwnFactors => Reach::All,
             _ => Reach::None,
         },
         R::DutyClerk => all(matches!(
@@ -157,10 +172,13 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadSession
                 | A::WatchSession
                 | A::CutSession
+                | A::ReadRoads
+                | A::DeclareLoss
                 | A::ControlSession
                 | A::ChatSession
                 | A::MarkSession
                 | A::KeepOwnLogin
+                | A::KeepOwnFactors
         )),
         R::Operator => all(matches!(
             action,
@@ -177,6 +195,8 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadSession
                 | A::WatchSession
                 | A::CutSession
+                | A::ReadRoads
+                | A::DeclareLoss
                 | A::ControlSession
                 | A::ChatSession
                 | A::MarkSession
@@ -184,8 +204,10 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::TakeContent
                 | A::SearchRecords
                 | A::ReadLedger
+                | A::CertifyDevice
                 | A::UnlockPerson
                 | A::KeepOwnLogin
+                | A::KeepOwnFactors
         )),
         R::Supervisor => all(matches!(
             action,
@@ -201,6 +223,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ViewRecording
                 | A::SearchRecords
                 | A::KeepOwnLogin
+                | A::KeepOwnFactors
         )),
         R::Planner => all(matches!(
             action,
@@ -216,6 +239,8 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadSession
                 | A::WatchSession
                 | A::CutSession
+                | A::ReadRoads
+                | A::DeclareLoss
                 | A::ControlSession
                 | A::ChatSession
                 | A::MarkSession
@@ -225,6 +250,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadLog
                 | A::ReadLedger
                 | A::KeepOwnLogin
+                | A::KeepOwnFactors
         )),
         R::SafetyManager => all(matches!(
             action,
@@ -235,6 +261,8 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadSession
                 | A::WatchSession
                 | A::CutSession
+                | A::ReadRoads
+                | A::DeclareLoss
                 | A::ControlSession
                 | A::ChatSession
                 | A::MarkSession
@@ -244,6 +272,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadLog
                 | A::ReadLedger
                 | A::KeepOwnLogin
+                | A::KeepOwnFactors
         )),
         R::Auditor => all(matches!(
             action,
@@ -255,11 +284,14 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ViewRecording
                 | A::TakeContent
                 | A::SearchRecords
+                | A::ReadRoads
                 | A::ReadLog
                 | A::ReadLedger
                 | A::KeepOwnLogin
+                | A::KeepOwnFactors
+                | A::ReadIdentityChecks
         )),
-        R::Administrator => all(matches!(action, A::ReadLedger | A::KeepLedger | A::UnlockPerson | A::KeepOwnLogin)),
+        R::Administrator => all(matches!(action, A::ReadLedger | A::KeepLedger | A::ReadRoads | A::DeclareLoss | A::CertifyDevice | A::UnlockPerson | A::KeepOwnLogin | A::KeepOwnFactors | A::ReadIdentityChecks)),
     }
 }
 
@@ -279,7 +311,10 @@ pub fn console_reach(action: Action) -> bool {
             | A::SearchRecords
             | A::ReadLog
             | A::ReadLedger
+            | A::ReadIdentityChecks
             | A::KeepLedger
+            | A::DeclareLoss
+            | A::CertifyDevice
             | A::UnlockPerson
     )
 }
@@ -293,6 +328,10 @@ pub fn may(actor: &Actor, action: Action, owner: Option<&VendorId>) -> Result<()
         Via::System => return Ok(()),
         Via::Console => return if console_reach(action) { Ok(()) } else { Err(Refusal::NotAllowed) },
         Via::Web | Via::Api | Via::Ssh => {}
+    }
+    // A token reaches what its scopes name and the roles of its holder reach: never more than either.
+    if actor.token.as_ref().is_some_and(|token| !token.scopes.contains(&action)) {
+        return Err(Refusal::TokenScope);
     }
     let reaches = actor.roles.iter().map(|role| reach(*role, action));
     let mut best = Reach::None;

@@ -1,6 +1,8 @@
 //! The hospital's settings that rules depend on. Defaults are the safe ones; `sekisho.toml` documents each.
 
+use crate::factors::{self, RoleFactors};
 use crate::limits;
+use crate::password::{PasswordProfile, PasswordRule};
 use crate::plan::content::WorkClass;
 use crate::target::Quarantine;
 use schemars::JsonSchema;
@@ -19,6 +21,18 @@ pub enum KeepFiles {
     Downloads,
     /// Both.
     Both,
+}
+
+/// What a connection from a device that is not in order meets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceRule {
+    /// It is refused.
+    #[default]
+    Required,
+    /// It is let in, and the session is marked as a deviation wherever it is shown. Known as bad (lost, ended, another's)
+    /// is refused all the same.
+    Observed,
 }
 
 /// Settings of the rules (section `[policy]` of `sekisho.toml`).
@@ -42,6 +56,8 @@ pub struct Policy {
     /// Work classes that the planner delegated to the operator's approval, if the plan is small:
     /// no personal data, no take-out, no privileged right.
     pub delegated_classes: Vec<WorkClass>,
+    /// Which rules hold for passwords: the hospital's own numbers below, or one of the two papers by name.
+    pub password_profile: PasswordProfile,
     /// Least length of a password. The 7.0 draft asks for 8 with two factors; 13 is safer and the default.
     pub password_min: usize,
     /// Ask for a symbol besides letters and digits (FY Reiwa 7 checklist item 2-⑦).
@@ -56,8 +72,14 @@ pub struct Policy {
     pub login_hours: u32,
     /// Minutes of waiting after too many failures.
     pub lockout_minutes: u32,
+    /// Which kinds of second factor each role must use in the browser and by SSH; a role that is not named may use any.
+    pub factors: RoleFactors,
+    /// Ask for the password beside a passkey, which proves two factors by itself.
+    pub passkey_with_password: bool,
     /// Longest key window in minutes; 0 for none at all (鍵だけの接続).
     pub key_window_minutes: u32,
+    /// Longest life of a token for automation in days, at most 365.
+    pub token_days: u32,
     /// MiB of output of shells and commands in one session after which it is paused and the hospital alerted; 0 for
     /// never. Whoever sends a file through a terminal meets this instead of the limits of transfers.
     pub volume_output_mib: u32,
@@ -75,8 +97,17 @@ pub struct Policy {
     pub keep_file_mib: u32,
     /// MiB kept of all files of one session at most.
     pub keep_session_mib: u32,
+    /// Days for which a device's certificate holds; it is renewed from the middle of its life on.
+    pub device_certificate_days: u32,
+    /// Minutes for which a one-time code for a device can be used.
+    pub device_code_minutes: u32,
     /// Which uploads wait until a person of the hospital lets them pass (隔離). A target can be stricter.
     pub quarantine_uploads: Quarantine,
+    /// Whether workers need a registered device (端末). `observed` lets others in and marks them; it is shown everywhere
+    /// as a known deviation.
+    pub devices: DeviceRule,
+    /// On a closed line a registered fixed address is enough to know a device by. Off, every device needs a certificate.
+    pub device_by_address: bool,
 }
 
 impl Default for Policy {
@@ -90,6 +121,7 @@ impl Default for Policy {
             idle_minutes: 15,
             warn_minutes: vec![10, 2],
             delegated_classes: Vec::new(),
+            password_profile: PasswordProfile::Own,
             password_min: 13,
             password_symbols: true,
             facility_names: Vec::new(),
@@ -97,7 +129,10 @@ impl Default for Policy {
             login_idle_minutes: 30,
             login_hours: 10,
             lockout_minutes: 30,
+            factors: RoleFactors::new(),
+            passkey_with_password: false,
             key_window_minutes: 10,
+            token_days: 90,
             volume_output_mib: 1024,
             volume_output_without_download_mib: 64,
             volume_input_mib: 1024,
@@ -105,12 +140,22 @@ impl Default for Policy {
             keep_files: KeepFiles::Uploads,
             keep_file_mib: 256,
             keep_session_mib: 1024,
+            device_certificate_days: 180,
+            device_code_minutes: 60,
             quarantine_uploads: Quarantine::Never,
+            devices: DeviceRule::Required,
+            device_by_address: true,
         }
     }
 }
 
 impl Policy {
+    /// What a password must hold.
+    #[must_use]
+    pub fn password_rule(&self) -> PasswordRule {
+        self.password_profile.rule(self)
+    }
+
     /// Problems that make a set of settings unusable or unsafe, one sentence each; empty if sound.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
@@ -127,9 +172,13 @@ impl Policy {
         ask((1..=24).contains(&self.login_hours), "policy.login_hours must lie between 1 and 24");
         ask((1..=1440).contains(&self.lockout_minutes), "policy.lockout_minutes must lie between 1 and 1440");
         ask(usize::try_from(self.key_window_minutes).is_ok_and(|minutes| minutes <= limits::KEY_WINDOW_MINUTES), "policy.key_window_minutes must lie between 0 (never) and 60");
+        ask(usize::try_from(self.token_days).is_ok_and(|days| (1..=limits::TOKEN_DAYS).contains(&days)), "policy.token_days must lie between 1 and 365");
         let keep = |mib: u32| usize::try_from(mib).is_ok_and(|mib| (1..=limits::KEEP_MIB).contains(&mib));
         ask(keep(self.keep_file_mib), "policy.keep_file_mib must lie between 1 and 16384; to keep nothing, say keep_files = \"none\"");
         ask(keep(self.keep_session_mib), "policy.keep_session_mib must lie between 1 and 16384; to keep nothing, say keep_files = \"none\"");
+        let bounded = |value: u32, most: usize| value >= 1 && usize::try_from(value).is_ok_and(|value| value <= most);
+        ask(bounded(self.device_certificate_days, limits::DEVICE_CERTIFICATE_DAYS), "policy.device_certificate_days must lie between 1 and 398");
+        ask(bounded(self.device_code_minutes, limits::DEVICE_CODE_MINUTES), "policy.device_code_minutes must lie between 1 and 1440");
         ask(self.warn_minutes.len() <= 5, "policy.warn_minutes takes at most five values");
         for (name, days) in [
             ("report_days", self.report_days),
@@ -139,6 +188,7 @@ impl Policy {
         ] {
             ask((1..=30).contains(&days), &format!("policy.{name} must lie between 1 and 30 business days"));
         }
+        found.extend(factors::problems(&self.factors));
         found
     }
 }

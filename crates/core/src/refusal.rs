@@ -31,6 +31,8 @@ pub enum Refusal {
     PasswordTooSimple,
     /// The password is on the deny-list or near a name.
     PasswordGuessable,
+    /// The password stands in the file of leaked passwords.
+    PasswordLeaked,
     /// The password was used before.
     PasswordReused,
     /// The login has ended or never was.
@@ -39,6 +41,37 @@ pub enum Refusal {
     ForeignRequest,
     /// No second factor is enrolled.
     SecondFactorMissing,
+    /// A token is unknown, ended, or used from elsewhere; which of them is not told.
+    TokenRefused,
+    /// The token's scopes do not name the act.
+    TokenScope,
+    /// A person does this themselves; no token can.
+    TokenNeedsPerson,
+
+    /// The passkey did not prove itself: wrong key, wrong place, no PIN or biometry.
+    PasskeyRefused,
+    /// The question to the passkey is over, was answered before, or belongs to another browser.
+    CeremonyOver,
+    /// The passkey's counter went back: it may have been copied.
+    PasskeyCloned,
+    /// The roles ask for another kind of second factor than was given.
+    FactorRequired {
+        /// The kinds that would do: `passkey`, `totp`.
+        kinds: String,
+    },
+    /// Without this factor nothing would be left to log in with.
+    LastFactor,
+    /// Under this address no passkey can be used.
+    PasskeysUnavailable,
+    /// The link opens with the hand-over code alone.
+    HandoverNeeded,
+
+    /// A code for a device is unknown, wrong, used or too old; which of them is not told.
+    DeviceCodeInvalid,
+    /// The certificate by which a device asked for its successor is no longer in force.
+    CertificateEnded,
+    /// A request for a certificate cannot be read, or its key is none that devices may have.
+    CertificateAskBad,
 
     // Rights and forms, 2xxx
     /// The role does not allow the act.
@@ -138,6 +171,23 @@ pub enum Refusal {
     TargetNotInPlan,
     /// The source address is not among the registered ones.
     SourceNotAllowed,
+    /// The line may not be used at this time.
+    LineOutsideTimes {
+        /// Its name.
+        line: String,
+    },
+    /// The connection comes from a device that nobody registered.
+    DeviceUnknown,
+    /// On this line, or by policy, a device must prove itself by certificate.
+    DeviceNeedsCertificate,
+    /// The device was ended in the register.
+    DeviceInactive,
+    /// The device was declared lost.
+    DeviceLost,
+    /// The device is another vendor's, or not registered for this person.
+    DeviceNotYours,
+    /// The check of the terminal has run out, was never made, or found something wanting.
+    DeviceNotChecked,
     /// The target has no pinned host key or no credential.
     TargetNotReady,
     /// The function is not part of the plan.
@@ -281,10 +331,12 @@ impl Refusal {
             Self::PasswordTooShort { least } => Some(least.to_string()),
             Self::BadField { field } => Some(field.clone()),
             Self::TooMany { limit } => Some(limit.clone()),
+            Self::FactorRequired { kinds } => Some(kinds.clone()),
             Self::WrongState { state } => Some(state.ja().to_owned()),
             Self::WorkerNotReady { worker } => Some(worker.clone()),
             Self::TargetNotVendors { target } => Some(target.clone()),
             Self::WindowNotOpen { opens } => Some(opens.clone()),
+            Self::LineOutsideTimes { line } => Some(line.clone()),
             Self::FunctionNotInPlan { function } => Some(function.clone()),
             Self::FileRightNotInPlan { right } => Some(right.clone()),
             Self::TransferLimit { limit } | Self::UploadTooMuch { limit } => Some(limit.clone()),
@@ -296,6 +348,18 @@ impl Refusal {
         }
     }
 
+    /// The refusal about a device that has this code; facts of sessions keep the code.
+    #[must_use]
+    pub fn of_device(code: &str) -> Option<Self> {
+        [Self::DeviceUnknown, Self::DeviceNeedsCertificate, Self::DeviceNotChecked].into_iter().find(|refusal| refusal.code() == code)
+    }
+
+    /// True if another device would help.
+    #[must_use]
+    pub fn is_about_device(&self) -> bool {
+        matches!(self, Self::DeviceUnknown | Self::DeviceNeedsCertificate | Self::DeviceInactive | Self::DeviceLost | Self::DeviceNotYours | Self::DeviceNotChecked)
+    }
+
     /// The words for this refusal.
     #[must_use]
     pub fn words(&self) -> Words {
@@ -304,7 +368,7 @@ impl Refusal {
             Self::LockedOut => ("SKS-1002", "失敗が続いたため、しばらくログインできません。", "時間をおいてお試しください。急ぐときは病院の関所管理者に解除を依頼してください。", "Too many failures: this login is locked for a while.", "Wait, or ask the hospital's administrator to unlock it."),
             Self::SourceBlocked => ("SKS-1003", "この接続元からの失敗が多すぎます。", "10分ほど待ってからお試しください。", "Too many failures from this source address.", "Wait ten minutes and try again."),
             Self::PersonInactive => ("SKS-1004", "このログインは無効です。", "病院の関所管理者に連絡してください。", "This login is disabled or has ended.", "Contact the hospital's administrator."),
-            Self::StepUpNeeded => ("SKS-1005", "この操作には、いま一度ワンタイムコードが必要です。", "認証アプリに表示されている6桁の数字を入力してください。", "This act needs a fresh one-time code.", "Enter the six digits that your authenticator shows."),
+            Self::StepUpNeeded => ("SKS-1005", "この操作には、いま一度の本人確認が必要です。", "認証アプリに表示されている6桁の数字を入力するか、パスキーで確認してください。", "This act needs a fresh one-time code or passkey.", "Enter the six digits that your authenticator shows, or use your passkey."),
             Self::EnrolmentInvalid => ("SKS-1006", "この登録用リンクは使えません(使用済み、または期限切れです)。", "関所管理者に新しいリンクの発行を依頼してください。", "This enrolment link is used, too old or unknown.", "Ask the administrator for a new link."),
             Self::PasswordTooShort { .. } => ("SKS-1007", "パスワードが短すぎます。", "表示された文字数以上にしてください。", "The password is too short.", "Use at least the number of characters shown."),
             Self::PasswordTooSimple => ("SKS-1008", "パスワードに使う文字の種類が足りません。", "英字・数字・記号をすべて含めてください。", "The password needs more kinds of characters.", "Use letters, digits and symbols."),
@@ -313,6 +377,22 @@ impl Refusal {
             Self::LoginNeeded => ("SKS-1011", "ログインが必要です。", "ログインしてからもう一度お試しください。", "You are not logged in.", "Log in and try again."),
             Self::ForeignRequest => ("SKS-1012", "この画面からの操作と確認できませんでした。", "画面を開き直して、もう一度操作してください。", "The request did not come from this page.", "Reload the page and try again."),
             Self::SecondFactorMissing => ("SKS-1013", "ワンタイムコードがまだ登録されていません。", "登録用リンクから登録を済ませてください。", "No one-time code is enrolled.", "Finish the enrolment by your link."),
+            Self::PasswordLeaked => ("SKS-1044", "漏えいしたことが知られているパスワードです。", "ほかでも使っている場合は、そちらも変えてください。ここでは別のものにしてください。", "This password is known to have leaked.", "Choose another one, and change it wherever else you use it."),
+            Self::TokenRefused => ("SKS-1041", "このトークンは使えません。", "期限・失効・接続元・持ち主の状態を、トークンの一覧で確かめてください。", "This token is good for nothing here.", "Check its end, its source networks and its holder in the list of tokens."),
+            Self::TokenScope => ("SKS-1042", "このトークンの許可範囲にない操作です。", "必要な範囲を選んで、トークンを作り直してください。", "The scopes of this token do not name this act.", "Make a token with the scope that is needed."),
+            Self::TokenNeedsPerson => ("SKS-1043", "トークンでは行えない操作です。", "本人が画面でログインして行ってください。", "No token can do this; a person must.", "Log in and do it yourself."),
+
+            Self::PasskeyRefused => ("SKS-1014", "パスキーを確認できませんでした。", "登録したパスキーで、PIN または指紋・顔による本人確認をして、もう一度お試しください。", "The passkey could not be verified.", "Use the passkey you registered, with its PIN or biometry, and try again."),
+            Self::CeremonyOver => ("SKS-1015", "パスキーの確認が時間切れになったか、すでに使われています。", "画面を開き直して、もう一度パスキーのボタンを押してください。", "The question to the passkey is over or was answered before.", "Reload the page and press the passkey button again."),
+            Self::PasskeyCloned => ("SKS-1016", "このパスキーは複製された疑いがあるため、使用を停止しました。", "すぐに病院の関所管理者に連絡し、別の方法でログインしてこのパスキーを削除してください。", "This passkey may have been copied and is suspended.", "Tell the hospital's administrator at once, log in another way and remove it."),
+            Self::FactorRequired { .. } => ("SKS-1017", "あなたの役割では、この方法では確認できません。", "登録済みのパスキーなど、役割で決められた方法を使ってください。SSH では、画面から「鍵だけの接続」を開いてください。", "Your role asks for another kind of second factor.", "Use the kind that your role asks for; for SSH open a key window in the browser."),
+            Self::LastFactor => ("SKS-1018", "これを削除すると、ログインする手段がなくなります。", "先に別のパスキーまたは認証アプリを登録してください。", "Without it nothing would be left to log in with.", "Set up another passkey or authenticator first."),
+            Self::PasskeysUnavailable => ("SKS-1019", "この住所ではパスキーを使えません。", "画面に示された名前の住所で開くか、認証アプリを使ってください。", "Passkeys cannot be used under this address.", "Open Sekisho by the name shown, or use the authenticator app."),
+            Self::HandoverNeeded => ("SKS-1020", "引渡しコードが違います。", "病院から電話などで伝えられた8桁の数字を入力してください。5回間違えると、このリンクは使えなくなります。", "The hand-over code is wrong.", "Enter the eight digits that the hospital told you. After five wrong ones the link ends."),
+
+            Self::DeviceCodeInvalid => ("SKS-1031", "登録コードが違うか、使用済みまたは期限切れです。", "コードを確かめて、もう一度入力してください。それでも使えないときは、病院に新しい登録コードの発行を依頼してください。", "The code for this device is wrong, used or too old.", "Check it and type it again, or ask the hospital for a new code."),
+            Self::CertificateEnded => ("SKS-1032", "この端末の証明書は失効しています。", "病院に新しい登録コードの発行を依頼し、この端末を登録し直してください。", "The certificate of this device has ended.", "Ask the hospital for a new code and enrol this device again."),
+            Self::CertificateAskBad => ("SKS-1033", "証明書の申請を読み取れませんでした。", "sekisho connect を新しい版に入れ替えて、もう一度お試しください。", "The request for a certificate cannot be used.", "Install the present version of sekisho connect and try again."),
 
             Self::NotAllowed => ("SKS-2001", "この操作を行う権限がありません。", "担当の方に依頼してください。", "Your role does not allow this.", "Ask the person in charge."),
             Self::NotFound => ("SKS-2002", "見つかりませんでした。", "一覧から選び直してください。", "Not found.", "Choose it from the list again."),
@@ -367,6 +447,13 @@ impl Refusal {
             Self::PlanNotOpen => ("SKS-4018", "指定された計画は今は使えません。", "表示された計画の中から選んでください。", "The plan named is not open now.", "Choose one of those shown."),
             Self::KeyWindowOff => ("SKS-4020", "鍵だけの接続は、病院の設定または計画で許可されていません。", "必要な場合は計画で「鍵だけの接続」を申請してください。", "Policy or plan allow no key window.", "Apply for it in the plan if you need it."),
             Self::CredentialChanging => ("SKS-4021", "接続先の認証情報を関所が更新しているところです。", "1分ほど待ってから、もう一度行ってください。続く場合は病院の運用担当者に連絡してください。", "The target's credential is being exchanged.", "Try again in a minute; if it persists, contact the hospital's operator."),
+            Self::LineOutsideTimes { .. } => ("SKS-4022", "この回線を使える時間ではありません。", "登録された時間に接続してください。時間外の作業が必要な場合は、病院の関所管理者に連絡してください。", "This line may not be used at this time.", "Connect in its registered times, or contact the hospital's administrator."),
+            Self::DeviceUnknown => ("SKS-4023", "登録されていない端末からの接続です。", "登録された端末から接続してください。新しい端末は、病院の関所管理者に登録を依頼してください。", "This device is not registered.", "Connect from a registered device, or ask the hospital's administrator to register it."),
+            Self::DeviceNeedsCertificate => ("SKS-4024", "この回線では、端末が証明書で名乗る必要があります。", "端末証明書を登録した端末から、sekisho connect で接続してください。", "On this line the device must prove itself by certificate.", "Connect with sekisho connect from a device that holds a certificate."),
+            Self::DeviceInactive => ("SKS-4025", "この端末の登録は終了しています。", "登録された端末から接続してください。", "This device was taken out of service.", "Connect from a registered device."),
+            Self::DeviceLost => ("SKS-4026", "この端末は紛失として届け出られています。", "すぐに病院の関所管理者に連絡してください。", "This device was declared lost.", "Contact the hospital's administrator at once."),
+            Self::DeviceNotYours => ("SKS-4027", "この端末は、あなたが使う端末として登録されていません。", "自分に割り当てられた端末から接続してください。", "This device is not registered for you.", "Connect from a device that is assigned to you."),
+            Self::DeviceNotChecked => ("SKS-4028", "この端末の点検(マルウェア対策・更新・USB制限)が済んでいないか、期限が切れています。", "端末を点検し、結果を病院の関所管理者に届け出てください。", "The check of this device (protection, updates, USB) is missing or has run out.", "Have the device checked and report it to the hospital's administrator."),
             Self::WindowEnded => ("SKS-4101", "作業時間が終わったため、接続を終了しました。", "続ける場合は延長または新しい計画を申請してください。", "The window ended, so the session was closed.", "Apply for an extension or a new plan."),
             Self::Cut => ("SKS-4102", "病院により接続が切断されました。", "病院の担当者に連絡してください。", "The hospital cut the session.", "Contact the hospital."),
             Self::Idle => ("SKS-4103", "操作がないまま時間がたったため、接続を終了しました。", "必要な場合はもう一度接続してください。", "The session was idle for too long.", "Connect again if needed."),

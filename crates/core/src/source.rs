@@ -33,6 +33,12 @@ impl Network {
         (bits <= widest && mask(base, bits) == as_bits(base)).then_some(Self { base, bits })
     }
 
+    /// True for a network that holds every address of its kind.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.bits == 0
+    }
+
     /// True if the address lies inside. An IPv4 address that arrives in IPv6 clothes counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

@@ -57,13 +57,15 @@ pub struct Data {
     pub dir: PathBuf,
     /// The key that wraps all others; empty for the default place.
     pub key_file: PathBuf,
+    /// A file of leaked passwords, sorted by SHA-1; empty for none.
+    pub leaked_passwords: PathBuf,
     /// `sqlite` or a PostgreSQL URL, which holds a password.
     pub database: Secret,
 }
 
 impl Default for Data {
     fn default() -> Self {
-        Self { dir: "/var/lib/sekisho".into(), key_file: PathBuf::new(), database: Secret::new("sqlite") }
+        Self { dir: "/var/lib/sekisho".into(), key_file: PathBuf::new(), leaked_passwords: PathBuf::new(), database: Secret::new("sqlite") }
     }
 }
 

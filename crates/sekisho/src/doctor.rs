@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::{control, print};
 use anyhow::Result;
 use sekisho_core::limits;
+use sekisho_core::password::Paper;
 use serde::Serialize;
 use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ pub async fn run(config: &Config, json: bool) -> Result<ExitCode> {
         }
     }
     looks.push(clock(config));
+    looks.extend(passwords(config));
     let all_well = looks.iter().all(|look| look.ok);
     let mut text = String::new();
     for look in &looks {
@@ -61,6 +63,36 @@ pub async fn run(config: &Config, json: bool) -> Result<ExitCode> {
     let limits: Vec<_> = limits::ALL.iter().map(|(name, value, unit)| serde_json::json!({ "name": name, "value": value, "unit": unit })).collect();
     print(json, &serde_json::json!({ "ok": all_well, "looks": looks, "limits": limits }), &text)?;
     Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Which of the two papers the rules for passwords meet, each by itself, because they contradict each other. What does not
+/// meet one of them may be the hospital's choice, so it is told and is no failure.
+fn passwords(config: &Config) -> Vec<Look> {
+    let policy = config.policy();
+    let rule = policy.password_rule();
+    let mut looks: Vec<Look> = Paper::ALL
+        .into_iter()
+        .map(|paper| {
+            let missing: Vec<&str> = paper.points(&policy).into_iter().filter(|(_, met)| !met).map(|(point, _)| point).collect();
+            let name = match paper {
+                Paper::Guideline7 => "7.0案",
+                Paper::ChecklistR7 => "R7チェックリスト",
+            };
+            let verdict = if missing.is_empty() { "met".to_owned() } else { format!("NOT met: {}", missing.join(", ")) };
+            let set = format!("password_profile = {}, {} characters{}", policy.password_profile.as_str(), rule.least, if rule.symbols { ", symbols" } else { "" });
+            Look { what: format!("passwords, {name}"), ok: true, seen: format!("{verdict} ({set})"), next: String::new() }
+        })
+        .collect();
+    if !config.data.leaked_passwords.as_os_str().is_empty() {
+        let sound = sekisho_store::leaked_list_is_sound(&config.data.leaked_passwords);
+        looks.push(Look {
+            what: "data.leaked_passwords".into(),
+            ok: sound.is_ok(),
+            seen: sound.map_or_else(|fault| fault, |()| config.data.leaked_passwords.display().to_string()),
+            next: "without it no password can be set: name a file of lines sorted by SHA-1, or leave the key empty".into(),
+        });
+    }
+    looks
 }
 
 fn data_folder(config: &Config) -> Look {

@@ -28,6 +28,10 @@ const MIGRATIONS: &[(&str, &str, &str)] = &[
     ("0002_sealed_rows", include_str!("../migrations/sqlite/0002_sealed_rows.sql"), include_str!("../migrations/postgres/0002_sealed_rows.sql")),
     ("0003_ssh_in_full", include_str!("../migrations/sqlite/0003_ssh_in_full.sql"), include_str!("../migrations/postgres/0003_ssh_in_full.sql")),
     ("0004_held_files", include_str!("../migrations/sqlite/0004_held_files.sql"), include_str!("../migrations/postgres/0004_held_files.sql")),
+    ("0005_factors", include_str!("../migrations/sqlite/0005_factors.sql"), include_str!("../migrations/postgres/0005_factors.sql")),
+    ("0006_lines_devices", include_str!("../migrations/sqlite/0006_lines_devices.sql"), include_str!("../migrations/postgres/0006_lines_devices.sql")),
+    ("0007_accounts", include_str!("../migrations/sqlite/0007_accounts.sql"), include_str!("../migrations/postgres/0007_accounts.sql")),
+    ("0008_device_certificates", include_str!("../migrations/sqlite/0008_device_certificates.sql"), include_str!("../migrations/postgres/0008_device_certificates.sql")),
 ];
 
 /// Which SQL is spoken.

@@ -9,7 +9,9 @@ use crate::Store;
 use crate::fault::Fault;
 use crate::secrets::{Place, Sealed};
 use crate::write::Tx;
+use sekisho_core::device::Device;
 use sekisho_core::facts::Fact;
+use sekisho_core::line::Line;
 use sekisho_core::people::{Actor, Person, Vendor};
 use sekisho_core::plan::Plan;
 use sekisho_core::target::{Account, Target};
@@ -41,7 +43,7 @@ macro_rules! held {
     };
 }
 
-held!(Plan: "plans", Person: "persons", Vendor: "vendors", Target: "targets", Account: "accounts");
+held!(Plan: "plans", Person: "persons", Vendor: "vendors", Target: "targets", Account: "accounts", Line: "lines", Device: "devices");
 
 /// The row that a line of the log tells the last change of.
 pub(crate) fn row_of(fact: &Fact) -> Option<&str> {
@@ -49,6 +51,11 @@ pub(crate) fn row_of(fact: &Fact) -> Option<&str> {
         Fact::PlanDrawn { plan, .. } | Fact::PlanActed { plan, .. } | Fact::Entered { plan, .. } => plan.as_str(),
         Fact::PersonAdded { person, .. } | Fact::PersonChanged { person, .. } => person.as_str(),
         Fact::VendorKept { vendor, .. } => vendor.as_str(),
+        Fact::LineKept { line, .. } => line.as_str(),
+        Fact::DeviceKept { device, .. } => device.as_str(),
+        Fact::DeviceCodeIssued { device_code, .. } | Fact::DeviceCodeFailed { device_code, .. } | Fact::DeviceCodeEnded { device_code, .. } => device_code.as_str(),
+        Fact::DeviceCertified { certificate, .. } | Fact::DeviceCertificateEnded { certificate, .. } => certificate.as_str(),
+        Fact::TokenMade { token, .. } | Fact::TokenEnded { token, .. } => token.as_str(),
         Fact::KeyWindowOpened { window, .. } | Fact::KeyWindowUsed { window, .. } | Fact::KeyWindowClosed { window, .. } | Fact::KeyWindowExpired { window, .. } => window.as_str(),
         Fact::TargetKept { target, .. } | Fact::HostKeyAlarmed { target, .. } | Fact::HostKeyDecided { target, .. } => target.as_str(),
         Fact::CredentialKept { account, .. } | Fact::CredentialRotated { account, .. } => account.as_str(),

@@ -71,6 +71,7 @@ impl Store {
     async fn do_round(&self, forget: bool) -> Done<()> {
         self.expire_web_logins().await?;
         self.expire_key_windows().await?;
+        self.expire_tokens().await?;
         self.pass_time().await?;
         if forget {
             self.forget().await?;

@@ -17,6 +17,7 @@
 //! Reads outside a change use `self.read()`, a pool of connections that cannot write.
 
 mod approvals;
+mod certificates;
 mod control;
 mod db;
 mod desk;
@@ -50,9 +51,11 @@ mod ssh_keys;
 mod sweep;
 mod taking;
 mod tls;
+mod tokens;
 mod views;
 mod write;
 
+pub use certificates::{CertificateEnd, CertifiedBy, DeviceCertificate, DeviceCertificates, NewDeviceCode};
 pub use control::{HeldCommand, HeldFile, Mark, Pause, Standing, Told, Watcher};
 pub use fault::{Denied, Done, Fault};
 pub use flows::{FlowPart, FlowSeen, FlowsSeen, TakenFlow};
@@ -60,8 +63,8 @@ pub use health::Health;
 pub use key_windows::KeyWindowAsk;
 pub use live::ViewEvent;
 pub use log::{DataFolder, LogFilter};
-pub use ledger::{AccountAsk, AccountTest, CredentialAsk, NewPerson, PersonChange, PersonRow, TargetAsk, TargetRow, VendorAsk};
-pub use logins::{EnrolmentLink, EnrolmentOffer, NewLogin, WebLogin, WorkerKey};
+pub use ledger::{AccountAsk, AccountTest, CredentialAsk, NewPerson, NewRobot, PersonChange, PersonRow, ResetAsk, TargetAsk, TargetRow, VendorAsk};
+pub use logins::{Enrolment, EnrolmentLink, EnrolmentOffer, NewLogin, NewPasskey, Notice, NoticeKind, OwnFactors, PasskeyQuestion, PasskeyRow, WebLogin, WorkerKey, Lock, LockSubject, leaked_list_is_sound};
 pub use open::InitReport;
 pub use plans::{Page, PlanChoices, PlanFilter, PlanRow, PlanView, VendorChoices};
 pub use recordings::Replay;
@@ -73,6 +76,7 @@ pub use settings::{Database, FirstAdministrator, Settings};
 pub use ssh_ca::{AuthorityAct, AuthorityKey, SshAuthority};
 pub use taking::TakenFile;
 pub use tls::TlsCertificate;
+pub use tokens::{NewToken, TokenAsk, TokenRow};
 pub use views::Watch;
 
 use faults::Faults;
@@ -106,10 +110,15 @@ pub(crate) struct Inner {
     pub spools: spool::Spools,
     pub gauge: jobs::Gauge,
     pub hashing: logins::Hashing,
+    pub ceremonies: logins::Ceremonies,
+    /// What passkeys are bound to; none without a name of this box.
+    pub site: Option<logins::Site>,
     pub stripes: logins::Stripes,
     /// Places for contents of files that are taken out of recordings at once.
     pub takings: Arc<tokio::sync::Semaphore>,
     pub keeper: search::Keeper,
+    pub certified: certificates::Registry,
+    pub away: certificates::AwayCount,
     /// Held while the store lives, so that no second instance opens the same folder.
     pub lock: File,
 }

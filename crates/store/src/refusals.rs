@@ -54,6 +54,8 @@ fn guards_a_right(refusal: &Refusal) -> bool {
         R::NotAllowed
             | R::NotFound
             | R::StepUpNeeded
+            | R::TokenScope
+            | R::TokenNeedsPerson
             | R::ForeignRequest
             | R::ApproverIsApplicant
             | R::ApproverIsVendor

@@ -36,7 +36,7 @@ macro_rules! drawn {
     };
 }
 
-drawn!(PersonId, VendorId, TargetId, AccountId, PlanId, SessionId, WebLoginId, AttachmentId, WorkerKeyId, KeyWindowId);
+drawn!(PersonId, VendorId, TargetId, AccountId, PlanId, SessionId, WebLoginId, AttachmentId, WorkerKeyId, KeyWindowId, LineId, DeviceId, PasskeyId, IdentityCheckId, TokenId, ReviewId, DeviceCertificateId, DeviceCodeId);
 
 /// A fresh identifier.
 pub(crate) fn random_id<T: Drawn>() -> Result<T, Fault> {
@@ -80,6 +80,11 @@ impl Sealed {
     /// As read from a column or file.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
+    }
+
+    /// True for a column in which nothing was ever sealed: a sealed value is at least its nonce and tag.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// For a column or file.

@@ -34,6 +34,11 @@ pub struct Settings {
     pub policy: Policy,
     /// Address under which browsers reach this box, for links: `https://gateway.example:8443`.
     pub base_url: String,
+    /// Origins (`https://name:port`) under which browsers may use passkeys, best first. Empty: none, because the box is
+    /// reached by an address of numbers alone.
+    pub passkey_origins: Vec<String>,
+    /// A file of leaked passwords that nobody may choose: lines sorted by SHA-1. `None` for no such check.
+    pub leaked_passwords: Option<PathBuf>,
     /// Addresses from which this box reaches its targets; certificates are bound to them. Empty: they are not bound.
     pub ssh_sources: Vec<Network>,
 }

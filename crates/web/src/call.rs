@@ -13,12 +13,12 @@ use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use minijinja::value::Value;
-use sekisho_core::ids::WebLoginId;
+use sekisho_core::ids::{DeviceId, WebLoginId};
 use sekisho_core::people::Actor;
 use sekisho_core::permission::{Action, Reach, reach};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
-use sekisho_store::{Store, WebLogin};
+use sekisho_store::{NewLogin, Store, WebLogin};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -105,6 +105,8 @@ pub struct Ctx {
     pub csrf: String,
     /// The peer's address.
     pub source: IpAddr,
+    /// The device whose certificate opened the outer door for this connection.
+    pub device: Option<DeviceId>,
     /// Page or API.
     pub kind: Kind,
     /// The path asked for, for marking the menu.
@@ -116,6 +118,17 @@ impl Ctx {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.house.store
+    }
+
+    /// Binds a login that has just begun to the device of this connection, before anybody is told of it.
+    ///
+    /// # Errors
+    /// A fault, or that the device is not known any more.
+    pub async fn bound(&self, new: NewLogin) -> Result<NewLogin, Stop> {
+        if let Some(device) = &self.device {
+            self.store().bind_login(&new, device).await?;
+        }
+        Ok(new)
     }
 
     /// The login.
@@ -203,7 +216,8 @@ impl Ctx {
 /// Whether any of the actor's roles reaches the action, be it for the own vendor only.
 #[must_use]
 pub fn reaches(actor: &Actor, action: Action) -> bool {
-    actor.roles.iter().any(|role| reach(*role, action) != Reach::None)
+    let named = actor.token.as_ref().is_none_or(|token| token.scopes.contains(&action));
+    named && actor.roles.iter().any(|role| reach(*role, action) != Reach::None)
 }
 
 /// One request, checked by the gate. Cheap to clone.

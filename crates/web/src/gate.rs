@@ -7,7 +7,7 @@ mod refuse;
 
 use crate::call::{Asked, Call, Ctx, House, reaches};
 use crate::form::{Form, Upload};
-use crate::routes::{Access, Kind, Route};
+use crate::routes::{Access, Kind, Route, RouteInfo, Scope, scope_of};
 use crate::stop::Stop;
 use axum::body::Bytes;
 use axum::extract::ws::WebSocketUpgrade;
@@ -18,6 +18,8 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use futures_util::FutureExt;
 use sekisho_core::limits;
+use sekisho_core::permission::Action;
+use sekisho_core::people::Actor;
 use sekisho_core::refusal::Refusal;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
@@ -54,8 +56,15 @@ pub(crate) async fn pass(house: Arc<House>, route: &'static Route, request: Requ
 
 /// A right that was missing, and a request that another site sent with this person's cookie, are facts.
 async fn write_down(ctx: &Ctx, route: &Route, stop: &Stop) {
+    let what = || format!("{} {}", route.info.method, route.info.path);
+    if let (Some(login), Stop::Refused(refusal @ (Refusal::NotAllowed | Refusal::TokenScope | Refusal::TokenNeedsPerson))) = (&ctx.login, stop)
+        && login.actor.token.is_some()
+    {
+        ctx.store().note_token_act(&login.actor, ctx.source, &what(), refusal).await;
+        return;
+    }
     if let (Some(login), Stop::Refused(refusal @ (Refusal::NotAllowed | Refusal::ForeignRequest))) = (&ctx.login, stop) {
-        ctx.store().note_refused_act(&login.actor, &format!("{} {}", route.info.method, route.info.path), refusal).await;
+        ctx.store().note_refused_act(&login.actor, &what(), refusal).await;
     }
 }
 
@@ -84,6 +93,9 @@ async fn checked(ctx: &Ctx, route: &Route, parts: &mut Parts, body: axum::body::
         Access::Public => None,
         _ => Some(ctx.actor()?),
     };
+    if let Some(actor) = actor {
+        check_token(actor, info)?;
+    }
     // The body is read after the origin and the login are known to be ours, so that a stranger cannot make us hold it.
     let body = read(body, route.body_limit).await?;
     let is_form = changes && info.kind == Kind::Page;
@@ -95,6 +107,12 @@ async fn checked(ctx: &Ctx, route: &Route, parts: &mut Parts, body: axum::body::
         && !reaches(actor, action)
     {
         return Err(Refusal::NotAllowed.into());
+    }
+    if let Some(login) = ctx.login.as_deref()
+        && login.confined
+        && !matches!(info.access, Access::Public | Access::SettingUp | Access::MayStepUp(Action::KeepOwnFactors))
+    {
+        return Err(Refusal::FactorRequired { kinds: factors_asked(ctx, login) }.into());
     }
     let params = RawPathParams::from_request_parts(parts, &()).await.map_err(|_| Stop::not_found())?;
     let params = params.iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
@@ -110,6 +128,24 @@ async fn checked(ctx: &Ctx, route: &Route, parts: &mut Parts, body: axum::body::
         socket: Mutex::new(socket),
     };
     Ok(Call { ctx: ctx.clone(), asked: Arc::new(asked), problem: None })
+}
+
+/// What a token may ask for at all: routes that name an action in its scopes, and who it is. A route that asks for a fresh
+/// code asks for a person.
+fn check_token(actor: &Actor, info: &RouteInfo) -> Result<(), Stop> {
+    let Some(token) = &actor.token else { return Ok(()) };
+    match scope_of(info) {
+        Scope::Any => Ok(()),
+        Scope::Named(action) if token.scopes.contains(&action) => Ok(()),
+        Scope::Named(_) => Err(Refusal::TokenScope.into()),
+        Scope::Never => Err(Refusal::TokenNeedsPerson.into()),
+    }
+}
+
+/// The kinds of factor that the person's roles ask for.
+fn factors_asked(ctx: &Ctx, login: &sekisho_store::WebLogin) -> String {
+    let kinds = ctx.store().accepted_factors(&login.person);
+    kinds.into_iter().filter(|kind| kind.is_strong()).map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Step-up and handler. A refusal comes back with the call, so that its form can be shown again.

@@ -1,7 +1,7 @@
 //! The description of the API, generated from the route table.
 
 use crate::call::Call;
-use crate::routes::{Access, Kind, Route, all};
+use crate::routes::{Access, Kind, Route, Scope, all, scope_of};
 use crate::stop::Reply;
 use axum::http::Method;
 use schemars::generate::SchemaSettings;
@@ -47,6 +47,7 @@ pub fn document(version: &str) -> Value {
             "responses": responses,
             "security": security(route.info.access),
             "x-permission": permission(route.info.access),
+            "x-token-scope": scope(scope_of(&route.info)),
         });
         if let Some(takes) = route.takes {
             operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": takes(&mut generator) } } });
@@ -63,7 +64,7 @@ pub fn document(version: &str) -> Value {
         "components": {
             "schemas": schemas,
             "securitySchemes": {
-                "bearer": { "type": "http", "scheme": "bearer", "description": "Token of POST /api/v1/logins." },
+                "bearer": { "type": "http", "scheme": "bearer", "description": "Token of POST /api/v1/logins, or a token for automation (sekisho_…), which is let through where x-token-scope names one of its scopes." },
                 "cookie": { "type": "apiKey", "in": "cookie", "name": "__Host-sekisho", "description": "A browser's login; changes need X-CSRF-Token." },
             },
             "responses": {
@@ -96,10 +97,20 @@ fn security(access: Access) -> Value {
     }
 }
 
+/// What a token for automation needs; `null` where none is let through.
+fn scope(scope: Scope) -> Value {
+    match scope {
+        Scope::Any => json!("any"),
+        Scope::Named(action) => json!(action),
+        Scope::Never => Value::Null,
+    }
+}
+
 fn permission(access: Access) -> Value {
     match access {
         Access::Public => json!("public"),
         Access::LoggedIn => json!("logged_in"),
+        Access::SettingUp => json!("setting_up"),
         Access::May(action) => json!(action),
         Access::MayStepUp(action) => json!({ "action": action, "step_up": true }),
     }

@@ -11,6 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use sekisho_core::limits;
 use sekisho_core::permission::Action;
 use sekisho_core::refusal::Refusal;
+use sekisho_core::token;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
@@ -21,6 +22,8 @@ use std::sync::{Arc, LazyLock};
 pub enum Access {
     /// Nothing: login, enrolment, assets, language.
     Public,
+    /// A login, also one that reaches no further than setting up the factor that its roles ask for.
+    SettingUp,
     /// A login.
     LoggedIn,
     /// A login with a role that reaches this action. What belongs to whom is checked by the store's verb.
@@ -40,6 +43,33 @@ pub enum Kind {
     Socket,
     /// A file of the program.
     Asset,
+}
+
+/// What a token for automation needs at a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Nothing beyond being in force.
+    Any,
+    /// This scope.
+    Named(Action),
+    /// No token is let through.
+    Never,
+}
+
+/// The one route for everybody logged in that a token may ask: a program learns from it whose token it holds.
+const WHO: &str = "/api/v1/me";
+
+/// What a token for automation needs at a route. Only the API knows tokens; what asks for a fresh code asks for a person,
+/// and so does what names no action.
+#[must_use]
+pub fn scope_of(info: &RouteInfo) -> Scope {
+    match info.access {
+        _ if info.kind != Kind::Api => Scope::Never,
+        Access::Public => Scope::Any,
+        Access::LoggedIn | Access::SettingUp if info.path == WHO && info.method == Method::GET => Scope::Any,
+        Access::May(action) if token::SCOPES.contains(&action) => Scope::Named(action),
+        Access::May(_) | Access::MayStepUp(_) | Access::LoggedIn | Access::SettingUp => Scope::Never,
+    }
 }
 
 /// What a walk over all routes needs to know.
@@ -238,12 +268,17 @@ mod tests {
                 "GET /api/v1/openapi.json",
                 "GET /login",
                 "POST /login",
+                "GET /login/recovery",
+                "POST /login/recovery",
                 "POST /language",
                 "POST /api/v1/logins",
+                "POST /api/v1/passkeys/login",
                 "GET /enrol/{token}",
                 "POST /enrol/{token}",
+                "POST /enrol/{token}/open",
                 "GET /api/v1/enrolments/{token}",
                 "POST /api/v1/enrolments/{token}",
+                "POST /api/v1/enrolments/{token}/passkey",
             ]
         );
     }

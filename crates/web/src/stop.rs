@@ -71,8 +71,9 @@ impl From<serde_json::Error> for Stop {
 pub fn field_of(refusal: &Refusal) -> Option<&str> {
     match refusal {
         Refusal::BadField { field } => Some(field),
-        Refusal::PasswordTooShort { .. } | Refusal::PasswordTooSimple | Refusal::PasswordGuessable | Refusal::PasswordReused => Some("new_password"),
+        Refusal::PasswordTooShort { .. } | Refusal::PasswordTooSimple | Refusal::PasswordGuessable | Refusal::PasswordLeaked | Refusal::PasswordReused => Some("new_password"),
         Refusal::StepUpNeeded => Some("code"),
+        Refusal::HandoverNeeded => Some("handover"),
         Refusal::VendorHoldsHospitalRole | Refusal::HospitalHoldsVendorRole | Refusal::AuditorMayNotChange | Refusal::DoubleRole => Some("roles"),
         Refusal::NameTaken => Some("name"),
         Refusal::ReasonNeeded => Some("reason"),
@@ -89,9 +90,11 @@ pub fn field_of(refusal: &Refusal) -> Option<&str> {
 pub fn status_of(refusal: &Refusal) -> axum::http::StatusCode {
     use axum::http::StatusCode as S;
     match refusal {
-        Refusal::LoginNeeded | Refusal::LoginFailed => S::UNAUTHORIZED,
+        Refusal::LoginNeeded | Refusal::LoginFailed | Refusal::TokenRefused | Refusal::PasskeyRefused | Refusal::PasskeyCloned | Refusal::CeremonyOver => S::UNAUTHORIZED,
+        Refusal::FactorRequired { .. } | Refusal::HandoverNeeded => S::FORBIDDEN,
+        Refusal::LastFactor => S::CONFLICT,
         Refusal::LockedOut | Refusal::SourceBlocked | Refusal::Busy | Refusal::TestedTooOften => S::TOO_MANY_REQUESTS,
-        Refusal::PersonInactive | Refusal::StepUpNeeded | Refusal::ForeignRequest | Refusal::NotAllowed | Refusal::SecondFactorMissing => S::FORBIDDEN,
+        Refusal::PersonInactive | Refusal::StepUpNeeded | Refusal::ForeignRequest | Refusal::NotAllowed | Refusal::SecondFactorMissing | Refusal::TokenScope | Refusal::TokenNeedsPerson => S::FORBIDDEN,
         Refusal::ApproverIsApplicant | Refusal::ApproverIsVendor | Refusal::AlreadyApproved | Refusal::PlannerOnly => S::FORBIDDEN,
         Refusal::NotFound | Refusal::EnrolmentInvalid => S::NOT_FOUND,
         Refusal::TooLarge => S::PAYLOAD_TOO_LARGE,

@@ -2,10 +2,12 @@
 
 use sekisho_core::authorize::{Case, Grant, Principal, authorize};
 use sekisho_core::desk::{
-    Admission, Answer, Cause, Desk, Dialled, Entry, Event, FirstProof, HalfPrincipal, OpenRecording, PlanChoice, RecordingLost, RecordingSink,
+    Admission, Answer, Arrival, Cause, Desk, Dialled, Entry, Event, FirstProof, HalfPrincipal, OpenRecording, PlanChoice, RecordingLost, RecordingSink,
     RefusedAsk, TargetCredential,
     HeldUpload, RuledCommand, Spool, SpoolLost};
-use sekisho_core::ids::{AccountId, PersonId, PlanId, SessionId, TargetId, VendorId};
+use sekisho_core::device::{Device, DeviceProof};
+use sekisho_core::ids::{AccountId, DeviceId, LineId, PersonId, PlanId, SessionId, TargetId, VendorId};
+use sekisho_core::line::Line;
 use sekisho_core::people::{Person, Role, Vendor};
 use sekisho_core::plan::approval::{Approval, Slot};
 use sekisho_core::plan::content::{PlanContent, TargetUse};
@@ -15,7 +17,6 @@ use sekisho_core::policy::Policy;
 use sekisho_core::reconcile::FileSeen;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
-use sekisho_core::source::Network;
 use sekisho_core::target::{FileRight, ForwardTo, TransferLimits, Account, CredentialKind, Function, Protocol, Target, Witness};
 use sekisho_core::command::{CommandRule, RuleAct};
 use sekisho_core::control::{Control, Standstill};
@@ -54,6 +55,15 @@ impl Clock for TestClock {
         let run = i64::try_from(self.begun.elapsed().as_millis()).unwrap();
         Timestamp(Timestamp::parse_local("2026-11-24T14:00").unwrap().0 + run + self.ahead.load(Ordering::SeqCst))
     }
+}
+
+fn line(vendor: &Vendor) -> Line {
+    Line { id: LineId::from_random([50; 10]), vendor: vendor.id.clone(), content: crate::roads::line("保守センター", "127.0.0.0/8"), active: true }
+}
+
+fn device(vendor: &Vendor) -> Device {
+    let content = crate::roads::device("NOTE-01", [127, 0, 0, 1].into());
+    Device { id: DeviceId::from_random([51; 10]), vendor: vendor.id.clone(), content, active: true, lost_at: None }
 }
 
 /// One thing that was recorded.
@@ -272,10 +282,10 @@ impl FakeDesk {
             id: VendorId::from_random([1; 10]),
             name: "青葉メディカル".into(),
             subcontractor_of: None,
-            sources: vec![Network::parse("127.0.0.0/8").unwrap()],
             contact: String::new(),
             contract_until: None,
             active: true,
+            subcontract: None,
         };
         let person = Person {
             id: principal.person().clone(),
@@ -290,6 +300,7 @@ impl FakeDesk {
             valid_until: None,
             pledged_until: Some("2027-03-31".into()),
             trained_until: Some("2027-03-31".into()),
+            robot: None,
         };
         let target = Target {
             id: TargetId::from_random([2; 10]),
@@ -350,6 +361,8 @@ impl FakeDesk {
                 plan: &plan,
                 digest: "d1",
                 signatures_hold: true,
+                lines: &[line(&vendor)],
+                device: Some(&device(&vendor)),
                 rules: &paper.rules,
                 policy: &paper.policy,
                 now,
@@ -416,7 +429,7 @@ impl Spool for MemorySpool {
 }
 
 impl Desk for FakeDesk {
-    fn first_factor<'a>(&'a self, login: &'a str, source: IpAddr, proof: FirstProof) -> Answer<'a, Result<HalfPrincipal, Refusal>> {
+    fn first_factor<'a>(&'a self, login: &'a str, arrival: &'a Arrival, proof: FirstProof) -> Answer<'a, Result<HalfPrincipal, Refusal>> {
         Box::pin(async move {
             let mut paper = self.paper();
             paper.firsts += 1;
@@ -427,7 +440,7 @@ impl Desk for FakeDesk {
                 FirstProof::Password(password) => password.expose() == PASSWORD,
                 FirstProof::VerifiedKey(key) => paper.worker_key.as_ref() == Some(key),
             };
-            let half = HalfPrincipal { ticket: "t".into(), login: login.to_owned(), source };
+            let half = HalfPrincipal { ticket: "t".into(), login: login.to_owned(), arrival: arrival.clone() };
             if holds && login == WORKER { Ok(half) } else { Err(Refusal::LoginFailed) }
         })
     }
@@ -443,7 +456,7 @@ impl Desk for FakeDesk {
     fn second_factor<'a>(&'a self, half: HalfPrincipal, code: Secret) -> Answer<'a, Result<Principal, (Option<HalfPrincipal>, Refusal)>> {
         Box::pin(async move {
             if code.expose() == CODE {
-                Ok(Principal::assertion(PersonId::from_random([9; 10]), half.login, half.source, None))
+                Ok(Principal::assertion(PersonId::from_random([9; 10]), half.login, half.arrival.source, None, Some(DeviceProof::Address { device: DeviceId::from_random([51; 10]) })))
             } else {
                 Err((Some(half), Refusal::LoginFailed))
             }
@@ -497,7 +510,7 @@ impl Desk for FakeDesk {
         Box::pin(async move { self.paper().refused_before.push(ask) })
     }
 
-    fn key_window<'a>(&'a self, _: &'a str, _: IpAddr, _: &'a str, _: &'a str) -> Answer<'a, Option<Principal>> {
+    fn key_window<'a>(&'a self, _: &'a str, _: &'a Arrival, _: &'a str, _: &'a str) -> Answer<'a, Option<Principal>> {
         Box::pin(async { None })
     }
 

@@ -10,7 +10,6 @@ use sekisho_core::plan::content::{PlanContent, TargetUse};
 use sekisho_core::policy::Policy;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
-use sekisho_core::source::Network;
 use sekisho_core::target::{Function, Protocol};
 use sekisho_core::time::{Clock as _, Timestamp};
 use sekisho_store::{
@@ -77,6 +76,7 @@ impl Base {
             policy: self.policy.clone(),
             base_url: "https://gateway.example:8443".into(),
             ssh_sources: Vec::new(),
+            leaked_passwords: None,
         }
     }
 
@@ -148,8 +148,9 @@ impl Town {
     async fn new(base: Base) -> Self {
         let store = base.store().await;
         let console = Actor::console();
-        let vendor = VendorAsk { name: "北斗メディカル".into(), sources: vec![Network::parse("10.20.0.0/16").unwrap()], ..VendorAsk::default() };
+        let vendor = VendorAsk { name: "北斗メディカル".into(), ..VendorAsk::default() };
         let vendor = store.add_vendor(&console, vendor).await.unwrap();
+        crate::roads::open(&store, &console, &vendor.id, "10.20.0.0/16", source()).await;
         let other = store.add_vendor(&console, VendorAsk { name: "南十字システム".into(), ..VendorAsk::default() }).await.unwrap();
         let target = store.add_target(&console, target_ask("ehr-db01", &vendor)).await.unwrap();
         let account = AccountAsk { username: "maint".into(), privileged: false, credential: CredentialAsk::Password(Secret::new("himitsu-no-credential")) };

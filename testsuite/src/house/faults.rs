@@ -62,7 +62,7 @@ async fn no_change_without_its_write(base: Base) {
     fails_then_works(store, "reset_person", || store.reset_person(&console, &person.id, "紛失")).await;
     let change = PersonChange { active: false, ..PersonChange::of(&person) };
     fails_then_works(store, "change_person", || store.change_person(&console, &person.id, change.clone())).await;
-    fails_then_works(store, "unlock_person", || store.unlock_person(&console, &person.id)).await;
+    fails_then_works(store, "unlock_person", || store.unlock_person(&console, &person.id, "本人に確認")).await;
     let target = fails_then_works(store, "add_target", || store.add_target(&console, target_ask("pacs01", &vendor))).await;
     fails_then_works(store, "change_target", || store.change_target(&console, &target.id, target_ask("pacs02", &vendor))).await;
     let ask = AccountAsk { username: "root".into(), privileged: true, credential: CredentialAsk::Password(Secret::new("x1")) };

@@ -74,9 +74,9 @@ async fn five_failures_lock_out_and_a_person_or_time_unlocks(base: Base) {
     assert_eq!(half.err(), Some(Refusal::LockedOut), "nor do they by SSH");
     let row = store.person(&Actor::console(), town.worker.id()).await.unwrap();
     assert!(row.locked_until.is_some());
-    let by_worker = told(store.unlock_person(&town.stranger.actor, town.worker.id()).await);
+    let by_worker = told(store.unlock_person(&town.stranger.actor, town.worker.id(), "本人に確認").await);
     assert_eq!(by_worker, Err(Refusal::NotAllowed));
-    store.unlock_person(&town.operator.actor, town.worker.id()).await.unwrap();
+    store.unlock_person(&town.operator.actor, town.worker.id(), "本人に電話で確認").await.unwrap();
     assert_eq!(town.facts("unlocked").await.len(), 1);
     works().await.unwrap();
     // The second lock in a row lasts twice as long as the first.

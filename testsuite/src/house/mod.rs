@@ -2,6 +2,7 @@
 //!
 //! Whatever depends on the database runs on SQLite and on PostgreSQL; see [`base`].
 
+pub mod accounts;
 pub mod base;
 mod contents;
 mod control;
@@ -20,4 +21,5 @@ mod rules;
 mod search;
 mod uploads;
 mod sealed;
+mod tokens;
 pub mod ward;

@@ -246,7 +246,7 @@ async fn a_vendor_has_no_more_than_so_many_open_plans() {
 
 async fn a_subcontractors_worker_has_the_acts_of_the_work(base: Base) {
     let town = base.town().await;
-    let below = sekisho_store::VendorAsk { name: town.other.name.clone(), subcontractor_of: Some(town.vendor.id.clone()), ..sekisho_store::VendorAsk::default() };
+    let below = sekisho_store::VendorAsk { name: town.other.name.clone(), subcontractor_of: Some(town.vendor.id.clone()), subcontract: Some(super::accounts::registered()), ..sekisho_store::VendorAsk::default() };
     town.store.change_vendor(&town.admin.actor, &town.other.id, below).await.unwrap();
     let plan = town.submitted(PlanContent { workers: vec![town.stranger.id().clone()], ..town.content() }).await;
     town.approve(&town.operator, &plan).await.unwrap();

@@ -13,7 +13,6 @@ use sekisho_core::plan::content::{PlanContent, TargetUse};
 use sekisho_core::policy::Policy;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
-use sekisho_core::source::Network;
 use sekisho_core::target::{Account, Function, Protocol, Target};
 use sekisho_core::time::{Clock, Timestamp};
 use sekisho_store::{AccountAsk, CredentialAsk, Database, FirstAdministrator, LogFilter, NewPerson, Settings, Store, TargetAsk, VendorAsk};
@@ -79,6 +78,7 @@ pub fn settings(dir: &Path) -> Settings {
         policy: Policy::default(),
         base_url: "https://gateway.example:8443".into(),
         ssh_sources: Vec::new(),
+        leaked_passwords: None,
     }
 }
 
@@ -108,9 +108,9 @@ impl Ward {
         Store::init(settings.clone(), clock.clone(), FirstAdministrator::default()).await.unwrap();
         let store = Store::open(settings.clone(), clock.clone()).await.unwrap();
         let console = Actor::console();
-        let networks = vec![Network::parse("10.20.0.0/16").unwrap()];
-        let vendor = VendorAsk { name: "北斗メディカル".into(), sources: networks, ..VendorAsk::default() };
+        let vendor = VendorAsk { name: "北斗メディカル".into(), ..VendorAsk::default() };
         let vendor = store.add_vendor(&console, vendor).await.unwrap();
+        crate::roads::open(&store, &console, &vendor.id, "10.20.0.0/16", source()).await;
         let target = TargetAsk {
             name: "ehr-db01".into(),
             title: "電子カルテ DBサーバ".into(),

@@ -4,7 +4,6 @@ use sekisho_core::ids::VendorId;
 use sekisho_core::people::{Actor, Person, Role};
 use sekisho_core::policy::Policy;
 use sekisho_core::secret::Secret;
-use sekisho_core::source::Network;
 use sekisho_core::time::{Clock, Timestamp};
 use sekisho_store::{Database, FirstAdministrator, NewPerson, Settings, Store, VendorAsk};
 use sekisho_web::{WebSettings, bind};
@@ -65,12 +64,16 @@ impl Clinic {
             policy,
             base_url: format!("https://{HOST}"),
             ssh_sources: Vec::new(),
+            leaked_passwords: None,
         };
         Store::init(settings.clone(), clock.clone(), FirstAdministrator::default()).await.unwrap();
         let store = Store::open(settings, clock.clone()).await.unwrap();
-        let vendor = |name: &str| VendorAsk { name: name.into(), sources: vec![Network::parse("127.0.0.0/8").unwrap()], contact: "サポート窓口 03-1234-5678".into(), ..VendorAsk::default() };
+        let vendor = |name: &str| VendorAsk { name: name.into(), contact: "サポート窓口 03-1234-5678".into(), ..VendorAsk::default() };
         let own = store.add_vendor(&Actor::console(), vendor("北斗メディカル")).await.unwrap().id;
         let other = store.add_vendor(&Actor::console(), vendor("南十字システム")).await.unwrap().id;
+        for vendor in [&own, &other] {
+            crate::roads::open(&store, &Actor::console(), vendor, "127.0.0.0/8", [127, 0, 0, 1].into()).await;
+        }
         let (certificate, ca) = (store.tls_certificate(&[HOST.to_owned()]).unwrap(), store.ca_certificate_pem().unwrap());
         let web = WebSettings {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -136,6 +139,10 @@ impl Clinic {
     pub fn code(&self, login: &str) -> String {
         self.clock.pass(Duration::from_secs(30));
         self.people[login].1.generate(self.clock.now().0 as u64 / 1000).to_string()
+    }
+
+    pub fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     pub fn url(&self, path: &str) -> String {

@@ -11,5 +11,6 @@ mod log_page;
 mod plans;
 mod rules;
 mod step_up;
+mod tokens;
 mod visitor;
 mod walk;

@@ -4,7 +4,6 @@ use super::table::table;
 use super::{Reply, Trouble};
 use clap::Subcommand;
 use sekisho_core::people::{Actor, Vendor};
-use sekisho_core::source::Network;
 use sekisho_core::time::Timestamp;
 use sekisho_store::{Store, VendorAsk};
 use serde::{Deserialize, Serialize};
@@ -20,9 +19,6 @@ pub enum VendorCommand {
         /// Registered company name
         #[arg(long)]
         name: String,
-        /// Networks its workers come from, such as 192.0.2.0/24, separated by commas; without one nobody gets in
-        #[arg(long, value_delimiter = ',', value_name = "NETWORK")]
-        sources: Vec<String>,
         /// The vendor for which this one works as a subcontractor
         #[arg(long, value_name = "VENDOR")]
         subcontractor_of: Option<String>,
@@ -40,9 +36,6 @@ pub enum VendorCommand {
         /// Registered company name
         #[arg(long)]
         name: Option<String>,
-        /// Networks, replacing the present ones
-        #[arg(long, value_delimiter = ',', value_name = "NETWORK")]
-        sources: Option<Vec<String>>,
         /// 24-hour contact
         #[arg(long)]
         contact: Option<String>,
@@ -71,24 +64,21 @@ pub async fn answer(store: &Store, by: &Actor, command: VendorCommand) -> Result
         VendorCommand::List => {
             let rows = store.vendors(by).await?;
             let cells: Vec<Vec<String>> = rows.iter().map(cells).collect();
-            return Ok(Reply::done(serde_json::to_value(&rows)?, table(&["id", "name", "sources", "contract until", "state"], &cells)));
+            return Ok(Reply::done(serde_json::to_value(&rows)?, table(&["id", "name", "contract until", "state"], &cells)));
         }
-        VendorCommand::Add { name, sources, subcontractor_of, contact, contract_until } => {
+        VendorCommand::Add { name, subcontractor_of, contact, contract_until } => {
             let principal = match subcontractor_of {
                 Some(name) => Some(find(store, by, &name).await?.id),
                 None => None,
             };
             let contract_until = contract_until.as_deref().map(super::person::day_end).transpose()?;
-            let ask = VendorAsk { name, subcontractor_of: principal, sources: networks(&sources)?, contact, contract_until, active: true };
+            let ask = VendorAsk { name, subcontractor_of: principal, contact, contract_until, active: true, subcontract: None };
             store.add_vendor(by, ask).await?
         }
-        VendorCommand::Change { vendor, name, sources, contact, contract_until } => {
+        VendorCommand::Change { vendor, name, contact, contract_until } => {
             let row = find(store, by, &vendor).await?;
             let mut ask = as_ask(row.clone());
             ask.name = name.unwrap_or(ask.name);
-            if let Some(sources) = sources {
-                ask.sources = networks(&sources)?;
-            }
             ask.contact = contact.unwrap_or(ask.contact);
             if let Some(date) = contract_until {
                 ask.contract_until = Some(super::person::day_end(&date)?);
@@ -125,16 +115,11 @@ pub(super) async fn find(store: &Store, by: &Actor, wanted: &str) -> Result<Vend
 
 /// The present entry as what it could be changed to.
 fn as_ask(vendor: Vendor) -> VendorAsk {
-    let Vendor { id: _, name, subcontractor_of, sources, contact, contract_until, active } = vendor;
-    VendorAsk { name, subcontractor_of, sources, contact, contract_until, active }
-}
-
-fn networks(texts: &[String]) -> Result<Vec<Network>, Trouble> {
-    texts.iter().map(|text| Network::parse(text).ok_or_else(|| Trouble::Words(format!("{text:?} is no network such as 192.0.2.0/24")))).collect()
+    let Vendor { id: _, name, subcontractor_of, contact, contract_until, active, subcontract } = vendor;
+    VendorAsk { name, subcontractor_of, contact, contract_until, active, subcontract }
 }
 
 fn cells(vendor: &Vendor) -> Vec<String> {
-    let sources = vendor.sources.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let state = if vendor.active { "active" } else { "disabled" };
-    vec![vendor.id.to_string(), vendor.name.clone(), sources, vendor.contract_until.map(Timestamp::minute).unwrap_or_default(), state.into()]
+    vec![vendor.id.to_string(), vendor.name.clone(), vendor.contract_until.map(Timestamp::minute).unwrap_or_default(), state.into()]
 }

@@ -1,15 +1,20 @@
 //! The ledgers: persons, vendors, targets and the accounts on them.
 
+mod devices;
 mod host_keys;
+mod identity;
+mod lines;
 mod persons;
 mod probing;
 mod targets;
 mod vendors;
 
-pub use persons::{NewPerson, PersonChange, PersonRow};
+pub use identity::ResetAsk;
+pub use persons::{NewPerson, NewRobot, PersonChange, PersonRow};
 pub use probing::AccountTest;
 pub use targets::{AccountAsk, CredentialAsk, TargetAsk, TargetRow};
 pub use vendors::VendorAsk;
+pub(crate) use devices::recall_device_sessions;
 pub(crate) use persons::recall_sessions;
 pub(crate) use targets::place_of;
 
@@ -19,6 +24,7 @@ use crate::held::Held;
 use sekisho_core::ids::{AccountId, PersonId, TargetId, VendorId};
 use sekisho_core::people::{Person, Vendor};
 use sekisho_core::target::{Account, Target};
+use sekisho_core::time::Timestamp;
 use serde::de::DeserializeOwned;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Executor, Row};
@@ -53,6 +59,24 @@ impl Store {
         let rows = sqlx::query("SELECT body, seal FROM vendors ORDER BY name, id LIMIT $1").bind(LEDGER_ROWS).fetch_all(executor).await?;
         let read = |row: &AnyRow| self.held(row, since).inspect_err(|fault| tracing::error!(%fault, "ALARM: a vendor is left out")).ok();
         Ok(rows.iter().filter_map(read).collect())
+    }
+
+    /// Whether a person's vendor stands in a contract at this moment: itself, and each one on whose behalf it works.
+    /// The hospital's own persons need none.
+    pub(crate) async fn vendor_in_force(&self, vendor: Option<&VendorId>, now: Timestamp) -> Result<bool, Fault> {
+        let mut at = vendor.cloned();
+        let mut left = vendors::CHAIN;
+        while let Some(id) = at {
+            let held = self.load_vendor(self.read(), &id).await?;
+            let Some(vendor) = held.filter(|vendor| vendor.is_in_force(now)) else { return Ok(false) };
+            // A longer chain cannot be entered, and a ring of rows must not be walked for ever.
+            if left == 0 {
+                return Ok(false);
+            }
+            left -= 1;
+            at = vendor.subcontractor_of;
+        }
+        Ok(true)
     }
 
     /// A target, if there is one.

@@ -1,9 +1,10 @@
 //! Persons: registered, changed, reset, unlocked by the administrator; every right is read from here at each act.
 
+use super::identity::ResetAsk;
 use super::{LEDGER_ROWS, body};
 use crate::Store;
 use crate::fault::{Done, Fault};
-use crate::logins::{EnrolmentLink, FIRST_LINK_SPAN, LINK_SPAN, end_web_logins, locked_until, remove_all_keys, unlock};
+use crate::logins::{EnrolmentLink, FIRST_LINK_SPAN, LINK_SPAN, NoticeKind, end_web_logins, remove_all_factors, remove_all_keys};
 use crate::secrets::random_id;
 use crate::settings::FirstAdministrator;
 use crate::write::Tx;
@@ -12,9 +13,10 @@ use sekisho_core::facts::Fact;
 use sekisho_core::ids::{PersonId, SessionId, VendorId};
 use sekisho_core::people::{Actor, Person, Role, check_login_name, check_roles, double_roles};
 use sekisho_core::permission::{Action, may};
-use sekisho_core::plan::content::{check_line, check_text};
+use sekisho_core::plan::content::check_line;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::{Timestamp, parse_date};
+use sekisho_core::token::{TokenEnd, check_robot};
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use std::collections::BTreeSet;
@@ -45,6 +47,25 @@ pub struct NewPerson {
     pub trained_until: Option<String>,
 }
 
+/// A robot to register: a program with tokens of its own, for which a person answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRobot {
+    /// Login name; it names the robot in the log and logs in nowhere.
+    pub login: String,
+    /// What it is called.
+    pub name: String,
+    /// For a vendor's robot; never changes.
+    pub vendor: Option<VendorId>,
+    /// Department or section.
+    pub department: String,
+    /// Roles, of those that a robot can hold.
+    pub roles: BTreeSet<Role>,
+    /// Who answers for it: an active person of the same side.
+    pub responsible: PersonId,
+    /// Its end, if there is one.
+    pub valid_until: Option<Timestamp>,
+}
+
 /// What may change about a person.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -67,14 +88,16 @@ pub struct PersonChange {
     pub pledged_until: Option<String>,
     /// Last day of the security training, `YYYY-MM-DD`.
     pub trained_until: Option<String>,
+    /// Who answers for a robot. A person does not become one, nor a robot a person.
+    pub responsible: Option<PersonId>,
 }
 
 impl PersonChange {
     /// The person as they are, to change single fields of.
     #[must_use]
     pub fn of(person: &Person) -> Self {
-        let Person { name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until, .. } = person.clone();
-        Self { name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until }
+        let Person { name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until, robot, .. } = person.clone();
+        Self { name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until, responsible: robot }
     }
 }
 
@@ -154,16 +177,51 @@ impl Store {
         Ok(self.insert_person(tx, ask, "first_administrator", FIRST_LINK_SPAN).await?.1)
     }
 
+    /// Registers a robot. It gets no link: it has no password, no second factor and no keys, and tokens are made for it.
+    ///
+    /// # Errors
+    /// The rule that forbids it; [`Refusal::NameTaken`].
+    pub async fn add_robot(&self, actor: &Actor, ask: NewRobot) -> Done<Person> {
+        self.require(actor, Action::KeepLedger, None, "add_robot").await?;
+        check_login_name(&ask.login)?;
+        let NewRobot { login, name, vendor, department, roles, responsible, valid_until } = ask;
+        let robot = Person {
+            id: random_id()?,
+            login,
+            name,
+            vendor,
+            department,
+            mail: String::new(),
+            phone: String::new(),
+            roles,
+            active: true,
+            valid_until,
+            pledged_until: None,
+            trained_until: None,
+            robot: Some(responsible),
+        };
+        let mut tx = self.write(actor).await?;
+        self.put_person(&mut tx, &robot).await?;
+        tx.commit().await?;
+        Ok(robot)
+    }
+
     async fn insert_person(&self, tx: &mut Tx, ask: NewPerson, reason: &str, span: std::time::Duration) -> Done<(Person, EnrolmentLink)> {
         let NewPerson { login, name, vendor, department, mail, phone, roles, valid_until, pledged_until, trained_until } = ask;
         let id: PersonId = random_id()?;
-        let person = Person { id, login, name, vendor, department, mail, phone, roles, active: true, valid_until, pledged_until, trained_until };
-        self.check_person(tx, &person).await?;
+        let person = Person { id, login, name, vendor, department, mail, phone, roles, active: true, valid_until, pledged_until, trained_until, robot: None };
+        self.put_person(tx, &person).await?;
+        let link = self.issue_link(tx, &person, reason, span).await?;
+        Ok((person, link))
+    }
+
+    async fn put_person(&self, tx: &mut Tx, person: &Person) -> Done<()> {
+        self.check_person(tx, person).await?;
         let taken = sqlx::query("SELECT id FROM persons WHERE login = $1").bind(person.login.clone()).fetch_optional(tx.sql()).await?;
         if taken.is_some() {
             return Err(Refusal::NameTaken.into());
         }
-        let text = serde_json::to_string(&person)?;
+        let text = serde_json::to_string(person)?;
         sqlx::query("INSERT INTO persons (id, login, vendor, active, body) VALUES ($1, $2, $3, 1, $4)")
             .bind(person.id.as_str().to_owned())
             .bind(person.login.clone())
@@ -171,7 +229,7 @@ impl Store {
             .bind(text.clone())
             .execute(tx.sql())
             .await?;
-        self.seal_row(tx, &person, &text).await?;
+        self.seal_row(tx, person, &text).await?;
         tx.fact(Fact::PersonAdded {
             person: person.id.clone(),
             login: person.login.clone(),
@@ -179,8 +237,7 @@ impl Store {
             vendor: person.vendor.clone(),
             roles: person.roles.clone(),
         });
-        let link = self.issue_link(tx, &person, reason, span).await?;
-        Ok((person, link))
+        Ok(())
     }
 
     /// Changes a person. One who is disabled, or loses a role, is out at once: logins end, and sessions are recalled.
@@ -191,8 +248,10 @@ impl Store {
         self.require(actor, Action::KeepLedger, None, "change_person").await?;
         let mut tx = self.write(actor).await?;
         let before = self.load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
-        let PersonChange { name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until } = change;
-        let after = Person { id: id.clone(), login: before.login.clone(), vendor: before.vendor.clone(), name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until };
+        let PersonChange { name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until, responsible } = change;
+        // What is a robot stays one, and its responsible person stays unless another is named.
+        let robot = before.robot.clone().map(|held| responsible.unwrap_or(held));
+        let after = Person { id: id.clone(), login: before.login.clone(), vendor: before.vendor.clone(), name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until, robot };
         self.check_person(&mut tx, &after).await?;
         // A closure over the transaction would keep this verb's future from moving between threads.
         let now = tx.now();
@@ -212,7 +271,9 @@ impl Store {
         if !after.may_act(now) {
             end_web_logins(&mut tx, id, None, "disabled").await?;
             sqlx::query("DELETE FROM enrolments WHERE person = $1").bind(id.as_str().to_owned()).execute(tx.sql()).await?;
+            self.end_tokens(&mut tx, id, TokenEnd::Disabled, None).await?;
         }
+        self.end_tokens(&mut tx, id, TokenEnd::RoleLost, Some(&after.roles)).await?;
         if !after.may_act(now) || (before.is(Role::Worker) && !after.is(Role::Worker)) {
             recall_sessions(&mut tx, SESSIONS, id.as_str(), RecallWord::End(Cause::Recalled)).await?;
         }
@@ -220,51 +281,42 @@ impl Store {
         Ok(after)
     }
 
-    /// Takes password, second factor and public keys away and issues a new link, after loss or suspicion. Whoever holds
-    /// what was lost is out at once: logins end, and sessions are recalled.
+    /// Takes password, second factors and public keys away and issues a new link, after loss or suspicion. Whoever holds
+    /// what was lost is out at once: logins end, and sessions are recalled. How the identity was checked stands in the
+    /// ledger 本人確認台帳. The link opens only with its hand-over code.
     ///
     /// # Errors
-    /// Without a reason or the right; [`Refusal::NotFound`]; [`Refusal::PersonInactive`].
-    pub async fn reset_person(&self, actor: &Actor, id: &PersonId, reason: &str) -> Done<EnrolmentLink> {
+    /// Without reason, evidence or the right; [`Refusal::NotFound`]; [`Refusal::PersonInactive`].
+    pub async fn reset_person(&self, actor: &Actor, id: &PersonId, ask: ResetAsk) -> Done<EnrolmentLink> {
         self.require(actor, Action::KeepLedger, None, "reset_person").await?;
         // Nobody resets themselves (domain.md section 3): the link would be handed to a login that ends with the reset.
         if actor.is_person(id) {
             self.note_refused_act(actor, &format!("reset_person {id}"), &Refusal::NotAllowed).await;
             return Err(Refusal::NotAllowed.into());
         }
-        check_text("reason", reason)?;
-        if reason.trim().is_empty() {
-            return Err(Refusal::ReasonNeeded.into());
-        }
+        let proof = ask.check()?;
         let mut tx = self.write(actor).await?;
         let person = self.load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
         if !person.may_act(tx.now()) {
             return Err(Refusal::PersonInactive.into());
         }
+        // A robot has nothing that could be reset: its tokens are ended one by one, or with it.
+        if person.robot.is_some() {
+            return Err(Refusal::NotAllowed.into());
+        }
         self.remember_password(&mut tx, id).await?;
         sqlx::query("DELETE FROM credentials WHERE person = $1").bind(id.as_str().to_owned()).execute(tx.sql()).await?;
         end_web_logins(&mut tx, id, None, "password_changed").await?;
         remove_all_keys(&mut tx, id).await?;
+        remove_all_factors(&mut tx, id).await?;
+        self.end_tokens(&mut tx, id, TokenEnd::Reset, None).await?;
         recall_sessions(&mut tx, SESSIONS, id.as_str(), RecallWord::End(Cause::Recalled)).await?;
-        let link = self.issue_link(&mut tx, &person, &format!("reset: {reason}"), LINK_SPAN).await?;
+        self.notice(&mut tx, id, NoticeKind::Reset, &actor.name).await?;
+        let reason = format!("reset: {}", ask.claim.reason.trim());
+        self.note_identity(&mut tx, actor, &person, ask, proof).await?;
+        let link = self.issue_link_with_code(&mut tx, &person, &reason, LINK_SPAN).await?;
         tx.commit().await?;
         Ok(link)
-    }
-
-    /// Lifts the lock after too many failures.
-    ///
-    /// # Errors
-    /// Without the right; [`Refusal::NotFound`].
-    pub async fn unlock_person(&self, actor: &Actor, id: &PersonId) -> Done<()> {
-        self.require(actor, Action::UnlockPerson, None, "unlock_person").await?;
-        let mut tx = self.write(actor).await?;
-        let person = self.load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
-        let now = tx.now();
-        if locked_until(tx.sql(), &person.login, now).await?.is_some() {
-            tx.fact(Fact::Unlocked { person: id.clone() });
-        }
-        unlock(tx.sql(), &person.login).await?;
-        Ok(tx.commit().await?)
     }
 
     async fn check_person(&self, tx: &mut Tx, person: &Person) -> Done<()> {
@@ -283,6 +335,13 @@ impl Store {
             }
         }
         check_roles(&person.roles, person.vendor.as_ref(), self.policy().small_facility)?;
+        if let Some(responsible) = &person.robot {
+            let responsible = self.load_person(tx.sql(), responsible).await?;
+            // Who ends a robot need not find somebody for it first.
+            if person.active {
+                check_robot(person, responsible.as_ref(), tx.now())?;
+            }
+        }
         if let Some(vendor) = &person.vendor
             && self.load_vendor(tx.sql(), vendor).await?.is_none()
         {

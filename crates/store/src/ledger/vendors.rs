@@ -8,19 +8,16 @@ use crate::write::Tx;
 use sekisho_core::desk::{Cause, RecallWord};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::VendorId;
-use sekisho_core::people::{Actor, Vendor};
+use sekisho_core::people::{Actor, Subcontract, Vendor};
 use sekisho_core::permission::{Action, may};
 use sekisho_core::plan::content::check_line;
 use sekisho_core::refusal::Refusal;
-use sekisho_core::source::Network;
-use sekisho_core::time::Timestamp;
+use sekisho_core::time::{Timestamp, parse_date};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Networks that one vendor may register.
-const SOURCES: usize = 64;
 /// Vendors in one chain of subcontracting.
-const CHAIN: usize = 5;
+pub(super) const CHAIN: usize = 5;
 
 /// A vendor as it shall be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,26 +27,26 @@ pub struct VendorAsk {
     pub name: String,
     /// The vendor on whose behalf it works.
     pub subcontractor_of: Option<VendorId>,
-    /// Networks its workers may come from.
-    pub sources: Vec<Network>,
     /// 24-hour contact.
     pub contact: String,
     /// End of the maintenance contract.
     pub contract_until: Option<Timestamp>,
     /// False ends the relation.
     pub active: bool,
+    /// Its row of the register of subcontractors.
+    pub subcontract: Option<Subcontract>,
 }
 
 impl Default for VendorAsk {
     fn default() -> Self {
-        Self { name: String::new(), subcontractor_of: None, sources: Vec::new(), contact: String::new(), contract_until: None, active: true }
+        Self { name: String::new(), subcontractor_of: None, contact: String::new(), contract_until: None, active: true, subcontract: None }
     }
 }
 
 impl VendorAsk {
     fn into_vendor(self, id: VendorId) -> Vendor {
-        let Self { name, subcontractor_of, sources, contact, contract_until, active } = self;
-        Vendor { id, name, subcontractor_of, sources, contact, contract_until, active }
+        let Self { name, subcontractor_of, contact, contract_until, active, subcontract } = self;
+        Vendor { id, name, subcontractor_of, contact, contract_until, active, subcontract }
     }
 }
 
@@ -124,7 +121,7 @@ impl Store {
         self.seal_row(&mut tx, &vendor, &text).await?;
         tx.fact(Fact::VendorKept { vendor: vendor.id.clone(), name: vendor.name.clone(), active: vendor.active });
         let now = tx.now();
-        if !vendor.active || vendor.contract_until.is_some_and(|end| now >= end) {
+        if !vendor.is_in_force(now) {
             let sessions = "SELECT s.id FROM sessions s JOIN plans p ON p.id = s.plan WHERE s.ended_at IS NULL AND (s.vendor = $1 OR p.vendor = $1)";
             recall_sessions(&mut tx, sessions, id.as_str(), RecallWord::End(Cause::Recalled)).await?;
         }
@@ -138,8 +135,17 @@ impl Store {
         if vendor.name.trim().is_empty() {
             return Err(Refusal::bad_field("name").into());
         }
-        if vendor.sources.len() > SOURCES {
-            return Err(Refusal::too_many("VENDOR_SOURCES").into());
+        if let Some(row) = &vendor.subcontract {
+            if vendor.subcontractor_of.is_none() {
+                return Err(Refusal::bad_field("subcontractor_of").into());
+            }
+            check_line("approved_by", &row.approved_by)?;
+            if row.approved_by.trim().is_empty() {
+                return Err(Refusal::bad_field("approved_by").into());
+            }
+            if let Some((field, _)) = row.dates().into_iter().find(|(_, date)| parse_date(date).is_none()) {
+                return Err(Refusal::bad_field(field).into());
+            }
         }
         let mut all = self.load_vendors(tx.sql()).await?;
         if all.iter().any(|other| other.name == vendor.name && other.id != vendor.id) {

@@ -7,14 +7,14 @@ use crate::fault::{Denied, Done, Fault};
 use crate::secrets::{Place, Sealed};
 use crate::write::Tx;
 use sekisho_core::facts::Fact;
+use sekisho_core::factors::{FactorKind, Standing};
 use sekisho_core::ids::PersonId;
 use sekisho_core::limits;
-use sekisho_core::people::{Actor, Person, Role, Vendor, Via, check_login_name};
+use sekisho_core::people::{Actor, Person, Role, Via, check_login_name};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use sekisho_core::time::Timestamp;
 use sqlx::Row;
-use sqlx::any::AnyRow;
 use std::net::IpAddr;
 
 /// A person with what proves them.
@@ -77,7 +77,12 @@ impl Store {
     pub(crate) async fn check_code(&self, person: &PersonId, code: &Secret, source: IpAddr) -> Done<()> {
         let login = self.login_name(person).await?;
         let attempt = Attempt { login: &login, source, via: Via::Ssh, stage: "second_factor" };
-        let (_, tx) = self.prove(&attempt, None, code).await?;
+        let (record, tx) = self.prove(&attempt, None, code).await?;
+        // SSH is no place to set anything up: a role that asks for a passkey comes in by key windows alone.
+        if self.factor_standing(&record, FactorKind::Totp).await? != Standing::Full {
+            drop(tx);
+            return Err(self.wrong_kind(&attempt, &record).await);
+        }
         Ok(tx.commit().await?)
     }
 
@@ -93,11 +98,12 @@ impl Store {
         };
         // Both factors are looked at before anything is told, so that the answer does not say which one was wrong.
         let Some(record) = record.filter(|_| fits) else { return Err(self.failed(attempt).await) };
-        let secret = self.totp_secret(&record)?;
+        let Some(secret) = self.totp_secret(&record)? else { return Err(self.failed(attempt).await) };
         let Some(step) = totp::check(&secret, code, record.last_step, self.now())? else { return Err(self.failed(attempt).await) };
         if !record.may_log_in(self.now()) {
             return Err(self.failed(attempt).await);
         }
+        self.may_use(attempt, &record, FactorKind::Totp).await?;
         let actor = Actor::of(&record.person, attempt.via, Some(attempt.source.to_string()));
         let mut tx = self.write(&actor).await?;
         // The condition spends the code even if another door took it a moment ago.
@@ -115,13 +121,13 @@ impl Store {
     }
 
     /// Waits for one's turn: attempts on one name are made one after the other.
-    async fn turn(&self, login: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+    pub(super) async fn turn(&self, login: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         self.inner.stripes.take(login).await
     }
 
     /// Refuses without counting while name or source must wait. Nothing is written here, so that a flood of attempts
     /// cannot fill the log.
-    async fn may_try(&self, attempt: &Attempt<'_>) -> Done<()> {
+    pub(super) async fn may_try(&self, attempt: &Attempt<'_>) -> Done<()> {
         let now = self.now();
         if source_waits(self.read(), attempt.source, now).await? {
             return Err(Refusal::SourceBlocked.into());
@@ -132,7 +138,7 @@ impl Store {
         Ok(())
     }
 
-    async fn password_fits(&self, record: Option<&PersonRecord>, password: &Secret) -> Result<bool, Fault> {
+    pub(super) async fn password_fits(&self, record: Option<&PersonRecord>, password: &Secret) -> Result<bool, Fault> {
         let sound = password.expose().chars().count() <= limits::PASSWORD_CHARS;
         let hash = record.filter(|_| sound).map(|record| record.password.clone());
         // What is too long is not hashed, yet as much work is done as for a password.
@@ -141,23 +147,26 @@ impl Store {
     }
 
     /// Counts and writes down a failure, and gives the refusal for it.
-    async fn failed(&self, attempt: &Attempt<'_>) -> Denied {
-        match self.count_failure(attempt).await {
+    pub(super) async fn failed(&self, attempt: &Attempt<'_>) -> Denied {
+        match self.count_failure_as(attempt, &Refusal::LoginFailed, "").await {
             Ok(()) => Refusal::LoginFailed.into(),
             Err(fault) => fault.into(),
         }
     }
 
-    async fn count_failure(&self, attempt: &Attempt<'_>) -> Result<(), Fault> {
+    /// Counts and writes down a failure, with its cause.
+    pub(super) async fn count_failure_as(&self, attempt: &Attempt<'_>, refusal: &Refusal, why: &str) -> Result<(), Fault> {
         let mut actor = Actor::system();
         (actor.via, actor.source) = (attempt.via, Some(attempt.source.to_string()));
         let mut tx = self.write(&actor).await?;
         let now = tx.now();
-        count_source(tx.sql(), attempt.source, now).await?;
+        if count_source(tx.sql(), attempt.source, now).await? {
+            tx.fact(Fact::SourceLocked { source: attempt.source.to_string() });
+        }
         // A text that can be nobody's name is not kept: it may be a password in the wrong field.
         let named = check_login_name(attempt.login).is_ok();
         let login = if named { attempt.login.to_owned() } else { String::new() };
-        tx.fact(Fact::Refused { stage: attempt.stage.to_owned(), login: login.clone(), code: Refusal::LoginFailed.code().to_owned(), detail: String::new() });
+        tx.fact(Fact::Refused { stage: attempt.stage.to_owned(), login: login.clone(), code: refusal.code().to_owned(), detail: why.to_owned() });
         if named && count_login(tx.sql(), attempt.login, self.policy(), now).await? {
             tx.fact(Fact::LockedOut { login });
         }
@@ -167,8 +176,8 @@ impl Store {
     /// The person of a login name, if there is one and they have enrolled.
     pub(super) async fn record_of(&self, login: &str) -> Result<Option<PersonRecord>, Fault> {
         let since = self.since();
-        let text = "SELECT p.body, p.seal, c.password, c.totp, c.last_step, v.body AS vendor, v.seal AS vendor_seal FROM persons p \
-            JOIN credentials c ON c.person = p.id LEFT JOIN vendors v ON v.id = p.vendor WHERE p.login = $1";
+        let text = "SELECT p.body, p.seal, c.password, c.totp, c.last_step FROM persons p \
+            JOIN credentials c ON c.person = p.id WHERE p.login = $1";
         let Some(row) = sqlx::query(text).bind(login.to_owned()).fetch_optional(self.read()).await? else { return Ok(None) };
         let person: Person = self.held(&row, since)?;
         // The column found the row; what counts is what is sealed.
@@ -176,7 +185,7 @@ impl Store {
             return Err(Fault::Damaged(format!("the login name of {} was changed by somebody else", person.id)));
         }
         Ok(Some(PersonRecord {
-            vendor_active: self.vendor_is_active(&person, &row, since)?,
+            vendor_active: self.vendor_in_force(person.vendor.as_ref(), self.now()).await?,
             person,
             password: row.try_get("password")?,
             totp: Sealed::from_bytes(row.try_get("totp")?),
@@ -184,22 +193,16 @@ impl Store {
         }))
     }
 
-    /// Whether the person belongs to no vendor, or to one that is active, whose row is in `vendor` and `vendor_seal`.
-    pub(super) fn vendor_is_active(&self, person: &Person, row: &AnyRow, since: u64) -> Result<bool, Fault> {
-        let Some(own) = &person.vendor else { return Ok(true) };
-        if row.try_get::<Option<String>, _>("vendor")?.is_none() {
-            return Ok(false);
+    /// The secret of the person's authenticator app; `None` if they have none.
+    pub(super) fn totp_secret(&self, record: &PersonRecord) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, Fault> {
+        if record.totp.is_empty() {
+            return Ok(None);
         }
-        let vendor: Vendor = self.held_as(row, "vendor", "vendor_seal", since)?;
-        Ok(vendor.active && vendor.id == *own)
-    }
-
-    pub(super) fn totp_secret(&self, record: &PersonRecord) -> Result<zeroize::Zeroizing<Vec<u8>>, Fault> {
         let place = Place { table: "credentials", row: record.person.id.as_str(), column: "totp" };
-        self.inner.keys.unseal(place, &record.totp)
+        self.inner.keys.unseal(place, &record.totp).map(Some)
     }
 
-    async fn login_name(&self, person: &PersonId) -> Done<String> {
+    pub(super) async fn login_name(&self, person: &PersonId) -> Done<String> {
         let row = sqlx::query("SELECT login FROM persons WHERE id = $1").bind(person.as_str().to_owned()).fetch_optional(self.read()).await?;
         match row {
             Some(row) => Ok(row.try_get("login")?),

@@ -16,6 +16,8 @@ use std::time::Duration;
 const SOURCE_SPAN: Duration = Duration::from_secs(600);
 /// The waiting time doubles with each lock-out, up to this.
 const LONGEST_LOCK: Duration = Duration::from_secs(24 * 3600);
+/// The same for a source.
+const LONGEST_SOURCE_LOCK: Duration = Duration::from_secs(2 * 3600);
 /// Attempts on one name are made one after the other, so that many at once cannot outrun the counting.
 const STRIPES: usize = 64;
 
@@ -54,6 +56,12 @@ pub(super) fn by_source(source: IpAddr) -> String {
     }
 }
 
+/// From where a token was tried in vain. Counted apart, so that a program with an ended token keeps nobody behind the same
+/// address from logging in.
+fn by_token_source(source: IpAddr) -> String {
+    format!("token-{}", by_source(source))
+}
+
 /// Until when the subject must wait, if it must.
 async fn waits(executor: impl sqlx::Executor<'_, Database = sqlx::Any>, subject: String, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
     let row = sqlx::query("SELECT locked_until FROM failures WHERE subject = $1").bind(subject).fetch_optional(executor).await?;
@@ -67,7 +75,7 @@ pub(crate) async fn locked_until(executor: impl sqlx::Executor<'_, Database = sq
 }
 
 /// Whether a source must wait.
-pub(super) async fn source_waits(executor: impl sqlx::Executor<'_, Database = sqlx::Any>, source: IpAddr, now: Timestamp) -> Result<bool, Fault> {
+pub(crate) async fn source_waits(executor: impl sqlx::Executor<'_, Database = sqlx::Any>, source: IpAddr, now: Timestamp) -> Result<bool, Fault> {
     Ok(waits(executor, by_source(source), now).await?.is_some())
 }
 
@@ -87,20 +95,82 @@ pub(super) async fn count_login(conn: &mut AnyConnection, login: &str, policy: &
     Ok(locked)
 }
 
-/// Counts one failure from a source.
-pub(super) async fn count_source(conn: &mut AnyConnection, source: IpAddr, now: Timestamp) -> Result<(), Fault> {
-    let subject = by_source(source);
-    let row = sqlx::query("SELECT count, first_at FROM failures WHERE subject = $1").bind(subject.clone()).fetch_optional(&mut *conn).await?;
-    let mut count = 1;
-    let mut first = now;
+/// Whether no token is looked at from a source for a while.
+pub(crate) async fn token_source_waits(executor: impl sqlx::Executor<'_, Database = sqlx::Any>, source: IpAddr, now: Timestamp) -> Result<bool, Fault> {
+    Ok(waits(executor, by_token_source(source), now).await?.is_some())
+}
+
+/// Counts one refused use of a token from a source. True if it makes the source wait.
+pub(crate) async fn count_token_source(conn: &mut AnyConnection, source: IpAddr, now: Timestamp) -> Result<bool, Fault> {
+    count_span(conn, by_token_source(source), limits::TOKEN_FAILURES, now).await
+}
+
+/// Counts one failure from a source. True if it makes the source wait.
+pub(crate) async fn count_source(conn: &mut AnyConnection, source: IpAddr, now: Timestamp) -> Result<bool, Fault> {
+    count_span(conn, by_source(source), limits::SOURCE_FAILURES, now).await
+}
+
+/// Counts within a span of time. Each wait that follows another within a day is twice as long, up to the longest for
+/// sources: behind one address there may be a whole vendor.
+async fn count_span(conn: &mut AnyConnection, subject: String, most: usize, now: Timestamp) -> Result<bool, Fault> {
+    let row = sqlx::query("SELECT count, first_at, locks FROM failures WHERE subject = $1").bind(subject.clone()).fetch_optional(&mut *conn).await?;
+    let (mut count, mut first, mut locks) = (1, now, 0);
     if let Some(row) = row {
         let since = Timestamp(row.try_get("first_at")?);
+        locks = row.try_get::<i64, _>("locks")?;
         if now < since.plus(SOURCE_SPAN) {
             (count, first) = (row.try_get::<i64, _>("count")? + 1, since);
         }
     }
-    let until = if count >= as_i64(limits::SOURCE_FAILURES as u64) { first.plus(SOURCE_SPAN) } else { Timestamp(0) };
-    put(conn, subject, count, first, 0, until).await
+    let locked = count >= as_i64(most as u64);
+    let wait = (SOURCE_SPAN * (1_u32 << locks.clamp(0, 10))).min(LONGEST_SOURCE_LOCK);
+    let until = if locked { now.plus(wait) } else { Timestamp(0) };
+    put(conn, subject, if locked { 0 } else { count }, first, locks + i64::from(locked), until).await?;
+    Ok(locked)
+}
+
+/// Who or what failures are counted against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A login name, be it somebody's or nobody's.
+    Login(String),
+    /// A source of logins.
+    Source(String),
+    /// A source of tokens.
+    TokenSource(String),
+}
+
+impl Subject {
+    /// Reads what a row is called.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (kind, name) = text.split_once(':')?;
+        match kind {
+            "login" => Some(Self::Login(name.to_owned())),
+            "source" => Some(Self::Source(name.to_owned())),
+            "token-source" => Some(Self::TokenSource(name.to_owned())),
+            _ => None,
+        }
+    }
+
+    fn row(&self) -> String {
+        match self {
+            Self::Login(login) => by_login(login),
+            Self::Source(source) => format!("source:{source}"),
+            Self::TokenSource(source) => format!("token-source:{source}"),
+        }
+    }
+}
+
+/// What must wait at a moment, with its end and the number of its locks in a row.
+pub(super) async fn locked(executor: impl sqlx::Executor<'_, Database = sqlx::Any>, now: Timestamp) -> Result<Vec<(String, Timestamp, i64)>, Fault> {
+    let rows = sqlx::query("SELECT subject, locked_until, locks FROM failures WHERE locked_until > $1 ORDER BY locked_until DESC, subject LIMIT 500").bind(now.0).fetch_all(executor).await?;
+    rows.iter().map(|row| Ok((row.try_get("subject")?, Timestamp(row.try_get("locked_until")?), row.try_get("locks")?))).collect()
+}
+
+/// Forgets the failures of a subject.
+pub(super) async fn lift(conn: &mut AnyConnection, subject: &Subject) -> Result<(), Fault> {
+    sqlx::query("DELETE FROM failures WHERE subject = $1").bind(subject.row()).execute(conn).await?;
+    Ok(())
 }
 
 async fn put(conn: &mut AnyConnection, subject: String, count: i64, first: Timestamp, locks: i64, until: Timestamp) -> Result<(), Fault> {
@@ -110,7 +180,7 @@ async fn put(conn: &mut AnyConnection, subject: String, count: i64, first: Times
     Ok(())
 }
 
-/// Forgets the failures of a login name: after a login with both factors, or by a person who may unlock.
+/// Forgets the failures of a login name, after a login with both factors.
 pub(crate) async fn unlock(conn: &mut AnyConnection, login: &str) -> Result<(), Fault> {
     sqlx::query("DELETE FROM failures WHERE subject = $1").bind(by_login(login)).execute(conn).await?;
     Ok(())

@@ -4,11 +4,13 @@ use super::web::{WebLogin, end_web_logins};
 use super::{factors::Attempt, hashing::Hashing};
 use crate::Store;
 use crate::fault::{Done, Fault};
+use crate::ledger::{LEDGER_ROWS, bodies};
+use crate::log::blocking;
 use crate::write::Tx;
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::PersonId;
-use sekisho_core::password::check_password;
-use sekisho_core::people::Person;
+use sekisho_core::password::{DeniedNames, check_password};
+use sekisho_core::people::{Person, Vendor};
 use sekisho_core::permission::Action;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
@@ -37,9 +39,10 @@ impl Store {
 
     /// Checks a password against the rules and hashes it.
     pub(super) async fn new_password(&self, person: &Person, password: Secret) -> Done<String> {
-        let names: Vec<&str> = [person.login.as_str(), person.name.as_str()].into_iter().chain(person.name.split_whitespace()).chain(person.mail.split('@')).collect();
-        let names: Vec<&str> = names.into_iter().filter(|name| name.chars().count() >= 3).chain([person.login.as_str()]).collect();
-        check_password(password.expose(), &names, self.policy())?;
+        check_password(password.expose(), &self.denied_names(person).await?, self.policy())?;
+        if self.is_leaked(&password).await? {
+            return Err(Refusal::PasswordLeaked.into());
+        }
         let rows = sqlx::query("SELECT password FROM credentials WHERE person = $1 UNION ALL SELECT password FROM old_passwords WHERE person = $1")
             .bind(person.id.as_str().to_owned())
             .fetch_all(self.read())
@@ -51,6 +54,41 @@ impl Store {
             }
         }
         Ok(hashing.hash(password).await?)
+    }
+
+    /// The names that a password of this person must not rest on: of the person, of the facility, of everybody else in the
+    /// ledger and of all vendors. Who guesses begins with the names that stand on the hospital's own notice board.
+    async fn denied_names(&self, person: &Person) -> Result<DeniedNames, Fault> {
+        let mut names = DeniedNames::default();
+        for name in [&person.login, &person.name, &person.mail] {
+            DeniedNames::add(&mut names.own, name);
+        }
+        DeniedNames::add(&mut names.own, self.facility());
+        let rows = sqlx::query("SELECT body FROM persons ORDER BY id LIMIT $1").bind(LEDGER_ROWS).fetch_all(self.read()).await?;
+        for other in bodies::<Person>(&rows)? {
+            for name in [&other.login, &other.name, &other.mail] {
+                DeniedNames::add(&mut names.others, name);
+            }
+        }
+        let rows = sqlx::query("SELECT body FROM vendors ORDER BY id LIMIT $1").bind(LEDGER_ROWS).fetch_all(self.read()).await?;
+        for vendor in bodies::<Vendor>(&rows)? {
+            DeniedNames::add(&mut names.others, &vendor.name);
+        }
+        Ok(names)
+    }
+
+    /// Whether the hospital has a file of leaked passwords.
+    #[must_use]
+    pub fn knows_leaked_passwords(&self) -> bool {
+        self.inner.settings.leaked_passwords.is_some()
+    }
+
+    /// Whether the file of leaked passwords, if the hospital has one, names this one. A file that cannot be read is a
+    /// fault, and no password is set by it.
+    async fn is_leaked(&self, password: &Secret) -> Result<bool, Fault> {
+        let Some(path) = self.inner.settings.leaked_passwords.clone() else { return Ok(false) };
+        let password = password.clone();
+        blocking(move || super::leaked::holds(&path, &password)).await
     }
 
     /// Puts a new hash in the place of the old one, which is remembered.

@@ -2,11 +2,12 @@
 
 use super::factors::Attempt;
 use crate::Store;
-use crate::fault::{Done, Fault};
+use crate::fault::{Denied, Done, Fault};
 use crate::secrets::{Place, Sealed, random_id, random_token, token_hash};
 use crate::write::Tx;
 use sekisho_core::facts::Fact;
-use sekisho_core::ids::{PersonId, WebLoginId};
+use sekisho_core::factors::{FactorKind, Held, Proof};
+use sekisho_core::ids::{DeviceId, PersonId, WebLoginId};
 use sekisho_core::people::{Actor, Person, Via};
 use sekisho_core::permission::Action;
 use sekisho_core::refusal::Refusal;
@@ -48,14 +49,24 @@ pub struct WebLogin {
     pub person: Person,
     /// Stands in every form.
     pub csrf: String,
-    /// Until when the last one-time code counts as fresh.
+    /// Until when the last one-time code or passkey counts as fresh.
     pub stepped_up_until: Option<Timestamp>,
+    /// Until when a recovery code counts for setting up a new factor, and for nothing else.
+    pub recovered_until: Option<Timestamp>,
+    /// By which factors it was proved; a token for automation has none of its own.
+    pub proof: Option<Proof>,
+    /// The roles ask for another factor than this login was proved by: it reaches as far as setting that up.
+    pub confined: bool,
+    /// Which factors the person holds, for what pages offer; nothing is decided by it.
+    pub held: Held,
     /// When the login ends in any case.
     pub ends_at: Timestamp,
     /// `ja` or `en`.
     pub lang: String,
     /// Where this request comes from.
     pub source: IpAddr,
+    /// The device whose certificate opened the outer door for it. It holds from that device and nowhere else.
+    pub device: Option<DeviceId>,
 }
 
 fn via_name(via: Via) -> &'static str {
@@ -74,6 +85,8 @@ struct LoginRow<'a> {
     csrf: &'a str,
     ends_at: Timestamp,
     stepped_up: Option<Timestamp>,
+    proof: &'a str,
+    device: Option<&'a str>,
 }
 
 impl<'a> LoginRow<'a> {
@@ -86,13 +99,15 @@ impl<'a> LoginRow<'a> {
             csrf: row.try_get("csrf")?,
             ends_at: Timestamp(row.try_get("ends_at")?),
             stepped_up: row.try_get::<Option<i64>, _>("stepped_up_until")?.map(Timestamp),
+            proof: row.try_get("proof")?,
+            device: row.try_get("device")?,
         })
     }
 
     fn bound(&self) -> String {
-        let Self { id, hash, person, via, csrf, ends_at, stepped_up } = self;
+        let Self { id, hash, person, via, csrf, ends_at, stepped_up, proof, device } = self;
         // As a list, so that no text can be moved from one field into the next.
-        serde_json::json!([id, hash, person, via, csrf, ends_at.0, stepped_up.map(|at| at.0)]).to_string()
+        serde_json::json!([id, hash, person, via, csrf, ends_at.0, stepped_up.map(|at| at.0), proof, device]).to_string()
     }
 }
 
@@ -103,8 +118,22 @@ impl Store {
     /// One refusal for every failure, or that the name or source must wait.
     pub async fn log_in(&self, login: &str, password: Secret, code: Secret, source: IpAddr, via: Via) -> Done<NewLogin> {
         let attempt = Attempt { login, source, via, stage: "login" };
-        let (record, mut tx) = self.prove(&attempt, Some(&password), &code).await?;
-        let person = record.person;
+        let (record, tx) = self.prove(&attempt, Some(&password), &code).await?;
+        self.begin_login(tx, record.person, Proof::PasswordTotp, source, via).await
+    }
+
+    /// Begins a login once two factors are proved. `proof` can say nothing less.
+    pub(super) async fn begin_login(&self, mut tx: Tx, person: Person, proof: Proof, source: IpAddr, via: Via) -> Done<NewLogin> {
+        match self.may_come_from(tx.sql(), &person, source).await {
+            Ok(()) => {}
+            Err(Denied::Refusal(refusal)) => {
+                // The factors hold, so they are spent and the person is told why; whoever stole them is in the log.
+                tx.fact(Fact::Refused { stage: "login".into(), login: person.login.clone(), code: refusal.code().to_owned(), detail: source.to_string() });
+                tx.commit().await?;
+                return Err(refusal.into());
+            }
+            Err(fault) => return Err(fault),
+        }
         let (id, token, csrf) = (random_id::<WebLoginId>()?, random_token()?, random_token()?);
         let now = tx.now();
         let ends_at = now.plus(Duration::from_secs(u64::from(self.policy().login_hours) * 3600));
@@ -117,12 +146,12 @@ impl Store {
             sqlx::query("DELETE FROM web_logins WHERE id = $1").bind(row.try_get::<String, _>("id")?).execute(tx.sql()).await?;
             tx.fact(Fact::LoggedOut { cause: "too_many".into() });
         }
-        // The code was given this moment, so it counts as fresh.
+        // The factor was given this moment, so it counts as fresh.
         let stepped_up = now.plus(self.step_up_span());
         let hash = token_hash(token.expose());
-        let seal = self.seal_login(&LoginRow { id: id.as_str(), hash: &hash, person: person.id.as_str(), via: via_name(via), csrf: csrf.expose(), ends_at, stepped_up: Some(stepped_up) })?;
-        let text = "INSERT INTO web_logins (id, token_hash, person, via, source, csrf, lang, started_at, seen_at, ends_at, stepped_up_until, seal) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11)";
+        let seal = self.seal_login(&LoginRow { id: id.as_str(), hash: &hash, person: person.id.as_str(), via: via_name(via), csrf: csrf.expose(), ends_at, stepped_up: Some(stepped_up), proof: proof.as_str(), device: None })?;
+        let text = "INSERT INTO web_logins (id, token_hash, person, via, source, csrf, lang, started_at, seen_at, ends_at, stepped_up_until, seal, proof) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12)";
         sqlx::query(text)
             .bind(id.as_str().to_owned())
             .bind(hash)
@@ -135,9 +164,10 @@ impl Store {
             .bind(ends_at.0)
             .bind(stepped_up.0)
             .bind(seal.into_bytes())
+            .bind(proof.as_str())
             .execute(tx.sql())
             .await?;
-        tx.fact(Fact::LoggedIn);
+        tx.fact(Fact::LoggedIn { proof: Some(proof) });
         tx.commit().await?;
         let actor = Actor::of(&person, via, Some(source.to_string()));
         Ok(NewLogin { token, csrf: csrf.expose().to_owned(), actor, login: id, ends_at })
@@ -168,9 +198,9 @@ impl Store {
     /// A login that has not ended, and when its holder last showed life.
     async fn find_login(&self, token: &str, source: IpAddr) -> Done<(WebLogin, Timestamp)> {
         let since = self.since();
-        let text = "SELECT w.id, w.token_hash, w.person, w.via, w.csrf, w.lang, w.seen_at, w.ends_at, w.stepped_up_until, w.seal AS login_seal, \
-            p.body, p.seal, v.body AS vendor, v.seal AS vendor_seal FROM web_logins w \
-            JOIN persons p ON p.id = w.person LEFT JOIN vendors v ON v.id = p.vendor WHERE w.token_hash = $1";
+        let text = "SELECT w.id, w.token_hash, w.person, w.via, w.csrf, w.lang, w.seen_at, w.ends_at, w.stepped_up_until, w.proof, w.device, w.seal AS login_seal, \
+            (SELECT count(*) FROM passkeys k WHERE k.person = w.person) AS passkeys, (SELECT count(*) FROM credentials c WHERE c.person = w.person AND length(c.totp) > 0) AS authenticators, \
+            p.body, p.seal FROM web_logins w JOIN persons p ON p.id = w.person WHERE w.token_hash = $1";
         let row = sqlx::query(text).bind(token_hash(token)).fetch_optional(self.read()).await?.ok_or(Refusal::LoginNeeded)?;
         self.check_login(&row)?;
         let now = self.now();
@@ -180,22 +210,52 @@ impl Store {
         }
         let seen_at = Timestamp(row.try_get("seen_at")?);
         let ends_at = Timestamp(row.try_get("ends_at")?);
-        let vendor_active = self.vendor_is_active(&person, &row, since)?;
+        let vendor_active = self.vendor_in_force(person.vendor.as_ref(), now).await?;
         if now >= ends_at || now >= seen_at.plus(self.login_idle()) || !person.may_act(now) || !vendor_active {
             return Err(Refusal::LoginNeeded.into());
         }
+        self.may_come_from(self.read(), &person, source).await?;
         let via = if row.try_get::<&str, _>("via")? == "api" { Via::Api } else { Via::Web };
+        let proof = Proof::parse(row.try_get("proof")?).ok_or(Refusal::LoginNeeded)?;
+        let fresh_until = row.try_get::<Option<i64>, _>("stepped_up_until")?.map(Timestamp);
+        // A recovery code is no factor for grave acts; it leads to a new one.
+        let is_recovered = !proof.kind().is_strong();
         let login = WebLogin {
+            confined: self.is_confined(&person, proof.kind()),
+            held: Held { totp: row.try_get::<i64, _>("authenticators")? > 0, passkey: row.try_get::<i64, _>("passkeys")? > 0 },
             id: id_of(row.try_get("id")?)?,
             actor: Actor::of(&person, via, Some(source.to_string())),
             person,
             csrf: row.try_get("csrf")?,
-            stepped_up_until: row.try_get::<Option<i64>, _>("stepped_up_until")?.map(Timestamp),
+            stepped_up_until: fresh_until.filter(|_| !is_recovered),
+            recovered_until: fresh_until.filter(|_| is_recovered),
+            proof: Some(proof),
             ends_at,
             lang: row.try_get("lang")?,
             source,
+            device: row.try_get::<Option<&str>, _>("device")?.map(|id| DeviceId::parse(id).ok_or_else(|| Fault::Damaged("a login names no device that can be".into()))).transpose()?,
         };
         Ok((login, seen_at))
+    }
+
+    /// Binds a login that has just begun to the device by which it came through the outer door. Nobody is told its token
+    /// before.
+    ///
+    /// # Errors
+    /// A fault; the login is then of no use to anybody.
+    pub async fn bind_login(&self, new: &NewLogin, device: &DeviceId) -> Done<()> {
+        let mut tx = self.write(&new.actor).await?;
+        let text = "SELECT id, token_hash, person, via, csrf, ends_at, stepped_up_until, proof, device, seal AS login_seal FROM web_logins WHERE id = $1";
+        let row = sqlx::query(text).bind(new.login.as_str().to_owned()).fetch_optional(tx.sql()).await?.ok_or(Refusal::LoginNeeded)?;
+        self.check_login(&row)?;
+        let seal = self.seal_login(&LoginRow { device: Some(device.as_str()), ..LoginRow::read(&row)? })?;
+        sqlx::query("UPDATE web_logins SET device = $1, seal = $2 WHERE id = $3")
+            .bind(device.as_str().to_owned())
+            .bind(seal.into_bytes())
+            .bind(new.login.as_str().to_owned())
+            .execute(tx.sql())
+            .await?;
+        Ok(tx.commit().await?)
     }
 
     async fn touch(&self, id: &WebLoginId, now: Timestamp) -> Result<(), Fault> {
@@ -233,29 +293,57 @@ impl Store {
     /// # Errors
     /// As with a login: a wrong code counts as a failure.
     pub async fn step_up(&self, login: &WebLogin, code: Secret) -> Done<()> {
+        if login.actor.token.is_some() {
+            return Err(Refusal::TokenNeedsPerson.into());
+        }
         let attempt = Attempt { login: &login.person.login, source: login.source, via: login.actor.via, stage: "second_factor" };
         let (_, mut tx) = self.prove(&attempt, None, &code).await?;
-        let until = tx.now().plus(self.step_up_span());
-        let text = "SELECT id, token_hash, person, via, csrf, ends_at, stepped_up_until, seal AS login_seal FROM web_logins WHERE id = $1";
-        let row = sqlx::query(text).bind(login.id.as_str().to_owned()).fetch_optional(tx.sql()).await?.ok_or(Refusal::LoginNeeded)?;
-        self.check_login(&row)?;
-        let seal = self.seal_login(&LoginRow { stepped_up: Some(until), ..LoginRow::read(&row)? })?;
-        sqlx::query("UPDATE web_logins SET stepped_up_until = $1, seal = $2 WHERE id = $3")
-            .bind(until.0)
-            .bind(seal.into_bytes())
-            .bind(login.id.as_str().to_owned())
-            .execute(tx.sql())
-            .await?;
-        tx.fact(Fact::SteppedUp);
+        self.fresh_in(&mut tx, login, FactorKind::Totp).await?;
         Ok(tx.commit().await?)
     }
 
-    /// Whether the last one-time code is fresh enough for the action.
+    /// Marks a fresh factor in a login, which is from then on proved by it too.
+    pub(super) async fn fresh_in(&self, tx: &mut Tx, login: &WebLogin, kind: FactorKind) -> Done<()> {
+        let until = tx.now().plus(self.step_up_span());
+        self.reseal(tx, login, Some(until), Some(kind)).await?;
+        tx.fact(Fact::SteppedUp { by: Some(kind) });
+        Ok(())
+    }
+
+    /// Takes the freshness of a login away: what it was given by no longer suffices.
+    pub(super) async fn stale_in(&self, tx: &mut Tx, login: &WebLogin) -> Done<()> {
+        self.reseal(tx, login, None, None).await
+    }
+
+    async fn reseal(&self, tx: &mut Tx, login: &WebLogin, until: Option<Timestamp>, kind: Option<FactorKind>) -> Done<()> {
+        let text = "SELECT id, token_hash, person, via, csrf, ends_at, stepped_up_until, proof, device, seal AS login_seal FROM web_logins WHERE id = $1";
+        let row = sqlx::query(text).bind(login.id.as_str().to_owned()).fetch_optional(tx.sql()).await?.ok_or(Refusal::LoginNeeded)?;
+        self.check_login(&row)?;
+        let held = LoginRow::read(&row)?;
+        let before = Proof::parse(held.proof).ok_or(Refusal::LoginNeeded)?;
+        let proof = kind.map_or(before, |kind| before.with(kind)).as_str();
+        let seal = self.seal_login(&LoginRow { stepped_up: until, proof, ..held })?;
+        sqlx::query("UPDATE web_logins SET stepped_up_until = $1, seal = $2, proof = $3 WHERE id = $4")
+            .bind(until.map(|until| until.0))
+            .bind(seal.into_bytes())
+            .bind(proof)
+            .bind(login.id.as_str().to_owned())
+            .execute(tx.sql())
+            .await?;
+        Ok(())
+    }
+
+    /// Whether the last one-time code or passkey is fresh enough for the action.
     ///
     /// # Errors
     /// [`Refusal::StepUpNeeded`].
     pub fn require_step_up(&self, login: &WebLogin, action: Action) -> Result<(), Refusal> {
-        let fresh = login.stepped_up_until.is_some_and(|until| self.now() < until);
+        if action.needs_step_up() && login.actor.token.is_some() {
+            return Err(Refusal::TokenNeedsPerson);
+        }
+        // A recovery code given lately is enough to set up a new factor, and for nothing else.
+        let recovered = login.recovered_until.filter(|_| action == Action::KeepOwnFactors);
+        let fresh = login.stepped_up_until.or(recovered).is_some_and(|until| self.now() < until);
         if fresh || !action.needs_step_up() { Ok(()) } else { Err(Refusal::StepUpNeeded) }
     }
 

@@ -65,7 +65,7 @@ impl Store {
             digest: digest_of(plan),
             principals: principals(&vendors, &plan.vendor),
             subcontractors: subcontractors(&vendors, &plan.vendor),
-            vendor_active: vendor.is_some_and(|vendor| vendor.active && vendor.contract_until.is_none_or(|end| now < end)),
+            vendor_active: vendor.is_some_and(|vendor| vendor.is_in_force(now)),
             session_running: running.try_get::<i64, _>("n")? > 0,
             findings: Vec::new(),
             workers,

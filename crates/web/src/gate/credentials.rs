@@ -2,13 +2,15 @@
 
 use crate::call::{Call, Ctx, House};
 use crate::form::Form;
-use crate::routes::{Kind, Route, RouteInfo};
+use crate::routes::{Access, Kind, Route, RouteInfo};
 use crate::stop::Stop;
 use crate::words::Lang;
 use axum::http::header::{ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
+use sekisho_core::ids::DeviceId;
 use sekisho_core::people::Via;
+use sekisho_core::permission::Action;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -42,6 +44,10 @@ pub(super) enum Proof {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub SocketAddr);
 
+/// The device whose certificate opened the outer door, as it stands at this request.
+#[derive(Clone, Debug)]
+pub(crate) struct Through(pub DeviceId);
+
 /// A cookie's value.
 pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
@@ -63,7 +69,8 @@ pub(super) fn nobody(house: &Arc<House>, kind: Kind, parts: &Parts) -> Ctx {
     let lang = asked.or_else(|| cookie(&parts.headers, LANG_COOKIE).and_then(Lang::parse)).unwrap_or_else(accepted);
     let known = cookie(&parts.headers, FORM_COOKIE).filter(|value| value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let csrf = known.map_or_else(random_token, str::to_owned);
-    Ctx { house: Arc::clone(house), login: None, lang, csrf, source, kind, path: parts.uri.path().to_owned() }
+    let device = parts.extensions.get::<Through>().map(|through| through.0.clone());
+    Ctx { house: Arc::clone(house), login: None, lang, csrf, source, device, kind, path: parts.uri.path().to_owned() }
 }
 
 /// 32 bytes of the operating system's chance, as hex; empty if it gives none, and an empty value matches nothing.
@@ -80,8 +87,15 @@ pub(super) async fn find(ctx: &mut Ctx, parts: &Parts) -> Result<Proof, Stop> {
     if let Some(header) = parts.headers.get(AUTHORIZATION) {
         let token = header.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).map(str::trim);
         let token = token.filter(|token| (1..=TOKEN_CHARS).contains(&token.len())).ok_or(Refusal::LoginNeeded)?;
-        let login = ctx.store().login_of(token, ctx.source).await?;
-        if login.actor.via != Via::Api || ctx.kind != Kind::Api {
+        // A token for automation is known by its beginning. It opens the API alone, as the token of a login does.
+        let login = if token.starts_with(sekisho_core::token::PREFIX) {
+            ctx.store().token_login(token, ctx.source).await?
+        } else {
+            ctx.store().login_of(token, ctx.source).await?
+        };
+        // A token for automation has its own list of sources; a person's login holds where it was made.
+        let elsewhere = login.actor.token.is_none() && login.device != ctx.device;
+        if login.actor.via != Via::Api || ctx.kind != Kind::Api || elsewhere {
             return Err(Refusal::LoginNeeded.into());
         }
         take(ctx, login, parts);
@@ -92,7 +106,8 @@ pub(super) async fn find(ctx: &mut Ctx, parts: &Parts) -> Result<Proof, Stop> {
     let refresh = parts.method == Method::GET && parts.headers.contains_key(REFRESH_HEADER);
     let found = if refresh { ctx.store().peek_login(&token, ctx.source).await } else { ctx.store().login_of(&token, ctx.source).await };
     match found.map_err(Stop::from) {
-        Ok(login) if login.actor.via == Via::Web => {
+        // A login made through the outer door holds from its device alone, and one made elsewhere does not hold there.
+        Ok(login) if login.actor.via == Via::Web && login.device == ctx.device => {
             take(ctx, login, parts);
             Ok(Proof::Cookie)
         }
@@ -134,6 +149,15 @@ pub(super) fn check_csrf(ctx: &Ctx, parts: &Parts, form: &Form, info: &RouteInfo
 /// A fresh one-time code: given lately, or with this very request.
 pub(super) async fn step_up(call: &Call, route: &Route) -> Result<(), Stop> {
     if call.ctx.is_fresh() {
+        return Ok(());
+    }
+    let login = call.ctx.login()?;
+    // A recovery code given lately leads to a new factor, and nowhere else.
+    if route.info.access == Access::MayStepUp(Action::KeepOwnFactors) && call.ctx.store().require_step_up(login, Action::KeepOwnFactors).is_ok() {
+        return Ok(());
+    }
+    if route.info.kind == Kind::Page && !call.form().text("passkey").is_empty() {
+        call.ctx.store().step_up_with_passkey(login, call.form().text("passkey")).await?;
         return Ok(());
     }
     let code = match route.info.kind {

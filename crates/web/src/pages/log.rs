@@ -1,5 +1,6 @@
 //! The log (証跡): what was written, in words; its checkpoint and key; export and verification.
 
+mod certificates;
 pub(in crate::pages) mod sentence;
 
 pub use sentence::{controlled, sentence};
@@ -70,11 +71,14 @@ struct KeyAnswer {
 }
 
 /// Kinds in the order of the form.
-const KINDS: [&str; 45] = [
+const KINDS: &[&str] = &[
     "entered", "left", "dialled", "cut_asked", "controlled", "marked", "refused_inside", "file_moved", "view_began", "view_ended", "file_taken", "held_file_taken", "searched", "plan_drawn", "plan_acted", "file_attached", "reconciled", "escalated", "identified",
-    "refused", "logged_in", "logged_out", "stepped_up", "locked_out", "unlocked", "person_added", "person_changed", "enrolment_issued", "enrolled", "vendor_kept", "target_kept", "credential_kept",
+    "refused", "logged_in", "logged_out", "stepped_up", "locked_out", "unlocked", "person_added", "person_changed", "enrolment_issued", "enrolled", "vendor_kept", "line_kept", "device_kept", "target_kept", "credential_kept",
     "certificate_issued", "ssh_authority", "test_asked", "test_ended", "host_keys_seen", "host_key_alarmed", "host_key_decided",
     "key_window_opened", "key_window_used", "key_window_closed", "key_window_expired",
+    "passkey_added", "passkey_removed", "passkey_used", "passkey_cloned", "recovery_made", "recovery_used", "authenticator_replaced", "identity_checked", "identity_proof_read", "link_opened",
+    "source_locked", "source_unlocked", "token_made", "token_ended", "token_refused",
+    "device_authority", "device_code_issued", "device_code_failed", "device_code_ended", "device_certified", "device_certificate_ended", "certificate_refused",
     "started", "clock_jumped",
 ];
 
@@ -148,7 +152,7 @@ async fn list(call: Call) -> Reply {
     let older = (entries.len() == ROWS).then(|| entries.last().map(|last| last.seq)).flatten();
     let people = if ctx.may(Action::ReadLedger) { ctx.store().persons(ctx.actor()?).await? } else { Vec::new() };
     let people: Vec<(String, String)> = people.into_iter().map(|row| (row.person.id.to_string(), row.person.name)).collect();
-    let kinds: Vec<(&str, String)> = KINDS.into_iter().map(|kind| (kind, ctx.t(&format!("log.kind_{kind}")))).collect();
+    let kinds: Vec<(&str, String)> = KINDS.iter().map(|kind| (*kind, ctx.t(&format!("log.kind_{kind}")))).collect();
     let kept: Vec<String> = ["session", "plan", "person", "kind", "from", "until"].into_iter().filter(|name| !query.text(name).is_empty()).map(|name| format!("{name}={}", query.text(name))).collect();
     call.page(
         "log/list.html",

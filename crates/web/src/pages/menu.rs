@@ -10,8 +10,11 @@ use sekisho_store::WebLogin;
 /// The entries of the side menu; `None` for somebody without login, whose pages stand alone.
 #[must_use]
 pub fn items(ctx: &Ctx) -> Option<Vec<Value>> {
-    ctx.login.as_ref()?;
-    let entries: [(&str, &str, &str, Option<Action>); 10] = [
+    if ctx.login.as_ref()?.confined {
+        let (href, label) = ("/account/factors", ctx.t("factors.title"));
+        return Some(vec![context! { href, icon => "key", label, current => true, count => 0 }]);
+    }
+    let entries: [(&str, &str, &str, Option<Action>); 13] = [
         ("/", "home", "menu.first", None),
         ("/plans", "list", "menu.plans", Some(Action::ReadPlan)),
         ("/sessions", "screen", "menu.sessions", Some(Action::ReadSession)),
@@ -19,7 +22,10 @@ pub fn items(ctx: &Ctx) -> Option<Vec<Value>> {
         ("/targets", "server", "menu.targets", Some(Action::ReadLedger)),
         ("/rules", "ban", "menu.rules", Some(Action::ReadLedger)),
         ("/persons", "people", "menu.persons", Some(Action::ReadLedger)),
+        ("/accounts", "key", "menu.accounts", Some(Action::ReadLedger)),
         ("/vendors", "building", "menu.vendors", Some(Action::ReadLedger)),
+        ("/lines", "compare", "menu.lines", Some(Action::ReadRoads)),
+        ("/devices", "screen", "menu.devices", Some(Action::ReadRoads)),
         ("/log", "log", "menu.log", Some(Action::ReadLog)),
         ("/health", "shield", "menu.health", Some(Action::ReadLedger)),
     ];
@@ -41,5 +47,9 @@ pub fn person_links(ctx: &Ctx) -> Vec<Value> {
     if ctx.login.is_none() {
         return Vec::new();
     }
-    vec![context! { href => "/account", label => ctx.t("menu.account") }]
+    let own = context! { href => "/account/factors", label => ctx.t("factors.title") };
+    if ctx.login.as_ref().is_some_and(|login| login.confined) {
+        return vec![own];
+    }
+    vec![context! { href => "/account", label => ctx.t("menu.account") }, own]
 }

@@ -1,9 +1,12 @@
 //! The pages and the API, one folder or file for each address.
 
 pub mod account;
+pub mod accounts;
+pub mod devices;
 pub mod enrol;
 pub mod first;
 pub mod health;
+pub mod lines;
 pub mod log;
 pub mod login;
 pub mod menu;
@@ -14,6 +17,7 @@ pub mod search;
 pub mod sessions;
 pub mod ssh_authority;
 pub mod targets;
+pub mod tokens;
 pub mod vendors;
 
 use crate::routes::Route;
@@ -22,7 +26,7 @@ use std::time::Duration;
 
 /// Every page's routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let parts = [first::routes, login::routes, enrol::routes, account::routes, persons::routes, vendors::routes, targets::routes, ssh_authority::routes, log::routes, health::routes, rules::routes, plans::routes, sessions::routes, search::routes];
+    let parts = [first::routes, login::routes, enrol::routes, account::routes, accounts::routes, tokens::routes, persons::routes, vendors::routes, lines::routes, devices::routes, targets::routes, ssh_authority::routes, log::routes, health::routes, rules::routes, plans::routes, sessions::routes, search::routes];
     parts.into_iter().flat_map(|part| part()).collect()
 }
 

@@ -1,8 +1,10 @@
 //! The ledger of persons: of the hospital and of vendors, with their roles, and the ways to lock and unlock them.
 
+mod identity;
 mod keep;
 
 use crate::call::{Call, Ctx};
+use crate::form::Form;
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
 use crate::view::value;
@@ -15,7 +17,7 @@ use sekisho_core::people::{Person, Role};
 use sekisho_core::permission::Action;
 use sekisho_core::time::Timestamp;
 use sekisho_store::PersonRow;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The routes.
 pub(crate) fn routes() -> Vec<Route> {
@@ -23,13 +25,23 @@ pub(crate) fn routes() -> Vec<Route> {
     let mut routes = vec![
         Route::page("/persons", read, list),
         Route::page("/persons/{id}", read, show),
-        Route::form("/persons/{id}/unlock", Access::May(Action::UnlockPerson), unlock),
+        Route::page("/persons/{id}/unlock", Access::May(Action::UnlockPerson), show_unlock),
+        Route::form("/persons/{id}/unlock", Access::May(Action::UnlockPerson), unlock).again(show_unlock),
         Route::api(Method::GET, "/api/v1/persons", read, "The ledger of persons.", api_list).gives::<Vec<PersonAnswer>>(),
         Route::api(Method::GET, "/api/v1/persons/{id}", read, "One person.", api_show).gives::<PersonAnswer>(),
-        Route::api(Method::POST, "/api/v1/persons/{id}/unlock", Access::May(Action::UnlockPerson), "Lift a lock after failures.", api_unlock),
+        Route::api(Method::POST, "/api/v1/persons/{id}/unlock", Access::May(Action::UnlockPerson), "Lift a lock after failures.", api_unlock).takes::<UnlockAsk>(),
     ];
+    routes.extend(identity::routes());
     routes.extend(keep::routes());
     routes
+}
+
+/// Why a lock is lifted.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct UnlockAsk {
+    /// How it is known that the person themselves failed.
+    reason: String,
 }
 
 /// A person as the API shows them.
@@ -66,7 +78,7 @@ fn row(ctx: &Ctx, row: &PersonRow) -> Value {
         "disabled"
     } else if row.locked_until.is_some_and(|until| now < until) {
         "locked"
-    } else if !row.enrolled {
+    } else if !row.enrolled && person.robot.is_none() {
         "waiting"
     } else {
         "active"
@@ -81,6 +93,7 @@ fn row(ctx: &Ctx, row: &PersonRow) -> Value {
         locked_until => row.locked_until.filter(|until| now < *until).map(|until| until.0),
         enrolled => row.enrolled,
         is_worker,
+        robot => person.robot.is_some(),
         not_ready => is_worker && !person.is_ready_for_work(now),
         deviations => row.deviations.iter().map(|pair| deviation(ctx, &person.name, *pair)).collect::<Vec<_>>(),
     }
@@ -101,7 +114,7 @@ async fn list(call: Call) -> Reply {
         side_fits && (text.is_empty() || words.iter().any(|word| word.to_lowercase().contains(&text)) || row.vendor_name.as_ref().is_some_and(|name| name.to_lowercase().contains(&text)))
     };
     let rows: Vec<Value> = persons.iter().filter(fits).map(|person| row(ctx, person)).collect();
-    call.page("persons/list.html", "person.title", context! { rows, text => call.query().text("text"), side, may_keep => ctx.may(Action::KeepLedger) })
+    call.page("persons/list.html", "person.title", context! { may_read_checks => ctx.may(Action::ReadIdentityChecks), rows, text => call.query().text("text"), side, may_keep => ctx.may(Action::KeepLedger) })
 }
 
 async fn find(call: &Call) -> Result<PersonRow, Stop> {
@@ -112,18 +125,40 @@ async fn find(call: &Call) -> Result<PersonRow, Stop> {
 async fn show(call: Call) -> Reply {
     let ctx = &call.ctx;
     let found = find(&call).await?;
-    let link = ctx.take_once(&format!("link {}", found.person.id)).and_then(|kept| kept.split_once(' ').map(|(at, url)| (at.parse::<i64>().unwrap_or_default(), url.to_owned())));
-    let link = link.map(|(at, url)| context! { at, url });
+    let link = ctx.take_once(&format!("link {}", found.person.id)).and_then(|kept| {
+        let mut parts = kept.split(' ');
+        let at = parts.next()?.parse::<i64>().unwrap_or_default();
+        Some(context! { at, url => parts.next()?, handover => parts.next() })
+    });
+    let robot = match &found.person.robot {
+        Some(responsible) => Some(robot_context(ctx, &found, responsible).await?),
+        None => None,
+    };
     call.page_titled(
         "persons/show.html",
         &found.person.name,
-        context! { row => row(ctx, &found), link, may_keep => ctx.may(Action::KeepLedger), is_self => ctx.actor()?.is_person(&found.person.id), may_unlock => ctx.may(Action::UnlockPerson) },
+        context! { robot, row => row(ctx, &found), link, may_keep => ctx.may(Action::KeepLedger), is_self => ctx.actor()?.is_person(&found.person.id), may_unlock => ctx.may(Action::UnlockPerson) },
     )
+}
+
+/// What the page of a robot shows beside the entry: who answers for it, and its tokens.
+async fn robot_context(ctx: &Ctx, found: &PersonRow, responsible: &PersonId) -> Result<Value, Stop> {
+    let (store, actor) = (ctx.store(), ctx.actor()?);
+    let answers = store.person(actor, responsible).await?.person;
+    let rows: Vec<Value> = store.tokens_of(actor, &found.person.id).await?.iter().map(|token| super::tokens::row(ctx, token)).collect();
+    let names = context! { responsible => answers.name.as_str(), responsible_id => answers.id.as_str(), answers => answers.may_act(ctx.now()) };
+    Ok(context! { rows, code => super::tokens::fresh(ctx, &found.person.id), ..names })
+}
+
+async fn show_unlock(call: Call) -> Reply {
+    let found = find(&call).await?;
+    let form = call.typed_or(Form::default());
+    call.page("persons/unlock.html", "person.unlock", context! { form => Value::from_object(form), row => row(&call.ctx, &found) })
 }
 
 async fn unlock(call: Call) -> Reply {
     let id = call.id("id", PersonId::parse)?;
-    call.ctx.store().unlock_person(call.ctx.actor()?, &id).await?;
+    call.ctx.store().unlock_person(call.ctx.actor()?, &id, call.form().text("reason")).await?;
     call.done(&format!("/persons/{id}"), "person.unlocked")
 }
 
@@ -138,6 +173,7 @@ async fn api_show(call: Call) -> Reply {
 
 async fn api_unlock(call: Call) -> Reply {
     let id = call.id("id", PersonId::parse)?;
-    call.ctx.store().unlock_person(call.ctx.actor()?, &id).await?;
+    let ask: UnlockAsk = call.json()?;
+    call.ctx.store().unlock_person(call.ctx.actor()?, &id, &ask.reason).await?;
     call.nothing()
 }

@@ -1,4 +1,4 @@
-//! The ledger of vendors and subcontractors: where their workers may come from, until when the contract runs.
+//! The ledger of vendors and subcontractors: until when the contract runs, by which lines and devices they come.
 
 use crate::call::{Call, Ctx};
 use crate::form::Form;
@@ -9,9 +9,9 @@ use axum::http::Method;
 use minijinja::{Value, context};
 use schemars::JsonSchema;
 use sekisho_core::ids::VendorId;
-use sekisho_core::people::Vendor;
+use sekisho_core::people::{Subcontract, Vendor};
 use sekisho_core::permission::Action;
-use sekisho_core::source::Network;
+use sekisho_core::line::Line;
 use sekisho_core::time::Timestamp;
 use sekisho_store::VendorAsk;
 use serde::Deserialize;
@@ -45,39 +45,41 @@ struct VendorBody {
     /// The vendor on whose behalf a subcontractor works.
     #[serde(default)]
     subcontractor_of: Option<VendorId>,
-    /// Networks its workers may come from, such as `192.0.2.0/24`.
-    #[serde(default)]
-    sources: Vec<Network>,
     /// 24-hour contact.
     #[serde(default)]
     contact: String,
     /// End of the contract; Unix milliseconds.
     #[serde(default)]
     contract_until: Option<Timestamp>,
+    /// Its row of the register of subcontractors; a subcontractor without one has no access.
+    #[serde(default)]
+    subcontract: Option<Subcontract>,
     /// False once the relation ended.
     active: bool,
 }
 
 impl VendorBody {
     fn read(form: &Form) -> Result<Self, Stop> {
-        let lines = form.text("sources").lines().map(str::trim).filter(|line| !line.is_empty());
-        let sources = lines.map(|line| Network::parse(line).ok_or_else(|| Stop::bad_field("sources"))).collect::<Result<_, _>>()?;
         Ok(Self {
             name: form.need("name")?.to_owned(),
             subcontractor_of: form.parse_opt("subcontractor_of", VendorId::parse)?,
-            sources,
             contact: form.text("contact").to_owned(),
             contract_until: form.end_of_day_opt("contract_until")?,
+            subcontract: subcontract(form)?,
             active: form.has("active"),
         })
     }
 
     fn show(vendor: &Vendor) -> Form {
-        let sources: Vec<String> = vendor.sources.iter().map(ToString::to_string).collect();
         let mut form = Form::of([("name", vendor.name.as_str()), ("contact", &vendor.contact)]);
         form.push("subcontractor_of", vendor.subcontractor_of.as_ref().map_or("", |id| id.as_str()));
-        form.push("sources", sources.join("\n"));
         form.push("contract_until", vendor.contract_until.map(super::last_day).unwrap_or_default());
+        if let Some(row) = &vendor.subcontract {
+            form.push("approved_by", &row.approved_by);
+            for (field, date) in row.dates() {
+                form.push(field, date);
+            }
+        }
         if vendor.active {
             form.push("active", "1");
         }
@@ -85,9 +87,25 @@ impl VendorBody {
     }
 
     fn ask(self) -> VendorAsk {
-        let Self { name, subcontractor_of, sources, contact, contract_until, active } = self;
-        VendorAsk { name, subcontractor_of, sources, contact, contract_until, active }
+        let Self { name, subcontractor_of, contact, contract_until, active, subcontract } = self;
+        VendorAsk { name, subcontractor_of, contact, contract_until, active, subcontract }
     }
+}
+
+/// The fields of the register of subcontractors: all of them, or none.
+fn subcontract(form: &Form) -> Result<Option<Subcontract>, Stop> {
+    const FIELDS: [&str; 5] = ["approved_on", "approved_by", "pledged_until", "trained_until", "subcontract_until"];
+    if form.text("subcontractor_of").is_empty() || FIELDS.iter().all(|field| form.text(field).is_empty()) {
+        return Ok(None);
+    }
+    let day = |field: &str| form.date_opt(field)?.ok_or_else(|| Stop::bad_field(field));
+    Ok(Some(Subcontract {
+        approved_on: day("approved_on")?,
+        approved_by: form.need("approved_by")?.to_owned(),
+        pledged_until: day("pledged_until")?,
+        trained_until: day("trained_until")?,
+        contract_until: day("subcontract_until")?,
+    }))
 }
 
 /// A vendor's name, if the person may know it.
@@ -95,9 +113,9 @@ pub(super) async fn name(ctx: &Ctx, id: &VendorId) -> Option<String> {
     ctx.store().vendor(ctx.actor().ok()?, id).await.ok().map(|vendor| vendor.name)
 }
 
-fn row(ctx: &Ctx, vendor: &Vendor, all: &[Vendor]) -> Value {
+fn row(ctx: &Ctx, vendor: &Vendor, all: &[Vendor], lines: &[Line]) -> Value {
     let now = ctx.now();
-    let in_force = vendor.active && vendor.contract_until.is_none_or(|end| now < end);
+    let in_force = vendor.is_in_force(now);
     let principal = vendor.subcontractor_of.as_ref().and_then(|id| all.iter().find(|other| &other.id == id)).map(|other| other.name.as_str());
     let subcontractors: Vec<Value> =
         all.iter().filter(|other| other.subcontractor_of.as_ref() == Some(&vendor.id)).map(|other| context! { id => other.id.as_str(), name => other.name.as_str() }).collect();
@@ -106,16 +124,19 @@ fn row(ctx: &Ctx, vendor: &Vendor, all: &[Vendor]) -> Value {
         principal,
         principal_id => vendor.subcontractor_of.as_ref().map(|id| id.as_str()),
         subcontractors,
-        sources => vendor.sources.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        lines => lines.iter().filter(|line| line.vendor == vendor.id && line.active).map(|line| super::lines::row(ctx, line, &[])).collect::<Vec<_>>(),
         contract => vendor.contract_until.map(super::last_day),
         state => if in_force { "active" } else { "disabled" },
+        subcontract => vendor.subcontract.as_ref().map(value),
+        registered => vendor.subcontractor_of.is_none() || vendor.subcontract.as_ref().is_some_and(|row| row.is_in_force(now)),
     }
 }
 
 async fn list(call: Call) -> Reply {
     let ctx = &call.ctx;
     let all = ctx.store().vendors(ctx.actor()?).await?;
-    let rows: Vec<Value> = all.iter().map(|vendor| row(ctx, vendor, &all)).collect();
+    let lines = ctx.store().lines(ctx.actor()?).await?;
+    let rows: Vec<Value> = all.iter().map(|vendor| row(ctx, vendor, &all, &lines)).collect();
     call.page("vendors/list.html", "vendor.title", context! { rows, may_keep => ctx.may(Action::KeepLedger) })
 }
 
@@ -135,7 +156,10 @@ async fn show(call: Call) -> Reply {
         .filter(|row| row.person.vendor.as_ref() == Some(&vendor.id))
         .map(|row| context! { id => row.person.id.as_str(), name => row.person.name.as_str(), is_ready => row.person.is_ready_for_work(ctx.now()), active => row.person.may_act(ctx.now()) })
         .collect();
-    call.page_titled("vendors/show.html", &vendor.name, context! { row => row(ctx, &vendor, &all), persons, may_keep => ctx.may(Action::KeepLedger) })
+    let lines = ctx.store().lines(ctx.actor()?).await?;
+    let devices = ctx.store().devices(ctx.actor()?).await?;
+    let devices: Vec<Value> = devices.iter().filter(|device| device.vendor == vendor.id && device.active).map(|device| super::devices::row(ctx, device, &[], &[])).collect();
+    call.page_titled("vendors/show.html", &vendor.name, context! { row => row(ctx, &vendor, &all, &lines), devices, persons, may_keep => ctx.may(Action::KeepLedger) })
 }
 
 /// Vendors on whose behalf another can work; a subcontractor of a subcontractor names the first vendor.

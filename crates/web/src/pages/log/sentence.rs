@@ -25,8 +25,26 @@ fn state(lang: Lang, state: PlanState) -> &'static str {
 }
 
 /// A word of a small closed set, such as a cause; the value itself if the set has grown.
-fn one_of(lang: Lang, set: &str, value: &str) -> String {
+pub(super) fn one_of(lang: Lang, set: &str, value: &str) -> String {
     words::find(lang, &format!("{set}_{value}")).map_or_else(|| value.to_owned(), str::to_owned)
+}
+
+/// A reason that may be empty.
+fn because(lang: Lang, reason: &str) -> String {
+    let reason = reason.trim().trim_end_matches(['。', '.']);
+    if reason.is_empty() { String::new() } else { words::word_with(lang, "fact.because", &[("reason", reason)]) }
+}
+
+/// Who entered, by which line and from which device.
+fn entered(lang: Lang, fact: &Fact, key: &str) -> String {
+    let Fact::Entered { target_name, username, line_name, device_name, device_proof, deviation, .. } = fact else { return String::new() };
+    let device = match (device_name.as_str(), words::device_deviation(lang, deviation)) {
+        ("", None) => words::word(lang, "fact.no_device"),
+        ("", Some(why)) => why,
+        (name, None) => format!("{name} ({})", one_of(lang, "log.device_proof", device_proof)),
+        (name, Some(why)) => format!("{name} ({}: {why})", one_of(lang, "log.device_proof", device_proof)),
+    };
+    words::word_with(lang, &format!("fact.{key}"), &[("target", target_name), ("username", username), ("line", line_name), ("device", &device)])
 }
 
 fn mode(lang: Lang, mode: ViewMode) -> String {
@@ -83,8 +101,13 @@ pub fn controlled(lang: Lang, control: &Control) -> String {
 /// How the row stands out: `bad`, `warn` or nothing.
 pub(super) fn tone(fact: &Fact) -> &'static str {
     match fact {
+        Fact::TokenRefused { .. } | Fact::SourceLocked { .. } => "bad",
+        Fact::DeviceCodeFailed { .. } | Fact::CertificateRefused { .. } => "bad",
+        Fact::DeviceCodeIssued { .. } | Fact::DeviceCertificateEnded { .. } => "warn",
+        Fact::TokenMade { .. } => "warn",
         Fact::Refused { .. } | Fact::LockedOut { .. } | Fact::OrphanFound { .. } | Fact::ClockJumped { .. } | Fact::RefusedInside { .. } => "bad",
-        Fact::HostKeyAlarmed { .. } => "bad",
+        Fact::HostKeyAlarmed { .. } | Fact::PasskeyCloned { .. } | Fact::RecoveryUsed { .. } => "bad",
+        Fact::PasskeyAdded { .. } | Fact::PasskeyRemoved { .. } | Fact::RecoveryMade { .. } | Fact::AuthenticatorReplaced { .. } | Fact::IdentityChecked { .. } => "warn",
         Fact::CredentialRotated { outcome: Rotated::TakenBack { .. } | Rotated::Unsure { .. }, .. } => "bad",
         Fact::CredentialRotated { outcome: Rotated::Unchanged { .. } | Rotated::DoneOldRemains, .. } | Fact::RotationSet { .. } => "warn",
         Fact::SshAuthority { .. } | Fact::HostKeyDecided { .. } | Fact::CutAsked { .. } | Fact::Escalated { .. } | Fact::EnrolmentIssued { .. } | Fact::CredentialKept { .. } | Fact::KeyWindowOpened { .. } | Fact::RulesKept { .. } => "warn",
@@ -145,11 +168,36 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::Stopped => say("stopped", &[]),
         Fact::Identified { first } => say("identified", &[("first", &one_of(lang, "log.first", first))]),
         Fact::Refused { stage, login, code, detail } => say("refused", &[("stage", &one_of(lang, "log.stage", stage)), ("login", login), ("code", code), ("detail", detail)]),
-        Fact::LoggedIn => say("logged_in", &[]),
+        Fact::TokenMade { person, name, scopes, sources, until, reason, .. } => {
+            let because = if reason.is_empty() { String::new() } else { say("token_because", &[("reason", reason.trim_end_matches(['。', '.']))]) };
+            let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();
+            say("token_made", &[("person", &names.of(person.as_str())), ("name", name), ("scopes", &crate::pages::tokens::scope_words(lang, scopes)), ("sources", &sources.join(", ")), ("until", &until.minute()), ("because", &because)])
+        }
+        Fact::TokenEnded { person, name, cause, reason, .. } => {
+            let because = if reason.is_empty() { String::new() } else { say("token_because", &[("reason", reason.trim_end_matches(['。', '.']))]) };
+            say("token_ended", &[("person", &names.of(person.as_str())), ("name", name), ("cause", &one_of(lang, "token.end", cause.as_str())), ("because", &because)])
+        }
+        Fact::TokenRefused { person, name, why, .. } => say("token_refused", &[("person", &names.of(person.as_str())), ("name", name), ("why", &one_of(lang, "token.why", why))]),
+        Fact::LoggedIn { proof: None } => say("logged_in", &[]),
+        Fact::LoggedIn { proof: Some(proof) } => say("logged_in_by", &[("proof", &one_of(lang, "log.proof", proof.as_str()))]),
         Fact::LoggedOut { cause } => say("logged_out", &[("cause", &one_of(lang, "log.end", cause))]),
-        Fact::SteppedUp => say("stepped_up", &[]),
+        Fact::SteppedUp { by: None } => say("stepped_up", &[]),
+        Fact::SteppedUp { by: Some(kind) } => say("stepped_up_by", &[("kind", &one_of(lang, "log.factor", kind.as_str()))]),
+        Fact::PasskeyAdded { person, name, .. } => say("passkey_added", &[("person", &names.of(person.as_str())), ("name", name)]),
+        Fact::PasskeyRemoved { person, name, .. } => say("passkey_removed", &[("person", &names.of(person.as_str())), ("name", name)]),
+        Fact::PasskeyUsed { person, stage, .. } => say("passkey_used", &[("person", &names.of(person.as_str())), ("stage", &one_of(lang, "log.stage", stage))]),
+        Fact::PasskeyCloned { person, name, .. } => say("passkey_cloned", &[("person", &names.of(person.as_str())), ("name", name)]),
+        Fact::RecoveryMade { person } => say("recovery_made", &[("person", &names.of(person.as_str()))]),
+        Fact::RecoveryUsed { person, left } => say("recovery_used", &[("person", &names.of(person.as_str())), ("left", &left.to_string())]),
+        Fact::AuthenticatorReplaced { person } => say("authenticator_replaced", &[("person", &names.of(person.as_str()))]),
+        Fact::IdentityChecked { person, method, .. } => say("identity_checked", &[("person", &names.of(person.as_str())), ("method", &one_of(lang, "identity.method", method.as_str()))]),
+        Fact::IdentityProofRead { person, .. } => say("identity_proof_read", &[("person", &names.of(person.as_str()))]),
+        Fact::LinkOpened { person } => say("link_opened", &[("person", &names.of(person.as_str()))]),
         Fact::LockedOut { login } => say("locked_out", &[("login", login)]),
-        Fact::Unlocked { person } => say("unlocked", &[("person", &names.of(person.as_str()))]),
+        Fact::Unlocked { person, reason } if reason.is_empty() => say("unlocked", &[("person", &names.of(person.as_str()))]),
+        Fact::Unlocked { person, reason } => say("unlocked_because", &[("person", &names.of(person.as_str())), ("reason", reason.trim_end_matches(['。', '.']))]),
+        Fact::SourceLocked { source } => say("source_locked", &[("source", source)]),
+        Fact::SourceUnlocked { subject, reason } => say("source_unlocked", &[("subject", subject), ("reason", reason.trim_end_matches(['。', '.']))]),
         Fact::PersonAdded { login, name, vendor, roles: held, .. } => {
             let side = vendor.as_ref().map_or_else(|| words::word(lang, "fact.hospital"), |id| names.of(id.as_str()));
             say("person_added", &[("name", name), ("login", login), ("vendor", &side), ("roles", &roles(lang, held))])
@@ -165,6 +213,27 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::KeyWindowClosed { person, target_name, .. } => say("key_window_closed", &[("person", &names.of(person.as_str())), ("target", target_name)]),
         Fact::KeyWindowExpired { person, target_name, used, .. } => say("key_window_expired", &[("person", &names.of(person.as_str())), ("target", target_name), ("used", &used.to_string())]),
         Fact::VendorKept { name, active, .. } => say("vendor_kept", &[("name", name), ("state", &state_of(*active))]),
+        Fact::LineKept { vendor, name, class, change, reason, .. } => say(
+            "line_kept",
+            &[
+                ("vendor", &names.of(vendor.as_str())),
+                ("name", name),
+                ("class", if lang == Lang::Ja { class.ja() } else { class.en() }),
+                ("change", &one_of(lang, "log.line_change", change)),
+                ("reason", &because(lang, reason)),
+            ],
+        ),
+        Fact::DeviceKept { vendor, name, change, reason, .. } => say(
+            "device_kept",
+            &[("vendor", &names.of(vendor.as_str())), ("name", name), ("change", &one_of(lang, "log.device_change", change)), ("reason", &because(lang, reason))],
+        ),
+        Fact::DeviceAuthority { .. }
+        | Fact::DeviceCodeIssued { .. }
+        | Fact::DeviceCodeFailed { .. }
+        | Fact::DeviceCodeEnded { .. }
+        | Fact::DeviceCertified { .. }
+        | Fact::DeviceCertificateEnded { .. }
+        | Fact::CertificateRefused { .. } => super::certificates::sentence(lang, fact).unwrap_or_default(),
         Fact::TargetKept { name, address, host_keys, active, .. } => say("target_kept", &[("name", name), ("address", address), ("keys", &host_keys.join(" ")), ("state", &state_of(*active))]),
         Fact::CredentialKept { target, username, way, .. } => {
             let of = names.of(target.as_str());
@@ -203,7 +272,8 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         }
         Fact::FileAttached { attachment, sha256, .. } => say("file_attached", &[("attachment", attachment.as_str()), ("sha256", sha256)]),
         Fact::Escalated { duty, .. } => say("escalated", &[("duty", &one_of(lang, "log.duty", duty))]),
-        Fact::Entered { target_name, username, .. } => say("entered", &[("target", target_name), ("username", username)]),
+        Fact::Entered { line, .. } if line.is_none() => entered(lang, fact, "entered"),
+        Fact::Entered { .. } => entered(lang, fact, "entered_by"),
         Fact::Dialled { outcome, .. } => dialled(lang, outcome),
         Fact::RefusedInside { asked, .. } => say("refused_inside", &[("ask", &asked.ask), ("code", asked.refusal.code())]),
         Fact::FileMoved { file, .. } => {

@@ -7,14 +7,18 @@ use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
 use crate::words;
 use axum::http::Method;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use minijinja::{Value, context};
 use schemars::JsonSchema;
+use sekisho_core::identity::{CheckMethod, IdentityClaim};
 use sekisho_core::ids::{PersonId, VendorId};
+use sekisho_core::limits;
 use sekisho_core::people::{Person, Role, check_login_name};
 use sekisho_core::permission::Action;
-use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
-use sekisho_store::{EnrolmentLink, NewPerson, PersonChange};
+use sekisho_core::token::ROBOT_ROLES;
+use sekisho_store::{EnrolmentLink, NewPerson, NewRobot, PersonChange, ResetAsk};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -25,13 +29,15 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::page("/persons/new", read, show_add),
         Route::form("/persons/new", KEEP, add).again(show_add),
+        Route::page("/persons/robots/new", read, show_add_robot),
+        Route::form("/persons/robots/new", KEEP, add_robot).again(show_add_robot),
         Route::page("/persons/{id}/edit", read, show_edit),
         Route::form("/persons/{id}/edit", KEEP, edit).again(show_edit),
         Route::page("/persons/{id}/reset", read, show_reset),
-        Route::form("/persons/{id}/reset", KEEP, reset).again(show_reset),
+        Route::form("/persons/{id}/reset", KEEP, reset).up_to(limits::IDENTITY_PROOF_BYTES + limits::REQUEST_BYTES).again(show_reset),
         Route::api(Method::POST, "/api/v1/persons", KEEP, "Register a person; gives their one-time enrolment link.", api_add).takes::<PersonAsk>().gives::<PersonAdded>(),
         Route::api(Method::PUT, "/api/v1/persons/{id}", KEEP, "Change or disable a person.", api_edit).takes::<PersonAsk>().gives::<PersonAnswer>(),
-        Route::api(Method::POST, "/api/v1/persons/{id}/reset", KEEP, "Issue a new enrolment link after loss of a factor.", api_reset).takes::<ResetAsk>().gives::<Link>(),
+        Route::api(Method::POST, "/api/v1/persons/{id}/reset", KEEP, "Issue a new enrolment link after loss of a factor; the check of the identity goes into the ledger.", api_reset).up_to(limits::IDENTITY_PROOF_BYTES * 2).takes::<ResetBody>().gives::<Link>(),
     ]
 }
 
@@ -67,6 +73,9 @@ struct PersonAsk {
     /// `YYYY-MM-DD`.
     #[serde(default)]
     trained_until: Option<String>,
+    /// For a robot: who answers for it. It is registered with this field, and without it a person is.
+    #[serde(default)]
+    responsible: Option<PersonId>,
     /// False disables: logins, keys and running sessions end at once.
     #[serde(default = "yes")]
     active: bool,
@@ -83,11 +92,14 @@ struct Link {
     url: String,
     /// Until when it works.
     expires_at: Timestamp,
+    /// Opens the link, and is told by another way; after a reset alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handover_code: Option<String>,
 }
 
 impl From<EnrolmentLink> for Link {
     fn from(link: EnrolmentLink) -> Self {
-        Self { url: link.url.expose().to_owned(), expires_at: link.expires_at }
+        Self { url: link.url.expose().to_owned(), expires_at: link.expires_at, handover_code: link.handover.map(|code| code.expose().to_owned()) }
     }
 }
 
@@ -96,16 +108,29 @@ impl From<EnrolmentLink> for Link {
 struct PersonAdded {
     /// The entry.
     person: Person,
-    /// For the person, by a way on which only they receive it.
-    enrolment: Link,
+    /// For the person, by a way on which only they receive it; a robot has none.
+    enrolment: Option<Link>,
 }
 
-/// Why a person is enrolled again.
+/// Why a person is enrolled again, and how their identity was checked.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ResetAsk {
-    /// How the identity was checked, and why.
-    reason: String,
+struct ResetBody {
+    /// The check.
+    claim: IdentityClaim,
+    /// The proof, if a file is attached.
+    #[serde(default)]
+    proof: Option<ProofBody>,
+}
+
+/// A file in base64.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ProofBody {
+    /// Its name.
+    name: String,
+    /// Its bytes, base64.
+    content: String,
 }
 
 impl PersonAsk {
@@ -122,6 +147,7 @@ impl PersonAsk {
             valid_until: form.end_of_day_opt("valid_until")?,
             pledged_until: form.date_opt("pledged_until")?,
             trained_until: form.date_opt("trained_until")?,
+            responsible: form.parse_opt("responsible", PersonId::parse)?,
             active: form.has("active"),
         })
     }
@@ -136,6 +162,7 @@ impl PersonAsk {
         form.push("valid_until", person.valid_until.map(super::super::last_day).unwrap_or_default());
         form.push("pledged_until", person.pledged_until.as_deref().unwrap_or_default());
         form.push("trained_until", person.trained_until.as_deref().unwrap_or_default());
+        form.push("responsible", person.robot.as_ref().map_or("", |id| id.as_str()));
         if person.active {
             form.push("active", "1");
         }
@@ -144,13 +171,19 @@ impl PersonAsk {
 
     fn into_new(self) -> Result<NewPerson, Stop> {
         check_login_name(&self.login)?;
-        let Self { login, name, vendor, department, mail, phone, roles, valid_until, pledged_until, trained_until, active: _ } = self;
+        let Self { login, name, vendor, department, mail, phone, roles, valid_until, pledged_until, trained_until, active: _, responsible: _ } = self;
         Ok(NewPerson { login, name, vendor, department, mail, phone, roles, valid_until, pledged_until, trained_until })
     }
 
+    fn into_robot(self, responsible: PersonId) -> Result<NewRobot, Stop> {
+        check_login_name(&self.login)?;
+        let Self { login, name, vendor, department, roles, valid_until, .. } = self;
+        Ok(NewRobot { login, name, vendor, department, roles, responsible, valid_until })
+    }
+
     fn into_change(self) -> PersonChange {
-        let Self { login: _, name, vendor: _, department, mail, phone, roles, valid_until, pledged_until, trained_until, active } = self;
-        PersonChange { name, department, mail, phone, roles, valid_until, pledged_until, trained_until, active }
+        let Self { login: _, name, vendor: _, department, mail, phone, roles, valid_until, pledged_until, trained_until, responsible, active } = self;
+        PersonChange { name, department, mail, phone, roles, valid_until, pledged_until, trained_until, responsible, active }
     }
 }
 
@@ -167,7 +200,7 @@ async fn show_add(call: Call) -> Reply {
 }
 
 fn keep_link(ctx: &Ctx, person: &PersonId, link: &EnrolmentLink) {
-    ctx.keep_once(&format!("link {person}"), format!("{} {}", link.expires_at.0, link.url.expose()));
+    ctx.keep_once(&format!("link {person}"), format!("{} {} {}", link.expires_at.0, link.url.expose(), link.handover.as_ref().map_or("", |code| code.expose())).trim_end().to_owned());
 }
 
 async fn add(call: Call) -> Reply {
@@ -177,8 +210,41 @@ async fn add(call: Call) -> Reply {
     call.done(&format!("/persons/{}", person.id), "person.added")
 }
 
+/// What the form of a robot offers: who may answer for it, and the roles that it can hold.
+async fn robot_choices(ctx: &Ctx, side: Option<&Person>) -> Result<Value, Stop> {
+    let vendors = ctx.store().vendors(ctx.actor()?).await?;
+    let vendors: Vec<(String, String)> = vendors.into_iter().map(|vendor| (vendor.id.to_string(), vendor.name)).collect();
+    let now = ctx.now();
+    let fits = |person: &Person| person.robot.is_none() && person.may_act(now) && side.is_none_or(|robot| robot.vendor == person.vendor);
+    let persons = ctx.store().persons(ctx.actor()?).await?;
+    let persons: Vec<(String, String)> = persons
+        .into_iter()
+        .filter(|row| fits(&row.person))
+        .map(|row| (row.person.id.to_string(), format!("{}({})", row.person.name, row.vendor_name.unwrap_or_else(|| ctx.t("person.hospital")))))
+        .collect();
+    let of_side = |role: &Role| side.is_none_or(|robot| robot.vendor.is_some() == role.is_vendors());
+    let roles: Vec<(&str, &str)> = ROBOT_ROLES.into_iter().filter(of_side).map(|role| (role.as_str(), words::role(ctx.lang, role))).collect();
+    Ok(context! { vendors => crate::view::value(vendors), persons => crate::view::value(persons), roles => crate::view::value(roles) })
+}
+
+async fn show_add_robot(call: Call) -> Reply {
+    let form = call.typed_or(Form::default());
+    call.page("persons/robot.html", "robot.add", context! { form => Value::from_object(form), id => (), name => "", ..robot_choices(&call.ctx, None).await? })
+}
+
+async fn add_robot(call: Call) -> Reply {
+    let responsible = call.form().parse("responsible", PersonId::parse)?;
+    let robot = call.ctx.store().add_robot(call.ctx.actor()?, PersonAsk::read(call.form())?.into_robot(responsible)?).await?;
+    call.done(&format!("/persons/{}", robot.id), "robot.added")
+}
+
 async fn show_edit(call: Call) -> Reply {
     let row = find(&call).await?;
+    if row.person.robot.is_some() {
+        let form = call.typed_or(PersonAsk::show(&row.person));
+        let choices = robot_choices(&call.ctx, Some(&row.person)).await?;
+        return call.page("persons/robot.html", "robot.edit", context! { form => Value::from_object(form), id => row.person.id.as_str(), name => row.person.name, ..choices });
+    }
     let form = call.typed_or(PersonAsk::show(&row.person));
     let context = context! { form => Value::from_object(form), id => row.person.id.as_str(), name => row.person.name, vendor_name => row.vendor_name, is_vendors => row.person.vendor.is_some(), ..choices(&call.ctx).await? };
     call.page("persons/form.html", "person.edit", context)
@@ -193,24 +259,35 @@ async fn edit(call: Call) -> Reply {
 async fn show_reset(call: Call) -> Reply {
     let row = find(&call).await?;
     let form = call.typed_or(Form::default());
-    call.page("persons/reset.html", "person.reset", context! { form => Value::from_object(form), id => row.person.id.as_str(), name => row.person.name })
+    let methods: Vec<(&str, String)> = CheckMethod::ALL.into_iter().filter(|method| *method != CheckMethod::AtTheBox).map(|method| (method.as_str(), call.ctx.t(&format!("identity.method_{}", method.as_str())))).collect();
+    let methods = crate::view::value(methods);
+    call.page("persons/reset.html", "person.reset", context! { form => Value::from_object(form), id => row.person.id.as_str(), name => row.person.name, phone => row.person.phone, methods, most => limits::IDENTITY_PROOF_BYTES })
 }
 
 async fn reset(call: Call) -> Reply {
     let id = call.id("id", PersonId::parse)?;
-    let reason = call.form().text("reason");
-    if reason.is_empty() {
-        return Err(Refusal::ReasonNeeded.into());
-    }
-    let link = call.ctx.store().reset_person(call.ctx.actor()?, &id, reason).await?;
+    let form = call.form();
+    let claim = IdentityClaim {
+        method: form.parse("method", CheckMethod::parse).ok().filter(|method| *method != CheckMethod::AtTheBox).ok_or_else(|| Stop::bad_field("method"))?,
+        checked_by: form.text("checked_by").to_owned(),
+        evidence: form.text("evidence").to_owned(),
+        reason: form.text("reason").to_owned(),
+    };
+    let proof = form.files().iter().find(|file| file.field == "proof").map(|file| (file.name.clone(), file.bytes.to_vec()));
+    let link = call.ctx.store().reset_person(call.ctx.actor()?, &id, ResetAsk { claim, proof }).await?;
     keep_link(&call.ctx, &id, &link);
     call.done(&format!("/persons/{id}"), "person.reset_done")
 }
 
 async fn api_add(call: Call) -> Reply {
     let ask: PersonAsk = call.json()?;
-    let (person, link) = call.ctx.store().add_person(call.ctx.actor()?, ask.into_new()?).await?;
-    call.answer(&PersonAdded { person, enrolment: link.into() })
+    let (store, actor) = (call.ctx.store(), call.ctx.actor()?);
+    if let Some(responsible) = ask.responsible.clone() {
+        let person = store.add_robot(actor, ask.into_robot(responsible)?).await?;
+        return call.answer(&PersonAdded { person, enrolment: None });
+    }
+    let (person, link) = store.add_person(actor, ask.into_new()?).await?;
+    call.answer(&PersonAdded { person, enrolment: Some(link.into()) })
 }
 
 async fn api_edit(call: Call) -> Reply {
@@ -222,7 +299,9 @@ async fn api_edit(call: Call) -> Reply {
 
 async fn api_reset(call: Call) -> Reply {
     let id = call.id("id", PersonId::parse)?;
-    let ask: ResetAsk = call.json()?;
-    let link = call.ctx.store().reset_person(call.ctx.actor()?, &id, &ask.reason).await?;
+    let ask: ResetBody = call.json()?;
+    let decoded = |proof: ProofBody| STANDARD.decode(proof.content.as_bytes()).map(|bytes| (proof.name, bytes)).map_err(|_| Stop::bad_field("proof"));
+    let proof = ask.proof.map(decoded).transpose()?;
+    let link = call.ctx.store().reset_person(call.ctx.actor()?, &id, ResetAsk { claim: ask.claim, proof }).await?;
     call.answer(&Link::from(link))
 }
