@@ -3,5 +3,6 @@
 mod fuzz;
 mod gateway;
 mod house;
+mod roads;
 mod street;
 mod web;

@@ -1,6 +1,8 @@
 //! The decision to let a worker in. The only minter of [`Principal`] and [`Grant`].
 
-use crate::ids::{PersonId, PlanId, TargetId};
+use crate::device::{self, Device, DeviceProof};
+use crate::ids::{DeviceId, LineId, PersonId, PlanId, TargetId};
+use crate::line::{Line, line_of};
 use crate::people::{Person, Role, Vendor};
 use crate::plan::Plan;
 use crate::plan::approval::{self};
@@ -21,17 +23,24 @@ pub struct Principal {
     login: String,
     source: IpAddr,
     only: Option<TargetId>,
+    device: Option<DeviceProof>,
 }
 
 impl Principal {
-    /// Mints a principal, for the target `only` if there is one.
+    /// Mints a principal, for the target `only` if there is one, on the device that showed itself by `device`.
     ///
     /// An `assertion`: the caller has verified a first factor AND a second factor of a different kind in this same
-    /// login, or in the login that opened the key window for `only`. The list of callers is kept in
-    /// `xtask/assertions.txt`.
+    /// login, or in the login that opened the key window for `only`; and `device` was shown by this very connection. The
+    /// list of callers is kept in `xtask/assertions.txt`.
     #[must_use]
-    pub fn assertion(person: PersonId, login: String, source: IpAddr, only: Option<TargetId>) -> Self {
-        Self { person, login, source, only }
+    pub fn assertion(person: PersonId, login: String, source: IpAddr, only: Option<TargetId>, device: Option<DeviceProof>) -> Self {
+        Self { person, login, source, only, device }
+    }
+
+    /// The device that the connection comes from, and how it showed itself; `None` for one that nobody knows.
+    #[must_use]
+    pub fn device(&self) -> Option<&DeviceProof> {
+        self.device.as_ref()
     }
 
     /// The one target for which the proof holds; `None` for any.
@@ -104,14 +113,47 @@ pub struct Grant {
     pub unplanned: Option<RuleAct>,
     /// The stricter of what plan and target demand.
     pub witness: Witness,
-    /// End of the window.
+    /// End of the window, or of the time in which the line may be used, if that comes first.
     pub until: Timestamp,
     /// Idle time after which the session is closed.
     pub idle: Duration,
     /// Moments before the end at which the worker is warned.
     pub warn_before: Vec<Duration>,
+    /// The road that it came by.
+    pub road: Road,
     // Keeps literal construction inside this module.
     _minted: (),
+}
+
+/// By which line and from which device a session comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Road {
+    /// The line.
+    pub line: LineId,
+    /// Its name.
+    pub line_name: String,
+    /// The device, if it is known.
+    pub device: Option<DeviceId>,
+    /// Its name; empty if it is not known.
+    pub device_name: String,
+    /// How it showed itself: `certificate`, `address`; empty if it did not.
+    pub device_proof: &'static str,
+    /// What is not in order with the device, where the policy lets that pass.
+    pub deviation: Option<Refusal>,
+}
+
+impl Road {
+    fn of(principal: &Principal, line: &Line, device: Option<&Device>, deviation: Option<Refusal>) -> Self {
+        let known = principal.device.as_ref().zip(device).filter(|(proof, device)| proof.device() == &device.id);
+        Self {
+            line: line.id.clone(),
+            line_name: line.content.name.clone(),
+            device: known.map(|(_, device)| device.id.clone()),
+            device_name: known.map(|(_, device)| device.content.name.clone()).unwrap_or_default(),
+            device_proof: known.map(|(proof, _)| proof.name()).unwrap_or_default(),
+            deviation,
+        }
+    }
 }
 
 /// How much may go through shells and commands of one session before a person of the hospital looks at it. `None` is
@@ -201,6 +243,10 @@ pub struct Case<'a> {
     pub vendor: &'a Vendor,
     /// The vendor that applied, which may have named a subcontractor's worker.
     pub plan_vendor: &'a Vendor,
+    /// The lines of the worker's vendor.
+    pub lines: &'a [Line],
+    /// The device that the principal's proof names, as the register has it at this moment.
+    pub device: Option<&'a Device>,
     /// The target.
     pub target: &'a Target,
     /// The account named in the plan.
@@ -228,7 +274,7 @@ pub fn authorize(principal: &Principal, case: &Case<'_>) -> Result<Grant, Refusa
     if person.id != principal.person || !person.may_act(now) || !person.is(Role::Worker) {
         return Err(Refusal::PersonInactive);
     }
-    let in_force = |vendor: &Vendor| vendor.active && vendor.contract_until.is_none_or(|end| now < end);
+    let in_force = |vendor: &Vendor| vendor.is_in_force(now);
     if person.vendor.as_ref() != Some(&vendor.id) || !in_force(vendor) || !in_force(plan_vendor) || plan_vendor.id != plan.vendor {
         return Err(Refusal::VendorInactive);
     }
@@ -253,11 +299,12 @@ pub fn authorize(principal: &Principal, case: &Case<'_>) -> Result<Grant, Refusa
     if now >= until {
         return Err(Refusal::WindowClosed);
     }
-    let registered = vendor.sources.iter().any(|network| network.contains(principal.source));
+    let line = line_of(case.lines, &vendor.id, principal.source, now)?;
     let planned = plan.content.sources.is_empty() || plan.content.sources.iter().any(|network| network.contains(principal.source));
-    if !registered || !planned {
+    if !planned {
         return Err(Refusal::SourceNotAllowed);
     }
+    let deviation = device::judge(principal, person, line, case.device, case.policy, now)?;
     let account = case.account.filter(|account| account.id == used.account && account.target == target.id);
     let Some(account) = account.filter(|_| target.active && !target.host_keys.is_empty()) else {
         return Err(Refusal::TargetNotReady);
@@ -268,7 +315,8 @@ pub fn authorize(principal: &Principal, case: &Case<'_>) -> Result<Grant, Refusa
     if principal.only.is_some() && !used.key_window {
         return Err(Refusal::NoPlan);
     }
-    Ok(assertion(case, used, account, until))
+    let until = line.usable_until(now).map_or(until, |rests| rests.min(until));
+    Ok(assertion(case, used, account, until, Road::of(principal, line, case.device, deviation)))
 }
 
 /// The approval itself: complete for this very content and signed, or an emergency that a person allowed.
@@ -284,7 +332,7 @@ fn approved(case: &Case<'_>) -> Result<(), Refusal> {
 }
 
 /// Mints the grant. Called by [`authorize`] alone, after every rule agreed.
-fn assertion(case: &Case<'_>, used: &TargetUse, account: &Account, until: Timestamp) -> Grant {
+fn assertion(case: &Case<'_>, used: &TargetUse, account: &Account, until: Timestamp, road: Road) -> Grant {
     let Case { plan, target, policy, .. } = *case;
     let minutes = |n: u32| Duration::from_secs(u64::from(n) * 60);
     Grant {
@@ -312,6 +360,7 @@ fn assertion(case: &Case<'_>, used: &TargetUse, account: &Account, until: Timest
         until,
         idle: minutes(policy.idle_minutes),
         warn_before: policy.warn_minutes.iter().copied().map(minutes).collect(),
+        road,
         _minted: (),
     }
 }

@@ -32,6 +32,46 @@ pub enum FirstProof {
     VerifiedKey(String),
 }
 
+/// A client certificate that a connection proved to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    serial: String,
+}
+
+impl ClientCertificate {
+    /// Names a certificate of Sekisho's own authority for devices by its serial number, in small hexadecimal letters.
+    ///
+    /// An `assertion`: its chain, times and purpose were verified, and its key signed the handshake of this very
+    /// connection. Whether it was revoked, and which device it is for, the store knows.
+    #[must_use]
+    pub fn assertion(serial: String) -> Self {
+        Self { serial }
+    }
+
+    /// The serial number.
+    #[must_use]
+    pub fn serial(&self) -> &str {
+        &self.serial
+    }
+}
+
+/// How a connection arrived: from where, and with which certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Where it comes from.
+    pub source: IpAddr,
+    /// The certificate of its device; `None` for a connection that did not pass the outer door.
+    pub certificate: Option<ClientCertificate>,
+}
+
+impl Arrival {
+    /// A connection that showed no certificate.
+    #[must_use]
+    pub fn plain(source: IpAddr) -> Self {
+        Self { source, certificate: None }
+    }
+}
+
 /// A login whose first factor holds. Not `Clone`, good for the second factor only.
 #[derive(Debug)]
 pub struct HalfPrincipal {
@@ -39,8 +79,8 @@ pub struct HalfPrincipal {
     pub ticket: String,
     /// Login name.
     pub login: String,
-    /// Where the connection comes from.
-    pub source: IpAddr,
+    /// How the connection arrived.
+    pub arrival: Arrival,
 }
 
 /// A plan that the worker can choose when several are open.
@@ -398,14 +438,14 @@ pub struct HeldUpload {
 /// What the gateway may ask. Implemented by the store; every method writes down what it answers before it answers.
 pub trait Desk: Send + Sync {
     /// Checks the first factor.
-    fn first_factor<'a>(&'a self, login: &'a str, source: IpAddr, proof: FirstProof) -> Answer<'a, Result<HalfPrincipal, Refusal>>;
+    fn first_factor<'a>(&'a self, login: &'a str, arrival: &'a Arrival, proof: FirstProof) -> Answer<'a, Result<HalfPrincipal, Refusal>>;
 
     /// True if this public key is registered for the person and asking for a signature makes sense. Gives no right.
     fn knows_key<'a>(&'a self, login: &'a str, source: IpAddr, key: &'a str) -> Answer<'a, bool>;
 
     /// A principal without a prompt: the person has opened a key window in the browser, after two factors, for this very
     /// target, source and key, and it has not ended. The key's signature was verified.
-    fn key_window<'a>(&'a self, login: &'a str, source: IpAddr, key: &'a str, target: &'a str) -> Answer<'a, Option<Principal>>;
+    fn key_window<'a>(&'a self, login: &'a str, arrival: &'a Arrival, key: &'a str, target: &'a str) -> Answer<'a, Option<Principal>>;
 
     /// Checks the one-time code. A wrong code gives the half back with its refusal as long as tries remain.
     fn second_factor<'a>(&'a self, half: HalfPrincipal, code: Secret) -> Answer<'a, Result<Principal, (Option<HalfPrincipal>, Refusal)>>;

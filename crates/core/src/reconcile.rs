@@ -28,6 +28,18 @@ pub struct SessionFacts {
     pub account: String,
     /// Source address.
     pub source: String,
+    /// Name of the line that it came by.
+    #[serde(default)]
+    pub line: String,
+    /// Name of the device; empty for one that nobody knows.
+    #[serde(default)]
+    pub device: String,
+    /// How the device showed itself: `certificate`, `address`.
+    #[serde(default)]
+    pub device_proof: String,
+    /// Code of what is not in order with the device, where the policy let that pass.
+    #[serde(default)]
+    pub device_deviation: String,
     /// When it was opened.
     pub started: Timestamp,
     /// When it ended; `None` while it runs.
@@ -137,6 +149,8 @@ pub enum Item {
     Worker,
     /// 接続元
     Source,
+    /// 端末
+    Device,
     /// 接続先
     Target,
     /// 利用機能
@@ -403,6 +417,11 @@ fn sources(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
         let fits = plan.content.sources.is_empty() || plan.content.sources.iter().any(inside);
         let verdict = if fits { Verdict::Match } else { Verdict::NotPlanned };
         rows.add(Item::Source, verdict, &planned.join(", "), &facts.source, Some(&facts.session), None);
+        if !facts.device_deviation.is_empty() {
+            rows.add(Item::Device, Verdict::Different, "", &format!("{} {}", facts.device_deviation, facts.device), Some(&facts.session), None);
+        } else if !facts.device.is_empty() {
+            rows.add(Item::Device, Verdict::Match, "", &facts.device, Some(&facts.session), None);
+        }
     }
 }
 

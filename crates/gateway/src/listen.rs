@@ -2,7 +2,7 @@
 
 use crate::line::{Cut, Line};
 use crate::ssh::{self, House};
-use sekisho_core::desk::{Cause, Recall};
+use sekisho_core::desk::{Arrival, Cause, Recall};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,6 +29,11 @@ impl Gateway {
         Self { listener: Arc::new(Mutex::new(Some(listener))), address, house: Arc::new(house), stopping: watch::Sender::new(false) }
     }
 
+    /// What its connections share, for those that come through the outer door.
+    pub(crate) fn house(&self) -> Arc<House> {
+        Arc::clone(&self.house)
+    }
+
     /// The address it listens on, with the port that the system chose if the settings said 0.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
@@ -53,7 +58,7 @@ impl Gateway {
                         continue;
                     };
                     let line = Line::new(stream, cut.clone());
-                    tokio::spawn(ssh::serve(Arc::clone(&self.house), line, cut, peer.ip().to_canonical(), seat));
+                    tokio::spawn(ssh::serve(Arc::clone(&self.house), line, cut, Arrival::plain(peer.ip().to_canonical()), None, seat));
                 }
                 Err(error) => {
                     // Out of descriptors or the like: the next accept would fail at once again.

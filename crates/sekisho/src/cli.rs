@@ -39,6 +39,12 @@ pub enum Command {
     /// Persons: list, add, change, reset, unlock
     #[command(subcommand)]
     Person(crate::admin::person::PersonCommand),
+    /// The connection register: the lines by which vendors come
+    #[command(subcommand)]
+    Line(crate::admin::line::LineCommand),
+    /// The register of devices from which workers come
+    #[command(subcommand)]
+    Device(crate::admin::device::DeviceCommand),
     /// Vendors and subcontractors
     #[command(subcommand)]
     Vendor(crate::admin::vendor::VendorCommand),
@@ -62,6 +68,11 @@ pub enum Command {
     /// Rules for commands: list, try, switch a ready-made set on
     #[command(subcommand)]
     Rules(crate::admin::rules::RulesCommand),
+    /// A worker's device: enrol it, open tunnels through the outer door
+    #[command(subcommand)]
+    Connect(sekisho_connect::Ask),
+    /// Write the ssh configuration of an enrolled device
+    SshConfig(sekisho_connect::SshConfigArgs),
     /// Print completions for a shell
     Completions {
         /// The shell

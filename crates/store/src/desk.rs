@@ -14,7 +14,7 @@ use crate::fault::{Denied, Fault};
 use crate::logins::PersonRecord;
 use crate::recordings::Writer;
 use sekisho_core::authorize::Principal;
-use sekisho_core::desk::{Answer, Cause, Desk, Dialled, Entry, FirstProof, HalfPrincipal, HeldUpload, OpenRecording, RefusedAsk, RuledCommand, Spool};
+use sekisho_core::desk::{Answer, Arrival, Cause, Desk, Dialled, Entry, FirstProof, HalfPrincipal, HeldUpload, OpenRecording, RefusedAsk, RuledCommand, Spool};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::SessionId;
 use sekisho_core::people::{Actor, Via};
@@ -44,18 +44,19 @@ fn told(denied: Denied) -> Refusal {
 }
 
 impl Store {
-    async fn half(&self, login: &str, source: IpAddr, proof: FirstProof) -> Result<HalfPrincipal, Refusal> {
+    async fn half(&self, login: &str, arrival: &Arrival, proof: FirstProof) -> Result<HalfPrincipal, Refusal> {
+        let source = arrival.source;
         let (record, first): (PersonRecord, &'static str) = match proof {
             FirstProof::Password(password) => (self.check_password(login, &password, source).await.map_err(told)?, "password"),
             FirstProof::VerifiedKey(key) => (self.check_key(login, &key, source).await.map_err(told)?, "key"),
         };
-        let half = halves::Half { person: record.person.id, login: record.person.login, source, first, tries: CODE_TRIES };
+        let half = halves::Half { person: record.person.id, login: record.person.login, arrival: arrival.clone(), first, tries: CODE_TRIES };
         self.inner.halves.keep(half)
     }
 
     async fn whole(&self, half: HalfPrincipal, code: &Secret) -> Result<Principal, (Option<HalfPrincipal>, Refusal)> {
         let Some(mut kept) = self.inner.halves.take(&half) else { return Err((None, Refusal::LoginFailed)) };
-        match self.check_code(&kept.person, code, kept.source).await {
+        match self.check_code(&kept.person, code, kept.arrival.source).await {
             Ok(()) => {}
             Err(Denied::Refusal(Refusal::LoginFailed)) => {
                 kept.tries -= 1;
@@ -65,12 +66,14 @@ impl Store {
             Err(denied) => return Err((None, told(denied))),
         }
         let identified = async {
-            let mut tx = self.write(&self.worker_of(&kept.person, kept.source).await?).await?;
+            let device = self.shown_device(&kept.person, &kept.arrival).await?;
+            let mut tx = self.write(&self.worker_of(&kept.person, kept.arrival.source).await?).await?;
             tx.fact(Fact::Identified { first: kept.first.to_owned() });
-            tx.commit().await
+            tx.commit().await?;
+            Ok(device)
         };
-        identified.await.map_err(|fault| (None, unavailable(&fault)))?;
-        Ok(Principal::assertion(kept.person, kept.login, kept.source, None))
+        let device = identified.await.map_err(|fault: Fault| (None, unavailable(&fault)))?;
+        Ok(Principal::assertion(kept.person, kept.login, kept.arrival.source, None, device))
     }
 
     pub(crate) async fn worker_of(&self, person: &sekisho_core::ids::PersonId, source: IpAddr) -> Result<Actor, Fault> {
@@ -108,8 +111,8 @@ impl Store {
 }
 
 impl Desk for Store {
-    fn first_factor<'a>(&'a self, login: &'a str, source: IpAddr, proof: FirstProof) -> Answer<'a, Result<HalfPrincipal, Refusal>> {
-        Box::pin(self.half(login, source, proof))
+    fn first_factor<'a>(&'a self, login: &'a str, arrival: &'a Arrival, proof: FirstProof) -> Answer<'a, Result<HalfPrincipal, Refusal>> {
+        Box::pin(self.half(login, arrival, proof))
     }
 
     fn knows_key<'a>(&'a self, login: &'a str, _source: IpAddr, key: &'a str) -> Answer<'a, bool> {
@@ -124,9 +127,9 @@ impl Desk for Store {
         })
     }
 
-    fn key_window<'a>(&'a self, login: &'a str, source: IpAddr, key: &'a str, target: &'a str) -> Answer<'a, Option<Principal>> {
+    fn key_window<'a>(&'a self, login: &'a str, arrival: &'a Arrival, key: &'a str, target: &'a str) -> Answer<'a, Option<Principal>> {
         Box::pin(async move {
-            self.by_key_window(login, source, key, target).await.unwrap_or_else(|denied| {
+            self.by_key_window(login, arrival, key, target).await.unwrap_or_else(|denied| {
                 // The ordinary login goes on; whatever is wrong with the store shows there as well.
                 tracing::error!(%denied, "a key window cannot be looked for");
                 None

@@ -12,6 +12,8 @@ use crate::logins::{KeyLine, locked_until};
 use crate::secrets::random_id;
 use crate::write::Tx;
 use sekisho_core::authorize::Principal;
+use sekisho_core::desk::Arrival;
+use sekisho_core::device::DeviceProof;
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::{KeyWindowId, PersonId, PlanId, TargetId, WorkerKeyId};
 use sekisho_core::key_window::{KeyWindow, end};
@@ -88,7 +90,12 @@ impl Store {
             used: 0,
         };
         // A window that would let nobody in is not opened: its worker learns at once what is in the way.
-        self.would_admit(tx.sql(), &principal_of(&window), person, target, plan, now).await?;
+        let device = self.device_shown_to(tx.sql(), &person, &Arrival::plain(source)).await?;
+        match self.would_admit(tx.sql(), &principal_of(&window, device), person, target, plan, now).await {
+            // The device shows itself on each connection; a browser is not one of those.
+            Err(Denied::Refusal(refusal)) if refusal.is_about_device() => {}
+            decided => decided?,
+        }
         let text = "INSERT INTO key_windows (id, person, ends_at, is_open, body, seal) VALUES ($1, $2, $3, 1, '', $4)";
         sqlx::query(text)
             .bind(window.id.as_str().to_owned())
@@ -146,8 +153,8 @@ impl Store {
     }
 
     /// The principal whom an open window lets in, for a key whose signature was verified. Written down before it is told.
-    pub(crate) async fn by_key_window(&self, login: &str, source: IpAddr, key: &str, target: &str) -> Result<Option<Principal>, Denied> {
-        let now = self.now();
+    pub(crate) async fn by_key_window(&self, login: &str, arrival: &Arrival, key: &str, target: &str) -> Result<Option<Principal>, Denied> {
+        let (now, source) = (self.now(), arrival.source);
         if self.policy().key_window_minutes == 0 || locked_until(self.read(), login, now).await?.is_some() {
             return Ok(None);
         }
@@ -159,7 +166,8 @@ impl Store {
         let mut conn = self.read().acquire().await.map_err(Fault::from)?;
         let Some(found) = self.answering(&mut conn, login, source, &line, &wanted.id).await? else { return Ok(None) };
         drop(conn);
-        let principal = principal_of(&found);
+        let device = self.shown_device(&found.person, arrival).await?;
+        let principal = principal_of(&found, device);
         // Where nothing would open, nothing is spent, and the ordinary login says why.
         match self.open_plans(&principal, target, None).await {
             Ok(_) => {}
@@ -240,9 +248,10 @@ impl Store {
     }
 }
 
-/// Who enters through a window: two factors were proved in the login that opened it, for its target and no other.
-fn principal_of(window: &KeyWindow) -> Principal {
-    Principal::assertion(window.person.clone(), window.login.clone(), window.source, Some(window.target.clone()))
+/// Who enters through a window: two factors were proved in the login that opened it, for its target and no other. The
+/// device is the one that shows itself.
+fn principal_of(window: &KeyWindow, device: Option<DeviceProof>) -> Principal {
+    Principal::assertion(window.person.clone(), window.login.clone(), window.source, Some(window.target.clone()), device)
 }
 
 fn owner(actor: &Actor) -> Result<&PersonId, Refusal> {

@@ -61,6 +61,7 @@ impl Store {
         }
         tx.fact(Fact::Initialised { origin, key: key.clone() });
         store.settle_ssh_authority(&mut tx).await?;
+        store.settle_device_authority(&mut tx).await?;
         let first_admin = store.add_first_administrator(&mut tx, &first).await?;
         tx.commit().await?;
         store.publish().await?;
@@ -102,8 +103,11 @@ impl Store {
         let mut tx = store.write(&Actor::system()).await?;
         tx.fact(Fact::Started { version: env!("CARGO_PKG_VERSION").to_owned() });
         store.settle_ssh_authority(&mut tx).await?;
+        store.settle_device_authority(&mut tx).await?;
         tx.commit().await?;
         store.seal_all_once().await?;
+        store.take_over_sources().await?;
+        store.load_certificates().await?;
         store.sweep().await?;
         store.publish().await?;
         Ok(store)
@@ -111,6 +115,7 @@ impl Store {
 
     fn assemble(settings: Settings, clock: Arc<dyn Clock>, db: Db, conn: AnyConnection, keys: Keys, lock: File, found: Recovered) -> Self {
         let (recall, _) = broadcast::channel(RECALLS);
+        let site = crate::logins::Site::of(&settings);
         let log = Head::new(Writer::new(conn), found);
         let faults = Arc::<Faults>::default();
         let shelf = Arc::new(Shelf::new(&settings.data_dir, Arc::clone(&faults), recall.clone()));
@@ -130,9 +135,13 @@ impl Store {
             spools,
             gauge: crate::jobs::Gauge::default(),
             hashing: crate::logins::Hashing::default(),
+            ceremonies: crate::logins::Ceremonies::default(),
+            site,
             stripes: crate::logins::Stripes::default(),
             takings: crate::taking::places(),
             keeper: crate::search::Keeper::default(),
+            certified: crate::certificates::Registry::default(),
+            away: crate::certificates::AwayCount::default(),
             lock,
         };
         Self { inner: Arc::new(inner) }

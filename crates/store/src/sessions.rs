@@ -7,9 +7,11 @@ use crate::log::{LogFilter, as_i64};
 use crate::recordings::{Note, scan_file};
 use crate::write::Tx;
 use sekisho_core::desk::{Cause, Recall, RecallWord};
+use sekisho_core::device::Device;
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::ids::{PersonId, PlanId, SessionId, TargetId, VendorId};
 use sekisho_core::limits;
+use sekisho_core::line::Line;
 use sekisho_core::people::{Actor, Person, Role, Vendor};
 use sekisho_core::permission::{Action, may};
 use sekisho_core::plan::Plan;
@@ -369,9 +371,11 @@ impl Store {
     async fn ended_because(&self, session: &SessionId, now: Timestamp) -> Result<Option<Cause>, Fault> {
         let since = self.since();
         let text = "SELECT p.body, p.seal, w.body AS person, w.seal AS person_seal, v.body AS vendor, v.seal AS vendor_seal, \
-            a.body AS plan_vendor, a.seal AS plan_vendor_seal, t.body AS target, t.seal AS target_seal FROM sessions s \
+            a.body AS plan_vendor, a.seal AS plan_vendor_seal, t.body AS target, t.seal AS target_seal, s.source, s.device AS device_id, s.facts, l.body AS line, l.seal AS line_seal, \
+            d.body AS device, d.seal AS device_seal FROM sessions s \
             JOIN plans p ON p.id = s.plan JOIN persons w ON w.id = s.person JOIN vendors v ON v.id = s.vendor \
-            JOIN vendors a ON a.id = p.vendor JOIN targets t ON t.id = s.target WHERE s.id = $1";
+            JOIN vendors a ON a.id = p.vendor JOIN targets t ON t.id = s.target LEFT JOIN lines l ON l.id = s.line \
+            LEFT JOIN devices d ON d.id = s.device WHERE s.id = $1";
         let Some(row) = sqlx::query(text).bind(session.as_str().to_owned()).fetch_optional(self.read()).await? else {
             // Its `entered` entry is being written at this moment.
             return Ok(None);
@@ -387,12 +391,42 @@ impl Store {
             // What somebody else wrote into a row permits nothing.
             return Ok(Some(Cause::Recalled));
         };
-        let in_force = |vendor: &Vendor| vendor.active && vendor.contract_until.is_none_or(|end| now < end);
+        let in_force = |vendor: &Vendor| vendor.is_in_force(now);
         let holds = plan.admits() && person.may_act(now) && target.active && in_force(&vendor) && in_force(&plan_vendor);
         if !holds {
             return Ok(Some(Cause::Recalled));
         }
+        if !self.road_holds(&row, &person, now, since) {
+            return Ok(Some(Cause::Recalled));
+        }
         let (_, until) = plan.window();
         Ok((now >= until.plus(WINDOW_GRACE)).then_some(Cause::WindowEnded))
+    }
+
+    /// Whether the line and the device of a session would still let it in.
+    fn road_holds(&self, row: &AnyRow, person: &Person, now: Timestamp, since: u64) -> bool {
+        let held = || -> Result<bool, Fault> {
+            let line = self.held_as::<Line>(row, "line", "line_seal", since)?;
+            let source = row.try_get::<&str, _>("source")?.parse();
+            // A moment longer, in which the gateway ends the session by itself, with words to the worker.
+            let usable = |at: Timestamp| line.is_valid(at) && line.is_in_times(at);
+            if !(usable(now) || usable(now.minus(WINDOW_GRACE))) || !source.is_ok_and(|source| line.carries(source)) {
+                return Ok(false);
+            }
+            if row.try_get::<Option<&str>, _>("device_id")?.is_none() {
+                // Let in by policy, without a device that could have changed since.
+                return Ok(true);
+            }
+            let device = self.held_as::<Device>(row, "device", "device_seal", since)?;
+            let facts: SessionFacts = serde_json::from_str(row.try_get("facts")?)?;
+            // What the policy let pass at the beginning is no reason to end it.
+            let passed = !facts.device_deviation.is_empty();
+            let by_address = facts.device_proof == "address" && line.is_open();
+            Ok(device.may_serve(person).is_ok() && (passed || (device.is_checked(now) && !by_address)))
+        };
+        held().unwrap_or_else(|fault| {
+            tracing::error!(%fault, "the road of a session cannot be read; the session ends");
+            false
+        })
     }
 }

@@ -138,6 +138,15 @@ pub fn refusal(lang: Lang, refusal: &Refusal) -> (String, String) {
     (text, next.to_owned())
 }
 
+/// What was not in order with a device, by the code that facts of sessions keep; `None` if everything was.
+#[must_use]
+pub fn device_deviation(lang: Lang, code: &str) -> Option<String> {
+    let found = Refusal::of_device(code)?;
+    let words = found.words();
+    let text = if lang == Lang::Ja { words.ja } else { words.en };
+    Some(format!("{} {}", words.code, text.trim_end_matches(['。', '.'])))
+}
+
 /// A role's name.
 #[must_use]
 pub fn role(lang: Lang, role: Role) -> &'static str {

@@ -2,6 +2,7 @@
 
 use super::postgres;
 use super::ward::{PASSWORD, SetClock};
+use sekisho_core::identity::{CheckMethod, IdentityClaim};
 use sekisho_core::ids::{AccountId, PersonId, TargetId};
 use sekisho_core::people::{Actor, Person, Role, Vendor, Via};
 use sekisho_core::plan::Plan;
@@ -13,6 +14,7 @@ use sekisho_core::secret::Secret;
 use sekisho_core::target::{Function, Protocol};
 use sekisho_core::time::{Clock as _, Timestamp};
 use sekisho_store::{
+    Enrolment, ResetAsk,
     AccountAsk, CredentialAsk, Database, Denied, Done, EnrolmentLink, Fault, FirstAdministrator, InitReport, LogFilter, NewLogin, NewPerson, Settings,
     Store, TargetAsk, VendorAsk,
 };
@@ -75,6 +77,7 @@ impl Base {
             origin: "sekisho.example/aoba".into(),
             policy: self.policy.clone(),
             base_url: "https://gateway.example:8443".into(),
+            passkey_origins: vec!["https://gateway.example:8443".into()],
             ssh_sources: Vec::new(),
             leaked_passwords: None,
         }
@@ -300,10 +303,13 @@ pub async fn resident(base: &Base, store: &Store, ask: NewPerson) -> Resident {
 }
 
 pub async fn enrol(base: &Base, store: &Store, link: &EnrolmentLink) -> totp_rs::Totp {
-    let offer = store.enrolment(link.token.expose()).await.unwrap();
+    if let Some(code) = &link.handover {
+        store.open_link(link.token.expose(), "", code, source()).await.unwrap();
+    }
+    let offer = store.enrolment(link.token.expose(), "").await.unwrap();
     let codes = totp_rs::Totp::from_url(offer.totp_url.expose()).unwrap();
     let code = Secret::new(codes.generate(base.clock.now().0 as u64 / 1000).to_string());
-    store.enrol(link.token.expose(), Secret::new(PASSWORD), code).await.unwrap();
+    store.enrol(link.token.expose(), "", Enrolment::with_code(Secret::new(PASSWORD), code)).await.unwrap();
     codes
 }
 
@@ -314,4 +320,10 @@ pub fn told<T>(done: Done<T>) -> Result<T, Refusal> {
         Err(Denied::Refusal(refusal)) => Err(refusal),
         Err(Denied::Fault(fault)) => panic!("a fault: {fault}"),
     }
+}
+
+/// A reset by somebody who looked at a staff card.
+pub fn reset_ask(reason: &str) -> ResetAsk {
+    let claim = IdentityClaim { method: CheckMethod::InPerson, checked_by: String::new(), evidence: "職員証 末尾4821".into(), reason: reason.into() };
+    ResetAsk { claim, proof: None }
 }

@@ -15,7 +15,7 @@ use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use sekisho_core::target::{Account, Function, Protocol, Target};
 use sekisho_core::time::{Clock, Timestamp};
-use sekisho_store::{AccountAsk, CredentialAsk, Database, FirstAdministrator, LogFilter, NewPerson, Settings, Store, TargetAsk, VendorAsk};
+use sekisho_store::{Enrolment, AccountAsk, CredentialAsk, Database, FirstAdministrator, LogFilter, NewPerson, Settings, Store, TargetAsk, VendorAsk};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -77,6 +77,7 @@ pub fn settings(dir: &Path) -> Settings {
         origin: "sekisho.example/aoba".into(),
         policy: Policy::default(),
         base_url: "https://gateway.example:8443".into(),
+        passkey_origins: vec!["https://gateway.example:8443".into()],
         ssh_sources: Vec::new(),
         leaked_passwords: None,
     }
@@ -139,10 +140,10 @@ impl Ward {
             ..NewPerson::default()
         };
         let (worker, link) = store.add_person(&console, worker).await.unwrap();
-        let offer = store.enrolment(link.token.expose()).await.unwrap();
+        let offer = store.enrolment(link.token.expose(), "").await.unwrap();
         let codes = totp_rs::Totp::from_url(offer.totp_url.expose()).unwrap();
         let code = Secret::new(codes.generate(clock.now().0 as u64 / 1000).to_string());
-        store.enrol(link.token.expose(), Secret::new(PASSWORD), code).await.unwrap();
+        store.enrol(link.token.expose(), "", Enrolment::with_code(Secret::new(PASSWORD), code)).await.unwrap();
         let mut staff = Vec::new();
         for (login, role) in [("ono", Role::Operator), ("kida", Role::Planner), ("toda", Role::DutyClerk)] {
             let person = NewPerson { login: login.into(), name: login.into(), roles: BTreeSet::from([role]), ..NewPerson::default() };

@@ -112,8 +112,12 @@ impl House {
         let aoki = enrol(&api, &text(&report, "enrolment_url"), "aoki");
         let admin = api.log_in("aoki", &aoki.password, &aoki.phone.code());
         let year = now().plus(Duration::from_secs(365 * 86_400));
-        let vendor = json!({ "name": "北斗メディカルシステム株式会社", "sources": ["127.0.0.0/8"], "contact": "03-5550-0101", "contract_until": year, "active": true });
+        let vendor = json!({ "name": "北斗メディカルシステム株式会社", "contact": "03-5550-0101", "contract_until": year, "active": true });
         let vendor = text(&api.post(&admin, "/api/v1/vendors", &vendor), "id");
+        let line = serde_json::to_value(crate::roads::line("保守センター", "127.0.0.0/8")).expect("JSON");
+        text(&api.post(&admin, "/api/v1/lines", &json!({ "vendor": vendor, "line": line })), "id");
+        let device = serde_json::to_value(crate::roads::device("NOTE-01", [127, 0, 0, 1].into())).expect("JSON");
+        text(&api.post(&admin, "/api/v1/devices", &json!({ "vendor": vendor, "device": device })), "id");
         let host = Sshd::start(&folder.join("host"));
         let target = json!({
             "name": TARGET, "title": "電子カルテ DBサーバ", "protocol": "ssh", "host": "127.0.0.1", "port": host.port, "owner": "医療情報室", "vendor": vendor,

@@ -5,7 +5,7 @@ use sekisho_core::people::{Actor, Person, Role};
 use sekisho_core::policy::Policy;
 use sekisho_core::secret::Secret;
 use sekisho_core::time::{Clock, Timestamp};
-use sekisho_store::{Database, FirstAdministrator, NewPerson, Settings, Store, VendorAsk};
+use sekisho_store::{Enrolment, Database, FirstAdministrator, NewPerson, Settings, Store, VendorAsk};
 use sekisho_web::{WebSettings, bind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -63,6 +63,7 @@ impl Clinic {
             origin: "sekisho.example/aoba".into(),
             policy,
             base_url: format!("https://{HOST}"),
+            passkey_origins: vec![format!("https://{HOST}")],
             ssh_sources: Vec::new(),
             leaked_passwords: None,
         };
@@ -83,6 +84,7 @@ impl Clinic {
             base_url: format!("https://{HOST}"),
             ssh_host: HOST.to_owned(),
             ssh_port: 2222,
+            door: Some("sekisho.test:443".into()),
             probe: Arc::new(sekisho_gateway::Lookout),
             version: "0.0.0-test".to_owned(),
         };
@@ -128,10 +130,10 @@ impl Clinic {
             ..NewPerson::default()
         };
         let (person, link) = self.store.add_person(&Actor::console(), ask).await.unwrap();
-        let offer = self.store.enrolment(link.token.expose()).await.unwrap();
+        let offer = self.store.enrolment(link.token.expose(), "").await.unwrap();
         let codes = totp_rs::Totp::from_url(offer.totp_url.expose()).unwrap();
         let code = Secret::new(codes.generate(self.clock.now().0 as u64 / 1000).to_string());
-        self.store.enrol(link.token.expose(), Secret::new(PASSWORD), code).await.unwrap();
+        self.store.enrol(link.token.expose(), "", Enrolment::with_code(Secret::new(PASSWORD), code)).await.unwrap();
         self.people.insert(login.to_owned(), (person, codes));
     }
 

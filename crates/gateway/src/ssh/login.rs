@@ -13,12 +13,11 @@ use russh::keys::{Algorithm, PublicKey};
 use russh::server::Auth;
 use russh::{MethodKind, MethodSet};
 use sekisho_core::authorize::Principal;
-use sekisho_core::desk::{Desk, FirstProof, HalfPrincipal};
+use sekisho_core::desk::{Arrival, Desk, FirstProof, HalfPrincipal};
 use sekisho_core::limits;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -45,6 +44,12 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Reads the name that came by a tunnel for `told`: it may say the worker alone, and must not say another target.
+    fn read_for(name: &str, told: Option<&str>) -> Option<Self> {
+        let Some(told) = told else { return Self::read(name) };
+        if name.contains('+') { Self::read(name).filter(|claim| claim.target == told) } else { Self::read(&format!("{name}+{told}")) }
+    }
+
     /// Reads `WORKER+TARGET` or `WORKER+TARGET+PLAN`.
     fn read(name: &str) -> Option<Self> {
         // The plan's number has a form of its own (`2026-0042`), so it is taken off before the names are judged.
@@ -90,7 +95,9 @@ pub struct LoginBreach;
 /// The login of one connection.
 pub struct Login {
     desk: Arc<dyn Desk>,
-    source: IpAddr,
+    arrival: Arrival,
+    /// The target that the outer door was told. A claim like the name.
+    told: Option<String>,
     seat: Seat,
     stage: Stage,
     name: Option<(String, Option<Claim>)>,
@@ -105,8 +112,8 @@ pub fn first_methods() -> MethodSet {
 }
 
 impl Login {
-    pub fn new(desk: Arc<dyn Desk>, source: IpAddr, seat: Seat) -> Self {
-        Self { desk, source, seat, stage: Stage::Stranger, name: None, offers: 0, tries: 0, codes: 0 }
+    pub fn new(desk: Arc<dyn Desk>, arrival: Arrival, told: Option<String>, seat: Seat) -> Self {
+        Self { desk, arrival, told, seat, stage: Stage::Stranger, name: None, offers: 0, tries: 0, codes: 0 }
     }
 
     /// The proved person with what the login name said; once.
@@ -123,7 +130,7 @@ impl Login {
             Some((known, claim)) if known == name => Ok(claim.clone()),
             Some(_) => Err(LoginBreach),
             None => {
-                let claim = Claim::read(name);
+                let claim = Claim::read_for(name, self.told.as_deref());
                 if claim.is_none() {
                     self.stage = Stage::Telling(Refusal::BadSshLogin);
                 }
@@ -148,7 +155,7 @@ impl Login {
         }
         let (Stage::Stranger | Stage::AskedPassword, Some(claim)) = (&self.stage, claim) else { return Ok(self.reject()) };
         let Some(line) = usable(key, algorithm) else { return Ok(self.reject()) };
-        let known = self.desk.knows_key(&claim.worker, self.source, &line).await;
+        let known = self.desk.knows_key(&claim.worker, self.arrival.source, &line).await;
         Ok(if known { Auth::Accept } else { self.reject() })
     }
 
@@ -157,7 +164,7 @@ impl Login {
         let claim = self.claim(name)?;
         let Some(line) = usable(key, algorithm) else { return Ok(self.reject()) };
         if let (Stage::Stranger | Stage::AskedPassword, Some(claim)) = (&self.stage, &claim)
-            && let Some(principal) = self.desk.key_window(&claim.worker, self.source, &line, &claim.target).await
+            && let Some(principal) = self.desk.key_window(&claim.worker, &self.arrival, &line, &claim.target).await
         {
             self.seat.proved();
             self.stage = Stage::Proved(principal);
@@ -222,7 +229,7 @@ impl Login {
         let (Stage::Stranger | Stage::AskedPassword, Some(claim)) = (&self.stage, claim) else { return Ok(self.reject()) };
         let failed_at = Instant::now() + FAILURE;
         self.tries += 1;
-        match self.desk.first_factor(&claim.worker, self.source, proof).await {
+        match self.desk.first_factor(&claim.worker, &self.arrival, proof).await {
             Ok(half) => {
                 self.seat.proved();
                 self.stage = Stage::Half(half);
@@ -309,5 +316,17 @@ mod tests {
         for bad in ["sato", "sato+", "+ehr", "sato+ehr+", "sato+ehr+x", "sato+ehr+1+2", "sato ehr", "root"] {
             assert_eq!(read(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_tunnel_names_the_target_of_a_login_that_names_none() {
+        let read = |name: &str| Claim::read_for(name, Some("ehr-db01")).map(|claim| (claim.worker, claim.target, claim.plan));
+        let ehr = |plan: Option<&str>| Some(("sato".to_owned(), "ehr-db01".to_owned(), plan.map(str::to_owned)));
+        assert_eq!(read("sato"), ehr(None));
+        assert_eq!(read("sato+ehr-db01+2026-0042"), ehr(Some("2026-0042")));
+        for bad in ["sato+pacs01", "sato+", "", "sato ehr"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        assert_eq!(Claim::read_for("sato", Some("a+b")), None);
     }
 }

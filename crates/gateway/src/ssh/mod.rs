@@ -20,19 +20,19 @@ mod wish;
 pub mod words;
 mod worker;
 
-use crate::line::{Cut, Line};
+use crate::line::Cut;
 use crate::lobby::{Lobby, Seat};
 use crate::recall::Running;
 use russh::keys::PrivateKey;
 use russh::server;
-use sekisho_core::desk::Desk;
+use sekisho_core::desk::{Arrival, Desk};
 use sekisho_core::limits;
 use sekisho_core::time::Clock;
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -112,12 +112,16 @@ async fn lapse(mut proof: watch::Receiver<bool>) {
     }
 }
 
-/// Serves one connection until it is over.
-pub async fn serve(house: Arc<House>, line: Line, cut: Cut, source: IpAddr, seat: Seat) {
+/// Serves one connection until it is over. `target` is the one that the outer door was told, for login names that tell none.
+pub async fn serve<L>(house: Arc<House>, line: L, cut: Cut, arrival: Arrival, target: Option<String>, seat: Seat)
+where
+    L: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let source = arrival.source;
     let lapsed = lapse(seat.proof());
+    let login = login::Login::new(Arc::clone(&house.desk), arrival, target, seat);
     let (arrived, arrival) = oneshot::channel();
     let (asks, asked) = mpsc::channel(ASKS);
-    let login = login::Login::new(Arc::clone(&house.desk), source, seat);
     let visitor = arrive::Visitor::new(login, house.banner.clone(), arrived, asks);
     let served = async {
         let mut running = server::run_stream(Arc::clone(&house.config), line, visitor).await?;

@@ -3,6 +3,8 @@
 //! The console has the rights of the box's own account: it keeps ledgers, reads and cuts. It approves nothing, because
 //! an approval needs a person's two factors.
 
+pub mod device;
+pub mod line;
 pub mod log;
 pub mod person;
 pub mod plan;
@@ -37,6 +39,10 @@ pub enum Ask {
     Person(person::PersonCommand),
     /// Vendors.
     Vendor(vendor::VendorCommand),
+    /// The connection register.
+    Line(line::LineCommand),
+    /// The register of devices.
+    Device(device::DeviceCommand),
     /// Targets.
     Target(target::TargetCommand),
     /// Plans.
@@ -112,6 +118,8 @@ impl Ask {
         Ok(match command {
             Command::Person(command) => Self::Person(command),
             Command::Vendor(command) => Self::Vendor(command),
+            Command::Line(command) => Self::Line(command),
+            Command::Device(command) => Self::Device(command),
             Command::Target(command) => Self::Target(command.gather()?),
             Command::Plan(command) => Self::Plan(command),
             Command::Session(command) => Self::Session(command),
@@ -183,6 +191,8 @@ pub async fn answer(store: &Store, ask: Ask) -> Reply {
     let outcome = match ask {
         Ask::Person(command) => person::answer(store, &console, command).await,
         Ask::Vendor(command) => vendor::answer(store, &console, command).await,
+        Ask::Line(command) => line::answer(store, &console, command).await,
+        Ask::Device(command) => device::answer(store, &console, command).await,
         Ask::Target(command) => target::answer(store, &console, command).await,
         Ask::Plan(command) => plan::answer(store, &console, command).await,
         Ask::Session(command) => session::answer(store, &console, command).await,

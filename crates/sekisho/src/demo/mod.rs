@@ -9,6 +9,7 @@ mod hosts;
 mod phone;
 mod service;
 mod ssh;
+mod roads;
 mod story;
 
 use crate::cli::{DemoArgs, InitArgs};

@@ -1,5 +1,6 @@
 //! What has happened in the small hospital before the visitor comes: ledgers, people, three jobs.
 
+use super::roads;
 use super::api::{Api, text};
 use super::cast::{self, ADMINISTRATOR, PARTS, Player, VENDORS};
 use super::clock::DemoClock;
@@ -94,10 +95,11 @@ pub async fn open(api: &Api, clock: &Arc<DemoClock>, folder: &Path, first_link: 
     let mut vendors = Vec::new();
     let end = Timestamp::plus(clock.now(), Duration::from_secs(365 * 86_400));
     for (name, contact) in VENDORS {
-        let body = json!({ "name": name, "sources": ["127.0.0.0/8"], "contact": contact, "contract_until": end, "active": true });
+        let body = json!({ "name": name, "contact": contact, "contract_until": end, "active": true });
         vendors.push(text(&api.post(Some(&token), "/api/v1/vendors", &body).await?, "id")?);
     }
     let day = format_date(end.date());
+    roads::open(api, &token, &vendors, clock.now()).await.context("lines and devices")?;
     let mut people = vec![administrator];
     for (login, name, role, vendor) in PARTS {
         let vendor = vendor.and_then(|place| vendors.get(place));

@@ -10,8 +10,10 @@ use crate::write::Tx;
 use sekisho_core::authorize::{Case, Grant, Principal, authorize};
 use sekisho_core::command::CommandRule;
 use sekisho_core::desk::{Admission, Entry, OpenRecording, PlanChoice, TargetCredential};
+use sekisho_core::device::Device;
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::{PersonId, PlanId, SessionId};
+use sekisho_core::line::Line;
 use sekisho_core::people::{Actor, Person, Vendor, Via};
 use sekisho_core::plan::Plan;
 use sekisho_core::plan::act::began;
@@ -31,6 +33,8 @@ struct Gathered {
     plan_vendor: Vendor,
     target: Target,
     account: Option<Account>,
+    lines: Vec<Line>,
+    device: Option<Device>,
     plan: Plan,
     rules: Vec<CommandRule>,
 }
@@ -72,7 +76,7 @@ impl Store {
             }
             known = true;
             let (from, _) = plan.window();
-            let gathered = self.gathered(&mut conn, person.clone(), target.clone(), plan).await?;
+            let gathered = self.gathered(&mut conn, principal, person.clone(), target.clone(), plan).await?;
             match self.decide(principal, &gathered, now)? {
                 Ok(grant) => {
                     let choice = PlanChoice { number: grant.plan_number, title: grant.plan_title, until: grant.until };
@@ -97,6 +101,8 @@ impl Store {
             person: &gathered.person,
             vendor: &gathered.vendor,
             plan_vendor: &gathered.plan_vendor,
+            lines: &gathered.lines,
+            device: gathered.device.as_ref(),
             target: &gathered.target,
             account: gathered.account.as_ref(),
             plan: &gathered.plan,
@@ -114,7 +120,7 @@ impl Store {
     /// # Errors
     /// What is in the way.
     pub(crate) async fn would_admit(&self, conn: &mut AnyConnection, principal: &Principal, person: Person, target: Target, plan: Plan, now: Timestamp) -> Result<(), Denied> {
-        let gathered = self.gathered(conn, person, target, plan).await?;
+        let gathered = self.gathered(conn, principal, person, target, plan).await?;
         Ok(self.decide(principal, &gathered, now)?.map(drop)?)
     }
 
@@ -165,7 +171,7 @@ impl Store {
         let person = self.load_person(&mut *conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
         let target = self.target_named(&mut *conn, target).await?.ok_or(Refusal::NoPlan)?;
         let plan = self.load_plan(&mut *conn, plan).await?.ok_or(Refusal::NoPlan)?;
-        let mut gathered = self.gathered(conn, person, target, plan).await?;
+        let mut gathered = self.gathered(conn, principal, person, target, plan).await?;
         let grant = self.decide(principal, &gathered, now)??;
         let account = gathered.account.take().ok_or(Refusal::TargetNotReady)?;
         if self.is_rotating(tx.sql(), &account.id).await? {
@@ -181,6 +187,12 @@ impl Store {
             target_name: grant.target_name.clone(),
             username: grant.username.clone(),
             recording_header_digest: header_digest.to_owned(),
+            line: Some(grant.road.line.clone()),
+            line_name: grant.road.line_name.clone(),
+            device: grant.road.device.clone(),
+            device_name: grant.road.device_name.clone(),
+            device_proof: grant.road.device_proof.to_owned(),
+            deviation: deviation(&grant),
         });
         let credential = match account.credential {
             CredentialKind::Certificate => self.mint(&mut tx, &account, principal.login(), &Purpose::Session(&session, &grant, principal.login()))?.credential,
@@ -230,7 +242,7 @@ impl Store {
         }
     }
 
-    async fn gathered(&self, conn: &mut AnyConnection, person: Person, target: Target, plan: Plan) -> Result<Gathered, Denied> {
+    async fn gathered(&self, conn: &mut AnyConnection, principal: &Principal, person: Person, target: Target, plan: Plan) -> Result<Gathered, Denied> {
         let own = person.vendor.clone().ok_or(Refusal::VendorInactive)?;
         let vendor = self.load_vendor(&mut *conn, &own).await?.ok_or(Refusal::VendorInactive)?;
         let plan_vendor = self.load_vendor(&mut *conn, &plan.vendor).await?.ok_or(Refusal::VendorInactive)?;
@@ -239,7 +251,12 @@ impl Store {
             None => None,
         };
         let rules = self.load_rules(&mut *conn, target.class).await?.rules;
-        Ok(Gathered { person, vendor, plan_vendor, target, account, plan, rules })
+        let lines = self.load_lines(&mut *conn, &own).await?;
+        let device = match principal.device() {
+            Some(proof) => self.load_device(&mut *conn, proof.device()).await?,
+            None => None,
+        };
+        Ok(Gathered { person, vendor, plan_vendor, target, account, lines, device, plan, rules })
     }
 }
 
@@ -247,11 +264,17 @@ impl Store {
 fn rank(refusal: &Refusal) -> u8 {
     match refusal {
         Refusal::SourceNotAllowed | Refusal::TargetNotReady | Refusal::HostKeyChanged => 0,
-        Refusal::WindowNotOpen { .. } => 1,
+        refusal if refusal.is_about_device() => 0,
+        Refusal::WindowNotOpen { .. } | Refusal::LineOutsideTimes { .. } => 1,
         Refusal::WindowClosed => 3,
         Refusal::NoPlan => 4,
         _ => 2,
     }
+}
+
+/// The code of what is not in order with the device of a session that is let in all the same.
+fn deviation(grant: &Grant) -> String {
+    grant.road.deviation.as_ref().map(|refusal| refusal.code().to_owned()).unwrap_or_default()
 }
 
 async fn insert_session(tx: &mut Tx, gathered: &Gathered, session: &SessionId, principal: &Principal, now: Timestamp, header_digest: &str, grant: &Grant) -> Result<(), Fault> {
@@ -264,6 +287,10 @@ async fn insert_session(tx: &mut Tx, gathered: &Gathered, session: &SessionId, p
         target_name: grant.target_name.clone(),
         account: grant.username.clone(),
         source: principal.source().to_string(),
+        line: grant.road.line_name.clone(),
+        device: grant.road.device_name.clone(),
+        device_proof: grant.road.device_proof.to_owned(),
+        device_deviation: deviation(grant),
         started: now,
         ended: None,
         cause: None,
@@ -278,8 +305,8 @@ async fn insert_session(tx: &mut Tx, gathered: &Gathered, session: &SessionId, p
         paused_ms: 0,
         paused_at_ms: None,
     };
-    let text = "INSERT INTO sessions (id, plan, person, target, vendor, account, source, started_at, header_digest, commands, files, facts) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10)";
+    let text = "INSERT INTO sessions (id, plan, person, target, vendor, account, source, started_at, header_digest, commands, files, facts, line, device) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11, $12)";
     sqlx::query(text)
         .bind(session.as_str().to_owned())
         .bind(plan.id.as_str().to_owned())
@@ -291,6 +318,8 @@ async fn insert_session(tx: &mut Tx, gathered: &Gathered, session: &SessionId, p
         .bind(now.0)
         .bind(header_digest.to_owned())
         .bind(serde_json::to_string(&facts)?)
+        .bind(grant.road.line.as_str().to_owned())
+        .bind(grant.road.device.as_ref().map(|id| id.as_str().to_owned()))
         .execute(tx.sql())
         .await?;
     Ok(())

@@ -1,12 +1,11 @@
 //! Logins that have proved one factor and wait for the other. They live in memory only: a restart asks again.
 
 use crate::secrets::random_token;
-use sekisho_core::desk::HalfPrincipal;
+use sekisho_core::desk::{Arrival, HalfPrincipal};
 use sekisho_core::ids::PersonId;
 use sekisho_core::limits;
 use sekisho_core::refusal::Refusal;
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,7 +19,7 @@ const PER_PERSON: usize = 4;
 pub(super) struct Half {
     pub person: PersonId,
     pub login: String,
-    pub source: IpAddr,
+    pub arrival: Arrival,
     /// `password` or `key`.
     pub first: &'static str,
     /// Codes that may still be tried.
@@ -51,7 +50,7 @@ impl Halves {
         if kept.len() >= limits::HANDSHAKES {
             return Err(Refusal::Busy);
         }
-        let given = HalfPrincipal { ticket: ticket.clone(), login: half.login.clone(), source: half.source };
+        let given = HalfPrincipal { ticket: ticket.clone(), login: half.login.clone(), arrival: half.arrival.clone() };
         kept.insert(ticket, (Instant::now(), half));
         Ok(given)
     }
@@ -59,7 +58,7 @@ impl Halves {
     /// Takes a ticket back. It is good for one try, by the connection that it was given to.
     pub(super) fn take(&self, half: &HalfPrincipal) -> Option<Half> {
         let (since, kept) = self.kept().remove(&half.ticket)?;
-        let same = kept.login == half.login && kept.source == half.source;
+        let same = kept.login == half.login && kept.arrival == half.arrival;
         (same && since.elapsed() < PATIENCE).then_some(kept)
     }
 }
@@ -67,20 +66,21 @@ impl Halves {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::IpAddr;
 
     fn half(tries: u32) -> Half {
         half_of([1; 10], tries)
     }
 
     fn half_of(person: [u8; 10], tries: u32) -> Half {
-        Half { person: PersonId::from_random(person), login: "sato".into(), source: IpAddr::from([10, 0, 0, 5]), first: "key", tries }
+        Half { person: PersonId::from_random(person), login: "sato".into(), arrival: Arrival::plain(IpAddr::from([10, 0, 0, 5])), first: "key", tries }
     }
 
     #[test]
     fn a_ticket_is_good_once_and_for_its_own_connection() {
         let halves = Halves::default();
         let given = halves.keep(half(3)).unwrap();
-        let elsewhere = HalfPrincipal { source: IpAddr::from([10, 0, 0, 6]), ticket: given.ticket.clone(), login: given.login.clone() };
+        let elsewhere = HalfPrincipal { arrival: Arrival::plain(IpAddr::from([10, 0, 0, 6])), ticket: given.ticket.clone(), login: given.login.clone() };
         assert!(halves.take(&elsewhere).is_none());
         assert!(halves.take(&given).is_none(), "a ticket that was shown from elsewhere is spent");
         let given = halves.keep(half(3)).unwrap();

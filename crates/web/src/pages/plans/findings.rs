@@ -22,6 +22,7 @@ pub fn item_name(item: Item) -> &'static str {
         Item::Time => "time",
         Item::Worker => "worker",
         Item::Source => "source",
+        Item::Device => "device",
         Item::Target => "target",
         Item::Function => "function",
         Item::Rights => "rights",
@@ -87,9 +88,17 @@ fn in_words(item: Item, text: &str, lang: Lang) -> String {
         Item::Volume => volume(text, lang),
         Item::Forward => forward(text, lang),
         Item::Pause => pause(text, lang),
+        Item::Device => device(text, lang),
         _ => None,
     };
     told.unwrap_or_else(|| text.to_owned())
+}
+
+/// `SKS-4028 NOTE-01`: what was not in order with the device, and its name if it is known.
+fn device(text: &str, lang: Lang) -> Option<String> {
+    let (code, name) = text.split_once(' ').unwrap_or((text, ""));
+    let why = words::device_deviation(lang, code)?;
+    Some(if name.is_empty() { why } else { format!("{name}: {why}") })
 }
 
 /// `put /opt/app.war (1200 bytes, SHA-256 0123456789ab…)`.
