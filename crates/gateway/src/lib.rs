@@ -3,6 +3,7 @@
 //! The gateway decides nothing: it asks the [`Desk`], which writes down what it answers before it answers. It holds
 //! no SQL, no signing key and no HTML.
 
+mod door;
 mod keys;
 mod line;
 mod listen;
@@ -11,6 +12,7 @@ mod recall;
 mod session;
 mod ssh;
 
+pub use door::{Behind, Door, DoorSettings, DoorStream, Duplex, bind_door};
 pub use keys::{KeyFault, check_public_key_line, fingerprint, generate_host_keys, public_line};
 pub use listen::Gateway;
 pub use ssh::scan::{ScanFault, scan_host_keys};
@@ -77,6 +79,9 @@ pub enum GatewayFault {
     /// A host key cannot be read.
     #[error("host key: {0}")]
     HostKey(#[from] KeyFault),
+    /// The outer door's certificate, its key or the authority for devices cannot be used.
+    #[error("the outer door: {0}")]
+    Tls(#[from] rustls::Error),
     /// There is no host key.
     #[error("no host key")]
     NoHostKey,

@@ -1,6 +1,7 @@
 //! `sekisho.toml`: one section per room, safe defaults, unknown keys refused.
 
 use anyhow::{Context, Result, bail};
+use sekisho_core::factors::FactorKind;
 use sekisho_core::limits;
 use sekisho_core::policy::Policy;
 use sekisho_core::secret::Secret;
@@ -27,6 +28,8 @@ pub struct Config {
     pub ssh: Ssh,
     /// Pages and API.
     pub web: Web,
+    /// The outer door.
+    pub door: Door,
     /// The program's own log.
     pub log: Log,
     /// Settings of the rules.
@@ -113,6 +116,16 @@ impl Default for Web {
     }
 }
 
+/// Section `[door]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Door {
+    /// Where to listen, as address and port; empty for no door.
+    pub listen: String,
+    /// The address and port by which devices reach it, for the words of pages; empty to derive it.
+    pub address: String,
+}
+
 /// Section `[log]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -174,8 +187,18 @@ impl Config {
         if self.web.certificate.as_os_str().is_empty() != self.web.key.as_os_str().is_empty() {
             found.push("web.certificate and web.key go together".into());
         }
+        if !self.door.listen.is_empty() && self.door_listen().is_none() {
+            found.push("door.listen must be an address and port such as \"0.0.0.0:443\", or empty".into());
+        }
+        if !self.door.address.is_empty() && !sekisho_connect::is_server(&self.door.address) {
+            found.push("door.address must be a name or address with a port, such as \"sekisho.hospital.example:443\"".into());
+        }
         if self.ssh.sources.len() > limits::CERTIFICATE_SOURCES {
             found.push(format!("ssh.sources may name {} addresses", limits::CERTIFICATE_SOURCES));
+        }
+        let demands_passkey = self.policy.factors.iter().find(|(_, kinds)| kinds.contains(&FactorKind::Passkey) && !kinds.contains(&FactorKind::Totp));
+        if let Some((role, _)) = demands_passkey.filter(|_| self.passkey_origins().is_empty()) {
+            found.push(format!("policy.factors.{} asks for a passkey, but web.base_url and web.hosts name addresses of numbers alone, under which no passkey can be used: nobody of this role could log in", role.as_str()));
         }
         if !self.web.base_url.is_empty() && !self.web.base_url.starts_with("https://") {
             found.push("web.base_url must begin with https://".into());
@@ -190,6 +213,22 @@ impl Config {
         found
     }
 
+    /// Where the outer door listens, if there is one.
+    #[must_use]
+    pub fn door_listen(&self) -> Option<SocketAddr> {
+        self.door.listen.parse().ok()
+    }
+
+    /// The name and port by which devices reach the outer door, which listens on `port`.
+    #[must_use]
+    pub fn door_address(&self, port: u16) -> String {
+        if !self.door.address.is_empty() {
+            return self.door.address.clone();
+        }
+        let host = self.ssh_host();
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+
     /// The address that links show, without a slash at its end.
     #[must_use]
     pub fn base_url(&self) -> String {
@@ -202,6 +241,26 @@ impl Config {
             443 => format!("https://{host}"),
             port => format!("https://{host}:{port}"),
         }
+    }
+
+    /// The origins under which browsers may use passkeys: that of the links if it has a name, else the names of `web.hosts`
+    /// at the same port. An address of numbers cannot be one.
+    #[must_use]
+    pub fn passkey_origins(&self) -> Vec<String> {
+        let base = self.base_url();
+        let authority = base.trim_start_matches("https://").split('/').next().unwrap_or_default();
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, format!(":{port}")),
+            _ => (authority, String::new()),
+        };
+        let mut origins: Vec<String> = Vec::new();
+        for name in std::iter::once(host).chain(self.web.hosts.iter().map(String::as_str)) {
+            let origin = format!("https://{}{port}", name.to_ascii_lowercase());
+            if is_name(name) && !origins.contains(&origin) {
+                origins.push(origin);
+            }
+        }
+        origins
     }
 
     /// The name or address that workers give to their SSH client.
@@ -226,6 +285,12 @@ impl Config {
     }
 }
 
+/// True for a name such as `gateway.example`, false for an address of numbers.
+fn is_name(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    !host.is_empty() && host.parse::<std::net::IpAddr>().is_err() && !host.contains(':')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,6 +302,21 @@ mod tests {
         assert_eq!(format!("{example:?}"), format!("{default:?}"));
         assert_eq!(example.data.database.expose(), default.data.database.expose());
         assert!(default.problems().is_empty());
+    }
+
+    #[test]
+    fn an_address_of_numbers_is_no_origin_of_passkeys() {
+        let read = |text: &str| toml::from_str::<Config>(text).unwrap();
+        let named = read("[web]\nhosts = [\"gateway.example\", \"192.0.2.1\"]");
+        assert_eq!(named.passkey_origins(), ["https://gateway.example:8443"]);
+        let numbers = read("[web]\nhosts = [\"192.0.2.1\", \"2001:db8::1\"]\n[policy]\nfactors = { administrator = [\"passkey\"] }");
+        assert!(numbers.passkey_origins().is_empty());
+        assert!(numbers.problems().iter().any(|problem| problem.contains("policy.factors.administrator")), "{:?}", numbers.problems());
+        let second = read("[web]\nhosts = [\"127.0.0.1\", \"localhost\"]\n[policy]\nfactors = { administrator = [\"passkey\"] }");
+        assert_eq!(second.passkey_origins(), ["https://localhost:8443"]);
+        assert!(second.problems().is_empty());
+        let nobody = read("[policy]\nfactors = { planner = [\"recovery\"] }");
+        assert!(nobody.problems().iter().any(|problem| problem.contains("planner")));
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub async fn run(config: &Config, json: bool) -> Result<ExitCode> {
             looks.push(store(config).await);
         }
     }
+    looks.push(passkeys(config));
     looks.push(clock(config));
     looks.extend(passwords(config));
     let all_well = looks.iter().all(|look| look.ok);
@@ -133,6 +134,16 @@ async fn store(config: &Config) -> Look {
         }
         Err(fault) => Look { what: "store".into(), ok: false, seen: format!("{fault:#}"), next: "run `sekisho verify` on a copy; see SECURITY.md".into() },
     }
+}
+
+/// Passkeys are bound to a name. Without one everything works by one-time codes, so this is told and is no failure.
+fn passkeys(config: &Config) -> Look {
+    let origins = config.passkey_origins();
+    let seen = match origins.first() {
+        Some(first) => format!("work under {first}"),
+        None => "cannot be used: web.base_url and web.hosts name addresses of numbers alone; give the box a name to use them".into(),
+    };
+    Look { what: "passkeys".into(), ok: true, seen, next: String::new() }
 }
 
 /// A clock before the program was written would open no window and trust no certificate.

@@ -37,6 +37,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             std::io::stdout().write_all(config::EXAMPLE.as_bytes())?;
             return Ok(ExitCode::SUCCESS);
         }
+        // These are a worker's: no configuration of the server is read.
+        Command::Connect(ask) => return Ok(sekisho_connect::run(ask, &["connect"])),
+        Command::SshConfig(args) => return Ok(sekisho_connect::run(&sekisho_connect::Ask::SshConfig(args.clone()), &["connect"])),
         Command::Verify(args) if args.folder.is_some() => return verify::run(args, None, cli.json),
         _ => {}
     }

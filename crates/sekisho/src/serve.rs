@@ -4,12 +4,12 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::control;
 use anyhow::{Context, Result};
-use sekisho_core::desk::{Cause, Recall, RecallWord};
+use sekisho_core::desk::{Answer, Cause, ClientCertificate, Recall, RecallWord};
 use sekisho_core::secret::Secret;
 use sekisho_core::time::Clock;
-use sekisho_gateway::{Gateway, GatewaySettings};
+use sekisho_gateway::{Behind, Door, DoorSettings, DoorStream, Gateway, GatewaySettings};
 use sekisho_store::{Database, Settings, Store};
-use sekisho_web::{Web, WebSettings};
+use sekisho_web::{Face, Web, WebSettings};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -43,7 +43,9 @@ pub fn store_settings(config: &Config) -> Settings {
         origin: config.origin(),
         policy: config.policy(),
         base_url: config.base_url(),
+        passkey_origins: config.passkey_origins(),
         ssh_sources: config.ssh.sources.clone(),
+        leaked_passwords: (!config.data.leaked_passwords.as_os_str().is_empty()).then(|| config.data.leaked_passwords.clone()),
     }
 }
 
@@ -63,9 +65,12 @@ pub struct Running {
     pub web: SocketAddr,
     /// Where the SSH gateway is.
     pub ssh: SocketAddr,
+    /// Where the outer door is, if there is one.
+    pub door_address: Option<SocketAddr>,
     /// The store, for the demo's own look at it.
     pub store: Store,
     gateway: Arc<Gateway>,
+    door: Option<Door>,
     stop_web: oneshot::Sender<()>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -79,7 +84,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let store = open_store(config, clock.clone()).await?;
     let settings = GatewaySettings { listen: config.ssh.listen, host_keys: host_keys(&store)?, facility: config.facility.name.clone() };
-    let gateway = sekisho_gateway::bind(settings, Arc::new(store.clone()), clock)
+    let gateway = sekisho_gateway::bind(settings, Arc::new(store.clone()), clock.clone())
         .await
         .with_context(|| format!("the SSH gateway cannot listen on {}", config.ssh.listen))?;
     let gateway = Arc::new(gateway);
@@ -92,15 +97,18 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
         base_url: config.base_url(),
         ssh_host: config.ssh_host(),
         ssh_port: gateway.local_addr().port(),
+        door: config.door_listen().map(|listen| config.door_address(listen.port())),
         probe: Arc::new(sekisho_gateway::Lookout),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let web = sekisho_web::bind(settings, store.clone()).await.with_context(|| format!("the pages cannot listen on {}", config.web.listen))?;
+    let door = door(config, &store, &gateway, web.face(), clock).await?;
     let control = control::listen(&config.data.dir)?;
 
     let (stop_web, stopped) = oneshot::channel();
     let addresses = (web.local_addr(), gateway.local_addr());
-    let tasks = vec![
+    let door_address = door.as_ref().map(Door::local_addr);
+    let mut tasks = vec![
         tokio::spawn({
             let store = store.clone();
             async move { store.run_jobs().await }
@@ -117,7 +125,31 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
         }),
         tokio::spawn(run_web(web, stopped)),
     ];
-    Ok(Running { web: addresses.0, ssh: addresses.1, store, gateway, stop_web, tasks })
+    if let Some(door) = door.clone() {
+        tasks.push(tokio::spawn(async move { door.run().await }));
+    }
+    Ok(Running { web: addresses.0, ssh: addresses.1, door_address, store, gateway, door, stop_web, tasks })
+}
+
+/// The pages, as the outer door hands connections to them.
+struct Inside(Face);
+
+impl Behind for Inside {
+    fn pages(&self, stream: DoorStream, peer: SocketAddr, certificate: ClientCertificate) -> Answer<'_, ()> {
+        Box::pin(async move { self.0.serve(stream, peer, certificate.serial().to_owned()).await })
+    }
+}
+
+/// The outer door, if one is configured. It shows a certificate of our own authority whatever the pages show: devices know
+/// the box by it from their enrolment on.
+async fn door(config: &Config, store: &Store, gateway: &Gateway, face: Face, clock: Arc<dyn Clock>) -> Result<Option<Door>> {
+    let Some(listen) = config.door_listen() else { return Ok(None) };
+    let own = store.tls_certificate(&config.web.hosts)?;
+    let keys = store.ssh_host_keys()?;
+    let ssh_host_keys = keys.iter().map(sekisho_gateway::public_line).collect::<Result<Vec<_>, _>>().context("the SSH host keys cannot be read")?;
+    let settings = DoorSettings { listen, certificates: own.chain, key: own.key.to_vec(), ssh_host_keys };
+    let door = sekisho_gateway::bind_door(settings, gateway, Arc::new(store.clone()), Arc::new(Inside(face)), clock).await;
+    Ok(Some(door.with_context(|| format!("the outer door cannot listen on {listen}"))?))
 }
 
 async fn run_web(web: Web, stopped: oneshot::Receiver<()>) {
@@ -171,6 +203,9 @@ fn certificate(config: &Config, store: &Store) -> Result<(Vec<Vec<u8>>, Vec<u8>)
 impl Running {
     /// Ends everything in order: no new visitors, sessions sealed, last checkpoint published.
     pub async fn stop(self) {
+        if let Some(door) = &self.door {
+            door.shutdown();
+        }
         self.gateway.shutdown(SHUTDOWN).await;
         let _ = self.stop_web.send(());
         if let Err(fault) = self.store.close().await {
@@ -188,7 +223,7 @@ impl Running {
 /// It could not start.
 pub async fn run(config: Config) -> Result<ExitCode> {
     let running = start(&config, Arc::new(SystemClock)).await?;
-    tracing::info!(web = %running.web, ssh = %running.ssh, url = config.base_url(), "Sekisho is open");
+    tracing::info!(web = %running.web, ssh = %running.ssh, door = ?running.door_address, url = config.base_url(), "Sekisho is open");
     let socket = control::path(&config.data.dir);
     asked_to_stop().await?;
     tracing::info!("closing: sessions are being sealed");

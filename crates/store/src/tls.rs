@@ -96,6 +96,11 @@ impl Store {
         Ok(TlsCertificate { chain: vec![decode(&leaf.certificate)?, issuer], key: Zeroizing::new(decode(&leaf.key)?) })
     }
 
+    /// The certificate of the private CA, DER: what a device knows this server by.
+    pub(crate) fn ca_certificate_der(&self) -> Result<Vec<u8>, Fault> {
+        pem_body(&self.ca()?.pem).ok_or_else(|| Fault::Crypto("the CA's certificate is malformed".into()))
+    }
+
     fn issue(&self, ca: &Ca, hosts: &[String]) -> Result<Leaf, Fault> {
         let der = Zeroizing::new(STANDARD.decode(&ca.key).map_err(|_| Fault::Crypto("the CA's key is malformed".into()))?);
         let ca_pair = KeyPair::try_from(der.as_slice()).map_err(crypto)?;
@@ -147,7 +152,7 @@ fn serial() -> Result<SerialNumber, Fault> {
     Ok(SerialNumber::from_slice(&bytes))
 }
 
-fn moment(at: Timestamp) -> time::OffsetDateTime {
+pub(crate) fn moment(at: Timestamp) -> time::OffsetDateTime {
     time::OffsetDateTime::from_unix_timestamp(at.0.div_euclid(1000)).unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
 }
 
@@ -156,6 +161,6 @@ fn pem_body(pem: &str) -> Option<Vec<u8>> {
     STANDARD.decode(body).ok()
 }
 
-fn crypto(error: impl std::fmt::Display) -> Fault {
+pub(crate) fn crypto(error: impl std::fmt::Display) -> Fault {
     Fault::Crypto(format!("a certificate could not be made: {error}"))
 }

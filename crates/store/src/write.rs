@@ -114,6 +114,11 @@ impl Tx {
         self.store.inner.log.size() + self.facts.len() as u64
     }
 
+    /// Who makes this change.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
     /// Adds a fact by the actor of this change.
     pub fn fact(&mut self, fact: Fact) {
         self.facts.push((self.actor.clone(), fact));

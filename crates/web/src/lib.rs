@@ -17,5 +17,5 @@ pub mod view;
 pub mod words;
 
 pub use routes::{Access, Kind, RouteInfo, table};
-pub use server::{Web, WebFault, bind};
+pub use server::{Face, Web, WebFault, bind};
 pub use settings::WebSettings;

@@ -1,7 +1,7 @@
 //! The listener: TLS 1.3 only, handshakes with a deadline beside the accept loop, limits for each source.
 
 use crate::call::House;
-use crate::gate::credentials::Peer;
+use crate::gate::credentials::{Peer, Through};
 use crate::routes;
 use crate::settings::WebSettings;
 use axum::Router;
@@ -11,14 +11,17 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use sekisho_core::limits;
+use sekisho_core::porter::{Porter, Standing};
+use sekisho_core::refusal::Refusal;
 use sekisho_store::Store;
 use std::collections::HashMap;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
@@ -52,6 +55,16 @@ pub struct Web {
     address: SocketAddr,
     acceptor: TlsAcceptor,
     router: Router,
+    face: Face,
+}
+
+/// The pages for connections that the outer door has let in. Cloning gives another handle to the same.
+#[derive(Clone)]
+pub struct Face {
+    router: Router,
+    store: Store,
+    door: Arc<Door>,
+    stopping: watch::Sender<bool>,
 }
 
 /// Begins to listen. Nothing is answered before [`Web::run`].
@@ -67,8 +80,9 @@ pub async fn bind(settings: WebSettings, store: Store) -> Result<Web, WebFault> 
     let listen = |source| WebFault::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
-    let router = routes::router(&Arc::new(House::new(store, settings)));
-    Ok(Web { listener, address, acceptor, router })
+    let router = routes::router(&Arc::new(House::new(store.clone(), settings)));
+    let face = Face { router: router.clone(), store, door: Arc::default(), stopping: watch::Sender::new(false) };
+    Ok(Web { listener, address, acceptor, router, face })
 }
 
 fn tls(settings: &WebSettings) -> Result<ServerConfig, rustls::Error> {
@@ -92,9 +106,15 @@ impl Web {
         self.address
     }
 
+    /// The same pages, for connections that come through the outer door.
+    #[must_use]
+    pub fn face(&self) -> Face {
+        self.face.clone()
+    }
+
     /// Answers until `shutdown` is done, then lets open requests finish for a few seconds.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let door = Arc::new(Door::default());
+        let door = Arc::clone(&self.face.door);
         let graceful = GracefulShutdown::new();
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
@@ -119,6 +139,7 @@ impl Web {
             });
         }
         drop(self.listener);
+        self.face.stopping.send_replace(true);
         if tokio::time::timeout(Duration::from_secs(SHUTDOWN_SECONDS), graceful.shutdown()).await.is_err() {
             tracing::info!("some requests were still open when the web face stopped");
         }
@@ -130,6 +151,69 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream, peer: SocketAddr, route
     // Small answers of the live view must not wait for the next packet.
     let _ = stream.set_nodelay(true);
     let Ok(Ok(stream)) = tokio::time::timeout(deadline, acceptor.accept(stream)).await else { return };
+    let builder = builder();
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        router.clone().oneshot(request.map(axum::body::Body::new))
+    });
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(%error, "a connection ended with an error");
+    }
+}
+
+impl Face {
+    /// Serves a connection that came through the outer door with a certificate of this serial number, until it is over.
+    pub async fn serve<S>(&self, stream: S, peer: SocketAddr, serial: String)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Some(place) = self.door.enter(peer.ip().to_canonical()) else { return };
+        let (router, store) = (self.router.clone(), self.store.clone());
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            // Asked for each request: a connection may live longer than its certificate.
+            let standing = match Porter::standing(&store, &serial) {
+                Standing::Good { device, until } if store.now() < until => Some(device),
+                _ => None,
+            };
+            let router = router.clone();
+            async move {
+                let Some(device) = standing else { return Ok(ended()) };
+                request.extensions_mut().insert(Peer(peer));
+                request.extensions_mut().insert(Through(device));
+                router.oneshot(request.map(axum::body::Body::new)).await
+            }
+        });
+        let builder = builder();
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let mut stopping = self.stopping.subscribe();
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            () = async { drop(stopping.wait_for(|stopping| *stopping).await) } => {
+                connection.as_mut().graceful_shutdown();
+                tokio::time::timeout(Duration::from_secs(SHUTDOWN_SECONDS), connection).await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection through the outer door ended with an error");
+        }
+        drop(place);
+    }
+}
+
+/// What a device reads whose certificate ended while its connection stood.
+fn ended() -> axum::response::Response {
+    let words = Refusal::CertificateEnded.words();
+    let text = format!("{} {} {} / {} {}\n", words.code, words.ja, words.next_ja, words.en, words.next_en);
+    let mut response = axum::response::Response::new(axum::body::Body::from(text));
+    *response.status_mut() = axum::http::StatusCode::FORBIDDEN;
+    response.headers_mut().insert("content-type", axum::http::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// What HTTP is spoken, and within which bounds.
+fn builder() -> Builder<TokioExecutor> {
     let head = Duration::from_secs(limits::WEB_HEAD_SECONDS as u64);
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(head).max_buf_size(limits::WEB_HEAD_BYTES);
@@ -140,14 +224,7 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream, peer: SocketAddr, route
         .max_concurrent_streams(64)
         .keep_alive_interval(head)
         .keep_alive_timeout(head);
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
-        router.clone().oneshot(request.map(axum::body::Body::new))
-    });
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, "a connection ended with an error");
-    }
+    builder
 }
 
 /// Counts connections, all together and for each source.

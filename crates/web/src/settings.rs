@@ -21,6 +21,8 @@ pub struct WebSettings {
     pub ssh_host: String,
     /// Port of the SSH gateway.
     pub ssh_port: u16,
+    /// Name and port by which devices reach the outer door, if there is one.
+    pub door: Option<String>,
     /// What looks at targets for administrators; the pages themselves have no way to a target.
     pub probe: Arc<dyn Probe>,
     /// Version of the program, shown at the foot of pages.

@@ -76,6 +76,7 @@ impl Open {
             base_url: "https://127.0.0.1".into(),
             ssh_host: "gateway.example".into(),
             ssh_port: 2222,
+            door: Some("sekisho.test:443".into()),
             probe: std::sync::Arc::new(sekisho_gateway::Lookout),
             version: "0.1.0".into(),
         };

@@ -3,9 +3,10 @@
 use super::table::{pairs, table};
 use super::{Reply, Trouble};
 use clap::{Args, Subcommand};
+use sekisho_core::identity::{CheckMethod, IdentityClaim};
 use sekisho_core::people::{Actor, Role};
 use sekisho_core::time::{Timestamp, parse_date};
-use sekisho_store::{NewPerson, PersonChange, PersonRow, Store};
+use sekisho_store::{NewPerson, PersonChange, PersonRow, ResetAsk, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -66,14 +67,26 @@ pub enum PersonCommand {
     Reset {
         /// Login name
         login: String,
-        /// How the identity was checked, and why
+        /// Why: lost, broken, suspected
         #[arg(long)]
         reason: String,
+        /// How the identity was checked: in_person, call_back, video, at_the_box
+        #[arg(long, default_value = "at_the_box")]
+        method: String,
+        /// What proved it: last digits of the staff card, the number called back and when
+        #[arg(long)]
+        evidence: String,
+        /// Who checked it, if not who enters this
+        #[arg(long, default_value = "")]
+        checked_by: String,
     },
     /// Lift the lock after failed logins
     Unlock {
         /// Login name
         login: String,
+        /// Why; it stands in the log
+        #[arg(long)]
+        reason: String,
     },
 }
 
@@ -179,14 +192,18 @@ pub async fn answer(store: &Store, by: &Actor, command: PersonCommand) -> Result
         }
         PersonCommand::Disable { login } => switch(store, by, &login, false).await,
         PersonCommand::Enable { login } => switch(store, by, &login, true).await,
-        PersonCommand::Reset { login, reason } => {
+        PersonCommand::Reset { login, reason, method, evidence, checked_by } => {
             let row = find(store, by, &login).await?;
-            let link = store.reset_person(by, &row.person.id, &reason).await?;
-            Ok(Reply::done(json!({ "enrolment_url": link.url.expose(), "expires_at": link.expires_at }), enrolment_text(&row.person.name, &link)))
+            let method = CheckMethod::parse(&method).ok_or_else(|| Trouble::Words(format!("{method:?} is no way of checking an identity: {}", CheckMethod::ALL.map(CheckMethod::as_str).join(", "))))?;
+            let claim = IdentityClaim { method, checked_by, evidence, reason };
+            let link = store.reset_person(by, &row.person.id, ResetAsk { claim, proof: None }).await?;
+            let code = link.handover.as_ref().map_or("", |code| code.expose());
+            let text = format!("{}\n引渡しコード(リンクとは別の方法で本人に伝えてください) / hand-over code, to be told by another way:\n\n  {code}\n", enrolment_text(&row.person.name, &link));
+            Ok(Reply::done(json!({ "enrolment_url": link.url.expose(), "expires_at": link.expires_at, "handover_code": code }), text))
         }
-        PersonCommand::Unlock { login } => {
+        PersonCommand::Unlock { login, reason } => {
             let row = find(store, by, &login).await?;
-            store.unlock_person(by, &row.person.id).await?;
+            store.unlock_person(by, &row.person.id, &reason).await?;
             Ok(Reply::done(json!({ "login": login }), format!("{login}: ロックを解除しました。 / unlocked")))
         }
     }

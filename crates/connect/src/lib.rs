@@ -1,0 +1,122 @@
+//! The worker's side of the outer door: a device enrols by a one-time code, keeps its key and certificate, opens tunnels to
+//! the SSH gateway, and renews the certificate by itself.
+//!
+//! Floor 1. Knows neither store nor gateway nor pages; what it shares with them is the form of the exchange
+//! (`sekisho_core::porter`). It runs on machines that are not the hospital's, so it holds one secret, the device's key,
+//! and proves nobody's person.
+
+mod enrol;
+mod home;
+mod line;
+mod renew;
+mod ssh_config;
+mod tls;
+mod trouble;
+mod tunnel;
+
+pub use trouble::Trouble;
+
+use clap::{Args, Subcommand};
+use home::Home;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What can be asked for.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Ask {
+    /// 登録コードでこの端末を登録する / Enrol this device by a one-time code
+    Enrol(EnrolArgs),
+    /// 接続先へのトンネルを開く(ssh の ProxyCommand、または PuTTY 用の窓口) / Open a tunnel to a target
+    Open(OpenArgs),
+    /// ssh の設定を書く / Write the ssh configuration
+    SshConfig(SshConfigArgs),
+    /// 登録の状態と証明書の期限を表示する / Show what this device holds
+    Status(Where),
+}
+
+/// Which registration.
+#[derive(Args, Clone, Debug)]
+pub struct Where {
+    /// 病院の短い名前(1つだけ登録しているときは省略できます) / Short name of the hospital, if there are several
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// 鍵と証明書を置くフォルダ / Folder that holds key and certificate [default: in the person's own configuration]
+    #[arg(long, value_name = "FOLDER")]
+    pub dir: Option<PathBuf>,
+}
+
+/// Arguments of `enrol`.
+#[derive(Args, Clone, Debug)]
+pub struct EnrolArgs {
+    /// 関所の名前とポート / Sekisho's name and port
+    #[arg(long, value_name = "HOST:PORT")]
+    pub server: String,
+    /// 登録コード(省略すると、ここで尋ねます) / The code [default: asked for, so that it stays out of the shell's history]
+    #[arg(long, value_name = "CODE")]
+    pub code: Option<String>,
+    /// Which registration.
+    #[command(flatten)]
+    pub at: Where,
+}
+
+/// Arguments of `open`.
+#[derive(Args, Clone, Debug)]
+pub struct OpenArgs {
+    /// 接続先の名前 / Name of the target, with or without the hospital's name behind it
+    #[arg(long, value_name = "TARGET")]
+    pub target: Option<String>,
+    /// 標準入出力の代わりに、この端末のこのアドレスで待つ / Listen here instead of using standard input and output
+    #[arg(long, value_name = "127.0.0.1:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Which registration.
+    #[command(flatten)]
+    pub at: Where,
+}
+
+/// Arguments of `ssh-config`.
+#[derive(Args, Clone, Debug)]
+pub struct SshConfigArgs {
+    /// 関所のログイン名 / Your login name at Sekisho
+    #[arg(long, value_name = "LOGIN")]
+    pub worker: String,
+    /// 書かずに表示する / Print it and write nothing
+    #[arg(long)]
+    pub print: bool,
+    /// Which registration.
+    #[command(flatten)]
+    pub at: Where,
+}
+
+/// Whether a text is a server's name or address with its port.
+#[must_use]
+pub fn is_server(text: &str) -> bool {
+    tls::Server::parse(text).is_ok()
+}
+
+/// Does what is asked and says on standard error what stands in the way. `before` is what stands between the program's name
+/// and these commands on its command line, for the line that ssh is told.
+#[must_use]
+pub fn run(ask: &Ask, before: &[&str]) -> ExitCode {
+    let done = match ask {
+        Ask::Status(at) => Home::of(at.dir.as_deref()).and_then(|home| home.status()).map(|text| println!("{text}")),
+        Ask::SshConfig(args) => ssh_config::run(args, before).map(|text| println!("{text}")),
+        Ask::Enrol(args) => block_on(enrol::run(args)).map(|text| println!("{text}")),
+        Ask::Open(args) => block_on(tunnel::run(args)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("{trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(Trouble::here)?;
+    let done = runtime.block_on(work);
+    // A thread may stand in a read of the keyboard for ever.
+    runtime.shutdown_background();
+    done
+}
