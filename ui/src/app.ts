@@ -4,6 +4,7 @@ import { watchCountdowns } from "./app/countdown";
 import { watchForms } from "./app/forms";
 import { watchIdle } from "./app/idle";
 import { watchPage } from "./app/page";
+import { watchPasskeys } from "./app/passkey";
 import { watchRefresh } from "./app/refresh";
 import { watchRows } from "./app/rows";
 
@@ -14,3 +15,4 @@ watchRows();
 watchCountdowns();
 watchRefresh();
 watchIdle();
+watchPasskeys();

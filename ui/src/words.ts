@@ -2,6 +2,14 @@
 import { visible } from "./terminal/visible";
 
 const ja = {
+  passkeyCancelled: "取り消されたか、時間切れになりました。もう一度ボタンを押してください。",
+  passkeyOrigin: "この住所(URL)ではパスキーを使えません。登録したときと同じ住所で開いてください。",
+  passkeyElsewhere: "この住所ではパスキーを使えません。{0} で開いてください。",
+  passkeyKnown: "この端末またはセキュリティキーは、すでに登録されています。",
+  passkeyUnfit: "このセキュリティキーでは、PIN や指紋による本人確認ができません。PIN を設定するか、別のものを使ってください。",
+  passkeyNone: "このブラウザーはパスキーに対応していません。認証アプリを使ってください。",
+  passkeyFailed: "パスキーを使えませんでした。もう一度お試しください。",
+  passkeyName: "パスキー",
   copied: "コピーしました",
   copyFailed: "コピーできません。選択してコピーしてください",
   cancel: "やめる",
@@ -113,6 +121,14 @@ const ja = {
 };
 
 const en: typeof ja = {
+  passkeyCancelled: "Cancelled, or out of time. Press the button again.",
+  passkeyOrigin: "Passkeys cannot be used under this address. Open Sekisho as you did when you registered it.",
+  passkeyElsewhere: "Passkeys cannot be used under this address. Open {0}.",
+  passkeyKnown: "This device or security key is registered already.",
+  passkeyUnfit: "This security key cannot verify you by PIN or fingerprint. Set a PIN, or use another one.",
+  passkeyNone: "This browser knows no passkeys. Use the authenticator app.",
+  passkeyFailed: "The passkey could not be used. Try again.",
+  passkeyName: "Passkey",
   copied: "Copied",
   copyFailed: "Could not copy. Select the text and copy it",
   cancel: "Cancel",

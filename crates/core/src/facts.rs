@@ -1,7 +1,7 @@
 //! What is written into the tamper-evident log: a closed list. Nothing else is evidence, and no log line becomes one.
 
 use crate::desk::{Cause, Dialled, RefusedAsk};
-use crate::ids::{AccountId, AttachmentId, DeviceCertificateId, DeviceCodeId, DeviceId, IdentityCheckId, KeyWindowId, LineId, PasskeyId, PersonId, PlanId, SessionId, TargetId, TokenId, VendorId, WorkerKeyId};
+use crate::ids::{AccountId, AttachmentId, DeviceCertificateId, DeviceCodeId, DeviceId, IdentityCheckId, KeyWindowId, LineId, PasskeyId, PersonId, PlanId, ReviewId, SessionId, TargetId, TokenId, VendorId, WorkerKeyId};
 use crate::line::LineClass;
 use crate::factors::{FactorKind, Proof};
 use crate::identity::CheckMethod;
@@ -307,6 +307,92 @@ pub enum Fact {
         target_name: String,
         /// How many it let in.
         used: u32,
+    },
+    /// An account that nobody used was disabled by the box.
+    DormantDisabled {
+        /// Whose.
+        person: PersonId,
+        /// When it was used last, if it ever was.
+        last_use: Option<Timestamp>,
+        /// After how many days the hospital disables such accounts.
+        days: u32,
+    },
+    /// Somebody leaves.
+    LeaverNoted {
+        /// Who.
+        person: PersonId,
+        /// Their last day, `YYYY-MM-DD`.
+        last_day: String,
+        /// Why.
+        reason: String,
+    },
+    /// All that a leaver had was ended; the numbers say how many there were.
+    LeaverEnded {
+        /// Who.
+        person: PersonId,
+        /// Logins of browsers and API clients.
+        logins: u64,
+        /// SSH public keys.
+        keys: u64,
+        /// Tokens.
+        tokens: u64,
+        /// Unused enrolment links.
+        links: u64,
+        /// Sessions that were running.
+        sessions: u64,
+    },
+    /// A row of the register of privileged rights was written.
+    PrivilegeKept {
+        /// `administrator:PERSON`, `planner:PERSON` or `account:ACCOUNT`.
+        subject: String,
+        /// Who holds it.
+        holder: PersonId,
+        /// Who approved.
+        approver: PersonId,
+        /// Its last day, `YYYY-MM-DD`.
+        until: String,
+        /// Why it is held.
+        reason: String,
+    },
+    /// A review of accounts began.
+    ReviewStarted {
+        /// Which.
+        review: ReviewId,
+        /// What it is called.
+        title: String,
+        /// Number of accounts.
+        lines: usize,
+        /// Until when it can be answered.
+        deadline: Timestamp,
+    },
+    /// Somebody answered for accounts of one department or vendor.
+    ReviewAnswered {
+        /// Which.
+        review: ReviewId,
+        /// Name of the department or vendor.
+        group: String,
+        /// The answers.
+        answers: Vec<crate::review::ReviewSaid>,
+        /// They signed beneath it.
+        signed: bool,
+    },
+    /// A review was closed; its result stands.
+    ReviewClosed {
+        /// Which.
+        review: ReviewId,
+        /// Its numbers.
+        count: crate::review::ReviewCount,
+        /// SHA-256 of the result as JSON, hex.
+        digest: String,
+    },
+    /// Accounts were disabled in one act because of a review.
+    ReviewDisabled {
+        /// Which.
+        review: ReviewId,
+        /// Which of its lines.
+        which: crate::review::ReviewEnding,
+        /// Whose.
+        persons: Vec<PersonId>,
     },
     /// A token for automation was made.
     TokenMade {

@@ -29,6 +29,7 @@ pub mod policy;
 pub mod porter;
 pub mod reconcile;
 pub mod refusal;
+pub mod review;
 pub mod rotation;
 pub mod secret;
 pub mod source;

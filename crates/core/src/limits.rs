@@ -57,6 +57,8 @@ limits! {
     DEVICE_CHECK_DAYS: "days" = 400;
     /// Tokens of one person or robot that are open at once.
     TOKENS: "tokens" = 10;
+    /// Accounts in one review.
+    REVIEW_LINES: "accounts" = 2_000;
     /// Networks of one token.
     TOKEN_SOURCES: "items" = 16;
     /// Longest life of a token that a hospital can set.

@@ -78,6 +78,8 @@ pub struct Policy {
     pub passkey_with_password: bool,
     /// Longest key window in minutes; 0 for none at all (鍵だけの接続).
     pub key_window_minutes: u32,
+    /// Days without a login after which an account is disabled; 0 for never.
+    pub dormant_days: u32,
     /// Longest life of a token for automation in days, at most 365.
     pub token_days: u32,
     /// MiB of output of shells and commands in one session after which it is paused and the hospital alerted; 0 for
@@ -132,6 +134,7 @@ impl Default for Policy {
             factors: RoleFactors::new(),
             passkey_with_password: false,
             key_window_minutes: 10,
+            dormant_days: 90,
             token_days: 90,
             volume_output_mib: 1024,
             volume_output_without_download_mib: 64,
@@ -172,6 +175,7 @@ impl Policy {
         ask((1..=24).contains(&self.login_hours), "policy.login_hours must lie between 1 and 24");
         ask((1..=1440).contains(&self.lockout_minutes), "policy.lockout_minutes must lie between 1 and 1440");
         ask(usize::try_from(self.key_window_minutes).is_ok_and(|minutes| minutes <= limits::KEY_WINDOW_MINUTES), "policy.key_window_minutes must lie between 0 (never) and 60");
+        ask(self.dormant_days == 0 || (30..=1000).contains(&self.dormant_days), "policy.dormant_days must lie between 30 and 1000, or be 0 (never)");
         ask(usize::try_from(self.token_days).is_ok_and(|days| (1..=limits::TOKEN_DAYS).contains(&days)), "policy.token_days must lie between 1 and 365");
         let keep = |mib: u32| usize::try_from(mib).is_ok_and(|mib| (1..=limits::KEEP_MIB).contains(&mib));
         ask(keep(self.keep_file_mib), "policy.keep_file_mib must lie between 1 and 16384; to keep nothing, say keep_files = \"none\"");

@@ -111,6 +111,12 @@ pub enum Refusal {
 
     /// Connection tests or looks at host keys follow each other too fast.
     TestedTooOften,
+    /// The review of accounts is over, or the part was signed.
+    ReviewOver,
+    /// Accounts of the part have no answer yet.
+    ReviewOpenLines,
+    /// A review of accounts runs already.
+    ReviewRunning,
     /// Sekisho's SSH authority is not at the step that the act belongs to.
     AuthorityStep,
 
@@ -406,6 +412,9 @@ impl Refusal {
             Self::LastAdministrator => ("SKS-2010", "最後の関所管理者は無効にできません。", "先に別の関所管理者を登録してください。", "The last administrator cannot be disabled.", "Enrol another administrator first."),
             Self::TooLarge => ("SKS-2011", "送られたデータが大きすぎます。", "分けるか、小さくしてください。", "The data sent is too large.", "Split it or make it smaller."),
             Self::TooMany { .. } => ("SKS-2012", "数が上限を超えています。", "不要なものを減らしてください。", "There are too many of these.", "Remove what is not needed."),
+            Self::ReviewOver => ("SKS-2041", "この棚卸は締め切られたか、署名が済んでいます。", "変更が必要なときは、関所管理者に連絡してください。", "The review is over, or this part was signed.", "Tell the administrator if something must change."),
+            Self::ReviewOpenLines => ("SKS-2042", "まだ回答していない人がいるため、署名できません。", "すべての行に回答してください。ご自分の行は関所管理者が回答します。", "Some lines have no answer, so it cannot be signed.", "Answer every line; an administrator answers your own."),
+            Self::ReviewRunning => ("SKS-2043", "すでに実施中の棚卸があります。", "先にそれを締め切ってください。", "A review is running already.", "Close it first."),
             Self::TestedTooOften => ("SKS-2013", "接続先の確認が続きすぎています。", "10分ほど待ってからお試しください(続けて失敗すると、接続先がアカウントを止めることがあります)。", "The target was tested too often.", "Wait ten minutes; after repeated failures a target may lock the account."),
             Self::AuthorityStep => ("SKS-2014", "認証局の鍵の交換は、その段階にありません。", "認証局の画面で今の段階を確かめてください。", "The exchange of the authority's key is not at this step.", "Look at the authority's page."),
             Self::ContentScattered => ("SKS-2015", "このファイルは、順番どおりでなく飛び飛びに送られたうえ、大きすぎるので、内容を組み立てられません。", "録画と操作の記録を確かめてください。内容そのものは記録に残っています。", "The parts of this file went over out of order and lie too far apart to be put together.", "Look at the replay and the entries; the content stays in the recording."),

@@ -68,6 +68,9 @@ pub fn base(call: &Call, title: &str) -> Value {
         nav => menu::items(ctx),
         idle_seconds => ctx.login.as_ref().map(|_| policy.login_idle_minutes * 60),
         fresh => ctx.is_fresh(),
+        held => ctx.login.as_ref().map(|login| value(login.held)),
+        confined => ctx.login.as_ref().is_some_and(|login| login.confined),
+        passkey_origins => value(ctx.store().passkey_origins()),
         small_facility => policy.small_facility,
     };
     let problem = call.problem.clone();

@@ -67,7 +67,7 @@ async fn a_worker_with_both_factors_and_a_plan_comes_in_and_the_log_tells_it_in_
 
 async fn after_three_wrong_codes_the_first_factor_is_asked_again(base: Base) {
     let ward = Ward::over(base).await;
-    let mut half = ward.store.first_factor("sato", source(), FirstProof::Password(Secret::new(PASSWORD))).await.unwrap();
+    let mut half = ward.store.first_factor("sato", &sekisho_core::desk::Arrival::plain(source()), FirstProof::Password(Secret::new(PASSWORD))).await.unwrap();
     for left in [true, true, false] {
         let (again, refusal) = ward.store.second_factor(half, Secret::new("000000")).await.unwrap_err();
         assert_eq!((again.is_some(), refusal), (left, Refusal::LoginFailed));
@@ -82,12 +82,12 @@ async fn a_spent_code_and_a_ticket_of_another_connection_prove_nothing(base: Bas
     let ward = Ward::over(base).await;
     let code = ward.code();
     let password = || FirstProof::Password(Secret::new(PASSWORD));
-    let half = ward.store.first_factor("sato", source(), password()).await.unwrap();
+    let half = ward.store.first_factor("sato", &sekisho_core::desk::Arrival::plain(source()), password()).await.unwrap();
     ward.store.second_factor(half, code.clone()).await.unwrap();
-    let half = ward.store.first_factor("sato", source(), password()).await.unwrap();
+    let half = ward.store.first_factor("sato", &sekisho_core::desk::Arrival::plain(source()), password()).await.unwrap();
     assert!(ward.store.second_factor(half, code).await.is_err(), "the code was spent");
-    let mut half = ward.store.first_factor("sato", source(), password()).await.unwrap();
-    half.source = IpAddr::from([10, 20, 0, 99]);
+    let mut half = ward.store.first_factor("sato", &sekisho_core::desk::Arrival::plain(source()), password()).await.unwrap();
+    half.arrival = sekisho_core::desk::Arrival::plain(IpAddr::from([10, 20, 0, 99]));
     assert!(matches!(ward.store.second_factor(half, ward.code()).await, Err((None, Refusal::LoginFailed))));
 }
 
@@ -95,17 +95,17 @@ async fn only_a_registered_key_is_a_first_factor(base: Base) {
     let ward = Ward::over(base).await;
     let key = || FirstProof::VerifiedKey(WORKER_KEY.into());
     assert!(!ward.store.knows_key("sato", source(), WORKER_KEY).await);
-    assert_eq!(ward.store.first_factor("sato", source(), key()).await.unwrap_err(), Refusal::LoginFailed);
+    assert_eq!(ward.store.first_factor("sato", &sekisho_core::desk::Arrival::plain(source()), key()).await.unwrap_err(), Refusal::LoginFailed);
     ward.store.add_key(&ward.worker_actor(), &format!("{WORKER_KEY} laptop")).await.unwrap();
     assert!(ward.store.knows_key("sato", source(), WORKER_KEY).await);
     assert!(!ward.store.knows_key("nobody", source(), WORKER_KEY).await);
-    let half = ward.store.first_factor("sato", source(), key()).await.unwrap();
+    let half = ward.store.first_factor("sato", &sekisho_core::desk::Arrival::plain(source()), key()).await.unwrap();
     ward.store.second_factor(half, ward.code()).await.unwrap();
     let person = ward.store.person(&Actor::console(), &ward.worker.id).await.unwrap().person;
     let change = PersonChange { active: false, ..PersonChange::of(&person) };
     ward.store.change_person(&Actor::console(), &ward.worker.id, change).await.unwrap();
     assert!(!ward.store.knows_key("sato", source(), WORKER_KEY).await);
-    assert!(ward.store.first_factor("sato", source(), key()).await.is_err());
+    assert!(ward.store.first_factor("sato", &sekisho_core::desk::Arrival::plain(source()), key()).await.is_err());
 }
 
 async fn each_refusal_says_what_helps_and_is_written_down(base: Base) {

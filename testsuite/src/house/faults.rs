@@ -1,11 +1,11 @@
 //! Every write is made to fail in turn: the verb refuses, nothing has changed, and the next try succeeds.
 
-use super::base::{Base, Town, on_both, source, target_ask, new_person};
+use super::base::{Base, Town, new_person, on_both, reset_ask, source, target_ask};
 use super::ward::PASSWORD;
 use sekisho_core::people::{Actor, Role, Via};
 use sekisho_core::plan::act::PlanAct;
 use sekisho_core::secret::Secret;
-use sekisho_store::{AccountAsk, CredentialAsk, Denied, LogFilter, PersonChange, PlanFilter, Store, VendorAsk};
+use sekisho_store::{Enrolment, AccountAsk, CredentialAsk, Denied, LogFilter, PersonChange, PlanFilter, Store, VendorAsk};
 use std::future::Future;
 use std::time::Duration;
 
@@ -43,10 +43,10 @@ async fn no_change_without_its_write(base: Base) {
     let again = VendorAsk { name: "改名会社".into(), ..VendorAsk::default() };
     fails_then_works(store, "change_vendor", || store.change_vendor(&console, &vendor.id, again.clone())).await;
     let (person, link) = fails_then_works(store, "add_person", || store.add_person(&console, new_person("hara", Role::Worker, Some(&vendor)))).await;
-    let offer = store.enrolment(link.token.expose()).await.unwrap();
+    let offer = store.enrolment(link.token.expose(), "").await.unwrap();
     let codes = totp_rs::Totp::from_url(offer.totp_url.expose()).unwrap();
     let code = || Secret::new(codes.generate(town.now().0 as u64 / 1000).to_string());
-    fails_then_works(store, "enrol", || store.enrol(link.token.expose(), Secret::new(PASSWORD), code())).await;
+    fails_then_works(store, "enrol", || store.enrol(link.token.expose(), "", Enrolment::with_code(Secret::new(PASSWORD), code()))).await;
     town.pass(Duration::from_secs(30));
     // A failed write must not spend the code either: the same one works afterwards.
     let login = fails_then_works(store, "log_in", || store.log_in("hara", Secret::new(PASSWORD), code(), source(), Via::Web)).await;
@@ -59,7 +59,7 @@ async fn no_change_without_its_write(base: Base) {
     fails_then_works(store, "change_password", || store.change_password(&web, Secret::new(PASSWORD), Secret::new("yama-no-michi-77!"))).await;
     fails_then_works(store, "log_out", || store.log_out(login.token.expose())).await;
     assert!(store.login_of(login.token.expose(), source()).await.is_err());
-    fails_then_works(store, "reset_person", || store.reset_person(&console, &person.id, "紛失")).await;
+    fails_then_works(store, "reset_person", || store.reset_person(&console, &person.id, reset_ask("紛失"))).await;
     let change = PersonChange { active: false, ..PersonChange::of(&person) };
     fails_then_works(store, "change_person", || store.change_person(&console, &person.id, change.clone())).await;
     fails_then_works(store, "unlock_person", || store.unlock_person(&console, &person.id, "本人に確認")).await;

@@ -49,7 +49,7 @@ async fn ask(ward: &Ward, plan: &Plan, minutes: u32) -> Done<KeyWindow> {
 }
 
 async fn lets_in(ward: &Ward) -> bool {
-    ward.store.key_window("sato", source(), WORKER_KEY, "ehr-db01").await.is_some()
+    ward.store.key_window("sato", &sekisho_core::desk::Arrival::plain(source()), WORKER_KEY, "ehr-db01").await.is_some()
 }
 
 fn refusal<T>(done: Done<T>) -> Refusal {
@@ -65,7 +65,7 @@ async fn an_open_window_lets_the_key_in_without_a_prompt_and_the_log_tells_it(ba
     assert!(!lets_in(&ward).await, "nothing is open before it is opened");
     let window = ask(&ward, &plan, 5).await.unwrap();
     assert_eq!(window.ends_at, window.opened_at.plus(Duration::from_secs(300)));
-    let principal = ward.store.key_window("sato", source(), WORKER_KEY, "ehr-db01").await.unwrap();
+    let principal = ward.store.key_window("sato", &sekisho_core::desk::Arrival::plain(source()), WORKER_KEY, "ehr-db01").await.unwrap();
     assert_eq!(principal.only(), Some(&ward.target.id));
     let Entry::Open(admission) = ward.store.enter(&principal, "ehr-db01", None).await.unwrap() else { panic!("a choice") };
     shell(&admission);
@@ -95,11 +95,11 @@ async fn any_other_key_address_target_or_name_is_not_let_in(base: Base) {
         ("nobody", source(), WORKER_KEY, "ehr-db01"),
         ("sato", source(), "ssh-ed25519 ????", "ehr-db01"),
     ] {
-        assert!(ward.store.key_window(login, from, key, target).await.is_none(), "{login} {from} {key} {target}");
+        assert!(ward.store.key_window(login, &sekisho_core::desk::Arrival::plain(from), key, target).await.is_none(), "{login} {from} {key} {target}");
     }
     assert!(lets_in(&ward).await);
     // The proof holds for the one target, also where a plan of the same worker names another.
-    let principal = ward.store.key_window("sato", source(), WORKER_KEY, "ehr-db01").await.unwrap();
+    let principal = ward.store.key_window("sato", &sekisho_core::desk::Arrival::plain(source()), WORKER_KEY, "ehr-db01").await.unwrap();
     assert!(ward.store.enter(&principal, "no-such-host", None).await.is_err());
 }
 
@@ -213,5 +213,5 @@ async fn who_writes_to_the_database_opens_no_window_and_no_closed_one_again() {
     db.sql("UPDATE key_windows w SET is_open = k.is_open, body = k.body, seal = k.seal FROM kept k WHERE k.id = w.id");
     assert!(!lets_in(&ward).await, "the log knows that it was closed");
     db.sql("UPDATE key_windows SET body = replace(body, '10.20.0.5', '10.20.0.6')");
-    assert!(ward.store.key_window("sato", IpAddr::from([10, 20, 0, 6]), WORKER_KEY, "ehr-db01").await.is_none());
+    assert!(ward.store.key_window("sato", &sekisho_core::desk::Arrival::plain(IpAddr::from([10, 20, 0, 6])), WORKER_KEY, "ehr-db01").await.is_none());
 }

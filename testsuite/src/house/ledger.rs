@@ -1,6 +1,6 @@
 //! The ledgers: separation of roles, names, host keys, and secrets that never come out.
 
-use super::base::{Base, HOST_KEY, new_person, on_both, target_ask, told};
+use super::base::{Base, HOST_KEY, new_person, reset_ask, on_both, target_ask, told};
 use sekisho_core::people::{Actor, Role};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
@@ -47,7 +47,7 @@ async fn only_an_administrator_keeps_the_ledgers(base: Base) {
         let (store, actor) = (&town.store, &who.actor);
         assert_eq!(told(store.add_vendor(actor, ask()).await).err(), Some(Refusal::NotAllowed));
         assert_eq!(told(store.change_person(actor, who.id(), PersonChange::of(&who.person)).await).err(), Some(Refusal::NotAllowed));
-        assert_eq!(told(store.reset_person(actor, town.admin.id(), "x").await).err(), Some(Refusal::NotAllowed));
+        assert_eq!(told(store.reset_person(actor, town.admin.id(), reset_ask("x")).await).err(), Some(Refusal::NotAllowed));
         assert_eq!(told(store.set_credential(actor, &town.account, CredentialAsk::Password(Secret::new("x"))).await).err(), Some(Refusal::NotAllowed));
     }
     assert_eq!(town.facts("refused").await.len(), 20, "each try is written down");
@@ -62,10 +62,10 @@ async fn only_an_administrator_keeps_the_ledgers(base: Base) {
 /// The link would be handed to a login that ends with the reset, and the last administrator would stand outside.
 async fn nobody_resets_themselves(base: Base) {
     let town = base.town().await;
-    assert_eq!(told(town.store.reset_person(&town.admin.actor, town.admin.id(), "紛失").await).err(), Some(Refusal::NotAllowed));
+    assert_eq!(told(town.store.reset_person(&town.admin.actor, town.admin.id(), reset_ask("紛失")).await).err(), Some(Refusal::NotAllowed));
     town.pass(std::time::Duration::from_secs(60));
     town.log_in(&town.admin).await;
-    assert!(town.store.reset_person(&Actor::console(), town.admin.id(), "紛失").await.is_ok());
+    assert!(town.store.reset_person(&Actor::console(), town.admin.id(), reset_ask("紛失")).await.is_ok());
 }
 
 async fn subcontractors_form_no_ring(base: Base) {

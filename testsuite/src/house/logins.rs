@@ -1,6 +1,6 @@
 //! Logins: two factors, one answer for every failure, codes that work once, lock-outs, links, and how logins end.
 
-use super::base::{Base, enrol, new_person, on_both, resident, source, told};
+use super::base::{Base, enrol, new_person, on_both, reset_ask, resident, source, told};
 use super::ward::{PASSWORD, WORKER_KEY, facts_of};
 use sekisho_core::desk::{Cause, Desk as _, FirstProof, RecallWord};
 use sekisho_core::facts::Fact;
@@ -8,7 +8,7 @@ use sekisho_core::people::{Actor, Role, Via};
 use sekisho_core::permission::Action;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
-use sekisho_store::{PersonChange, VendorAsk};
+use sekisho_store::{Enrolment, PersonChange, VendorAsk};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ async fn five_failures_lock_out_and_a_person_or_time_unlocks(base: Base) {
     }
     assert_eq!(town.facts("locked_out").await.len(), 1);
     assert_eq!(works().await, Err(Refusal::LockedOut), "the right factors do not help");
-    let half = store.first_factor("sato", source(), FirstProof::Password(Secret::new(PASSWORD))).await;
+    let half = store.first_factor("sato", &sekisho_core::desk::Arrival::plain(source()), FirstProof::Password(Secret::new(PASSWORD))).await;
     assert_eq!(half.err(), Some(Refusal::LockedOut), "nor do they by SSH");
     let row = store.person(&Actor::console(), town.worker.id()).await.unwrap();
     assert!(row.locked_until.is_some());
@@ -121,11 +121,11 @@ async fn a_code_works_once_by_whichever_door(base: Base) {
     let code = town.code(&town.worker);
     store.log_in("sato", password(), code.clone(), source(), Via::Web).await.unwrap();
     assert_eq!(told(store.log_in("sato", password(), code.clone(), source(), Via::Web).await).err(), Some(Refusal::LoginFailed));
-    let half = store.first_factor("sato", source(), FirstProof::Password(password())).await.unwrap();
+    let half = store.first_factor("sato", &sekisho_core::desk::Arrival::plain(source()), FirstProof::Password(password())).await.unwrap();
     let Err((_, refusal)) = store.second_factor(half, code).await else { panic!("a spent code was taken") };
     assert_eq!(refusal, Refusal::LoginFailed);
     let code = town.code(&town.worker);
-    let half = store.first_factor("sato", source(), FirstProof::Password(password())).await.unwrap();
+    let half = store.first_factor("sato", &sekisho_core::desk::Arrival::plain(source()), FirstProof::Password(password())).await.unwrap();
     store.second_factor(half, code.clone()).await.unwrap();
     assert_eq!(told(store.log_in("sato", password(), code, source(), Via::Web).await).err(), Some(Refusal::LoginFailed));
     // Many at once with the same code: one gets in.
@@ -144,19 +144,20 @@ async fn a_link_works_once_and_not_for_ever(base: Base) {
     let console = Actor::console();
     let (person, first) = store.add_person(&console, new_person("hara", Role::Supervisor, None)).await.unwrap();
     assert!(first.url.expose().starts_with("https://gateway.example:8443/enrol/"));
-    let again = store.enrolment(first.token.expose()).await.unwrap();
-    assert_eq!(again.totp_url.expose(), store.enrolment(first.token.expose()).await.unwrap().totp_url.expose(), "the secret stays the same until it is used");
-    let second = store.reset_person(&console, &person.id, "リンク紛失").await.unwrap();
-    assert_eq!(told(store.enrolment(first.token.expose()).await).err(), Some(Refusal::EnrolmentInvalid), "a new link ends the old one");
-    let wrong = told(store.enrol(second.token.expose(), Secret::new(PASSWORD), Secret::new("000000")).await);
+    let again = store.enrolment(first.token.expose(), "").await.unwrap();
+    assert_eq!(again.totp_url.expose(), store.enrolment(first.token.expose(), "").await.unwrap().totp_url.expose(), "the secret stays the same until it is used");
+    let second = store.reset_person(&console, &person.id, reset_ask("リンク紛失")).await.unwrap();
+    assert_eq!(told(store.enrolment(first.token.expose(), "").await).err(), Some(Refusal::EnrolmentInvalid), "a new link ends the old one");
+    store.open_link(second.token.expose(), "", second.handover.as_ref().unwrap(), source()).await.unwrap();
+    let wrong = told(store.enrol(second.token.expose(), "", Enrolment::with_code(Secret::new(PASSWORD), Secret::new("000000"))).await);
     assert_eq!(wrong, Err(Refusal::LoginFailed));
     enrol(&town.base, store, &second).await;
-    assert_eq!(told(store.enrolment(second.token.expose()).await).err(), Some(Refusal::EnrolmentInvalid), "a link works once");
-    let third = store.reset_person(&console, &person.id, "端末紛失").await.unwrap();
+    assert_eq!(told(store.enrolment(second.token.expose(), "").await).err(), Some(Refusal::EnrolmentInvalid), "a link works once");
+    let third = store.reset_person(&console, &person.id, reset_ask("端末紛失")).await.unwrap();
     assert!(told(store.log_in("hara", Secret::new(PASSWORD), Secret::new("1"), source(), Via::Web).await).is_err());
     town.pass(MINUTE * 60 * 72);
-    assert_eq!(told(store.enrolment(third.token.expose()).await).err(), Some(Refusal::EnrolmentInvalid), "72 hours");
-    assert_eq!(told(store.enrolment("").await).err(), Some(Refusal::EnrolmentInvalid));
+    assert_eq!(told(store.enrolment(third.token.expose(), "").await).err(), Some(Refusal::EnrolmentInvalid), "72 hours");
+    assert_eq!(told(store.enrolment("", "").await).err(), Some(Refusal::EnrolmentInvalid));
 }
 
 async fn logins_end(base: Base) {
@@ -250,12 +251,12 @@ async fn keys_are_for_workers_who_may_act(base: Base) {
     assert!(store.knows_key("sato", source(), WORKER_KEY).await);
     assert!(!store.knows_key("ono", source(), WORKER_KEY).await);
     assert_eq!(told(store.remove_key(&town.stranger.actor, &key.id).await).err(), Some(Refusal::NotFound));
-    let half = store.first_factor("sato", source(), FirstProof::VerifiedKey(WORKER_KEY.into())).await.unwrap();
+    let half = store.first_factor("sato", &sekisho_core::desk::Arrival::plain(source()), FirstProof::VerifiedKey(WORKER_KEY.into())).await.unwrap();
     let code = town.code(&town.worker);
     store.second_factor(half, code).await.unwrap();
     store.change_person(&Actor::console(), town.worker.id(), PersonChange { active: false, ..PersonChange::of(&town.worker.person) }).await.unwrap();
     assert!(!store.knows_key("sato", source(), WORKER_KEY).await);
-    assert!(store.first_factor("sato", source(), FirstProof::VerifiedKey(WORKER_KEY.into())).await.is_err());
+    assert!(store.first_factor("sato", &sekisho_core::desk::Arrival::plain(source()), FirstProof::VerifiedKey(WORKER_KEY.into())).await.is_err());
 }
 
 /// Whoever took the telephone or the laptop is out at once, with the keys that they registered.
@@ -265,13 +266,14 @@ async fn a_reset_ends_sessions_and_takes_the_keys_away() {
     ward.store.add_key(&ward.worker_actor(), WORKER_KEY).await.unwrap();
     let admission = ward.entered().await;
     let mut recalls = ward.store.recalls();
-    let link = ward.store.reset_person(&Actor::console(), &ward.worker.id, "盗難").await.unwrap();
+    let link = ward.store.reset_person(&Actor::console(), &ward.worker.id, reset_ask("盗難")).await.unwrap();
     let word = super::ward::recalled(&mut recalls, Duration::from_secs(2)).await;
     assert_eq!((word.session.as_ref(), word.word), (Some(&admission.session), RecallWord::End(Cause::Recalled)));
     ward.left(admission, Cause::Recalled).await;
-    let code = totp_rs::Totp::from_url(ward.store.enrolment(link.token.expose()).await.unwrap().totp_url.expose()).unwrap();
+    ward.store.open_link(link.token.expose(), "", link.handover.as_ref().unwrap(), source()).await.unwrap();
+    let code = totp_rs::Totp::from_url(ward.store.enrolment(link.token.expose(), "").await.unwrap().totp_url.expose()).unwrap();
     let code = Secret::new(code.generate(ward.store.now().0 as u64 / 1000).to_string());
-    ward.store.enrol(link.token.expose(), Secret::new("hoshi-no-michi-43!"), code).await.unwrap();
+    ward.store.enrol(link.token.expose(), "", Enrolment::with_code(Secret::new("hoshi-no-michi-43!"), code)).await.unwrap();
     assert!(!ward.store.knows_key("sato", source(), WORKER_KEY).await);
     assert_eq!(ward.facts("key_removed").await.len(), 1);
 }

@@ -16,6 +16,7 @@ mod logins;
 mod plans;
 pub mod postgres;
 mod recordings;
+mod roads;
 mod rotation;
 mod rules;
 mod search;

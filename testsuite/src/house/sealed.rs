@@ -103,7 +103,7 @@ async fn a_link_given_to_somebody_else_in_the_database_enrols_nobody() {
     let town = town().await;
     let (_, link) = town.store.add_person(&Actor::console(), super::base::new_person("shin", Role::Supervisor, None)).await.unwrap();
     town.base.db.as_ref().unwrap().sql("UPDATE enrolments SET person = (SELECT id FROM persons WHERE login = 'kanri')");
-    assert!(town.store.enrolment(link.token.expose()).await.is_err());
+    assert!(town.store.enrolment(link.token.expose(), "").await.is_err());
 }
 
 /// A box that was set up before rows were sealed gets its seals once, and never again.

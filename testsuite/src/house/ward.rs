@@ -204,7 +204,7 @@ impl Ward {
 
     pub async fn principal(&self) -> Principal {
         let password = FirstProof::Password(Secret::new(PASSWORD));
-        let half = self.store.first_factor("sato", source(), password).await.unwrap();
+        let half = self.store.first_factor("sato", &sekisho_core::desk::Arrival::plain(source()), password).await.unwrap();
         self.store.second_factor(half, self.code()).await.unwrap()
     }
 

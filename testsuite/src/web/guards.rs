@@ -140,7 +140,7 @@ async fn forwarded_headers_are_not_believed() {
     let csrf = browser.csrf.clone();
     browser.post_with("/login", &[("login", "planner"), ("password", PASSWORD), ("code", &code)], Some(&csrf), &headers).await;
     let entries = clinic.store.log_entries(&Actor::console(), &LogFilter::default()).await.unwrap();
-    let entry = entries.iter().find(|entry| matches!(entry.fact, Fact::LoggedIn)).unwrap();
+    let entry = entries.iter().find(|entry| matches!(entry.fact, Fact::LoggedIn { .. })).unwrap();
     assert_eq!(entry.actor.source.as_deref(), Some("127.0.0.1"));
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 async fn work(town: &Town) -> String {
     let code = town.code(&town.worker);
     let source = crate::house::base::source();
-    let half = town.store.first_factor(&town.worker.person.login, source, FirstProof::Password(Secret::new(crate::house::ward::PASSWORD))).await.unwrap();
+    let half = town.store.first_factor(&town.worker.person.login, &sekisho_core::desk::Arrival::plain(source), FirstProof::Password(Secret::new(crate::house::ward::PASSWORD))).await.unwrap();
     let principal: Principal = town.store.second_factor(half, code).await.map_err(|(_, refusal)| refusal).unwrap();
     let Entry::Open(admission) = town.store.enter(&principal, "ehr-db01", None).await.unwrap() else { panic!("asked for a plan") };
     let open = |function, text| Event::Open { function, text, size: Some((80, 24)) };
@@ -433,7 +433,7 @@ async fn a_clerk_cuts_a_running_session_and_the_list_shows_it_first() {
     let town = &open.town;
     town.approved().await;
     let code = town.code(&town.worker);
-    let half = town.store.first_factor("sato", crate::house::base::source(), FirstProof::Password(Secret::new(crate::house::ward::PASSWORD))).await.unwrap();
+    let half = town.store.first_factor("sato", &sekisho_core::desk::Arrival::plain(crate::house::base::source()), FirstProof::Password(Secret::new(crate::house::ward::PASSWORD))).await.unwrap();
     let principal = town.store.second_factor(half, code).await.map_err(|(_, refusal)| refusal).unwrap();
     let Entry::Open(admission) = town.store.enter(&principal, "ehr-db01", None).await.unwrap() else { panic!("asked for a plan") };
     let session = admission.session.to_string();

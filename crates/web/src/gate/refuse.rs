@@ -30,6 +30,10 @@ pub(super) async fn answer(ctx: &Ctx, route: &Route, call: Option<Call>, stop: S
     if refusal == Refusal::LoginNeeded {
         return to_login(parts);
     }
+    // Whoever came by less than their role asks for is led to where they set up the rest.
+    if matches!(refusal, Refusal::FactorRequired { .. }) && ctx.login.as_ref().is_some_and(|login| login.confined) && !parts.uri.path().starts_with("/account/") && parts.uri.path() != "/step-up" {
+        return see_other("/account/factors").unwrap_or_else(|_| bare(StatusCode::FORBIDDEN));
+    }
     if let (Some(call), Some(again), true) = (&call, &route.again, shows_again(&refusal)) {
         let mut call = call.clone().with_problem(&refusal);
         if let Some(problem) = call.problem.as_mut().filter(|_| is_about_code(&refusal, call.asked.form.text("code"))) {

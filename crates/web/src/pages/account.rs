@@ -20,6 +20,7 @@ use sekisho_core::time::Timestamp;
 use sekisho_store::WorkerKey;
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod factors;
 pub(crate) mod key_windows;
 
 const KEEP: Access = Access::MayStepUp(Action::KeepOwnLogin);
@@ -39,6 +40,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::api(Method::POST, "/api/v1/me/keys", KEEP, "Register an SSH public key.", api_add_key).takes::<KeyAsk>().gives::<Key>(),
         Route::api(Method::DELETE, "/api/v1/me/keys/{id}", KEEP, "Remove an SSH public key.", api_remove_key),
     ];
+    routes.extend(factors::routes());
     routes.extend(key_windows::routes());
     routes
 }
@@ -100,6 +102,7 @@ async fn show(call: Call) -> Reply {
         "account.title",
         context! {
             person => value(person),
+            factors => factors::context(&call).await?,
             roles,
             vendor,
             is_worker => person.is(Role::Worker),

@@ -7,7 +7,7 @@ use crate::gate::back_of;
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
 use crate::words::Lang;
-use axum::http::header::{AUTHORIZATION, SET_COOKIE};
+use axum::http::header::{AUTHORIZATION, LOCATION, SET_COOKIE};
 use axum::http::{HeaderValue, Method};
 use axum::response::Response;
 use minijinja::context;
@@ -22,14 +22,19 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::page("/login", Access::Public, show),
         Route::form("/login", Access::Public, submit).again(show),
-        Route::form("/logout", Access::LoggedIn, leave),
-        Route::form("/keepalive", Access::LoggedIn, stay),
+        Route::page("/login/recovery", Access::Public, show_recovery),
+        Route::form("/login/recovery", Access::Public, recover).again(show_recovery),
+        Route::form("/logout", Access::SettingUp, leave),
+        Route::form("/keepalive", Access::SettingUp, stay),
         Route::form("/language", Access::Public, language),
-        Route::form("/step-up", Access::LoggedIn, step_up).again(show_step_up),
+        Route::page("/step-up/factors", Access::SettingUp, show_step_up_factors),
+        Route::form("/step-up", Access::SettingUp, step_up).again(show_step_up),
         Route::api(Method::POST, "/api/v1/logins", Access::Public, "Log in with password and one-time code; gives the bearer token.", api_log_in).takes::<LoginAsk>().gives::<LoginAnswer>(),
-        Route::api(Method::GET, "/api/v1/me", Access::LoggedIn, "Who this login is.", api_me).gives::<Me>(),
-        Route::api(Method::DELETE, "/api/v1/logins/current", Access::LoggedIn, "Log out; the token is dead afterwards.", api_log_out),
-        Route::api(Method::POST, "/api/v1/step-up", Access::LoggedIn, "Give a fresh one-time code.", api_step_up).takes::<CodeAsk>(),
+        Route::api(Method::POST, "/api/v1/passkeys/login", Access::Public, "Ask for a passkey login: what the browser hands to the authenticator.", api_ask_login).takes::<PasskeyLoginAsk>().gives::<PasskeyQuestionAnswer>(),
+        Route::api(Method::POST, "/api/v1/passkeys/step-up", Access::SettingUp, "Ask for a passkey as a fresh factor of this login.", api_ask_step_up).gives::<PasskeyQuestionAnswer>(),
+        Route::api(Method::GET, "/api/v1/me", Access::SettingUp, "Who this login is.", api_me).gives::<Me>(),
+        Route::api(Method::DELETE, "/api/v1/logins/current", Access::SettingUp, "Log out; the token is dead afterwards.", api_log_out),
+        Route::api(Method::POST, "/api/v1/step-up", Access::SettingUp, "Give a fresh one-time code.", api_step_up).takes::<CodeAsk>(),
     ]
 }
 
@@ -43,13 +48,41 @@ async fn show(call: Call) -> Reply {
     }
     let why = ["ended", "enrolled", "changed"].into_iter().find(|why| call.problem.is_none() && call.query().has(why));
     let form = call.typed_or(Form::default());
-    call.page("login.html", "login.title", context! { form => minijinja::Value::from_object(form), next, why })
+    let with_password = call.ctx.store().policy().passkey_with_password;
+    call.page("login.html", "login.title", context! { form => minijinja::Value::from_object(form), next, why, with_password })
 }
 
 async fn submit(call: Call) -> Reply {
     let form = call.form();
     let ctx = &call.ctx;
-    let new = ctx.store().log_in(form.text("login"), form.secret("password"), Secret::new(form.text("code")), ctx.source, Via::Web).await?;
+    let new = match form.text("passkey") {
+        "" => ctx.store().log_in(form.text("login"), form.secret("password"), Secret::new(form.text("code")), ctx.source, Via::Web).await?,
+        answer => {
+            let password = form.raw("password").filter(|typed| !typed.is_empty()).map(|_| form.secret("password"));
+            ctx.store().log_in_with_passkey(&ctx.csrf, answer, password, ctx.source).await?
+        }
+    };
+    begun(&call, new).await
+}
+
+async fn show_recovery(call: Call) -> Reply {
+    let form = call.typed_or(Form::default());
+    call.page("login_recovery.html", "login.recovery_title", context! { form => minijinja::Value::from_object(form) })
+}
+
+/// A login by a recovery code leads to where the lost factor is replaced.
+async fn recover(call: Call) -> Reply {
+    let form = call.form();
+    let new = call.ctx.store().log_in_with_recovery(form.text("login"), form.secret("password"), Secret::new(form.text("recovery")), call.ctx.source).await?;
+    let mut response = begun(&call, new).await?;
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static("/account/factors"));
+    Ok(response)
+}
+
+/// Gives the browser its new login.
+async fn begun(call: &Call, new: sekisho_store::NewLogin) -> Reply {
+    let (form, ctx) = (call.form(), &call.ctx);
+    let new = ctx.bound(new).await?;
     // The login that this browser held before ends, so that one browser never holds two.
     if let Some(old) = cookie(&call.asked.headers, LOGIN_COOKIE) {
         end(ctx, old).await?;
@@ -108,9 +141,17 @@ async fn show_step_up(call: Call) -> Reply {
     call.page("step_up.html", "step_up.title", context! { next })
 }
 
+/// For whoever has just set up what their role asks for: proving it opens the other pages.
+async fn show_step_up_factors(call: Call) -> Reply {
+    call.page("step_up.html", "step_up.title", context! { next => "/" })
+}
+
 async fn step_up(call: Call) -> Reply {
     let form = call.form();
-    call.ctx.store().step_up(call.ctx.login()?, Secret::new(form.text("code"))).await?;
+    match form.text("passkey") {
+        "" => call.ctx.store().step_up(call.ctx.login()?, Secret::new(form.text("code"))).await?,
+        answer => call.ctx.store().step_up_with_passkey(call.ctx.login()?, answer).await?,
+    }
     call.see(local_path(form.text("next")).unwrap_or("/"))
 }
 
@@ -176,8 +217,44 @@ struct Me {
 async fn api_log_in(call: Call) -> Reply {
     let ask: LoginAsk = call.json()?;
     let new = call.ctx.store().log_in(ask.login.trim(), ask.password, ask.code, call.ctx.source, Via::Api).await?;
+    let new = call.ctx.bound(new).await?;
     let roles = new.actor.roles.iter().copied().collect();
     call.answer(&LoginAnswer { token: new.token.expose().to_owned(), login: new.actor.login, name: new.actor.name, roles })
+}
+
+/// Who wants to log in by a passkey.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PasskeyLoginAsk {
+    /// Login name, if it was typed; without it the authenticator says whose passkey it is.
+    #[serde(default)]
+    login: String,
+}
+
+/// A question to a passkey.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct PasskeyQuestionAnswer {
+    /// Goes back with the answer; good for one.
+    ceremony: String,
+    /// For `navigator.credentials`, bytes as base64url.
+    options: serde_json::Value,
+}
+
+impl From<sekisho_store::PasskeyQuestion> for PasskeyQuestionAnswer {
+    fn from(question: sekisho_store::PasskeyQuestion) -> Self {
+        Self { ceremony: question.ceremony, options: question.options }
+    }
+}
+
+async fn api_ask_login(call: Call) -> Reply {
+    let ask: PasskeyLoginAsk = call.json()?;
+    let question = call.ctx.store().ask_passkey_login(&call.ctx.csrf, ask.login.trim(), call.ctx.source).await?;
+    call.answer(&PasskeyQuestionAnswer::from(question))
+}
+
+async fn api_ask_step_up(call: Call) -> Reply {
+    let question = call.ctx.store().ask_passkey_step_up(call.ctx.login()?).await?;
+    call.answer(&PasskeyQuestionAnswer::from(question))
 }
 
 async fn api_me(call: Call) -> Reply {
