@@ -59,8 +59,8 @@ pub fn check(root: &Path) -> Result<Vec<Rule>> {
         ),
         rule("the list of assertion sites", assertions::check(&tree)),
         rule(
-            "paths named in ARCHITECTURE.md exist",
-            papers::architecture(&tree),
+            "paths named in ARCHITECTURE.md and docs/asvs.md exist",
+            papers::maps(&tree),
         ),
         rule(
             "nothing is called utils, helpers, common, misc, types",

@@ -6,25 +6,27 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
-const ARCHITECTURE: &str = "ARCHITECTURE.md";
+/// Papers whose paths are held.
+const MAPS: [&str; 2] = ["ARCHITECTURE.md", "docs/asvs.md"];
 const CODES: &str = "docs/codes.md";
 const MIGRATIONS: &str = "crates/store/migrations/";
 const FROZEN: &str = "crates/store/migrations/FROZEN";
 const LOCALES: &str = "crates/web/locales/";
 
-/// Every path in backticks in ARCHITECTURE.md exists.
-pub fn architecture(tree: &Tree) -> Vec<String> {
-    let Some(text) = tree.text(ARCHITECTURE) else {
-        return vec![format!("{ARCHITECTURE} is missing")];
+/// Every path in backticks in the papers that say where things are exists.
+pub fn maps(tree: &Tree) -> Vec<String> {
+    MAPS.into_iter().flat_map(|map| lost(tree, map)).collect()
+}
+
+fn lost(tree: &Tree, map: &str) -> Vec<String> {
+    let Some(text) = tree.text(map) else {
+        return vec![format!("{map} is missing")];
     };
     let mut broken = Vec::new();
     for (number, line) in text.lines().enumerate() {
         for quoted in line.split('`').skip(1).step_by(2) {
             if is_path(quoted) && !exists(tree, quoted) {
-                broken.push(format!(
-                    "{ARCHITECTURE}:{}: `{quoted}` does not exist",
-                    number + 1
-                ));
+                broken.push(format!("{map}:{}: `{quoted}` does not exist", number + 1));
             }
         }
     }
@@ -197,9 +199,14 @@ mod tests {
     #[test]
     fn a_path_that_does_not_exist_is_red_and_an_address_is_no_path() {
         let text = "`crates/core/src/plan.rs` `crates/core/` `/plans/{id}` `core::plan` `crates/gone.rs` `README.md`";
-        let tree = Tree::of(&[(ARCHITECTURE, text), ("crates/core/src/plan.rs", "")]);
-        assert_eq!(architecture(&tree).len(), 2);
-        assert_eq!(architecture(&Tree::of(&[])).len(), 1);
+        let [architecture, asvs] = MAPS;
+        let tree = Tree::of(&[
+            (architecture, text),
+            (asvs, "`crates/core/src/plan.rs` `docs/gone.md`"),
+            ("crates/core/src/plan.rs", ""),
+        ]);
+        assert_eq!(maps(&tree).len(), 3);
+        assert_eq!(maps(&Tree::of(&[])).len(), 2);
     }
 
     #[test]
