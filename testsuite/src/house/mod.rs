@@ -3,11 +3,13 @@
 //! Whatever depends on the database runs on SQLite and on PostgreSQL; see [`base`].
 
 pub mod accounts;
+mod authenticator;
 pub mod base;
 mod contents;
 mod control;
 mod credentials;
 mod desk;
+mod factors;
 mod faults;
 mod key_windows;
 mod ledger;

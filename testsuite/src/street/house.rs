@@ -60,6 +60,23 @@ fn now() -> Timestamp {
     sekisho::clock::SystemClock.now()
 }
 
+/// The days of a terminal check that holds.
+pub fn a_check() -> (String, String) {
+    let day = |from_now: u64| format_date(now().plus(Duration::from_secs(from_now * 86_400)).date());
+    (day(0), day(100))
+}
+
+/// The moment in so many hours.
+pub fn in_hours(hours: u64) -> Timestamp {
+    now().plus(Duration::from_secs(hours * 3600))
+}
+
+/// An hour of every day that is far from this one.
+pub fn other_hours() -> String {
+    let hour = (now().jst().hour() + 12) % 24;
+    format!("* {hour:02}:00-{hour:02}:30")
+}
+
 /// The house that the tests share which do not end it.
 pub fn shared() -> &'static House {
     static HOUSE: OnceLock<House> = OnceLock::new();
@@ -116,7 +133,10 @@ impl House {
         let vendor = text(&api.post(&admin, "/api/v1/vendors", &vendor), "id");
         let line = serde_json::to_value(crate::roads::line("保守センター", "127.0.0.0/8")).expect("JSON");
         text(&api.post(&admin, "/api/v1/lines", &json!({ "vendor": vendor, "line": line })), "id");
-        let device = serde_json::to_value(crate::roads::device("NOTE-01", [127, 0, 0, 1].into())).expect("JSON");
+        let mut device = serde_json::to_value(crate::roads::device("NOTE-01", [127, 0, 0, 1].into())).expect("JSON");
+        // The street has the real clock.
+        let (on, until) = a_check();
+        (device["check"]["on"], device["check"]["until"]) = (json!(on), json!(until));
         text(&api.post(&admin, "/api/v1/devices", &json!({ "vendor": vendor, "device": device })), "id");
         let host = Sshd::start(&folder.join("host"));
         let target = json!({

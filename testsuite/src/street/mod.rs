@@ -23,6 +23,7 @@ mod hostile;
 mod search;
 mod key_windows;
 mod rotation;
+mod layers;
 mod matrix;
 mod quarantine;
 mod ssh;

@@ -14,6 +14,8 @@ fn filled(path: &str) -> String {
         path if path.contains("/persons/") => "per-aaaaaaaaaaaaaaaa",
         path if path.contains("/vendors/") => "ven-aaaaaaaaaaaaaaaa",
         path if path.contains("/targets/") => "tgt-aaaaaaaaaaaaaaaa",
+        path if path.contains("/lines/") => "lin-aaaaaaaaaaaaaaaa",
+        path if path.contains("/devices/") => "dev-aaaaaaaaaaaaaaaa",
         path if path.contains("/sessions/") => "ses-aaaaaaaaaaaaaaaa",
         path if path.contains("/keys/") => "key-aaaaaaaaaaaaaaaa",
         _ => "pln-aaaaaaaaaaaaaaaa",
