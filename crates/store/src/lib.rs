@@ -16,6 +16,7 @@
 //!
 //! Reads outside a change use `self.read()`, a pool of connections that cannot write.
 
+mod accounts;
 mod approvals;
 mod certificates;
 mod control;
@@ -56,6 +57,7 @@ mod views;
 mod write;
 
 pub use certificates::{CertificateEnd, CertifiedBy, DeviceCertificate, DeviceCertificates, NewDeviceCode};
+pub use accounts::{LeaveAsk, Leaver, LeaverSheet, Privilege, PrivilegeAsk, PrivilegeRow, ReviewAsk, ReviewGroupAsk, ReviewPlace};
 pub use control::{HeldCommand, HeldFile, Mark, Pause, Standing, Told, Watcher};
 pub use fault::{Denied, Done, Fault};
 pub use flows::{FlowPart, FlowSeen, FlowsSeen, TakenFlow};
@@ -137,6 +139,12 @@ impl Store {
     #[must_use]
     pub fn facility(&self) -> &str {
         &self.inner.settings.facility
+    }
+
+    /// Short name of the facility, which also names its log.
+    #[must_use]
+    pub fn facility_id(&self) -> &str {
+        self.inner.settings.origin.rsplit('/').next().unwrap_or_default()
     }
 
     /// The folder that holds all state.

@@ -5,6 +5,7 @@
 pub mod accounts;
 mod authenticator;
 pub mod base;
+mod certificates;
 mod contents;
 mod control;
 mod credentials;

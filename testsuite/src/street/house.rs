@@ -44,6 +44,8 @@ pub struct House {
     /// The planner, to log in again.
     pub planner_person: Person,
     web: u16,
+    /// Port of the outer door.
+    pub door: u16,
     vendor: String,
     pub target: String,
     account: String,
@@ -113,11 +115,11 @@ impl House {
     }
 
     fn open(folder: PathBuf, data: PathBuf, temporary: Option<TempDir>, policy: &str) -> Self {
-        let (web, ssh) = (free_port(), free_port());
+        let (web, ssh, door) = (free_port(), free_port(), free_port());
         let config = folder.join("sekisho.toml");
         let text_of = format!(
             "[facility]\nname = \"青葉記念病院\"\nid = \"street\"\n\n[data]\ndir = \"{}\"\n\n[ssh]\nlisten = \"127.0.0.1:{ssh}\"\n\n\
-             [web]\nlisten = \"127.0.0.1:{web}\"\nhosts = [\"127.0.0.1\"]\n\n[log]\nlevel = \"info\"\n\n[policy]\n{policy}\n",
+             [web]\nlisten = \"127.0.0.1:{web}\"\nhosts = [\"127.0.0.1\"]\n\n[door]\nlisten = \"127.0.0.1:{door}\"\n\n[log]\nlevel = \"info\"\n\n[policy]\n{policy}\n",
             data.display()
         );
         std::fs::write(&config, text_of).expect("the configuration");
@@ -158,7 +160,7 @@ impl House {
         let terminal = Terminal::new(&folder.join("terminal"), ssh);
         let log_key = text(&report, "log_public_key");
         Self {
-            folder, config, data, log_key, api, terminal, host, admin, operator, planner, operator_person: ueda, planner_person: ishikawa, web, vendor, target, account,
+            folder, config, data, log_key, api, terminal, host, admin, operator, planner, operator_person: ueda, planner_person: ishikawa, web, door, vendor, target, account,
             server: Mutex::new(Some(server)), _temporary: temporary,
         }
     }

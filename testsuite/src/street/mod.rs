@@ -16,6 +16,7 @@ mod contents;
 mod certificates;
 mod copy;
 mod crash;
+mod door;
 mod evidence;
 mod flood;
 mod hidden;

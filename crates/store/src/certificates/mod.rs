@@ -289,7 +289,7 @@ impl Store {
             device: device.id.clone(),
             device_name: device.content.name.clone(),
             facility: self.facility().to_owned(),
-            facility_id: self.inner.settings.origin.rsplit('/').next().unwrap_or_default().to_owned(),
+            facility_id: self.facility_id().to_owned(),
             from,
             until,
             // The door knows the keys that it leads to.

@@ -1,5 +1,7 @@
 //! The register of devices (端末台帳): the machines from which workers come, and their checks.
 
+mod certificates;
+
 use super::lines::ReasonBody;
 use crate::call::{Call, Ctx};
 use crate::form::Form;
@@ -23,7 +25,7 @@ const LOSS: Access = Access::May(Action::DeclareLoss);
 /// The routes.
 pub(crate) fn routes() -> Vec<Route> {
     let may_keep = Access::May(Action::KeepLedger);
-    vec![
+    let mut all = vec![
         Route::page("/devices", READ, list),
         Route::page("/devices/new", may_keep, show_add),
         Route::form("/devices/new", KEEP, add).again(show_add),
@@ -38,7 +40,9 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::api(Method::PUT, "/api/v1/devices/{id}", KEEP, "Change a device, for instance after its check.", api_edit).takes::<DeviceContent>().gives::<Device>(),
         Route::api(Method::POST, "/api/v1/devices/{id}/lost", LOSS, "Declare a device lost; its sessions end at once.", api_lost).takes::<ReasonBody>().gives::<Device>(),
         Route::api(Method::POST, "/api/v1/devices/{id}/end", KEEP, "Take a device out of service, with its sessions.", api_end).takes::<ReasonBody>().gives::<Device>(),
-    ]
+    ];
+    all.extend(certificates::routes());
+    all
 }
 
 /// A device as it shall be registered.
