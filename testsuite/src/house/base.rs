@@ -45,7 +45,7 @@ pub(crate) use on_both;
 
 /// A database and a data folder that nobody has set up yet.
 pub struct Base {
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
     pub clock: Arc<SetClock>,
     pub db: Option<postgres::Db>,
     pub policy: Policy,

@@ -62,7 +62,7 @@ async fn tries(ward: &Ward, from: IpAddr) -> Result<(), Refusal> {
     let principal = prove(ward, from).await;
     match ward.store.enter(&principal, "ehr-db01", None).await? {
         Entry::Open(admission) => {
-            ward.store.leave(&admission.session, admission.recording, Cause::Closed).await;
+            ward.left(*admission, Cause::Closed).await;
             Ok(())
         }
         Entry::Choose(_) => panic!("one plan alone is open"),
@@ -108,7 +108,7 @@ async fn a_lost_device_and_an_ended_line_cut_what_runs_at_once(base: Base) {
         }
         let recall = recalls.try_recv().expect("a recall");
         assert_eq!((recall.session, recall.word), (Some(admission.session.clone()), RecallWord::End(Cause::Recalled)), "{which}");
-        ward.store.leave(&admission.session, admission.recording, Cause::Recalled).await;
+        ward.left(*admission, Cause::Recalled).await;
         // For the next round.
         ward.store.add_device(&console, &ward.vendor.id, roads::device("NOTE-02", source())).await.ok();
     }
@@ -125,7 +125,7 @@ async fn a_road_that_changes_under_a_session_ends_it(base: Base) {
     assert!(recalls.try_recv().is_err(), "what changed is no reason");
     change_device(&ward, |device| device.check.as_mut().unwrap().usb_restricted = false).await;
     assert_eq!(recalls.try_recv().expect("a recall").session, Some(admission.session.clone()));
-    ward.store.leave(&admission.session, admission.recording, Cause::Recalled).await;
+    ward.left(*admission, Cause::Recalled).await;
 }
 
 async fn a_deviation_that_policy_lets_pass_stands_everywhere(base: Base) {

@@ -138,7 +138,7 @@ async fn tokens_die_with_the_person(base: Base) {
     told(store.change_person(&town.admin.actor, town.operator.id(), change).await).unwrap();
     told(store.change_person(&town.admin.actor, town.operator.id(), PersonChange::of(&town.operator.person)).await).unwrap();
     assert_eq!(enters(&town, &by_operator).await.err(), Some(Refusal::TokenRefused), "who is enabled again makes a new one");
-    told(store.reset_person(&town.admin.actor, town.clerk.id(), "紛失").await).unwrap();
+    told(store.reset_person(&town.admin.actor, town.clerk.id(), super::base::reset_ask("紛失")).await).unwrap();
     assert_eq!(enters(&town, &by_clerk).await.err(), Some(Refusal::TokenRefused));
     let change = PersonChange { roles: BTreeSet::from([Role::Supervisor]), ..PersonChange::of(&town.safety.person) };
     told(store.change_person(&town.admin.actor, town.safety.id(), change).await).unwrap();
@@ -171,7 +171,7 @@ async fn a_robot_has_tokens_and_nothing_else(base: Base) {
     assert_eq!(robot(&town, Role::Auditor, town.worker.id()).await.err(), Some(Refusal::bad_field("responsible")), "somebody of the other side");
     let held = robot(&town, Role::Auditor, town.operator.id()).await.unwrap();
     assert!(town.facts("enrolment_issued").await.iter().all(|entry| !matches!(&entry.fact, Fact::EnrolmentIssued { person, .. } if *person == held.id)));
-    assert_eq!(told(store.reset_person(&town.admin.actor, &held.id, "x").await).err(), Some(Refusal::NotAllowed));
+    assert_eq!(told(store.reset_person(&town.admin.actor, &held.id, super::base::reset_ask("x")).await).err(), Some(Refusal::NotAllowed));
     assert_eq!(told(store.log_in("siem", Secret::new(PASSWORD), Secret::new("000000"), here(), Via::Web).await).err(), Some(Refusal::LoginFailed));
     let asked = ask(&town, &held.id, &[Action::ReadLog]);
     assert_eq!(told(store.make_token(&town.admin.actor, asked.clone()).await).err(), Some(Refusal::ReasonNeeded));
