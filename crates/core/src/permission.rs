@@ -313,6 +313,7 @@ pub fn console_reach(action: Action) -> bool {
             | A::ReadLedger
             | A::ReadIdentityChecks
             | A::KeepLedger
+            | A::ReadRoads
             | A::DeclareLoss
             | A::CertifyDevice
             | A::UnlockPerson
