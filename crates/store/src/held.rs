@@ -55,6 +55,7 @@ pub(crate) fn row_of(fact: &Fact) -> Option<&str> {
         Fact::DeviceKept { device, .. } => device.as_str(),
         Fact::DeviceCodeIssued { device_code, .. } | Fact::DeviceCodeFailed { device_code, .. } | Fact::DeviceCodeEnded { device_code, .. } => device_code.as_str(),
         Fact::DeviceCertified { certificate, .. } | Fact::DeviceCertificateEnded { certificate, .. } => certificate.as_str(),
+        Fact::ReviewStarted { review, .. } | Fact::ReviewAnswered { review, .. } | Fact::ReviewClosed { review, .. } | Fact::ReviewDisabled { review, .. } => review.as_str(),
         Fact::TokenMade { token, .. } | Fact::TokenEnded { token, .. } => token.as_str(),
         Fact::KeyWindowOpened { window, .. } | Fact::KeyWindowUsed { window, .. } | Fact::KeyWindowClosed { window, .. } | Fact::KeyWindowExpired { window, .. } => window.as_str(),
         Fact::TargetKept { target, .. } | Fact::HostKeyAlarmed { target, .. } | Fact::HostKeyDecided { target, .. } => target.as_str(),

@@ -75,6 +75,9 @@ impl Store {
         self.pass_time().await?;
         if forget {
             self.forget().await?;
+            self.disable_dormant().await?;
+            self.end_leavers().await?;
+            self.close_reviews().await?;
         }
         Ok(())
     }

@@ -14,3 +14,33 @@ CREATE TABLE api_tokens (
 ) STRICT;
 CREATE INDEX api_tokens_person ON api_tokens (person, is_open);
 CREATE INDEX api_tokens_open ON api_tokens (is_open, ends_at);
+
+-- When somebody of the hospital looked after an account last, and when the box disabled it because nobody used it.
+CREATE TABLE account_states (
+    person TEXT PRIMARY KEY NOT NULL REFERENCES persons (id),
+    kept_at INTEGER NOT NULL,
+    dormant_at INTEGER
+) STRICT;
+
+-- Leavers. `ended_at` is NULL until their last day has passed.
+CREATE TABLE leavers (
+    person TEXT PRIMARY KEY NOT NULL REFERENCES persons (id),
+    ended_at INTEGER,
+    body TEXT NOT NULL
+) STRICT;
+
+-- The register of privileged rights: `administrator:PERSON`, `planner:PERSON`, `account:ACCOUNT`.
+CREATE TABLE privileges (
+    subject TEXT PRIMARY KEY NOT NULL,
+    body TEXT NOT NULL
+) STRICT;
+
+-- Reviews of accounts, each whole in its `body` under the seal.
+CREATE TABLE reviews (
+    id TEXT PRIMARY KEY NOT NULL,
+    closed INTEGER NOT NULL,
+    deadline INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    seal BLOB
+) STRICT;
+CREATE INDEX reviews_open ON reviews (closed, deadline);

@@ -237,6 +237,7 @@ impl Store {
             vendor: person.vendor.clone(),
             roles: person.roles.clone(),
         });
+        self.account_kept(tx, &person.id).await?;
         Ok(())
     }
 
@@ -268,6 +269,7 @@ impl Store {
             .await?;
         self.seal_row(&mut tx, &after, &text).await?;
         tx.fact(Fact::PersonChanged { person: id.clone(), roles: after.roles.clone(), active: after.active });
+        self.account_kept(&mut tx, id).await?;
         if !after.may_act(now) {
             end_web_logins(&mut tx, id, None, "disabled").await?;
             sqlx::query("DELETE FROM enrolments WHERE person = $1").bind(id.as_str().to_owned()).execute(tx.sql()).await?;
@@ -352,12 +354,17 @@ impl Store {
 
     /// Somebody else must be left who can keep the ledgers and has a way to log in.
     async fn keep_an_administrator(&self, tx: &mut Tx, except: &PersonId) -> Done<()> {
+        if self.leaves_an_administrator(tx, except).await? { Ok(()) } else { Err(Refusal::LastAdministrator.into()) }
+    }
+
+    /// Whether somebody else is left who can keep the ledgers and has a way to log in.
+    pub(crate) async fn leaves_an_administrator(&self, tx: &mut Tx, except: &PersonId) -> Result<bool, Fault> {
         let since = self.since();
         let text = "SELECT p.body, p.seal FROM persons p JOIN credentials c ON c.person = p.id WHERE p.active = 1 AND p.vendor IS NULL AND p.id <> $1";
         let rows = sqlx::query(text).bind(except.as_str().to_owned()).fetch_all(tx.sql()).await?;
         let now = tx.now();
         let left = rows.iter().filter_map(|row| self.held::<Person>(row, since).ok()).any(|person| person.is(Role::Administrator) && person.may_act(now));
-        if left { Ok(()) } else { Err(Refusal::LastAdministrator.into()) }
+        Ok(left)
     }
 }
 

@@ -1,7 +1,9 @@
 //! アカウント管理: what concerns all accounts at once; each part has a page of its own.
 
+mod dormant;
 mod locks;
 mod passwords;
+mod privileges;
 
 use crate::call::Call;
 use crate::routes::{Access, Route};
@@ -17,6 +19,8 @@ pub(crate) fn routes() -> Vec<Route> {
     let mut routes = vec![Route::page("/accounts", READ, show)];
     routes.extend(locks::routes());
     routes.extend(passwords::routes());
+    routes.extend(dormant::routes());
+    routes.extend(privileges::routes());
     routes
 }
 
@@ -31,7 +35,16 @@ async fn show(call: Call) -> Reply {
     let unused = store.tokens(actor).await?.iter().filter(|token| token.unused).count();
     let policy = store.policy();
     let unmet = Paper::ALL.into_iter().filter(|paper| !paper.is_met(policy)).count();
+    let open_reviews = store.reviews(actor).await?.iter().filter(|review| review.closed_at.is_none()).count();
+    let unproved = store.privileges(actor).await?.iter().filter(|row| !row.in_force).count();
+    let now = ctx.now();
+    let all = store.vendors(actor).await?;
+    let unregistered = all.iter().filter(|vendor| vendor.active && vendor.subcontractor_of.is_some() && !vendor.is_in_force(now)).count();
     let parts = vec![
+        part("/reviews", "people", "reviews", open_reviews, ""),
+        part("/accounts/privileges", "stamp", "privileges", unproved, "warn"),
+        part("/accounts/dormant", "clock", "dormant", store.dormant(actor).await?.len(), ""),
+        part("/vendors", "building", "subcontractors", unregistered, "warn"),
         part("/tokens", "key", "tokens", unused, "warn"),
         part("/accounts/locks", "ban", "locks", store.locks(actor).await?.len(), "warn"),
         part("/accounts/passwords", "shield", "passwords", unmet, "warn"),

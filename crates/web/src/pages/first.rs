@@ -35,7 +35,7 @@ async fn show(call: Call) -> Reply {
     let ctx = &call.ctx;
     let duties = ctx.store().duties(ctx.actor()?).await?;
     let moving = moving(ctx, &duties).await?;
-    call.page("first/show.html", "first.title", context! { hello => hello(ctx)?, cards => cards(ctx, &duties), rows => rows(ctx, &duties), work => work(ctx, &duties).await?, notices => super::account::factors::notices(ctx).await?, deviations => deviations(ctx).await?, observed_devices => ctx.store().policy().devices == sekisho_core::policy::DeviceRule::Observed && ctx.actor()?.is_hospital(), ..moving })
+    call.page("first/show.html", "first.title", context! { hello => hello(ctx)?, cards => cards(ctx, &duties), rows => rows(ctx, &duties), work => work(ctx, &duties).await?, notices => super::account::factors::notices(ctx).await?, reviews => super::reviews::waiting(ctx).await?, deviations => deviations(ctx).await?, observed_devices => ctx.store().policy().devices == sekisho_core::policy::DeviceRule::Observed && ctx.actor()?.is_hospital(), ..moving })
 }
 
 /// The part that is fetched anew every few seconds: emergencies and running sessions.

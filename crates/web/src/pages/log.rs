@@ -77,7 +77,7 @@ const KINDS: &[&str] = &[
     "certificate_issued", "ssh_authority", "test_asked", "test_ended", "host_keys_seen", "host_key_alarmed", "host_key_decided",
     "key_window_opened", "key_window_used", "key_window_closed", "key_window_expired",
     "passkey_added", "passkey_removed", "passkey_used", "passkey_cloned", "recovery_made", "recovery_used", "authenticator_replaced", "identity_checked", "identity_proof_read", "link_opened",
-    "source_locked", "source_unlocked", "token_made", "token_ended", "token_refused",
+    "source_locked", "source_unlocked", "dormant_disabled", "leaver_noted", "leaver_ended", "privilege_kept", "review_started", "review_answered", "review_closed", "review_disabled", "token_made", "token_ended", "token_refused",
     "device_authority", "device_code_issued", "device_code_failed", "device_code_ended", "device_certified", "device_certificate_ended", "certificate_refused",
     "started", "clock_jumped",
 ];

@@ -12,6 +12,7 @@ pub mod login;
 pub mod menu;
 pub mod persons;
 pub mod plans;
+pub mod reviews;
 pub mod rules;
 pub mod search;
 pub mod sessions;
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 /// Every page's routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let parts = [first::routes, login::routes, enrol::routes, account::routes, accounts::routes, tokens::routes, persons::routes, vendors::routes, lines::routes, devices::routes, targets::routes, ssh_authority::routes, log::routes, health::routes, rules::routes, plans::routes, sessions::routes, search::routes];
+    let parts = [first::routes, login::routes, enrol::routes, account::routes, accounts::routes, reviews::routes, tokens::routes, persons::routes, vendors::routes, lines::routes, devices::routes, targets::routes, ssh_authority::routes, log::routes, health::routes, rules::routes, plans::routes, sessions::routes, search::routes];
     parts.into_iter().flat_map(|part| part()).collect()
 }
 

@@ -2,6 +2,7 @@
 
 mod identity;
 mod keep;
+mod leave;
 
 use crate::call::{Call, Ctx};
 use crate::form::Form;
@@ -33,6 +34,7 @@ pub(crate) fn routes() -> Vec<Route> {
     ];
     routes.extend(identity::routes());
     routes.extend(keep::routes());
+    routes.extend(leave::routes());
     routes
 }
 
@@ -137,7 +139,7 @@ async fn show(call: Call) -> Reply {
     call.page_titled(
         "persons/show.html",
         &found.person.name,
-        context! { robot, row => row(ctx, &found), link, may_keep => ctx.may(Action::KeepLedger), is_self => ctx.actor()?.is_person(&found.person.id), may_unlock => ctx.may(Action::UnlockPerson) },
+        context! { robot, has_sheet => ctx.store().leaver_sheet(ctx.actor()?, &found.person.id).await?.is_some(), row => row(ctx, &found), link, may_keep => ctx.may(Action::KeepLedger), is_self => ctx.actor()?.is_person(&found.person.id), may_unlock => ctx.may(Action::UnlockPerson) },
     )
 }
 

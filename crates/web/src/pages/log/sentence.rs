@@ -104,7 +104,7 @@ pub(super) fn tone(fact: &Fact) -> &'static str {
         Fact::TokenRefused { .. } | Fact::SourceLocked { .. } => "bad",
         Fact::DeviceCodeFailed { .. } | Fact::CertificateRefused { .. } => "bad",
         Fact::DeviceCodeIssued { .. } | Fact::DeviceCertificateEnded { .. } => "warn",
-        Fact::TokenMade { .. } => "warn",
+        Fact::TokenMade { .. } | Fact::DormantDisabled { .. } | Fact::ReviewDisabled { .. } | Fact::PrivilegeKept { .. } => "warn",
         Fact::Refused { .. } | Fact::LockedOut { .. } | Fact::OrphanFound { .. } | Fact::ClockJumped { .. } | Fact::RefusedInside { .. } => "bad",
         Fact::HostKeyAlarmed { .. } | Fact::PasskeyCloned { .. } | Fact::RecoveryUsed { .. } => "bad",
         Fact::PasskeyAdded { .. } | Fact::PasskeyRemoved { .. } | Fact::RecoveryMade { .. } | Fact::AuthenticatorReplaced { .. } | Fact::IdentityChecked { .. } => "warn",
@@ -168,6 +168,40 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::Stopped => say("stopped", &[]),
         Fact::Identified { first } => say("identified", &[("first", &one_of(lang, "log.first", first))]),
         Fact::Refused { stage, login, code, detail } => say("refused", &[("stage", &one_of(lang, "log.stage", stage)), ("login", login), ("code", code), ("detail", detail)]),
+        Fact::DormantDisabled { person, last_use, days } => {
+            let last = last_use.map_or_else(|| words::word(lang, "fact.never_used"), |at| at.minute());
+            say("dormant_disabled", &[("person", &names.of(person.as_str())), ("last", &last), ("days", &days.to_string())])
+        }
+        Fact::LeaverNoted { person, last_day, reason } => say("leaver_noted", &[("person", &names.of(person.as_str())), ("day", last_day), ("reason", reason.trim_end_matches(['。', '.']))]),
+        Fact::LeaverEnded { person, logins, keys, tokens, links, sessions } => say(
+            "leaver_ended",
+            &[("person", &names.of(person.as_str())), ("logins", &logins.to_string()), ("keys", &keys.to_string()), ("tokens", &tokens.to_string()), ("links", &links.to_string()), ("sessions", &sessions.to_string())],
+        ),
+        Fact::PrivilegeKept { subject, holder, approver, until, reason } => {
+            let (kind, id) = subject.split_once(':').unwrap_or(("account", subject.as_str()));
+            let what = if kind == "account" { names.of(id) } else { one_of(lang, "privilege.kind", kind) };
+            say("privilege_kept", &[("what", &what), ("holder", &names.of(holder.as_str())), ("approver", &names.of(approver.as_str())), ("until", until), ("reason", reason.trim_end_matches(['。', '.']))])
+        }
+        Fact::ReviewStarted { title, lines, deadline, .. } => say("review_started", &[("title", title), ("lines", &lines.to_string()), ("deadline", &deadline.minute())]),
+        Fact::ReviewAnswered { group, answers, signed, .. } => {
+            let answer = |said: &sekisho_core::review::ReviewSaid| format!("{}={}", names.of(said.person.as_str()), words::word(lang, &format!("review.verdict_{}", said.verdict.as_str())));
+            let list: Vec<String> = answers.iter().take(20).map(answer).collect();
+            let more = if answers.len() > 20 { " …" } else { "" };
+            let key = match (signed, answers.is_empty()) {
+                (true, true) => "review_signed",
+                (true, false) => "review_answered_signed",
+                (false, _) => "review_answered",
+            };
+            say(key, &[("group", group), ("answers", &format!("{}{more}", list.join(if lang == Lang::Ja { "、" } else { ", " })))])
+        }
+        Fact::ReviewClosed { count, .. } => say(
+            "review_closed",
+            &[("keep", &count.keep.to_string()), ("change", &count.change.to_string()), ("end", &count.end.to_string()), ("open", &count.open.to_string()), ("unsigned", &count.unsigned.to_string())],
+        ),
+        Fact::ReviewDisabled { which, persons, .. } => {
+            let list: Vec<String> = persons.iter().take(20).map(|person| names.of(person.as_str())).collect();
+            say("review_disabled", &[("which", &one_of(lang, "review.which", which.as_str())), ("n", &persons.len().to_string()), ("persons", &list.join(if lang == Lang::Ja { "、" } else { ", " }))])
+        }
         Fact::TokenMade { person, name, scopes, sources, until, reason, .. } => {
             let because = if reason.is_empty() { String::new() } else { say("token_because", &[("reason", reason.trim_end_matches(['。', '.']))]) };
             let sources: Vec<String> = sources.iter().map(ToString::to_string).collect();

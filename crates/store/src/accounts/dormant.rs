@@ -1,0 +1,68 @@
+//! Accounts that nobody uses are disabled by the box once a day.
+
+use crate::Store;
+use crate::fault::{Done, Fault};
+use crate::ledger::{LEDGER_ROWS, bodies};
+use sekisho_core::facts::Fact;
+use sekisho_core::people::{Actor, Person};
+use sekisho_core::permission::{Action, may};
+use sekisho_core::time::Timestamp;
+use sqlx::Row;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Store {
+    /// Accounts that were disabled because nobody used them, the last ones first, with the moment it happened.
+    ///
+    /// # Errors
+    /// Without the right to read the ledger.
+    pub async fn dormant(&self, actor: &Actor) -> Done<Vec<(Person, Timestamp)>> {
+        may(actor, Action::ReadLedger, None)?;
+        let text = "SELECT p.body, s.dormant_at FROM account_states s JOIN persons p ON p.id = s.person WHERE s.dormant_at IS NOT NULL AND p.active = 0 ORDER BY s.dormant_at DESC LIMIT $1";
+        let rows = sqlx::query(text).bind(LEDGER_ROWS).fetch_all(self.read()).await?;
+        let read = |row: &sqlx::any::AnyRow| -> Result<(Person, Timestamp), Fault> { Ok((crate::ledger::body(row)?, Timestamp(row.try_get("dormant_at")?))) };
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Disables what nobody used for the days that the hospital set.
+    pub(crate) async fn disable_dormant(&self) -> Done<()> {
+        let days = self.policy().dormant_days;
+        let now = self.now();
+        let rows = sqlx::query("SELECT body FROM persons WHERE active = 1 ORDER BY id LIMIT $1").bind(LEDGER_ROWS).fetch_all(self.read()).await?;
+        let persons: Vec<Person> = bodies(&rows)?;
+        let rows = sqlx::query("SELECT person, kept_at FROM account_states").fetch_all(self.read()).await?;
+        let kept: BTreeMap<String, i64> = rows.iter().map(|row| Ok((row.try_get("person")?, row.try_get("kept_at")?))).collect::<Result<_, Fault>>()?;
+        // An account from before this was kept counts as looked after today.
+        let unknown: Vec<&Person> = persons.iter().filter(|person| !kept.contains_key(person.id.as_str())).collect();
+        if !unknown.is_empty() {
+            let mut tx = self.write(&Actor::system()).await?;
+            for person in unknown {
+                self.account_kept(&mut tx, &person.id).await?;
+            }
+            tx.commit().await?;
+        }
+        if days == 0 {
+            return Ok(());
+        }
+        let last = self.last_uses().await?;
+        for person in persons {
+            let used = last.get(person.id.as_str()).copied();
+            let Some(kept) = kept.get(person.id.as_str()).map(|at| Timestamp(*at)) else { continue };
+            if now < used.map_or(kept, |used| used.max(kept)).plus(DAY * days) {
+                continue;
+            }
+            let mut tx = self.write(&Actor::system()).await?;
+            let Some(held) = self.load_person(tx.sql(), &person.id).await?.filter(|held| held.active) else { continue };
+            if self.disable_account(&mut tx, &held).await?.is_none() {
+                continue;
+            }
+            let at = tx.now().0;
+            sqlx::query("UPDATE account_states SET dormant_at = $2 WHERE person = $1").bind(held.id.as_str().to_owned()).bind(at).execute(tx.sql()).await?;
+            tx.fact(Fact::DormantDisabled { person: held.id.clone(), last_use: used, days });
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
