@@ -5,15 +5,15 @@ import { chromium } from "playwright-core";
 const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"];
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-export async function launch() {
+export async function launch(more = []) {
   const path = execFileSync("sh", ["-c", names.map((name) => `command -v ${name}`).join(" || ")], { encoding: "utf8" }).trim();
-  return chromium.launch({ executablePath: path, args: flags });
+  return chromium.launch({ executablePath: path, args: [...flags, ...more] });
 }
 
 /** Opens a visitor of their own. `cookie` is a login that was made elsewhere, as `name=value`. */
-export async function visitor(browser, base, { width = 1280, height = 900, cookie, lang = "ja-JP", timeout = 20_000 } = {}) {
+export async function visitor(browser, base, { width = 1280, height = 900, cookie, lang = "ja-JP", timeout = 20_000, overlook = true } = {}) {
   const context = await browser.newContext({
-    viewport: { width, height }, deviceScaleFactor: 1, locale: lang, timezoneId: "Asia/Tokyo", ignoreHTTPSErrors: true, baseURL: base,
+    viewport: { width, height }, deviceScaleFactor: 1, locale: lang, timezoneId: "Asia/Tokyo", ignoreHTTPSErrors: overlook, baseURL: base,
     ...(width < 500 ? { hasTouch: true, isMobile: true } : {}),
   });
   context.setDefaultTimeout(timeout);
@@ -60,7 +60,7 @@ export async function debts(page) {
     const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
     if (wide > 0) found.push(`${wide} pixels too wide`);
     // A key that has no word shows as the key itself.
-    const keys = document.querySelector("main")?.innerText.match(/\b(?:ui|first|plans|sessions|menu|do|duty|entry|log|persons|targets|vendors|account|health|state|step|class|function|cause|report|mark|act|role|print|field)\.[a-z_]+(?:\.[a-z_]+)*\b/g);
+    const keys = document.querySelector("main")?.innerText.match(/\b(?:ui|first|plans|sessions|menu|do|duty|entry|log|persons|targets|vendors|account|health|state|step|class|function|cause|report|mark|act|role|print|field|factors|passkey|identity|enrol|login)\.[a-z_]+(?:\.[a-z_]+)*\b/g);
     if (keys) found.push(`words missing: ${[...new Set(keys)].join(" ")}`);
     return found;
   });

@@ -87,7 +87,13 @@ async fn what_a_passkey_must_not_do_is_refused(base: Base) {
     let mut key = with_passkey(&town, &town.planner, 7).await;
     let mut other = with_passkey(&town, &town.operator, 8).await;
     let ask = async || store.ask_passkey_login(BROWSER, "", source()).await.unwrap();
-    let answer = async |text: String| told(store.log_in_with_passkey(BROWSER, &text, None, source()).await).map(|_| ());
+    let answer = async |text: String| {
+        // Each failure counts; the lock-out has a test of its own.
+        for who in [&town.planner, &town.operator, &town.clerk] {
+            store.unlock_person(&Actor::console(), who.id(), "試験").await.unwrap();
+        }
+        told(store.log_in_with_passkey(BROWSER, &text, None, source()).await).map(|_| ())
+    };
 
     let mut elsewhere = key.clone();
     for origin in ["https://gateway.example", "https://gateway.example.evil.test:8443", "http://gateway.example:8443", "https://10.0.0.1:8443"] {
@@ -366,10 +372,8 @@ async fn a_link_takes_a_passkey_where_the_role_asks_for_one(base: Base) {
     let console = Actor::console();
     let (person, link) = store.add_person(&console, new_person("kanri2", Role::Administrator, None)).await.unwrap();
     let token = link.token.expose();
-    let offer = store.enrolment(token, BROWSER).await.unwrap();
-    let code = Secret::new(totp_rs::Totp::from_url(offer.totp_url.expose()).unwrap().generate(store.now().0 as u64 / 1000).to_string());
-    let refused = told(store.enrol(token, BROWSER, Enrolment::with_code(Secret::new(PASSWORD), code)).await).err();
-    assert!(matches!(refused, Some(Refusal::FactorRequired { .. })), "{refused:?}");
+    store.enrolment(token, BROWSER).await.unwrap();
+    assert_eq!(told(store.enrol(token, BROWSER, Enrolment { password: Secret::new(PASSWORD), code: None, passkey: None }).await).err(), Some(Refusal::bad_field("code")), "nothing but a password");
     let mut key = Authenticator::new(7);
     let question = store.ask_enrolment_passkey(token, BROWSER, source()).await.unwrap();
     let made = |answer: String| Enrolment { password: Secret::new(PASSWORD), code: None, passkey: Some(NewPasskey { name: "鍵".into(), answer }) };

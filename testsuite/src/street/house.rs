@@ -119,7 +119,7 @@ impl House {
         let config = folder.join("sekisho.toml");
         let text_of = format!(
             "[facility]\nname = \"青葉記念病院\"\nid = \"street\"\n\n[data]\ndir = \"{}\"\n\n[ssh]\nlisten = \"127.0.0.1:{ssh}\"\n\n\
-             [web]\nlisten = \"127.0.0.1:{web}\"\nhosts = [\"127.0.0.1\"]\n\n[door]\nlisten = \"127.0.0.1:{door}\"\n\n[log]\nlevel = \"info\"\n\n[policy]\n{policy}\n",
+             [web]\nlisten = \"127.0.0.1:{web}\"\nhosts = [\"127.0.0.1\", \"localhost\"]\n\n[door]\nlisten = \"127.0.0.1:{door}\"\n\n[log]\nlevel = \"info\"\n\n[policy]\n{policy}\n",
             data.display()
         );
         std::fs::write(&config, text_of).expect("the configuration");

@@ -18,6 +18,7 @@ mod copy;
 mod crash;
 mod door;
 mod evidence;
+mod factors;
 mod flood;
 mod hidden;
 mod hostile;

@@ -11,7 +11,7 @@ use crate::log::as_i64;
 use crate::secrets::{Place, Sealed, random_bytes, random_token, token_hash};
 use crate::write::Tx;
 use sekisho_core::facts::Fact;
-use sekisho_core::factors::{FactorKind, Held, allowed, suffices};
+use sekisho_core::factors::{FactorKind, Held, allowed};
 use sekisho_core::ids::PersonId;
 use sekisho_core::limits;
 use sekisho_core::people::{Actor, Person, Via};
@@ -192,7 +192,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::enrolment`]; the rules' refusals of the password; [`Refusal::LoginFailed`] for a wrong code;
-    /// [`Refusal::FactorRequired`] if the roles ask for another factor; the refusals of a passkey.
+    /// the refusals of a passkey.
     pub async fn enrol(&self, token: &str, browser: &str, chosen: Enrolment) -> Done<()> {
         let Pending { person, secret } = self.pending(token, browser).await?;
         let Enrolment { password, code, passkey } = chosen;
@@ -200,10 +200,8 @@ impl Store {
         if !held.totp && !held.passkey {
             return Err(Refusal::bad_field("code").into());
         }
-        if !suffices(&self.policy().factors, &person.roles, held) {
-            let kinds = self.accepted_factors(&person).into_iter().filter(|kind| kind.is_strong()).map(FactorKind::as_str).collect::<Vec<_>>().join(", ");
-            return Err(Refusal::FactorRequired { kinds }.into());
-        }
+        // A factor that the roles do not accept is enough to enrol with: the login that it gives reaches as far as setting up
+        // the right one. So a link works without script, and under an address at which no passkey can be made.
         let step = match &code {
             Some(code) => totp::check(&secret, code, 0, self.now())?.ok_or(Refusal::LoginFailed)?,
             None => 0,
