@@ -163,10 +163,10 @@ fn whoever_has_no_certificate_of_ours_and_whoever_speaks_old_tls_stays_outside()
     assert!(own.contains("access denied") && !own.contains("HTTP/1.1 "), "{own}");
     let curl = output(Command::new("curl").args(["-sk", "--max-time", "20", &format!("https://{}/login", server(house))]), PATIENCE);
     assert!(!curl.status.success() && curl.stdout.is_empty(), "{}", said(&curl));
-    wait_for("the refusal stands in the log", PATIENCE, || house.api.get(&house.admin, "/api/v1/log?kind=certificate_refused").to_string().contains("extras").then_some(()).or_else(|| {
-        let log = house.api.get(&house.admin, "/api/v1/log?kind=certificate_refused").to_string();
-        (log.contains("authority") || log.contains("key_usage") || log.contains("chain")).then_some(())
-    }));
+    wait_for("the refusal stands in the log", PATIENCE, || {
+        // The certificate that openssl makes by itself says that it is an authority's.
+        house.api.get(&house.planner, "/api/v1/log?kind=certificate_refused").to_string().contains("\"authority\"").then_some(())
+    });
 }
 
 #[test]
@@ -192,7 +192,10 @@ fn a_login_through_the_door_holds_from_its_device_alone() {
     let (key, certificate) = pem(folder.path());
     let curl = |token: &str, through: bool, more: &[&str]| {
         let mut command = Command::new("curl");
-        command.args(["-sk", "--max-time", "20", "-w", "\n%{http_code}", "-H", "Content-Type: application/json", "-H", &format!("Authorization: Bearer {token}")]);
+        command.args(["-sk", "--max-time", "20", "-w", "\n%{http_code}", "-H", "Content-Type: application/json"]);
+        if !token.is_empty() {
+            command.args(["-H", &format!("Authorization: Bearer {token}")]);
+        }
         let base = if through {
             command.arg("--key").arg(&key).arg("--cert").arg(&certificate);
             format!("https://{}", server(house))
@@ -204,11 +207,11 @@ fn a_login_through_the_door_holds_from_its_device_alone() {
         let (body, status) = all.rsplit_once('\n').map(|(body, status)| (body.to_owned(), status.to_owned())).unwrap_or_default();
         (body, status, said(&done))
     };
-    let page = curl("", true, &["/login", "-H", "Authorization:"]);
+    let page = curl("", true, &["/login"]);
     assert_eq!(page.1, "200", "{}", page.2);
-    let mut planner = house.worker("drb").0;
-    let ask = json!({ "login": "drb", "password": planner.password, "code": planner.phone.code() }).to_string();
-    let login = curl("", true, &["/api/v1/logins", "-H", "Authorization:", "-d", &ask]);
+    let person = house.worker("drb").0;
+    let ask = json!({ "login": "drb", "password": person.password, "code": person.phone.code() }).to_string();
+    let login = curl("", true, &["/api/v1/logins", "-d", &ask]);
     let token = serde_json::from_str::<Value>(&login.0).map(|value| text(&value, "token")).unwrap_or_else(|_| panic!("{}", login.2));
     assert_eq!(curl(&token, true, &["/api/v1/me/keys"]).1, "200");
     assert_eq!(curl(&token, false, &["/api/v1/me/keys"]).1, "401", "the token left its device");
