@@ -238,8 +238,10 @@ impl Store {
         if !self.vendor_in_force(person.vendor.as_ref(), now).await? {
             return Err(self.token_refused(Some(&token), source, "vendor").await);
         }
-        if let Err(Denied::Refusal(_)) = self.may_come_from(self.read(), &person, source).await {
-            return Err(self.token_refused(Some(&token), source, "source").await);
+        match self.may_come_from(self.read(), &person, source).await {
+            Ok(()) => {}
+            Err(Denied::Refusal(_)) => return Err(self.token_refused(Some(&token), source, "source").await),
+            Err(fault) => return Err(fault),
         }
         if let Some(responsible) = &person.robot {
             let answers = self.load_person(self.read(), responsible).await?.is_some_and(|person| person.may_act(now) && person.robot.is_none());

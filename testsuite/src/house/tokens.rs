@@ -155,11 +155,15 @@ async fn tokens_die_with_the_person(base: Base) {
 
 async fn tokens_of_a_vendor_rest_while_its_contract_does(base: Base) {
     let town = base.town().await;
-    let token = made(&town, &town.worker.actor, town.worker.id(), &[Action::ReadPlan]).await;
+    let networks = ["10.9.8.0/24", "10.20.0.0/16"].map(|text| Network::parse(text).unwrap());
+    let ask = TokenAsk { sources: networks.to_vec(), ..ask(&town, town.worker.id(), &[Action::ReadPlan]) };
+    let token = told(town.store.make_token(&town.worker.actor, ask).await).unwrap();
+    let enters = async |town: &Town, token: &NewToken| told(town.store.token_login(token.code.expose(), super::base::source()).await);
     enters(&town, &token).await.unwrap();
+    assert_eq!(told(town.store.token_login(token.code.expose(), here()).await).err(), Some(Refusal::TokenRefused), "a network of the token that is no line of the vendor");
     let vendor = VendorAsk { name: town.vendor.name.clone(), contract_until: Some(town.now()), ..VendorAsk::default() };
     told(town.store.change_vendor(&town.admin.actor, &town.vendor.id, vendor).await).unwrap();
-    assert_eq!(enters(&town, &token).await.err(), Some(Refusal::TokenRefused));
+    assert_eq!(enters(&town, &token).await.map(|_| ()).err(), Some(Refusal::TokenRefused));
 }
 
 async fn a_robot_has_tokens_and_nothing_else(base: Base) {
