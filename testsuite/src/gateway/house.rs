@@ -101,7 +101,7 @@ impl House {
         tokio::spawn(async move { running.run().await });
         let port = gateway.local_addr().port();
         let answers = format!(
-            "#!/bin/sh\ncase \"$1\" in\n*assword*) echo \"${{TEST_PASSWORD:-{PASSWORD}}}\" ;;\n*) echo \"${{TEST_CODE:-{CODE}}}\"; echo asked >> {}/asked ;;\nesac\n",
+            "#!/bin/sh\nprintf '%s\\n' \"$1\" >> {}/asked\ncase \"$1\" in\n*assword*) echo \"${{TEST_PASSWORD:-{PASSWORD}}}\" ;;\n*) echo \"${{TEST_CODE:-{CODE}}}\" ;;\nesac\n",
             dir.display()
         );
         std::fs::write(dir.join("answers"), answers).unwrap();

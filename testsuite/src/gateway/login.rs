@@ -36,8 +36,12 @@ async fn a_wrong_code_is_asked_three_times_and_the_refusal_is_shown() {
     ssh.env("TEST_CODE", "000000");
     let output = finish(ssh).await;
     assert_eq!((out(&output).as_str(), output.status.code()), ("", Some(255)));
-    assert!(err(&output).contains("SKS-1001") && err(&output).contains("Permission denied"), "{}", err(&output));
-    assert_eq!(std::fs::read_to_string(house.path("asked")).unwrap().lines().count(), 3);
+    assert!(err(&output).contains("SKS-1001"), "{}", err(&output));
+    let asked = std::fs::read_to_string(house.path("asked")).unwrap();
+    assert_eq!(asked.matches("One-time code").count(), 3, "{asked}");
+    // The reason is legible in Japanese, too: OpenSSH shows prompts as they are, and instructions with octal numbers.
+    assert_eq!(asked.matches(Refusal::LoginFailed.words().ja).count(), 3, "{asked}");
+    assert!(asked.trim_end().ends_with("Press Enter to leave:") && !err(&output).contains("\\343"), "{asked}{}", err(&output));
     assert!(house.desk.paper().enters.is_empty());
 }
 
@@ -58,6 +62,9 @@ async fn a_login_name_without_a_target_is_told_its_form() {
     ssh.args([&format!("{WORKER}@127.0.0.1"), "true"]);
     let output = finish(ssh).await;
     assert!(err(&output).contains("SKS-4017"), "{}", err(&output));
+    let asked = std::fs::read_to_string(house.path("asked")).unwrap();
+    assert!(asked.contains(Refusal::BadSshLogin.words().ja), "{asked}");
+    assert!(!asked.contains("assword"), "nobody is asked for a password that cannot help: {asked}");
     assert_eq!(house.desk.tried(), (0, 0));
 }
 

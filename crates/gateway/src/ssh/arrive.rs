@@ -4,7 +4,7 @@
 //! after it: channels and their requests go to the visit's task.
 
 use super::forward::ForwardAsk;
-use super::login::{Claim, Login, LoginBreach};
+use super::login::{Claim, Login, LoginEnds};
 use super::wish::ANY;
 use super::words;
 use russh::keys::Certificate;
@@ -105,8 +105,8 @@ impl Visitor {
     }
 }
 
-impl From<LoginBreach> for russh::Error {
-    fn from(_: LoginBreach) -> Self {
+impl From<LoginEnds> for russh::Error {
+    fn from(_: LoginEnds) -> Self {
         Self::Disconnect
     }
 }

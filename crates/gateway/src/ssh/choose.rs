@@ -44,7 +44,7 @@ pub async fn choose(worker: &Worker, reader: &mut ChannelReadHalf, wish: &mut Wi
                             if misses >= MISSES {
                                 return None;
                             }
-                            worker.ask("\n? > ").await.ok()?;
+                            worker.ask(&words::choose_again(choices.len())).await.ok()?;
                         }
                     }
                 }

@@ -30,6 +30,7 @@ const ANSWER_BYTES: usize = 4 * limits::PASSWORD_CHARS;
 const PLAN_BYTES: usize = 16;
 
 const ASK_PASSWORD: &str = "パスワード / Password: ";
+const READ: &str = "Enterキーを押すと終わります / Press Enter to leave: ";
 const ASK_CODE: &str = "ワンタイムコード(6桁) / One-time code: ";
 
 /// What the login name says. Claims: nothing of it is proved.
@@ -82,15 +83,19 @@ enum Stage {
     AskedCode(HalfPrincipal),
     /// A refusal waits until the client asks for keyboard-interactive, the one place where it can be shown.
     Telling(Refusal),
+    /// It was shown; the client's answer says that it was read.
+    Told,
     /// Both factors hold.
     Proved(Principal),
     /// No more tries.
     Over,
 }
 
-/// The client broke the rules of the login; the connection ends.
+/// The client has no more tries, or broke the rules of the login; the connection ends.
+///
+/// An end that only said that no method is left would leave OpenSSH asking for passwords that nobody looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoginBreach;
+pub struct LoginEnds;
 
 /// The login of one connection.
 pub struct Login {
@@ -125,10 +130,10 @@ impl Login {
     }
 
     /// Binds the connection to the first name that it gives; another one ends it.
-    fn claim(&mut self, name: &str) -> Result<Option<Claim>, LoginBreach> {
+    fn claim(&mut self, name: &str) -> Result<Option<Claim>, LoginEnds> {
         match &self.name {
             Some((known, claim)) if known == name => Ok(claim.clone()),
-            Some(_) => Err(LoginBreach),
+            Some(_) => Err(LoginEnds),
             None => {
                 let claim = Claim::read_for(name, self.told.as_deref());
                 if claim.is_none() {
@@ -141,17 +146,17 @@ impl Login {
     }
 
     /// The client asks which methods there are.
-    pub fn none(&mut self, name: &str) -> Result<Auth, LoginBreach> {
+    pub fn none(&mut self, name: &str) -> Result<Auth, LoginEnds> {
         self.claim(name)?;
         Ok(self.reject())
     }
 
     /// The client asks whether a key is worth a signature. Proves nothing and changes nothing.
-    pub async fn offered(&mut self, name: &str, key: &PublicKey, algorithm: &Algorithm) -> Result<Auth, LoginBreach> {
+    pub async fn offered(&mut self, name: &str, key: &PublicKey, algorithm: &Algorithm) -> Result<Auth, LoginEnds> {
         let claim = self.claim(name)?;
         self.offers += 1;
         if self.offers > limits::KEY_OFFERS {
-            return Err(LoginBreach);
+            return Err(LoginEnds);
         }
         let (Stage::Stranger | Stage::AskedPassword, Some(claim)) = (&self.stage, claim) else { return Ok(self.reject()) };
         let Some(line) = usable(key, algorithm) else { return Ok(self.reject()) };
@@ -160,7 +165,7 @@ impl Login {
     }
 
     /// The client signed with this key and the library verified the signature.
-    pub async fn signed(&mut self, name: &str, key: &PublicKey, algorithm: &Algorithm) -> Result<Auth, LoginBreach> {
+    pub async fn signed(&mut self, name: &str, key: &PublicKey, algorithm: &Algorithm) -> Result<Auth, LoginEnds> {
         let claim = self.claim(name)?;
         let Some(line) = usable(key, algorithm) else { return Ok(self.reject()) };
         if let (Stage::Stranger | Stage::AskedPassword, Some(claim)) = (&self.stage, &claim)
@@ -174,30 +179,30 @@ impl Login {
     }
 
     /// The client sent a password.
-    pub async fn password(&mut self, name: &str, password: &str) -> Result<Auth, LoginBreach> {
+    pub async fn password(&mut self, name: &str, password: &str) -> Result<Auth, LoginEnds> {
         let claim = self.claim(name)?;
         if password.len() > ANSWER_BYTES {
-            return Err(LoginBreach);
+            return Err(LoginEnds);
         }
         self.first(claim, FirstProof::Password(Secret::new(password))).await
     }
 
     /// The client begins keyboard-interactive.
-    pub fn begin_interactive(&mut self, name: &str) -> Result<Auth, LoginBreach> {
+    pub fn begin_interactive(&mut self, name: &str) -> Result<Auth, LoginEnds> {
         self.claim(name)?;
         Ok(match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Stranger | Stage::AskedPassword => {
                 self.stage = Stage::AskedPassword;
-                ask(String::new(), ASK_PASSWORD, false)
+                ask(None, ASK_PASSWORD, false)
             }
-            Stage::Half(half) | Stage::AskedCode(half) => self.ask_code(half, String::new()),
-            Stage::Telling(refusal) => tell(&refusal),
-            Stage::Proved(_) | Stage::Over => self.reject(),
+            Stage::Half(half) | Stage::AskedCode(half) => self.ask_code(half, None),
+            Stage::Telling(refusal) => self.tell(&refusal),
+            Stage::Proved(_) | Stage::Told | Stage::Over => return Err(LoginEnds),
         })
     }
 
     /// The client answers the last question of keyboard-interactive.
-    pub async fn answer(&mut self, name: &str, answer: Option<&[u8]>) -> Result<Auth, LoginBreach> {
+    pub async fn answer(&mut self, name: &str, answer: Option<&[u8]>) -> Result<Auth, LoginEnds> {
         let claim = self.claim(name)?;
         let answer = answer.map(|bytes| std::str::from_utf8(bytes).unwrap_or("").trim_end_matches(['\r', '\n']));
         let answer = answer.filter(|text| text.len() <= ANSWER_BYTES).unwrap_or("");
@@ -207,8 +212,8 @@ impl Login {
                 let judged = self.first(claim, FirstProof::Password(Secret::new(answer))).await?;
                 // Within the same exchange the next question, or the reason, can be given at once.
                 Ok(match std::mem::replace(&mut self.stage, Stage::Over) {
-                    Stage::Half(half) => self.ask_code(half, String::new()),
-                    Stage::Telling(refusal) => tell(&refusal),
+                    Stage::Half(half) => self.ask_code(half, None),
+                    Stage::Telling(refusal) => self.tell(&refusal),
                     other => {
                         self.stage = other;
                         judged
@@ -216,8 +221,7 @@ impl Login {
                 })
             }
             Stage::AskedCode(half) => Ok(self.second(half, Secret::new(answer.trim())).await),
-            // The client confirms that it showed a message; there is nothing more to try.
-            Stage::Over => Ok(self.reject()),
+            Stage::Told | Stage::Over => Err(LoginEnds),
             other => {
                 self.stage = other;
                 Ok(self.reject())
@@ -225,7 +229,7 @@ impl Login {
         }
     }
 
-    async fn first(&mut self, claim: Option<Claim>, proof: FirstProof) -> Result<Auth, LoginBreach> {
+    async fn first(&mut self, claim: Option<Claim>, proof: FirstProof) -> Result<Auth, LoginEnds> {
         let (Stage::Stranger | Stage::AskedPassword, Some(claim)) = (&self.stage, claim) else { return Ok(self.reject()) };
         let failed_at = Instant::now() + FAILURE;
         self.tries += 1;
@@ -238,7 +242,6 @@ impl Login {
             Err(refusal) => {
                 self.stage = match refusal {
                     Refusal::LoginFailed if self.tries < limits::LOGIN_TRIES => Stage::Stranger,
-                    Refusal::LoginFailed => Stage::Over,
                     other => Stage::Telling(other),
                 };
                 tokio::time::sleep_until(failed_at).await;
@@ -258,24 +261,30 @@ impl Login {
             Err((half, refusal)) => {
                 tokio::time::sleep_until(failed_at).await;
                 match half.filter(|_| self.codes < limits::CODE_TRIES) {
-                    Some(half) => self.ask_code(half, words::refusal(&refusal)),
-                    None => tell(&refusal),
+                    Some(half) => self.ask_code(half, Some(&refusal)),
+                    None => self.tell(&refusal),
                 }
             }
         }
     }
 
-    fn ask_code(&mut self, half: HalfPrincipal, instructions: String) -> Auth {
+    fn ask_code(&mut self, half: HalfPrincipal, refusal: Option<&Refusal>) -> Auth {
         self.stage = Stage::AskedCode(half);
         // Seen on the screen, a code is of no use a minute later; typed blind it is often wrong.
-        ask(instructions, ASK_CODE, true)
+        ask(refusal, ASK_CODE, true)
+    }
+
+    /// Shows a refusal and waits until it was read; then the connection ends.
+    fn tell(&mut self, refusal: &Refusal) -> Auth {
+        self.stage = Stage::Told;
+        ask(Some(refusal), READ, true)
     }
 
     fn methods(&self) -> MethodSet {
         match self.stage {
             Stage::Stranger | Stage::AskedPassword => first_methods(),
             Stage::Half(_) | Stage::AskedCode(_) | Stage::Telling(_) => MethodSet::from(&[MethodKind::KeyboardInteractive][..]),
-            Stage::Proved(_) | Stage::Over => MethodSet::empty(),
+            Stage::Proved(_) | Stage::Told | Stage::Over => MethodSet::empty(),
         }
     }
 
@@ -290,17 +299,16 @@ fn usable(key: &PublicKey, algorithm: &Algorithm) -> Option<String> {
     if sha1 || !keys::is_acceptable(key) { None } else { keys::line_of(key) }
 }
 
-fn ask(instructions: String, prompt: &'static str, echo: bool) -> Auth {
-    Auth::Partial {
-        name: Cow::Borrowed(""),
-        instructions: Cow::Owned(instructions),
-        prompts: Cow::Owned(vec![(Cow::Borrowed(prompt), echo)]),
-    }
-}
-
-/// Shows a refusal: a question without prompts, which clients print and answer by themselves.
-fn tell(refusal: &Refusal) -> Auth {
-    Auth::Partial { name: Cow::Borrowed(""), instructions: Cow::Owned(words::refusal(refusal)), prompts: Cow::Owned(Vec::new()) }
+/// Asks for one answer, after a refusal if there is one.
+///
+/// OpenSSH writes every letter of the instructions that is not ASCII as an octal number, and prompts as they are. So the
+/// Japanese words stand in the prompt and the English ones in the instructions; other clients show both.
+fn ask(refusal: Option<&Refusal>, prompt: &'static str, echo: bool) -> Auth {
+    let (instructions, prompt) = match refusal {
+        Some(refusal) => (words::refusal_ascii(refusal), Cow::Owned(format!("{}{prompt}", words::refusal_ja(refusal)))),
+        None => (String::new(), Cow::Borrowed(prompt)),
+    };
+    Auth::Partial { name: Cow::Borrowed(""), instructions: Cow::Owned(instructions), prompts: Cow::Owned(vec![(prompt, echo)]) }
 }
 
 #[cfg(test)]

@@ -31,6 +31,13 @@ pub fn refusal(refusal: &Refusal) -> String {
     format!("[{code}] {ja}{detail}\n          {next_ja}\n[{code}] {en}{detail}\n          {next_en}\n")
 }
 
+/// A refusal in Japanese, in lines of its own.
+pub fn refusal_ja(refusal: &Refusal) -> String {
+    let words = refusal.words();
+    let detail = refusal.detail().map(|detail| format!(" [{}]", visible(&detail))).unwrap_or_default();
+    format!("[{}] {}{detail}\n          {}\n", words.code, words.ja, words.next_ja)
+}
+
 /// A refusal for places that show only ASCII.
 pub fn refusal_ascii(refusal: &Refusal) -> String {
     let words = refusal.words();
@@ -103,6 +110,11 @@ pub fn choose(choices: &[PlanChoice]) -> String {
         "\n使える作業計画が複数あります。番号を押してください(q で中止)。\nSeveral work plans are open. Press a number (q to quit).\n\n{}> ",
         list(choices)
     )
+}
+
+/// After a key that names no plan.
+pub fn choose_again(count: usize) -> String {
+    format!("\n1〜{count} の数字を押してください(q でやめます)。/ Press 1 to {count}, or q to leave.\n? > ")
 }
 
 fn list(choices: &[PlanChoice]) -> String {
