@@ -3,6 +3,7 @@
 use crate::ids::{PersonId, SessionId, TargetId};
 use crate::limits;
 use crate::plan::{Mark, Plan};
+use crate::refusal::Refusal;
 use crate::target::{Function, Witness};
 use crate::time::Timestamp;
 use schemars::JsonSchema;
@@ -52,6 +53,9 @@ pub struct SessionFacts {
     pub commands: Vec<CommandSeen>,
     /// Files that went in or out or were changed.
     pub files: Vec<FileSeen>,
+    /// Acts on files that were tried and not let pass, because the plan does not allow them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<RefusedSeen>,
     /// Places that local forwards reached.
     #[serde(default)]
     pub forwards: Vec<ForwardSeen>,
@@ -88,6 +92,42 @@ pub struct ForwardSeen {
     pub to_target: u64,
     /// Bytes from that place to the worker.
     pub to_worker: u64,
+}
+
+/// An act on a file that was tried and refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RefusedSeen {
+    /// Milliseconds from the start of the session to the first try.
+    pub at_ms: u64,
+    /// What was asked for: `sftp remove /etc/passwd`.
+    pub ask: String,
+    /// Code of the refusal.
+    pub code: String,
+    /// How often.
+    pub times: u32,
+}
+
+impl SessionFacts {
+    /// Takes in what was refused in the session, if it was an act on a file that the plan does not allow. The same act
+    /// tried again counts, and is no further row.
+    pub fn was_refused(&mut self, at: Timestamp, ask: &str, refusal: &Refusal) {
+        let of_a_file = match refusal {
+            // An answer to a handle that nobody gave out is a fault of a program, no wish of a person.
+            Refusal::FileRightNotInPlan { right } => right != "handle",
+            Refusal::TransferLimit { .. } | Refusal::TransferUncounted => true,
+            _ => false,
+        };
+        if !of_a_file {
+            return;
+        }
+        match self.refused.iter_mut().find(|seen| seen.ask == ask && seen.code == refusal.code()) {
+            Some(seen) => seen.times = seen.times.saturating_add(1),
+            None => {
+                let at_ms = u64::try_from(self.started.until(at).as_millis()).unwrap_or(u64::MAX);
+                self.refused.push(RefusedSeen { at_ms, ask: ask.to_owned(), code: refusal.code().to_owned(), times: 1 });
+            }
+        }
+    }
 }
 
 /// A command that was seen.
@@ -171,6 +211,8 @@ pub enum Item {
     Command,
     /// ファイル
     File,
+    /// 拒否したファイル操作
+    Refused,
     /// 個人情報
     PersonalData,
     /// How the session ended (切断・中断)
@@ -337,6 +379,9 @@ impl Kind {
 /// What stands as planned for an operation on a file whose right, and no more, was planned; the right follows.
 pub const RIGHT: &str = "right:";
 
+/// What stands in place of the bytes of an operation that failed and changed nothing.
+pub const FAILED: &str = "failed";
+
 /// What a row says that stands for several; the number of them follows.
 const FOLDED: &str = "他 ";
 
@@ -492,16 +537,17 @@ fn is_one_command(text: &str, words: &[&str]) -> bool {
     !text.trim().contains(['\n', '\r']) && words.iter().all(|word| !word.contains(['|', '>', '<', ';', '&', '`', '$', '(']))
 }
 
-/// Commands that only look around the shell itself; listing them would bury what matters.
+/// Commands that only look around the shell itself, with any arguments.
+pub const HARMLESS: [&str; 6] = ["exit", "logout", "cd", "ls", "pwd", "id"];
+
+/// Commands that only look as long as they stand alone: with arguments these set what they otherwise show, or delete it.
+pub const HARMLESS_ALONE: [&str; 6] = ["whoami", "clear", "history", "hostname", "uptime", "date"];
+
+/// Whether a command only looks around the shell itself; listing those would bury what matters. Pages name them.
 fn is_harmless(text: &str, words: &[&str]) -> bool {
     let looks = match words {
-        [first, rest @ ..] => match *first {
-            "exit" | "logout" | "cd" | "ls" | "pwd" | "id" => true,
-            // With arguments these set what they otherwise show, or delete it.
-            "whoami" | "clear" | "history" | "hostname" | "uptime" => rest.is_empty(),
-            "date" => rest.iter().all(|word| word.starts_with('+')),
-            _ => false,
-        },
+        [first, rest @ ..] if HARMLESS_ALONE.contains(first) => rest.iter().all(|word| *first == "date" && word.starts_with('+')),
+        [first, ..] => HARMLESS.contains(first),
         [] => true,
     };
     looks && is_one_command(text, words)
@@ -511,8 +557,7 @@ fn files(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
     let mut brought = vec![false; plan.content.bring_in.len()];
     for facts in sessions {
         let switched_on = plan.content.target(&facts.target).map(|used| used.files.clone()).unwrap_or_default();
-        // What moved bytes happened, also if the target reported a failure at the end or never answered.
-        for file in facts.files.iter().filter(|file| granted::happened(file)) {
+        for file in &facts.files {
             // Copying programs set mode and time of what they have just brought; that is part of the bringing.
             let brought_here = |other: &FileSeen| other.op == "put" && other.path == file.path;
             if file.op == "setattr" && facts.files.iter().any(brought_here) {
@@ -520,6 +565,17 @@ fn files(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
             }
             // Who looks into a folder has moved nothing; as with `ls`, listing it would bury what matters.
             if file.op == "list" {
+                continue;
+            }
+            // What moved bytes happened, also if the target reported a failure at the end or never answered. What failed
+            // before it changed anything is held against the right to try it, and against no list of names.
+            if !granted::happened(file) && file.op != PUT_REFUSED {
+                let right = granted::right_of(&file.op);
+                let (verdict, planned) = match right.filter(|right| switched_on.contains(right)) {
+                    Some(right) => (Verdict::Match, format!("{RIGHT}{}", right.as_str())),
+                    None => (Verdict::NotPlanned, String::new()),
+                };
+                rows.add(Item::File, verdict, &planned, &format!("{} {} ({FAILED})", file.op, file.path), Some(&facts.session), Some(file.at_ms));
                 continue;
             }
             let actual = match &file.sha256 {
@@ -556,6 +612,14 @@ fn files(plan: &Plan, sessions: &[SessionFacts], rows: &mut Rows) {
             };
             let verdict = if file.ok || verdict != Verdict::Match { verdict } else { Verdict::Different };
             rows.add(Item::File, verdict, &planned, &actual, Some(&facts.session), Some(file.at_ms));
+        }
+    }
+    for facts in sessions {
+        let switched_on = plan.content.target(&facts.target).map(|used| used.files.clone()).unwrap_or_default();
+        let planned: Vec<&str> = switched_on.iter().map(|right| right.as_str()).collect();
+        for seen in &facts.refused {
+            let actual = format!("{} {} times: {}", seen.code, seen.times, seen.ask);
+            rows.add(Item::Refused, Verdict::NotPlanned, &planned.join(", "), &actual, Some(&facts.session), Some(seen.at_ms));
         }
     }
     for (planned, _) in plan.content.bring_in.iter().zip(brought).filter(|(_, seen)| !seen) {

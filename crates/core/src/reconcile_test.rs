@@ -41,6 +41,7 @@ fn facts(commands: &[&str], files: Vec<FileSeen>) -> SessionFacts {
         ended: Some(NOW),
         cause: Some("closed".into()),
         functions: BTreeSet::from([Function::Shell]),
+        refused: Vec::new(),
         forwards: Vec::new(),
         key_window: false,
         witness: Witness::None,
@@ -80,6 +81,9 @@ fn a_planned_line_covers_no_second_command_behind_it() {
 
 #[test]
 fn what_only_looks_is_left_out_and_what_only_seems_to_is_not() {
+    for command in HARMLESS.iter().chain(&HARMLESS_ALONE) {
+        assert_eq!(verdict_of(&["psql"], command), None, "pages name {command} as one that is not compared");
+    }
     for quiet in ["ls -la /var/log", "cd /opt", "date +%F", "hostname", "history"] {
         assert_eq!(verdict_of(&["uptime"], quiet), None, "{quiet:?}");
     }
@@ -96,7 +100,38 @@ fn file(path: &str, bytes: u64, ok: bool) -> FileSeen {
 fn bytes_that_moved_are_compared_also_if_the_target_told_a_failure() {
     let rows = compared(&[], &[], vec![file("/tmp/x", 10, false), file("/tmp/y", 0, false), file("/opt/app.war", 10, false), file("/opt/app.war", 99, true)]);
     let seen: Vec<(Verdict, bool)> = rows.iter().filter(|row| row.item == Item::File).map(|row| (row.verdict, row.actual.contains("app.war"))).collect();
-    assert_eq!(seen, [(Verdict::NotPlanned, false), (Verdict::Different, true), (Verdict::Match, true)]);
+    assert_eq!(seen, [(Verdict::NotPlanned, false), (Verdict::Match, false), (Verdict::Different, true), (Verdict::Match, true)]);
+}
+
+#[test]
+fn what_failed_and_changed_nothing_is_shown_and_held_against_the_right_alone() {
+    let op = |op: &str, path: &str| FileSeen { op: op.into(), ..file(path, 0, false) };
+    let tried = vec![op("rename", "/srv/a → /srv/b"), op("get", "/srv/typo"), op("list", "/none")];
+    let of = |rows: Vec<Finding>| rows.into_iter().filter(|row| row.item == Item::File && !row.actual.is_empty()).map(|row| (row.verdict, row.planned, row.actual)).collect::<Vec<_>>();
+    let text = |planned: &str, actual: &str| (Verdict::Match, planned.to_owned(), actual.to_owned());
+    assert_eq!(of(compared(&[], &[], tried.clone())), [text("right:rename", "rename /srv/a → /srv/b (failed)"), text("right:download", "get /srv/typo (failed)")]);
+    let mut none = plan(&[]);
+    none.content.targets[0].files.clear();
+    let rows = of(reconcile(&none, &[facts(&[], tried)], &Names { persons: &[], targets: &[] }));
+    assert!(rows.iter().all(|(verdict, planned, _)| *verdict == Verdict::NotPlanned && planned.is_empty()), "{rows:?}");
+}
+
+#[test]
+fn an_act_on_a_file_that_was_refused_is_a_difference_of_its_own() {
+    let mut planned = plan(&[]);
+    planned.content.targets[0].files = BTreeSet::from([crate::target::FileRight::Download]);
+    let mut there = facts(&[], Vec::new());
+    let right = |right: &str| Refusal::FileRightNotInPlan { right: right.into() };
+    let at = |seconds| NOW.plus(std::time::Duration::from_secs(seconds));
+    there.was_refused(at(7), "sftp remove /srv/data", &right("delete"));
+    there.was_refused(at(9), "sftp remove /srv/data", &right("delete"));
+    there.was_refused(at(10), "sftp close", &right("handle"));
+    there.was_refused(at(11), "sftp lsetstat@openssh.com", &Refusal::FunctionNotInPlan { function: "sftp extension".into() });
+    let rows = reconcile(&planned, &[there], &Names { persons: &[], targets: &[] });
+    let refused: Vec<&Finding> = rows.iter().filter(|row| row.item == Item::Refused).collect();
+    let [row] = refused.as_slice() else { panic!("{refused:?}") };
+    assert_eq!((row.planned.as_str(), row.actual.as_str(), row.at_ms), ("download", "SKS-4301 2 times: sftp remove /srv/data", Some(7_000)));
+    assert!(row.is_open(), "the hospital says what it makes of the attempt");
 }
 
 #[test]

@@ -199,6 +199,7 @@ impl Store {
         let mut row = read_row(&found)?;
         row.standing = if row.running { self.standing_of(actor, session) } else { None };
         self.add_events(&mut row.facts).await?;
+        self.add_refused(&mut row.facts).await?;
         let digest: Option<String> = found.try_get("digest")?;
         let header_digest: String = found.try_get("header_digest")?;
         let bytes = u64::try_from(found.try_get::<Option<i64>, _>("bytes")?.unwrap_or(0)).unwrap_or(0);
@@ -251,9 +252,25 @@ impl Store {
         for row in rows {
             let mut facts: SessionFacts = serde_json::from_str(row.try_get("facts")?)?;
             self.add_events(&mut facts).await?;
+            self.add_refused(&mut facts).await?;
             all.push(facts);
         }
         Ok(all)
+    }
+
+    /// What the log says was refused inside, the oldest first.
+    async fn add_refused(&self, facts: &mut SessionFacts) -> Result<(), Fault> {
+        let rows = sqlx::query("SELECT body FROM log WHERE session = $1 AND kind = 'refused_inside' ORDER BY seq")
+            .bind(facts.session.as_str().to_owned())
+            .fetch_all(self.read())
+            .await?;
+        for row in rows {
+            let entry: Entry = serde_json::from_slice(row.try_get("body")?)?;
+            if let Fact::RefusedInside { asked, .. } = &entry.fact {
+                facts.was_refused(entry.at, &asked.ask, &asked.refusal);
+            }
+        }
+        Ok(())
     }
 
     async fn add_events(&self, facts: &mut SessionFacts) -> Result<(), Fault> {

@@ -297,6 +297,7 @@ async fn insert_session(tx: &mut Tx, gathered: &Gathered, session: &SessionId, p
         functions: std::collections::BTreeSet::new(),
         commands: Vec::new(),
         files: Vec::new(),
+        refused: Vec::new(),
         forwards: Vec::new(),
         key_window: principal.only().is_some(),
         witness: grant.witness,

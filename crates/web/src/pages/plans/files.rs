@@ -77,11 +77,11 @@ async fn sessions(call: &Call, view: &PlanView) -> Result<Vec<SessionView>, Stop
     Ok(found)
 }
 
-/// Files that went through whole, over all sessions of the plan that the reader may see.
+/// Acts on files over all sessions of the plan that the reader may see, with those that failed: as many as are counted.
 pub(super) async fn moved(call: &Call, view: &PlanView) -> Result<Vec<FileView>, Stop> {
     let mut list = Vec::new();
     for session in sessions(call, view).await? {
-        list.extend(session.row.facts.files.iter().filter(|seen| seen.ok).map(file));
+        list.extend(session.row.facts.files.iter().map(file));
     }
     Ok(list)
 }

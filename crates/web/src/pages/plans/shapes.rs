@@ -66,6 +66,8 @@ pub struct PlanPage {
     pub findings: Vec<FindingView>,
     pub differences: usize,
     pub open_findings: usize,
+    /// Commands that are not compared: those with any arguments, and those that stand alone.
+    pub quiet: (String, String),
     pub report: Option<ReportView>,
     pub extension: Option<ExtensionView>,
     pub emergency: Option<EmergencyView>,
@@ -223,10 +225,16 @@ pub struct TrailView {
 pub struct FindingView {
     pub index: usize,
     pub item: &'static str,
-    pub verdict: &'static str,
+    /// `match`, `not_compared` (the plan says nothing), `no_deviation`, or how it differs.
+    pub standing: &'static str,
     pub different: bool,
     pub planned: String,
     pub fact: String,
+    /// The same for paper, where dates stand with the era.
+    pub planned_era: String,
+    pub fact_era: String,
+    /// What of the plan an act on a file was held against; nothing if that is plain.
+    pub why: &'static str,
     pub session: String,
     pub seconds: Option<u64>,
     pub place: String,
@@ -234,6 +242,7 @@ pub struct FindingView {
     pub decision: &'static str,
     pub decided_by: String,
     pub decided_at: String,
+    pub decided_era: String,
 }
 
 /// 完了報告
@@ -249,8 +258,10 @@ pub struct ReportView {
     pub personal_data_detail: String,
     pub written_by: String,
     pub written_at: String,
+    pub written_era: String,
     pub countersigned_by: String,
     pub countersigned_at: String,
+    pub countersigned_era: String,
 }
 
 /// A wish for a longer window.

@@ -5,7 +5,7 @@
 pub use super::findings::{cause_name, item_name};
 pub use super::powers::{ForwardView, RuleView, TargetView};
 pub use super::shapes::*;
-use super::findings::finding;
+use super::findings::rows;
 use super::powers;
 use super::revised;
 use super::written;
@@ -18,6 +18,7 @@ use sekisho_core::plan::content::PlanContent;
 use sekisho_core::plan::state::PlanState;
 use sekisho_core::plan::{Plan, TrailEntry};
 use sekisho_core::policy::Policy;
+use sekisho_core::reconcile::{HARMLESS, HARMLESS_ALONE};
 use sekisho_core::target::{ForwardTo, Quarantine, Witness};
 use sekisho_core::time::Timestamp;
 use std::collections::BTreeMap;
@@ -117,7 +118,7 @@ impl PlanPage {
     #[must_use]
     pub fn of(told: Told<'_>) -> Self {
         let Told { plan, digest, names, policy, now, lang, .. } = told;
-        let findings: Vec<FindingView> = plan.findings.iter().enumerate().map(|(index, row)| finding(index, row, lang)).collect();
+        let findings: Vec<FindingView> = rows(&plan.findings, lang);
         let work = Work {
             sessions: told.sessions.len(),
             commands: told.sessions.iter().map(|line| line.commands).sum(),
@@ -157,6 +158,7 @@ impl PlanPage {
             differences: findings.iter().filter(|row| row.different).count(),
             open_findings: plan.findings.iter().filter(|row| row.is_open()).count(),
             findings,
+            quiet: (HARMLESS.join(" "), HARMLESS_ALONE.join(" ")),
             report: plan.report.as_ref().map(|report| ReportView {
                 result: report.content.result.clone(),
                 cause: report.content.cause.clone(),
@@ -167,8 +169,10 @@ impl PlanPage {
                 personal_data_detail: report.content.personal_data_detail.clone(),
                 written_by: report.written.name.clone(),
                 written_at: written::moment(report.written.at, lang),
+                written_era: report.written.at.era(),
                 countersigned_by: report.countersigned.as_ref().map(|mark| mark.name.clone()).unwrap_or_default(),
                 countersigned_at: report.countersigned.as_ref().map(|mark| written::moment(mark.at, lang)).unwrap_or_default(),
+                countersigned_era: report.countersigned.as_ref().map(|mark| mark.at.era()).unwrap_or_default(),
             }),
             extension: plan.extension.as_ref().map(|wish| ExtensionView {
                 by: wish.by.name.clone(),
