@@ -113,6 +113,14 @@ pub fn run(ask: &Ask, before: &[&str]) -> ExitCode {
     }
 }
 
+/// Enrols a device and gives the words for its person.
+///
+/// # Errors
+/// What stands in the way.
+pub async fn enrol(args: &EnrolArgs) -> Result<String, Trouble> {
+    enrol::run(args).await
+}
+
 fn block_on<T>(work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(Trouble::here)?;
     let done = runtime.block_on(work);

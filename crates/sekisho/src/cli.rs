@@ -115,6 +115,9 @@ pub struct DemoArgs {
     /// Port of the SSH gateway; 0 takes a free one
     #[arg(long, default_value_t = 2222)]
     pub ssh_port: u16,
+    /// Port of the outer door; 0 takes a free one
+    #[arg(long, default_value_t = 8444)]
+    pub door_port: u16,
     /// Database: "sqlite", or the URL of an empty PostgreSQL database
     #[arg(long, default_value = "sqlite")]
     pub database: String,

@@ -17,10 +17,12 @@ fn filled(path: &str) -> String {
         path if path.contains("/lines/") => "lin-aaaaaaaaaaaaaaaa",
         path if path.contains("/devices/") => "dev-aaaaaaaaaaaaaaaa",
         path if path.contains("/sessions/") => "ses-aaaaaaaaaaaaaaaa",
+        path if path.contains("/passkeys/") => "psk-aaaaaaaaaaaaaaaa",
+        path if path.contains("/identity_checks/") => "idc-aaaaaaaaaaaaaaaa",
         path if path.contains("/keys/") => "key-aaaaaaaaaaaaaaaa",
         _ => "pln-aaaaaaaaaaaaaaaa",
     };
-    path.replace("{id}", id).replace("{account}", "acc-aaaaaaaaaaaaaaaa").replace("{file}", "att-aaaaaaaaaaaaaaaa").replace("{index}", "0").replace("{name}", "nothing").replace("{token}", "nothing").replace("{class}", "linux").replace("{at}", "999").replace("{n}", "999")
+    path.replace("{id}", id).replace("{account}", "acc-aaaaaaaaaaaaaaaa").replace("{certificate}", "crt-aaaaaaaaaaaaaaaa").replace("{file}", "att-aaaaaaaaaaaaaaaa").replace("{index}", "0").replace("{name}", "nothing").replace("{token}", "nothing").replace("{class}", "linux").replace("{at}", "999").replace("{n}", "999")
 }
 
 /// `login` if a login is asked for, `no` if the role is refused, `ok` for everything else.

@@ -5,6 +5,7 @@ mod cast;
 mod check;
 mod client;
 mod clock;
+mod door;
 mod hosts;
 mod phone;
 mod service;
@@ -39,6 +40,8 @@ const YESTERDAY: Duration = Duration::from_secs(26 * 3600);
 
 /// A demo that runs.
 struct Demo {
+    /// Folder of the device that is enrolled at the outer door.
+    device: PathBuf,
     config: Config,
     running: Running,
     hospital: Hospital,
@@ -108,6 +111,7 @@ async fn set_up(args: &DemoArgs, folder: &Path) -> Result<Demo> {
     config.web.listen = SocketAddr::from(([127, 0, 0, 1], port(args.web_port)?));
     config.web.hosts = vec!["127.0.0.1".into(), "localhost".into()];
     config.ssh.listen = SocketAddr::from(([127, 0, 0, 1], port(args.ssh_port)?));
+    config.door.listen = format!("127.0.0.1:{}", port(args.door_port)?);
     let problems = config.problems();
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
@@ -128,8 +132,11 @@ async fn set_up(args: &DemoArgs, folder: &Path) -> Result<Demo> {
     // first code is good at once.
     clock.advance_to(SystemClock.now().minus(Duration::from_secs(360)));
     let open_plan = story::tell_today(&api, SystemClock.now(), &hospital).await?;
+    let server = config.door.listen.clone();
+    let token = api.log_in(hospital.person(admin)?).await?;
+    let device = door::enrol(&api, &token, &server, folder).await.context("a device at the outer door")?;
     clock.catch_up();
-    Ok(Demo { config, running, hospital, terminal, api, clock, ca_file, log_public_key: report.log_public_key, open_plan })
+    Ok(Demo { device, config, running, hospital, terminal, api, clock, ca_file, log_public_key: report.log_public_key, open_plan })
 }
 
 impl Demo {
@@ -176,6 +183,7 @@ fn facts(demo: &Demo) -> Value {
     json!({
         "web": { "url": demo.url(), "ca_file": demo.ca_file },
         "ssh": { "host": "127.0.0.1", "port": demo.running.ssh.port(), "known_hosts": demo.terminal.known_hosts() },
+        "door": { "server": demo.config.door.listen, "device_dir": demo.device },
         "pid": std::process::id(),
         "data_dir": demo.config.data.dir,
         "log_public_key": demo.log_public_key,
@@ -195,11 +203,13 @@ fn guide(demo: &Demo) -> String {
         .map(|player| vec![player.role.ja().into(), player.name.clone(), player.login.clone(), player.password.clone(), player.totp_secret.clone(), player.phone.shown()])
         .collect();
     let mut text = format!(
-        "\n関所 デモ病院「{}」 / Sekisho demo hospital\n\n  画面 / pages   {}   (証明書を警告されたら CA を登録するか続行 / CA file: {})\n  SSH            127.0.0.1 ポート {}\n\n",
+        "\n関所 デモ病院「{}」 / Sekisho demo hospital\n\n  画面 / pages   {}   (証明書を警告されたら CA を登録するか続行 / CA file: {})\n  SSH            127.0.0.1 ポート {}\n  外側の入口 / outer door   {} (端末証明書が必要 / certificate required; sekisho connect status --dir {})\n\n",
         demo.config.facility.name,
         demo.url(),
         demo.ca_file.display(),
-        demo.running.ssh.port()
+        demo.running.ssh.port(),
+        demo.config.door.listen,
+        demo.device.display()
     );
     text.push_str(&table(&["役割 / role", "氏名 / name", "ログイン名 / login", "パスワード / password", "ワンタイムコードの秘密鍵 / TOTP secret", "今のコード / code now"], &rows));
     text.push_str("\n開いている計画で接続する(作業者 sato) / the open window, as worker sato:\n\n");
