@@ -153,8 +153,12 @@ impl Town {
         let console = Actor::console();
         let vendor = VendorAsk { name: "北斗メディカル".into(), ..VendorAsk::default() };
         let vendor = store.add_vendor(&console, vendor).await.unwrap();
-        crate::roads::open(&store, &console, &vendor.id, "10.20.0.0/16", source()).await;
         let other = store.add_vendor(&console, VendorAsk { name: "南十字システム".into(), ..VendorAsk::default() }).await.unwrap();
+        for vendor in [&vendor, &other] {
+            crate::roads::open(&store, &console, &vendor.id, "10.20.0.0/16", source()).await;
+            // Where the browsers of the tests are.
+            store.add_line(&console, &vendor.id, crate::roads::line("画面の試験", "127.0.0.0/8")).await.unwrap();
+        }
         let target = store.add_target(&console, target_ask("ehr-db01", &vendor)).await.unwrap();
         let account = AccountAsk { username: "maint".into(), privileged: false, credential: CredentialAsk::Password(Secret::new("himitsu-no-credential")) };
         let account = store.add_account(&console, &target.id, account).await.unwrap();
@@ -306,10 +310,10 @@ pub async fn enrol(base: &Base, store: &Store, link: &EnrolmentLink) -> totp_rs:
     if let Some(code) = &link.handover {
         store.open_link(link.token.expose(), "", code, source()).await.unwrap();
     }
-    let offer = store.enrolment(link.token.expose(), "").await.unwrap();
+    let offer = store.enrolment(link.token.expose(), "", source()).await.unwrap();
     let codes = totp_rs::Totp::from_url(offer.totp_url.expose()).unwrap();
     let code = Secret::new(codes.generate(base.clock.now().0 as u64 / 1000).to_string());
-    store.enrol(link.token.expose(), "", Enrolment::with_code(Secret::new(PASSWORD), code)).await.unwrap();
+    store.enrol(link.token.expose(), "", source(), Enrolment::with_code(Secret::new(PASSWORD), code)).await.unwrap();
     codes
 }
 

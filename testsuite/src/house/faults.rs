@@ -42,11 +42,18 @@ async fn no_change_without_its_write(base: Base) {
     let vendor = fails_then_works(store, "add_vendor", || store.add_vendor(&console, VendorAsk { name: "新会社".into(), ..VendorAsk::default() })).await;
     let again = VendorAsk { name: "改名会社".into(), ..VendorAsk::default() };
     fails_then_works(store, "change_vendor", || store.change_vendor(&console, &vendor.id, again.clone())).await;
+    let line = fails_then_works(store, "add_line", || store.add_line(&console, &vendor.id, crate::roads::line("保守センター", "10.20.0.0/16"))).await;
+    fails_then_works(store, "change_line", || store.change_line(&console, &line.id, crate::roads::line("本社", "10.20.0.0/16"))).await;
+    let second = store.add_line(&console, &vendor.id, crate::roads::line("予備", "10.30.0.0/16")).await.unwrap();
+    fails_then_works(store, "end_line", || store.end_line(&console, &second.id, "解約")).await;
+    let device = fails_then_works(store, "add_device", || store.add_device(&console, &vendor.id, crate::roads::device("NOTE-01", source()))).await;
+    fails_then_works(store, "change_device", || store.change_device(&console, &device.id, crate::roads::device("NOTE-02", source()))).await;
+    fails_then_works(store, "lose_device", || store.lose_device(&console, &device.id, "駅で")).await;
     let (person, link) = fails_then_works(store, "add_person", || store.add_person(&console, new_person("hara", Role::Worker, Some(&vendor)))).await;
-    let offer = store.enrolment(link.token.expose(), "").await.unwrap();
+    let offer = store.enrolment(link.token.expose(), "", source()).await.unwrap();
     let codes = totp_rs::Totp::from_url(offer.totp_url.expose()).unwrap();
     let code = || Secret::new(codes.generate(town.now().0 as u64 / 1000).to_string());
-    fails_then_works(store, "enrol", || store.enrol(link.token.expose(), "", Enrolment::with_code(Secret::new(PASSWORD), code()))).await;
+    fails_then_works(store, "enrol", || store.enrol(link.token.expose(), "", source(), Enrolment::with_code(Secret::new(PASSWORD), code()))).await;
     town.pass(Duration::from_secs(30));
     // A failed write must not spend the code either: the same one works afterwards.
     let login = fails_then_works(store, "log_in", || store.log_in("hara", Secret::new(PASSWORD), code(), source(), Via::Web)).await;

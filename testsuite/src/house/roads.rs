@@ -106,8 +106,9 @@ async fn a_lost_device_and_an_ended_line_cut_what_runs_at_once(base: Base) {
             let line = line_of(&ward).await;
             ward.store.end_line(&console, &line.id, "解約").await.unwrap();
         }
-        let recall = recalls.try_recv().expect("a recall");
-        assert_eq!((recall.session, recall.word), (Some(admission.session.clone()), RecallWord::End(Cause::Recalled)), "{which}");
+        // Sent with the commit, so it is there; a sweep may have said the same.
+        let told = std::iter::from_fn(|| recalls.try_recv().ok()).any(|recall| recall.session.as_ref() == Some(&admission.session) && recall.word == RecallWord::End(Cause::Recalled));
+        assert!(told, "{which}");
         ward.left(*admission, Cause::Recalled).await;
         // For the next round.
         ward.store.add_device(&console, &ward.vendor.id, roads::device("NOTE-02", source())).await.ok();

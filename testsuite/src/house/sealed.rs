@@ -65,7 +65,7 @@ async fn a_target_or_vendor_changed_in_the_database_opens_nothing() {
     let principal = ward.principal().await;
     db.sql("CREATE TABLE kept AS SELECT * FROM targets; UPDATE targets SET body = replace(body, '127.0.0.1', '127.0.0.2')");
     assert!(ward.try_enter(&principal).await.is_err());
-    db.sql("UPDATE targets t SET body = k.body FROM kept k WHERE k.id = t.id; CREATE TABLE was AS SELECT * FROM vendors; UPDATE vendors SET body = replace(body, '10.20.0.0', '10.0.0.0')");
+    db.sql("UPDATE targets t SET body = k.body FROM kept k WHERE k.id = t.id; CREATE TABLE was AS SELECT * FROM vendors; UPDATE vendors SET body = replace(body, '北斗', '南斗')");
     assert!(ward.try_enter(&principal).await.is_err());
     db.sql("UPDATE vendors v SET body = k.body FROM was k WHERE k.id = v.id");
     assert!(ward.try_enter(&principal).await.is_ok());
@@ -103,7 +103,7 @@ async fn a_link_given_to_somebody_else_in_the_database_enrols_nobody() {
     let town = town().await;
     let (_, link) = town.store.add_person(&Actor::console(), super::base::new_person("shin", Role::Supervisor, None)).await.unwrap();
     town.base.db.as_ref().unwrap().sql("UPDATE enrolments SET person = (SELECT id FROM persons WHERE login = 'kanri')");
-    assert!(town.store.enrolment(link.token.expose(), "").await.is_err());
+    assert!(town.store.enrolment(link.token.expose(), "", source()).await.is_err());
 }
 
 /// A box that was set up before rows were sealed gets its seals once, and never again.
