@@ -1,7 +1,7 @@
 //! The ledgers: separation of roles, names, host keys, and secrets that never come out.
 
 use super::base::{Base, HOST_KEY, new_person, reset_ask, on_both, target_ask, told};
-use sekisho_core::people::{Actor, Role};
+use sekisho_core::people::{Actor, Role, Via};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use sekisho_store::{AccountAsk, CredentialAsk, NewPerson, PersonChange, TargetAsk, VendorAsk};
@@ -81,9 +81,10 @@ async fn subcontractors_form_no_ring(base: Base) {
     let taken = told(store.add_vendor(admin, VendorAsk { name: "二次".into(), ..VendorAsk::default() }).await);
     assert_eq!(taken.err(), Some(Refusal::NameTaken));
     // A worker of the third in the chain sees the first one's target, and may be named for it by the second.
-    let worker = super::base::resident(&town.base, store, new_person("mago", Role::Worker, Some(&third))).await;
-    assert_eq!(store.targets(&worker.actor).await.unwrap().len(), 1);
-    assert_eq!(store.vendors(&worker.actor).await.unwrap().len(), 3);
+    let (worker, _) = store.add_person(&Actor::console(), new_person("mago", Role::Worker, Some(&third))).await.unwrap();
+    let worker = Actor::of(&worker, Via::Web, None);
+    assert_eq!(store.targets(&worker).await.unwrap().len(), 1);
+    assert_eq!(store.vendors(&worker).await.unwrap().len(), 3);
 }
 
 async fn targets_are_checked_and_keys_are_pinned(base: Base) {

@@ -44,7 +44,11 @@ fn with<'a>(clinic: &'a Clinic, token: &str) -> ApiClient<'a> {
     ApiClient { clinic, client: client(clinic), token: token.to_owned() }
 }
 
+/// The code of a refusal. What was done may tell of codes, too: the log does.
 fn code(seen: &Seen) -> &str {
+    if seen.status.is_success() {
+        return "";
+    }
     seen.text.find("SKS-").and_then(|at| seen.text.get(at..at + 8)).unwrap_or_default()
 }
 
