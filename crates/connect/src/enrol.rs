@@ -58,7 +58,7 @@ pub async fn run(args: &EnrolArgs) -> Result<String, Trouble> {
     let server = Server::parse(&args.server)?;
     let home = Home::of(args.at.dir.as_deref())?;
     // A name that cannot be is refused before the code is used up.
-    args.at.name.as_deref().map(|name| home.at(name)).transpose()?;
+    let named = args.at.name.as_deref().map(|name| home.at(name)).transpose()?;
     let code = match &args.code {
         Some(code) => code.clone(),
         None => typed()?,
@@ -69,15 +69,23 @@ pub async fn run(args: &EnrolArgs) -> Result<String, Trouble> {
     let stream = tls::connect(&server, config).await?;
     // The handshake has ended, so the server is the one of the code; before it, nothing of the code was said.
     let authority = known.authority().ok_or(Trouble::OtherServer)?;
+    // The same for a name that leads to another hospital on this device already.
+    if let Some(at) = named.as_ref().filter(|at| at.is_of_another(&authority)) {
+        return Err(Trouble::NameTaken { name: at.name.clone() });
+    }
     let issued = ask_for_certificate(stream, Some(&code.ticket), &made.request).await?;
-    let at = home.at(args.at.name.as_deref().unwrap_or(&issued.facility_id))?;
+    let at = match named {
+        Some(at) => at,
+        None => home.place_for(&issued.facility_id, &authority)?,
+    };
     let (profile, identity) = kept(&issued, server.as_str(), made.key)?;
     at.write("server.der", &authority)?;
     keep_host_keys(&at, &issued)?;
     at.keep(&profile, &identity)?;
     Ok(format!(
-        "{} の端末「{}」として登録しました。証明書は {} まで有効で、使っていれば自動で更新されます。\n次に「sekisho-connect ssh-config --worker ログイン名」を実行すると、「ssh 接続先の名前.{}」で接続できます。\n\
+        "{}{} の端末「{}」として登録しました。証明書は {} まで有効で、使っていれば自動で更新されます。\n次に「sekisho-connect ssh-config --worker ログイン名」を実行すると、「ssh 接続先の名前.{}」で接続できます。\n\
          Enrolled as the device \"{}\" of {}. The certificate holds until {} and renews itself in use.\nNext: sekisho-connect ssh-config --worker LOGIN, then: ssh TARGET.{}",
+        renamed(&issued.facility_id, &at.name),
         profile.facility,
         profile.device_name,
         profile.until.minute(),
@@ -87,6 +95,17 @@ pub async fn run(args: &EnrolArgs) -> Result<String, Trouble> {
         profile.until.minute(),
         at.name,
     ))
+}
+
+/// What is said where a hospital has the short name of another one: whoever types the old name goes to the old hospital.
+fn renamed(short: &str, kept: &str) -> String {
+    if short == kept || !kept.starts_with(&format!("{short}-")) {
+        return String::new();
+    }
+    format!(
+        "注意: この病院の短い名前「{short}」は、この端末では別の病院の登録に使われています。この登録は「{kept}」として保存し、前の登録はそのまま残しました。相手が正しいか、病院に確かめてください。\n\
+         Note: the short name \"{short}\" stands for another hospital on this device. This registration is kept as \"{kept}\", and the earlier one stays as it was. Make sure with the hospital that it is the right one.\n\n"
+    )
 }
 
 fn typed() -> Result<String, Trouble> {

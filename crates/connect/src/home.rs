@@ -1,5 +1,6 @@
 //! Where a device keeps what it holds: one folder for each hospital, readable by the person alone.
 
+use crate::clock::Now;
 use crate::trouble::Trouble;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +15,8 @@ use zeroize::Zeroizing;
 const FILE_BYTES: u64 = 64 * 1024;
 /// Longest short name of a hospital, as Sekisho allows it.
 const NAME_CHARS: usize = 32;
+/// Hospitals of one short name that a device holds at most; a number stands behind the name of all but the first.
+const NUMBERS: usize = 99;
 
 /// What is known of an enrolment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,18 +63,6 @@ pub struct Registration {
     folder: PathBuf,
 }
 
-/// The machine's clock.
-pub struct Now;
-
-impl Clock for Now {
-    fn now(&self) -> Timestamp {
-        #[allow(clippy::disallowed_methods, reason = "the one place of the worker's side where the time of day is read")]
-        let now = std::time::SystemTime::now();
-        let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-    }
-}
-
 impl Home {
     /// The folder given, or the person's own.
     pub fn of(dir: Option<&Path>) -> Result<Self, Trouble> {
@@ -96,6 +87,25 @@ impl Home {
         let mut found: Vec<_> = names.filter_map(|name| self.at(&name).ok()).filter(|at| at.folder.join("identity.json").is_file()).collect();
         found.sort_by(|a, b| a.name.cmp(&b.name));
         found
+    }
+
+    /// Where a registration at this authority is kept that was given no name: under the hospital's own short name, or with
+    /// a number behind it if that name leads to another hospital. The server chooses the short name, so it takes no place
+    /// from anybody.
+    pub fn place_for(&self, short: &str, authority: &[u8]) -> Result<Registration, Trouble> {
+        let first = self.at(short)?;
+        if !first.is_of_another(authority) {
+            return Ok(first);
+        }
+        for number in 2..=NUMBERS {
+            let behind = format!("-{number}");
+            let stem: String = short.chars().take(NAME_CHARS - behind.len()).collect();
+            let at = self.at(&format!("{stem}{behind}"))?;
+            if !at.is_of_another(authority) {
+                return Ok(at);
+            }
+        }
+        Err(Trouble::NameTaken { name: short.to_owned() })
     }
 
     /// The registration that is named, or the only one.
@@ -163,6 +173,13 @@ impl Registration {
         let key = Zeroizing::new(STANDARD.decode(Zeroizing::new(kept.key).as_bytes()).map_err(Trouble::here)?);
         let chain = kept.chain.iter().map(|der| STANDARD.decode(der)).collect::<Result<_, _>>().map_err(Trouble::here)?;
         Ok((kept.profile, Identity { key, chain }))
+    }
+
+    /// True if a device of another server than the one of this authority is registered here. What cannot be read is
+    /// another's, too: it is not overwritten.
+    pub fn is_of_another(&self, authority: &[u8]) -> bool {
+        let held = self.file("identity.json").symlink_metadata().is_ok();
+        held && self.authority().map_or(true, |kept| kept != authority)
     }
 
     /// Keeps key, certificate and profile, in the place of what was there.
@@ -247,6 +264,28 @@ mod tests {
         }
         home.at("clinic").unwrap().keep(&profile(0, 100), &Identity { key: Zeroizing::default(), chain: Vec::new() }).unwrap();
         assert!(matches!(home.find(None), Err(Trouble::Which { names }) if names == "clinic, hospital"));
+    }
+
+    #[test]
+    fn a_hospital_takes_no_place_from_another_of_the_same_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::of(Some(folder.path())).unwrap();
+        let enrol = |name: &str, authority: &[u8]| {
+            let at = home.place_for(name, authority).unwrap();
+            at.write("server.der", authority).unwrap();
+            at.keep(&profile(0, 100), &Identity { key: Zeroizing::new(authority.to_vec()), chain: Vec::new() }).unwrap();
+            at.name
+        };
+        assert_eq!(enrol("hospital", b"one"), "hospital");
+        assert_eq!(enrol("hospital", b"other"), "hospital-2");
+        assert_eq!(enrol("hospital", b"one"), "hospital", "the same hospital once more");
+        assert_eq!(enrol("hospital", b"other"), "hospital-2");
+        let long = "a".repeat(NAME_CHARS);
+        assert_eq!((enrol(&long, b"one").len(), enrol(&long, b"other").len()), (NAME_CHARS, NAME_CHARS));
+        let (_, identity) = home.at("hospital").unwrap().read().unwrap();
+        assert_eq!((identity.key.to_vec(), home.at("hospital").unwrap().authority().unwrap()), (b"one".to_vec(), b"one".to_vec()));
+        fs::remove_file(home.at("hospital").unwrap().file("server.der")).unwrap();
+        assert!(home.at("hospital").unwrap().is_of_another(b"one"), "what cannot be read is left alone");
     }
 
     #[test]

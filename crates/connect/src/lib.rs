@@ -5,6 +5,7 @@
 //! (`sekisho_core::porter`). It runs on machines that are not the hospital's, so it holds one secret, the device's key,
 //! and proves nobody's person.
 
+mod clock;
 mod enrol;
 mod home;
 mod line;

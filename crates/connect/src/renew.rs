@@ -1,7 +1,8 @@
 //! Renewal: from the middle of its life on, a certificate is exchanged for its successor before a tunnel is opened.
 
+use crate::clock::Now;
 use crate::enrol::{keep_host_keys, kept, make_key};
-use crate::home::{Identity, Now, Profile, Registration};
+use crate::home::{Identity, Profile, Registration};
 use crate::line::ask_for_certificate;
 use crate::tls::{self, Server};
 use crate::trouble::Trouble;

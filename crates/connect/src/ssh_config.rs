@@ -9,6 +9,11 @@ use std::path::{Path, PathBuf};
 /// Longest configuration of a person that is read.
 const CONFIG_BYTES: u64 = 1024 * 1024;
 
+/// The name that the person typed, as a shell reads it: one word, in which nothing is run, and never an option. OpenSSH
+/// before 9.6 hands names with characters of the shell on as they are, and such a name can stand in an address that a
+/// program opens by itself.
+const HOST: &str = if cfg!(windows) { "\"%h\"" } else { "'%h'" };
+
 /// The name under which the gateway's host keys are known.
 pub fn alias(name: &str) -> String {
     format!("sekisho.{name}")
@@ -43,9 +48,10 @@ fn written(at: &Registration, worker: &str, program: &Path, before: &[&str], dir
     }
     Ok(format!(
         "# sekisho ssh-config が書いたファイルです。実行するたびに書き直されます。 / Written anew by each run of ssh-config.\n\
-         Host *.{name}\n    User {worker}\n    ProxyCommand {command} --target %h\n    HostKeyAlias {alias}\n    UserKnownHostsFile {known}\n    \
+         Host *.{name}\n    User {worker}\n    ProxyCommand {command} --target={host}\n    HostKeyAlias {alias}\n    UserKnownHostsFile {known}\n    \
          StrictHostKeyChecking yes\n    UpdateHostKeys no\n    ForwardAgent no\n    ForwardX11 no\n    ServerAliveInterval 30\n",
         name = at.name,
+        host = HOST,
         alias = alias(&at.name),
         known = quoted(&known)?,
     ))
@@ -117,6 +123,16 @@ mod tests {
         include(&ssh, &ours).unwrap();
         include(&ssh, &ours).unwrap();
         assert_eq!(fs::read_to_string(ssh.join("config")).unwrap(), format!("{line}\n{own}"));
+    }
+
+    #[test]
+    fn the_name_that_is_typed_is_one_word_for_the_shell() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = Home::of(Some(folder.path())).unwrap().at("hospital").unwrap();
+        let text = written(&at, "sato", Path::new("/opt/sekisho-connect"), &[], None).unwrap();
+        let command = text.lines().find_map(|line| line.trim().strip_prefix("ProxyCommand ")).unwrap();
+        assert!(command.ends_with(if cfg!(windows) { " --target=\"%h\"" } else { " --target='%h'" }), "{command}");
+        assert_eq!(command.matches("%h").count(), 1);
     }
 
     #[test]

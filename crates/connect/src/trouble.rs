@@ -48,6 +48,11 @@ pub enum Trouble {
     },
     /// A name is none.
     NameForm,
+    /// The name leads to another hospital on this device.
+    NameTaken {
+        /// Which.
+        name: String,
+    },
     /// Tunnels are offered to this machine alone.
     NotLoopback,
     /// A file of this device cannot be used.
@@ -108,6 +113,11 @@ impl Trouble {
             Self::NameForm => say("SKC-10", "名前に使えるのは英小文字・数字・「.」「_」「-」です。指定を確かめてください。".into(), "Names hold a-z, 0-9, dot, underscore and hyphen. Check what you gave.".into()),
             Self::NotLoopback => say("SKC-11", "待ち受けられるのは、この端末の中だけです。127.0.0.1 を指定してください。".into(), "Tunnels are offered to this machine alone. Listen on 127.0.0.1.".into()),
             Self::Here { detail } => say("SKC-12", format!("この端末で処理できませんでした({detail})。ファイルの権限と空き容量を確かめてください。"), format!("Something failed on this machine ({detail}). Check rights and free space.")),
+            Self::NameTaken { name } => say(
+                "SKC-14",
+                format!("「{name}」の名前では、この端末は別の病院に登録されています。上書きはしません。--name で別の名前を指定して、もう一度実行してください。"),
+                format!("Under the name \"{name}\" this device is registered at another hospital, which is not overwritten. Give --name another name and run it again."),
+            ),
             Self::Ended => say(
                 "SKC-13",
                 "この端末の証明書は期限が切れています。病院に新しい登録コードの発行を依頼してください。".into(),
