@@ -17,6 +17,7 @@ use tokio::sync::broadcast::Receiver;
 on_both! {
     a_pause_is_a_fact_stands_in_the_recording_and_outlasts_whoever_pressed,
     a_rule_of_the_box_pauses_and_alerts_and_a_person_lets_it_go_on,
+    one_act_pauses_every_connection_of_a_plan,
     nobody_else_takes_the_reins_and_nothing_grows_without_end,
     a_witness_starts_the_session_and_the_last_one_who_leaves_freezes_it,
     who_cannot_be_a_witness_starts_nothing_and_silence_is_absence,
@@ -97,6 +98,32 @@ async fn a_pause_is_a_fact_stands_in_the_recording_and_outlasts_whoever_pressed(
     assert_eq!(replayed(&ward, &session).await, written.into_iter().map(|(_, control)| control).collect::<Vec<_>>(), "log and recording differ");
     assert_eq!(refused(ward.store.pause(&ward.clerk, &session, "").await), Some(Refusal::NotFound));
     assert!(ward.store.standing(&ward.operator, &session).await.unwrap().is_none());
+}
+
+async fn one_act_pauses_every_connection_of_a_plan(base: Base) {
+    let ward = Ward::over(base).await;
+    let first = ward.entered().await;
+    let principal = ward.principal().await;
+    let second = ward.try_enter(&principal).await.unwrap();
+    assert_ne!(first.session, second.session);
+    ward.store.pause(&ward.clerk, &first.session, "先に止めた").await.unwrap();
+    let stands = |session: sekisho_core::ids::SessionId| {
+        let ward = &ward;
+        async move { ward.store.standing(&ward.operator, &session).await.unwrap().unwrap().state }
+    };
+    assert_eq!(stands(second.session.clone()).await, Standstill::None, "a pause holds one connection alone");
+    assert_eq!(refused(ward.store.pause_plan_of(&ward.worker_actor(), &first.session, "").await), Some(Refusal::NotAllowed));
+    ward.store.pause_plan_of(&ward.operator, &first.session, "手術が始まる").await.unwrap();
+    assert_eq!(stands(second.session.clone()).await, Standstill::Paused);
+    // One fact for each connection that the act stopped, and none for the one that stood still already.
+    assert_eq!(named(&controls(&ward).await), [("toda", "paused"), ("ono", "paused")]);
+    ward.store.resume(&ward.operator, &second.session).await.unwrap();
+    assert_eq!(stands(first.session.clone()).await, Standstill::Paused, "each connection goes on by itself");
+    ward.left(second, Cause::Closed).await;
+    // The plan is named by a connection that runs; one that is over names none.
+    let over = first.session.clone();
+    ward.left(first, Cause::Closed).await;
+    assert_eq!(refused(ward.store.pause_plan_of(&ward.operator, &over, "").await), Some(Refusal::NotFound));
 }
 
 async fn nobody_else_takes_the_reins_and_nothing_grows_without_end(base: Base) {

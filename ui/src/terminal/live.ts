@@ -44,7 +44,7 @@ export function startLive(root: HTMLElement): void {
         ended = true;
         viewer.say("over", "stop", message.cause ? word("endedWith", causeOf(message.cause)) : word("ended"));
         state("ended");
-        reins?.lost(true);
+        reins?.over(message.cause ? word("endedWith", causeOf(message.cause)) : word("ended"));
         root.dispatchEvent(new CustomEvent("sekisho:ended", { bubbles: true }));
         break;
       case "state":
@@ -83,7 +83,7 @@ export function startLive(root: HTMLElement): void {
     });
     socket.addEventListener("close", () => {
       if (ended) return;
-      reins?.lost(false);
+      reins?.lost();
       if (silent >= TRIES_WITHOUT_HELLO) {
         viewer.say("bad", "warning", word("refused"));
         state("refused");

@@ -17,7 +17,8 @@ async function send(form: HTMLFormElement, submitter: HTMLElement | null, troubl
   for (const button of buttons) button.disabled = true;
   trouble.hidden = true;
   try {
-    const answer = await fetch(form.action, { method: "POST", body: data, credentials: "same-origin", redirect: "manual", headers: { Accept: "text/html" } });
+    const to = submitter instanceof HTMLButtonElement && submitter.hasAttribute("formaction") ? submitter.formAction : form.action;
+    const answer = await fetch(to, { method: "POST", body: data, credentials: "same-origin", redirect: "manual", headers: { Accept: "text/html" } });
     if (answer.type === "opaqueredirect" || answer.ok) {
       for (const field of form.querySelectorAll<HTMLInputElement>("input[type=text]")) field.value = "";
       return;
@@ -68,13 +69,28 @@ export class Reins {
     this.here();
   }
 
-  /** The session is over, or cannot be seen at this moment. */
-  lost(ended: boolean): void {
+  /** The connection was lost and may come back. */
+  lost(): void {
     document.title = this.title;
-    if (!ended) return;
+  }
+
+  /** The session is over: the page says how and when, leads to the record, and offers nothing that would do nothing. */
+  over(how: string): void {
     this.show(undefined);
     this.root.dataset.stand = "ended";
-    this.part("acts").hidden = true;
+    document.title = `(${word("ended")}) ${this.title}`;
+    const state = this.part("state");
+    const at = new Date().toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", timeZone: "Asia/Tokyo" });
+    state.dataset.said = "";
+    state.replaceChildren(icon("stop"), make("b", {}, how), make("span", {}, word("endedAt", at)));
+    // A dialog that asks about the session would act on one that is gone.
+    for (const dialog of document.querySelectorAll<HTMLDialogElement>("dialog[open]")) dialog.close();
+    const focused = document.activeElement;
+    const running = [...document.querySelectorAll<HTMLElement>("[data-running]")];
+    for (const element of running) element.hidden = true;
+    const over = this.part("over");
+    over.hidden = false;
+    if (running.some((element) => element.contains(focused))) over.focus();
   }
 
   talk(lines: Told[]): void {
@@ -122,7 +138,8 @@ export class Reins {
       names.append(visibleNode(watcher.name));
       if (watcher.witness) names.append(make("b", { class: "witness-mark" }, word("witness")));
     });
-    this.part("watchers").replaceChildren(word("watchers", watchers.length), " ", names);
+    if (watchers.length) this.part("watchers").replaceChildren(word("watchers", watchers.length), " ", names);
+    else this.part("watchers").replaceChildren(word("watchersNone"));
     this.part("witness-note").hidden = !standing || standing.witness === "none";
     this.wait(standing?.held ?? [], standing?.files ?? []);
     for (const form of this.root.querySelectorAll<HTMLElement>("[data-when]")) form.hidden = form.dataset.when === "paused" ? !standing?.paused : !!standing?.paused;

@@ -7,7 +7,7 @@ import { LIST_LIMIT, Lines } from "./lines";
 import { Screen } from "./screen";
 import { visible, visibleNode } from "./visible";
 
-const shapes: Record<string, Shape> = { put: "up", get: "down", remove: "trash", rmdir: "trash", rename: "move" };
+const shapes: Record<string, Shape> = { put: "up", "rsync-put": "up", "put-refused": "up", get: "down", "rsync-get": "down", remove: "trash", rmdir: "trash", rename: "move" };
 const goodStatus = new Set(["", "ok", "done", "0", "complete", "completed"]);
 
 interface Tab {
@@ -29,11 +29,12 @@ function fileLine(message: FileMessage): HTMLElement[] {
   path.append(visibleNode(message.path));
   const parts: HTMLElement[] = [op, path];
   const facts: string[] = [];
-  if (message.bytes !== undefined) facts.push(`${message.bytes.toLocaleString()} ${word("bytes")}`);
+  // A list, a removal or a new name moves nothing: a figure would only raise a question.
+  if (message.bytes !== undefined && (message.bytes > 0 || message.op === "put" || message.op === "get")) facts.push(`${message.bytes.toLocaleString()} ${word("bytes")}`);
   if (message.sha256) facts.push(`${word("hash")} ${visible(message.sha256).slice(0, 80)}`);
   if (facts.length) parts.push(make("span", { class: "viewer-detail" }, facts.join(" · ")));
   if (!goodStatus.has(message.status.toLowerCase())) {
-    parts.push(make("span", { class: "viewer-detail viewer-fault" }, icon("warning"), " ", visibleNode(message.status)));
+    parts.push(make("span", { class: "viewer-detail viewer-fault" }, icon("warning"), " ", isWord(message.status) ? word(message.status) : visibleNode(message.status)));
   }
   return parts;
 }
@@ -63,9 +64,11 @@ export class Viewer {
   constructor(readonly root: HTMLElement, private readonly options: ViewerOptions) {
     this.prefix = `viewer-${document.querySelectorAll("[data-viewer]").length}`;
     root.dataset.viewer = this.prefix;
-    this.commands = new Lines(word("commands"), word("noCommands"), options.keepNewest);
-    this.files = new Lines(word("files"), word("noFiles"), options.keepNewest);
-    this.acts = new Lines(word("acts"), word("noActs"), options.keepNewest);
+    // What runs may still bring some; a recording that has none will have none.
+    const runs = options.keepNewest;
+    this.commands = new Lines(word("commands"), word(runs ? "noCommands" : "noCommandsEver"), runs);
+    this.files = new Lines(word("files"), word(runs ? "noFiles" : "noFilesEver"), runs);
+    this.acts = new Lines(word("acts"), word(runs ? "noActs" : "noActsEver"), runs);
     const zoom = make("button", { class: "button button-secondary button-small", type: "button", "aria-pressed": "false" }, word("large"));
     zoom.addEventListener("click", () => {
       this.large = !this.large;
@@ -151,7 +154,8 @@ export class Viewer {
       panel.append(flow.element);
     } else if (channel.kind === "sftp") {
       files = make("ol", { class: "viewer-files" });
-      panel.append(files);
+      panel.classList.add("viewer-panel-files");
+      panel.append(make("p", { class: "viewer-none" }, word(this.options.keepNewest ? "noFiles" : "noFilesEver")), files);
     } else {
       // A command without a terminal of its own ends its lines with a bare newline.
       screen = new Screen(`${word("screen")} ${label}`, channel.cols, channel.rows, channel.kind === "exec");
@@ -175,7 +179,8 @@ export class Viewer {
     for (const tab of this.tabs.values()) {
       tab.screen?.reset();
       tab.screen?.resize(tab.channel.cols, tab.channel.rows);
-      tab.files?.replaceChildren();
+      // In a recording all acts on files stand there from the start, as places to go to.
+      if (this.options.keepNewest) tab.files?.replaceChildren();
       if (tab.flow) this.flow(tab.flow, -tab.flow.up, -tab.flow.down);
       tab.open = true;
       tab.end.hidden = true;
@@ -226,8 +231,7 @@ export class Viewer {
         this.tab(message.ch)?.screen?.resize(message.cols, message.rows);
         break;
       case "file": {
-        const list = this.tab(message.ch)?.files;
-        if (list && list.childElementCount < LIST_LIMIT) list.append(make("li", {}, ...fileLine(message)));
+        if (this.options.keepNewest) this.panelLine(message);
         break;
       }
       case "flow": {
@@ -246,8 +250,17 @@ export class Viewer {
   /** Adds a command or a file operation to the lists beside the screen. */
   list(message: Message): void {
     if (message.t === "cmd") this.commands.add(message.at, this.line(message.at, [this.command(message.text)]));
-    if (message.t === "file") this.files.add(message.at, this.line(message.at, fileLine(message)));
+    if (message.t === "file") {
+      this.files.add(message.at, this.line(message.at, fileLine(message)));
+      if (!this.options.keepNewest) this.panelLine(message);
+    }
     if (message.t === "control") this.acts.add(message.at, this.line(message.at, actLine(message.control, message.later)));
+  }
+
+  /** A channel of files has no screen: its panel is the list of what was done. */
+  private panelLine(message: FileMessage): void {
+    const list = this.tab(message.ch)?.files;
+    if (list && list.childElementCount < LIST_LIMIT) list.append(make("li", {}, this.line(message.at, fileLine(message))));
   }
 
   private command(text: string): HTMLElement {

@@ -23,6 +23,7 @@ use sekisho_core::people::Actor;
 use sekisho_core::permission::Action;
 use sekisho_core::plan::content::check_line;
 use sekisho_core::refusal::Refusal;
+use sqlx::Row;
 use std::sync::Arc;
 
 impl Store {
@@ -51,6 +52,34 @@ impl Store {
             tracing::error!(%fault, %session, "a pause could not be written down; the session stands still all the same");
             fault.into()
         })
+    }
+
+    /// Pauses every running session of the plan that this one belongs to. Each pause is a fact of its own; a session
+    /// that cannot be paused keeps none of the others running.
+    ///
+    /// # Errors
+    /// As [`Store::pause`] gives them: the first one, after every session was tried.
+    pub async fn pause_plan_of(&self, actor: &Actor, session: &SessionId, reason: &str) -> Done<()> {
+        self.reined(actor, Action::ControlSession, session, "pause").await?;
+        check_line("reason", reason)?;
+        let rows = sqlx::query("SELECT id FROM sessions WHERE ended_at IS NULL AND plan = (SELECT plan FROM sessions WHERE id = $1) ORDER BY started_at, id")
+            .bind(session.as_str().to_owned())
+            .fetch_all(self.read())
+            .await
+            .map_err(Fault::from)?;
+        let mut outcome = Ok(());
+        for row in rows {
+            let id = SessionId::parse(row.try_get("id").map_err(Fault::from)?).ok_or_else(|| Fault::Damaged("a session's id cannot be read".into()))?;
+            // One that ends in this moment stands still for good.
+            if self.inner.shelf.writer(&id).is_none() {
+                continue;
+            }
+            let paused = self.pause(actor, &id, reason).await;
+            if outcome.is_ok() {
+                outcome = paused;
+            }
+        }
+        outcome
     }
 
     /// Sekisho itself pauses a session and alerts the hospital. A person lets it go on.

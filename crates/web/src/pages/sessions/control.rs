@@ -22,6 +22,11 @@ pub(super) fn routes() -> Vec<Route> {
             call.ctx.store().pause(call.ctx.actor()?, &id, call.form().text("reason")).await?;
             back(&call, &id)
         }),
+        Route::form("/sessions/{id}/pause_plan", control, |call: Call| async move {
+            let id = session(&call)?;
+            call.ctx.store().pause_plan_of(call.ctx.actor()?, &id, call.form().text("reason")).await?;
+            back(&call, &id)
+        }),
         Route::form("/sessions/{id}/resume", control, |call: Call| async move {
             let id = session(&call)?;
             call.ctx.store().resume(call.ctx.actor()?, &id).await?;
@@ -46,6 +51,12 @@ pub(super) fn routes() -> Vec<Route> {
         Route::api(Method::GET, "/api/v1/sessions/{id}/standing", Access::May(Action::ReadSession), "Whether a running session stands still, who watches, which commands wait, and what was said.", api_standing)
             .gives::<StandingAnswer>(),
         Route::api(Method::POST, "/api/v1/sessions/{id}/pause", control, "Let a running session stand still; nothing is lost.", api_pause).takes::<PauseAsk>(),
+        Route::api(Method::POST, "/api/v1/sessions/{id}/pause_plan", control, "Let every running session of this session's plan stand still.", |call: Call| async move {
+            let ask: PauseAsk = call.json()?;
+            call.ctx.store().pause_plan_of(call.ctx.actor()?, &session(&call)?, &ask.reason).await?;
+            call.nothing()
+        })
+        .takes::<PauseAsk>(),
         Route::api(Method::POST, "/api/v1/sessions/{id}/resume", control, "Let a paused session go on.", |call: Call| async move {
             call.ctx.store().resume(call.ctx.actor()?, &session(&call)?).await?;
             call.nothing()
