@@ -76,7 +76,7 @@ async function draw(login, target, content, use = {}) {
   const choices = await call("GET", "/api/v1/plans/choices", await token(login));
   const row = choices.targets.find((row) => row.name === target);
   const worker = choices.workers.find((row) => row.login === login);
-  const body = { purpose: "", steps: "", impact: "", rollback: "", ...content, targets: [{ target: row.id, account: row.accounts[0].id, functions: ["shell", "sftp"], files: ["download", "upload"], ...use }], workers: [worker.id] };
+  const body = { purpose: "", privileged_reason: "サービスの状態を見るため", steps: "", impact: "", rollback: "", ...content, targets: [{ target: row.id, account: row.accounts[0].id, functions: ["shell", "sftp"], files: ["download", "upload"], ...use }], workers: [worker.id] };
   const plan = await call("POST", "/api/v1/plans", await token(login), { vendor: row.vendor, content: body });
   await act(login, plan.id, { act: "submit" });
   return plan.id;

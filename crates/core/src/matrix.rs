@@ -169,6 +169,7 @@ impl World {
             targets: &[(self.target.id.clone(), self.target.name.clone(), self.target.vendor.clone())],
             principals: std::slice::from_ref(&self.vendor.id),
             subcontractors: &[],
+            privileged: self.account.is_privileged(),
             vendor_active: true,
             session_running: false,
             findings: Vec::new(),

@@ -329,6 +329,15 @@ pub struct Account {
     pub credential: CredentialKind,
 }
 
+impl Account {
+    /// True for an account with all rights on its target: the operator said so, or its name is one that has them on
+    /// every system that knows it.
+    #[must_use]
+    pub fn is_privileged(&self) -> bool {
+        self.privileged || ["root", "administrator"].iter().any(|name| self.username.eq_ignore_ascii_case(name))
+    }
+}
+
 /// The kind of a stored credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

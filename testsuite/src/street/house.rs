@@ -263,7 +263,7 @@ impl House {
             "title": format!("保守作業 {login}"), "class": "investigation", "purpose": "街路の試験",
             "targets": [{ "target": self.target, "account": self.account, "functions": functions, "files": files, "key_window": true }],
             "workers": [worker], "from": now().minus(Duration::from_secs(60)), "until": now().plus(Duration::from_secs(3600)),
-            "steps": "1. 試験する", "impact": "なし", "rollback": "不要", "contact": "090-0000-0000",
+            "privileged_reason": "試験のアカウントが root のことがあるため", "steps": "1. 試験する", "impact": "なし", "rollback": "不要", "contact": "090-0000-0000",
         });
         for (name, value) in more.as_object().into_iter().flatten() {
             content[name] = value.clone();

@@ -44,6 +44,28 @@ fn an_emergency_that_was_emptied_after_its_submission_is_not_allowed() {
     assert_eq!(world.does(&emptied, &allow, &world.actor("duty clerk"), now()), Err(Refusal::bad_field("emergency_reason")));
 }
 
+#[test]
+fn whoever_wants_all_rights_on_a_target_says_why() {
+    for (username, privileged) in [("root", false), ("Administrator", false), ("postgres", true)] {
+        let mut world = world();
+        world.account.username = username.into();
+        world.account.privileged = privileged;
+        let applicant = world.actor("the applicant");
+        assert_eq!(world.does(&world.plan, &PlanAct::Submit, &applicant, now()), Err(Refusal::bad_field("privileged_reason")), "{username}");
+        world.plan.content.privileged_reason = "サービスの再起動に必要".into();
+        let plan = world.does(&world.plan, &PlanAct::Submit, &applicant, now()).unwrap();
+        // An edit that takes the reason out again reaches no approval.
+        let content = PlanContent { privileged_reason: " ".into(), ..plan.content.clone() };
+        let emptied = world.does(&plan, &PlanAct::Edit { content: Box::new(content) }, &applicant, now()).unwrap();
+        let approve = PlanAct::Approve { digest: DIGEST.into() };
+        assert_eq!(world.does(&emptied, &approve, &world.actor("operator"), now()), Err(Refusal::bad_field("privileged_reason")));
+    }
+    let mut world = world();
+    world.account.username = "root".into();
+    world.plan.content.emergency_reason = Some("画面が開かない".into());
+    assert!(world.does(&world.plan, &PlanAct::Submit, &world.actor("the applicant"), now()).is_ok(), "an emergency says why by itself");
+}
+
 /// An extension was granted to one content; the approvers of the next one read its window and nothing else.
 #[test]
 fn an_extension_does_not_outlive_the_content_that_it_was_given_to() {
@@ -99,6 +121,7 @@ fn bare(world: &World, findings: Vec<Finding>) -> Context<'_> {
         targets: &[],
         principals: &[],
         subcontractors: &[],
+        privileged: false,
         vendor_active: true,
         session_running: false,
         findings,

@@ -132,6 +132,8 @@ pub struct Context<'a> {
     pub principals: &'a [VendorId],
     /// The plan's own subcontractors, whose workers may be named too.
     pub subcontractors: &'a [VendorId],
+    /// True if one of the accounts named has all rights on its target.
+    pub privileged: bool,
     /// Whether vendor and contract are in force.
     pub vendor_active: bool,
     /// True while a session of the plan runs.
@@ -169,12 +171,14 @@ fn step(plan: &mut Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Co
             void(plan);
             if plan.state == S::Approved {
                 plan.content.check_complete(now)?;
+                check_privileged(&plan.content, context)?;
                 plan.state = S::Submitted;
             }
         }
         PlanAct::Submit => {
             expect(plan, &[S::Draft, S::Returned])?;
             plan.content.check_complete(now)?;
+            check_privileged(&plan.content, context)?;
             check_choices(&plan.content, context)?;
             check_workers(plan, now, context)?;
             plan.state = S::Submitted;
@@ -371,6 +375,7 @@ fn approve(plan: &mut Plan, digest: &str, by: &Actor, now: Timestamp, context: &
         return Err(Refusal::DigestChanged);
     }
     plan.content.check_complete(now)?;
+    check_privileged(&plan.content, context)?;
     check_choices(&plan.content, context)?;
     check_workers(plan, now, context)?;
     let Mark { by, name, at } = mark(by, now)?;
@@ -468,6 +473,13 @@ fn check_report(content: &ReportContent) -> Result<(), Refusal> {
 }
 
 /// Targets and workers belong to the vendor, or to those it works for or has work for it.
+/// Whoever works with all rights says why (guideline: a privileged account is the exception). In an emergency its reason
+/// says that, too.
+fn check_privileged(content: &PlanContent, context: &Context<'_>) -> Result<(), Refusal> {
+    let unsaid = context.privileged && content.emergency_reason.is_none() && content.privileged_reason.trim().is_empty();
+    if unsaid { Err(Refusal::bad_field("privileged_reason")) } else { Ok(()) }
+}
+
 fn check_choices(content: &PlanContent, context: &Context<'_>) -> Result<(), Refusal> {
     for used in &content.targets {
         let Some((_, name, vendor)) = context.targets.iter().find(|(id, ..)| *id == used.target) else {

@@ -225,6 +225,7 @@ mod tests {
                 targets: &targets,
                 principals: &principals,
                 subcontractors: &[],
+                privileged: false,
                 vendor_active: true,
                 session_running: running,
                 findings: Vec::new(),

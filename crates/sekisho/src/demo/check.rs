@@ -121,6 +121,7 @@ async fn apply(demo: &Demo, token: &str) -> Result<String> {
     let content = json!({
         "title": "PACS 表示遅延の調査", "class": "investigation", "purpose": "放射線科からの連絡による調査",
         "targets": [{ "target": stage.id, "account": stage.account, "functions": ["shell", "exec", "sftp", "forward"], "files": ["upload"], "limits": { "upload_bytes": 20_000_000, "upload_files": 5 }, "forwards": [stage.place()] }],
+        "privileged_reason": "サービスの状態を見るのに管理者権限が必要なため",
         "bring_in": [{ "name": "shindan.txt", "sanitised": "社内端末で検査済み" }],
         "workers": [hospital.person_id(api, token, "suzuki").await?],
         "from": now.minus(Duration::from_secs(60)), "until": now.plus(Duration::from_secs(3600)),

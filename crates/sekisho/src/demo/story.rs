@@ -173,7 +173,7 @@ async fn apply(api: &Api, hospital: &Hospital, worker: &str, vendor: usize, outl
         "title": outline.title, "class": outline.class, "purpose": outline.purpose,
         "targets": [used], "witness": outline.witness,
         "bring_in": files, "workers": workers, "line": "保守拠点 専用線(デモではこのコンピュータ)", "from": outline.from, "until": outline.until,
-        "steps": outline.steps, "commands": outline.commands, "impact": outline.impact, "stop_minutes": outline.stop_minutes, "rollback": "作業前の設定に戻し、動作を確認する",
+        "privileged_reason": "サービスの停止・起動に管理者権限が必要なため", "steps": outline.steps, "commands": outline.commands, "impact": outline.impact, "stop_minutes": outline.stop_minutes, "rollback": "作業前の設定に戻し、動作を確認する",
         "acceptance": "担当部署と画面表示を確認する", "contact": "作業責任者 090-0000-0000",
     });
     let vendor = hospital.vendors.get(vendor).context("no such vendor")?;

@@ -96,7 +96,7 @@ impl Store {
         let rows = sqlx::query("SELECT body FROM targets WHERE active = 1 ORDER BY name").fetch_all(self.read()).await?;
         let targets: Vec<Target> = bodies(&rows)?;
         let rows = sqlx::query("SELECT body FROM accounts ORDER BY id").fetch_all(self.read()).await?;
-        for account in bodies::<Account>(&rows)?.into_iter().filter(|account| account.privileged) {
+        for account in bodies::<Account>(&rows)?.into_iter().filter(Account::is_privileged) {
             let Some(target) = targets.iter().find(|target| target.id == account.target) else { continue };
             let subject = format!("account:{}", account.id);
             let (row, in_force) = standing(&subject);
@@ -123,7 +123,7 @@ impl Store {
         match ask.subject.split_once(':') {
             Some(("account", id)) => {
                 let id = AccountId::parse(id).ok_or(Refusal::NotFound)?;
-                self.load_account(tx.sql(), &id).await?.filter(|account| account.privileged).ok_or(Refusal::NotFound)?;
+                self.load_account(tx.sql(), &id).await?.filter(Account::is_privileged).ok_or(Refusal::NotFound)?;
             }
             Some((role, id)) => {
                 let role = Role::parse(role).filter(|role| matches!(role, Role::Administrator | Role::Planner)).ok_or(Refusal::NotFound)?;

@@ -23,6 +23,7 @@ pub(super) struct Gathered {
     principals: Vec<VendorId>,
     subcontractors: Vec<VendorId>,
     vendor_active: bool,
+    privileged: bool,
     pub session_running: bool,
     pub findings: Vec<Finding>,
 }
@@ -38,6 +39,7 @@ impl Gathered {
             principals: &self.principals,
             subcontractors: &self.subcontractors,
             vendor_active: self.vendor_active,
+            privileged: self.privileged,
             session_running: self.session_running,
             findings: self.findings.clone(),
         }
@@ -58,6 +60,11 @@ impl Store {
             let target = self.load_target(&mut *conn, id).await?.filter(|target| target.active);
             targets.extend(target.map(|target| (target.id, target.name, target.vendor)));
         }
+        // The content that is about to take the place of the plan's own is the one that its words belong to.
+        let mut privileged = false;
+        for used in &next.unwrap_or(&plan.content).targets {
+            privileged |= self.load_account(&mut *conn, &used.account).await?.is_some_and(|account| account.is_privileged());
+        }
         let vendors = self.load_vendors(&mut *conn).await?;
         let vendor = vendors.iter().find(|vendor| vendor.id == plan.vendor);
         let running = sqlx::query("SELECT COUNT(*) AS n FROM sessions WHERE plan = $1 AND ended_at IS NULL").bind(plan.id.as_str().to_owned()).fetch_one(&mut *conn).await?;
@@ -68,6 +75,7 @@ impl Store {
             vendor_active: vendor.is_some_and(|vendor| vendor.is_in_force(now)),
             session_running: running.try_get::<i64, _>("n")? > 0,
             findings: Vec::new(),
+            privileged,
             workers,
             targets,
         };

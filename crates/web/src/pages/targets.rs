@@ -202,7 +202,7 @@ fn row(ctx: &Ctx, row: &TargetRow) -> Value {
         .iter()
         .map(|account| {
             let kind = accounts::show::way(account.credential);
-            context! { id => account.id.as_str(), username => account.username.as_str(), privileged => account.privileged, kind => ctx.t(kind) }
+            context! { id => account.id.as_str(), username => account.username.as_str(), privileged => account.is_privileged(), kind => ctx.t(kind) }
         })
         .collect();
     // What holds is the stricter of the two, and the page says so.

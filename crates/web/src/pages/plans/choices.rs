@@ -43,7 +43,7 @@ pub(super) fn of(ctx: &Ctx, all: &PlanChoices, vendor: &VendorChoices) -> Choice
     let mut targets = Vec::new();
     for row in all.targets.iter().filter(|row| vendor.targets.contains(&row.target.id)) {
         for account in &row.accounts {
-            let privileged = if account.privileged { format!(" / {}", ctx.t("plans.privileged")) } else { String::new() };
+            let privileged = if account.is_privileged() { format!(" / {}", ctx.t("plans.privileged")) } else { String::new() };
             let label = format!("{}({}) ・ {}{privileged}", row.target.title, row.target.name, account.username);
             targets.push((format!("{}/{}", row.target.id, account.id), label));
         }

@@ -93,7 +93,7 @@ fn names(ctx: &Ctx, view: &PlanView) -> Names {
         names.targets.insert(id.clone(), named);
     }
     for (id, account) in &view.accounts {
-        names.accounts.insert(id.clone(), (account.username.clone(), account.privileged));
+        names.accounts.insert(id.clone(), (account.username.clone(), account.is_privileged()));
     }
     names
 }

@@ -113,7 +113,7 @@ pub(super) async fn show(call: Call) -> Reply {
     let context = context! {
         row => super::super::row(ctx, &found),
         target => value(&found.target),
-        account => context! { id => id.as_str(), username => account.username.as_str(), privileged => account.privileged, kind => value(account.credential), way => ctx.t(way(account.credential)) },
+        account => context! { id => id.as_str(), username => account.username.as_str(), privileged => account.is_privileged(), kind => value(account.credential), way => ctx.t(way(account.credential)) },
         files => value(files),
         authority => value(&authority),
         line,
