@@ -294,6 +294,7 @@ async fn emergency(ctx: &Ctx, duty: &Duty) -> Result<Value, Stop> {
         impact => content.impact.as_str(),
         contact => content.contact.as_str(),
         call => telephone(&content.contact),
+        may_reject => view.allowed.contains(&"reject"),
     })
 }
 

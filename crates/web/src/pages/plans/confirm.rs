@@ -1,9 +1,11 @@
 //! 確認: the planner closes the job after reading the report.
 
 use super::act::{self, Verb};
+use super::{matters, told};
 use crate::call::Call;
 use crate::routes::Route;
 use crate::stop::Reply;
+use crate::view::value;
 use minijinja::context;
 use sekisho_core::permission::Action;
 use sekisho_core::plan::act::PlanAct;
@@ -15,7 +17,9 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn ask(call: Call) -> Reply {
-    VERB.ask(call, context! {}).await
+    let view = told::view(&call).await?;
+    let matters = value(matters::of(&call, &view).await?);
+    VERB.ask_with(call, &view, context! { matters })
 }
 
 async fn submit(call: Call) -> Reply {

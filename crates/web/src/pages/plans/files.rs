@@ -69,7 +69,7 @@ pub fn file(seen: &FileSeen) -> FileView {
     }
 }
 
-async fn sessions(call: &Call, view: &PlanView) -> Result<Vec<SessionView>, Stop> {
+pub(super) async fn sessions(call: &Call, view: &PlanView) -> Result<Vec<SessionView>, Stop> {
     let mut found = Vec::new();
     for row in view.sessions.iter().take(SESSIONS_PRINTED) {
         found.push(call.ctx.store().session(call.ctx.actor()?, &row.facts.session).await?);

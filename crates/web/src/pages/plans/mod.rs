@@ -18,6 +18,7 @@ pub mod form;
 mod form_test;
 mod kept;
 mod list;
+mod matters;
 mod new;
 mod powers;
 mod print;

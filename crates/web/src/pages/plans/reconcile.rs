@@ -26,13 +26,16 @@ async fn show(call: Call) -> Reply {
     let view = told::view(&call).await?;
     let plan = told::page(&call.ctx, &view)?;
     let may = |act: &str| view.allowed.contains(&act);
-    let typed: BTreeMap<String, String> = call.typed_or(Form::default()).pairs().iter().cloned().collect();
+    let form = call.typed_or(Form::default());
+    let missing = if call.problem.is_some() { gaps(&view.plan, &form, may("decide_finding")) } else { BTreeMap::new() };
+    let typed: BTreeMap<String, String> = form.pairs().iter().cloned().collect();
     call.page(
         "plans/reconcile.html",
         "plans.reconcile.title",
         context! {
             plan => value(plan),
             typed => value(typed),
+            missing => value(missing),
             can_explain => may("explain_finding"),
             can_decide => may("decide_finding"),
             // Finishing is offered before the last row is decided, because it comes with the rows of the same form.
@@ -74,6 +77,23 @@ pub(super) fn acts(plan: &Plan, form: &Form) -> Result<Vec<PlanAct>, Stop> {
     Ok(acts)
 }
 
+/// What a form that came back still lacks: by the name of the field, the key of the words for it.
+fn gaps(plan: &Plan, form: &Form, decides: bool) -> BTreeMap<String, &'static str> {
+    let mut gaps = BTreeMap::new();
+    for (index, finding) in plan.findings.iter().enumerate().filter(|(_, finding)| finding.verdict != Verdict::Match) {
+        let (reason, choice) = (format!("reason.{index}"), format!("decision.{index}"));
+        let chosen = !form.text(&choice).is_empty() || finding.decision.is_some();
+        let said = !form.text(&reason).is_empty() || !finding.reason.trim().is_empty();
+        if chosen && !said {
+            gaps.insert(reason, "plans.reconcile.reason_missing");
+        }
+        if decides && !chosen && form.text("then") == "finish" {
+            gaps.insert(choice, "plans.reconcile.decision_missing");
+        }
+    }
+    gaps
+}
+
 async fn submit(call: Call) -> Reply {
     let (store, actor) = (call.ctx.store(), call.ctx.actor()?);
     let mut plan = told::view(&call).await?.plan;
@@ -89,4 +109,28 @@ async fn submit(call: Call) -> Reply {
         return call.done(&format!("/plans/{}", plan.id), "plans.done.finish_reconcile");
     }
     call.done(&format!("/plans/{}/reconcile", plan.id), "plans.done.reconcile")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pages::plans::sample;
+    use sekisho_core::plan::state::PlanState;
+
+    #[test]
+    fn a_form_that_came_back_tells_each_field_that_it_lacks() {
+        let mut plan = sample::plan(PlanState::Reconcile);
+        for row in &mut plan.findings {
+            row.reason.clear();
+            row.decision = None;
+        }
+        let open: Vec<usize> = plan.findings.iter().enumerate().filter(|(_, row)| row.is_open()).map(|(index, _)| index).collect();
+        let [first, second, third, ..] = open.as_slice() else { panic!("{open:?}") };
+        let pairs = [(format!("decision.{first}"), "no_problem"), (format!("decision.{second}"), "correct"), (format!("reason.{second}"), "手順の変更"), ("then".to_owned(), "save")];
+        let form = |then: &str| Form::of(pairs.iter().map(|(name, text)| (name.as_str(), if name == "then" { then } else { text })));
+        assert_eq!(gaps(&plan, &form("save"), true).keys().collect::<Vec<_>>(), [&format!("reason.{first}")], "what was left alone may wait");
+        let finishing = gaps(&plan, &form("finish"), true);
+        assert!(finishing.contains_key(&format!("decision.{third}")) && finishing.contains_key(&format!("reason.{first}")));
+        assert!(!finishing.keys().any(|name| name.ends_with(&format!(".{second}"))), "{finishing:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! 完了報告: written by the worker over the recorded facts, returned by the planner, printed.
 
 use super::act::{self, Verb};
-use super::{files, told};
+use super::{files, matters, told};
 use crate::call::Call;
 use crate::form::Form;
 use crate::routes::{Access, Route};
@@ -47,7 +47,8 @@ async fn ask(call: Call) -> Reply {
     let view = told::view(&call).await?;
     let form = minijinja::Value::from_object(call.typed_or(typed(&view.plan)));
     let files = files::moved(&call, &view).await?;
-    WRITE.ask_with(call, &view, context! { form, files => value(files), returned => returned(&view.plan) })
+    let matters = matters::of(&call, &view).await?;
+    WRITE.ask_with(call, &view, context! { form, files => value(files), matters => value(matters), returned => returned(&view.plan) })
 }
 
 async fn submit(call: Call) -> Reply {
@@ -86,7 +87,8 @@ async fn print(call: Call) -> Reply {
     let sessions = files::printed(&call, &view).await?;
     let files = files::moved(&call, &view).await?;
     let checkpoint = call.ctx.store().checkpoint().map_err(|fault| Stop::Fault(fault.to_string()))?;
+    let matters = matters::of(&call, &view).await?;
     let plan = told::page(&call.ctx, &view)?;
     let title = format!("{} {}", call.ctx.t("print.report_title"), plan.number);
-    call.page_titled("print/report.html", &title, context! { plan => value(plan), sessions => value(sessions), files => value(files), checkpoint })
+    call.page_titled("print/report.html", &title, context! { plan => value(plan), sessions => value(sessions), files => value(files), matters => value(matters), checkpoint })
 }

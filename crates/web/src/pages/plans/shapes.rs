@@ -55,6 +55,8 @@ pub struct PlanPage {
     pub loosened: Vec<LoosenedView>,
     pub marks: Vec<MarkView>,
     pub missing: Vec<&'static str>,
+    /// Approvals of the present content: words and names, for one line.
+    pub approvals_given: String,
     pub duties: Vec<DutyView>,
     pub acts: Vec<ActView>,
     pub allowed: Vec<&'static str>,

@@ -22,6 +22,10 @@ pub(super) async fn show(call: Call) -> Reply {
     let mut windows = crate::pages::account::key_windows::open(&call.ctx).await?;
     windows.retain(|window| window.plan == plan.id);
     let (may_cut, can_search) = (call.ctx.may(Action::CutSession), call.ctx.may(Action::SearchRecords));
+    // Whoever has nothing to do is told whom the plan waits for, and why an act that they look for is not there.
+    let running = plan.sessions.iter().filter(|line| line.running).count();
+    let finish_waits = matches!(view.plan.state, PlanState::InProgress | PlanState::Emergency) && running > 0 && call.ctx.may(Action::FinishWork);
+    let approval_waits = (view.plan.state == PlanState::Submitted && !plan.is_emergency && !view.allowed.contains(&"approve")).then(|| plan.missing.first().copied()).flatten();
     let title = format!("{} {}", plan.number, plan.title);
-    call.page_titled("plans/show.html", &title, context! { plan => value(plan), can_attach, broken, windows => value(windows), may_cut, can_search })
+    call.page_titled("plans/show.html", &title, context! { plan => value(plan), can_attach, broken, windows => value(windows), running, finish_waits, approval_waits, may_cut, can_search })
 }

@@ -55,6 +55,11 @@ fn form() -> Value {
     Value::from_object(Form::default())
 }
 
+fn matters() -> Value {
+    let row = |kind: &str, text: &str| context! { kind, text, detail => "通知: 削除", person => "田中 健一", place => "12:34", seconds => 754, href => "/sessions/ses-x/replay#t=754" };
+    context! { rows => vec![row("ruled", "rm -rf /var/tmp/x"), row("unplanned", "vi /etc/hosts"), row("deleted", "/srv/old")], more => 3 }
+}
+
 fn shown(plan: &Plan, lang: Lang) -> Value {
     value(page_of(plan, &ALL_ACTS, "2026-11-22T15:30", lang))
 }
@@ -63,8 +68,9 @@ fn shown(plan: &Plan, lang: Lang) -> Value {
 fn the_page_of_a_plan_shows_every_state() {
     for state in PlanState::ALL {
         for plan in [plan(state), emergency(state)] {
-            let html = both("plans/show.html", |lang| context! { plan => shown(&plan, lang), can_attach => true, broken => true, windows => Vec::<Value>::new(), may_cut => true });
+            let html = both("plans/show.html", |lang| context! { plan => shown(&plan, lang), can_attach => true, broken => true, windows => Vec::<Value>::new(), may_cut => true, running => 2, finish_waits => true, approval_waits => "final" });
             assert!(html.contains("2026-0042") && html.contains(state.ja()), "{state:?}");
+            assert!(html.contains("最終承認を待っています(病院の企画管理者が承認します)") && html.contains("接続が 2 件続いているため"), "{state:?}");
         }
     }
 }
@@ -72,7 +78,7 @@ fn the_page_of_a_plan_shows_every_state() {
 #[test]
 fn a_revised_plan_tells_what_changed_and_not_by_colour_alone() {
     for template in ["plans/show.html", "plans/approve.html"] {
-        let page = |lang| context! { plan => shown(&plan(PlanState::Submitted), lang), slot => "final", action => "/plans/x/approve", form => form(), needs_code => false, can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false };
+        let page = |lang| context! { plan => shown(&plan(PlanState::Submitted), lang), slot => "final", action => "/plans/x/approve", form => form(), needs_code => false, can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false, running => 2, finish_waits => false, approval_waits => "" };
         let html = both(template, page);
         let (_, changes) = html.split_once("第 1 版からの変更点").unwrap_or_else(|| panic!("{template}: {html}"));
         let (changes, _) = changes.split_once("</section>").unwrap();
@@ -85,7 +91,7 @@ fn a_revised_plan_tells_what_changed_and_not_by_colour_alone() {
 /// Whoever decides reads which of the hospital's own rules the plan switches off, on the screen and on paper.
 #[test]
 fn the_rules_that_a_plan_loosens_are_told_to_whoever_decides() {
-    let page = |lang, state| context! { plan => shown(&plan(state), lang), slot => "final", action => "/x", form => form(), needs_code => false, can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false };
+    let page = |lang, state| context! { plan => shown(&plan(state), lang), slot => "final", action => "/x", form => form(), needs_code => false, can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false, running => 2, finish_waits => false, approval_waits => "" };
     for template in ["plans/show.html", "plans/approve.html", "plans/allow.html", "print/plan.html"] {
         let html = both(template, |lang| page(lang, PlanState::Submitted));
         let (_, told) = html.split_once("この計画で緩むコマンドのルール").unwrap_or_else(|| panic!("{template}: {html}"));
@@ -101,9 +107,9 @@ fn the_rules_that_a_plan_loosens_are_told_to_whoever_decides() {
 
 #[test]
 fn a_worker_of_an_open_plan_finds_the_exact_line() {
-    let html = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan(PlanState::Approved), Lang::Ja), can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false });
+    let html = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan(PlanState::Approved), Lang::Ja), can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false, running => 2, finish_waits => false, approval_waits => "" });
     assert!(html.contains("ssh -p 2222 tanaka+ehr-db01@sekisho.aoba-hospital.example"), "{html}");
-    let draft = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan(PlanState::Submitted), Lang::Ja), can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false });
+    let draft = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan(PlanState::Submitted), Lang::Ja), can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false, running => 2, finish_waits => false, approval_waits => "" });
     assert!(!draft.contains("ssh -p 2222"));
 }
 
@@ -111,7 +117,7 @@ fn a_worker_of_an_open_plan_finds_the_exact_line() {
 fn only_acts_that_are_allowed_have_buttons() {
     let page = |allowed: &[&'static str]| {
         let plan = value(page_of(&plan(PlanState::Submitted), allowed, "2026-11-22T15:30", Lang::Ja));
-        render("plans/show.html", Lang::Ja, context! { plan, can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false })
+        render("plans/show.html", Lang::Ja, context! { plan, can_attach => false, broken => false, windows => Vec::<Value>::new(), may_cut => false, running => 2, finish_waits => false, approval_waits => "" })
     };
     let planner = page(&["approve", "return", "reject"]);
     for there in ["/approve\"", "/return\"", "/reject\""] {
@@ -128,7 +134,7 @@ fn only_acts_that_are_allowed_have_buttons() {
 fn every_small_form_renders() {
     let plan = plan(PlanState::InProgress);
     for name in ["return", "reject", "withdraw", "extension", "extension/decide", "change", "confirm", "report/return"] {
-        let html = both(&format!("plans/{name}.html"), |lang| context! { plan => shown(&plan, lang), form => form(), action => "/x", needs_code => true });
+        let html = both(&format!("plans/{name}.html"), |lang| context! { plan => shown(&plan, lang), form => form(), action => "/x", needs_code => true, matters => matters() });
         assert!(html.contains("name=\"version\" value=\"7\""), "{name}");
     }
     let html = both("plans/approve.html", |lang| context! { plan => shown(&plan, lang), form => form(), action => "/x", needs_code => true, slot => "final" });
@@ -150,7 +156,7 @@ fn differences_lead_to_their_moment() {
     let none = std::collections::BTreeMap::<String, String>::new;
     for (can_explain, can_decide) in [(false, false), (true, false), (true, true)] {
         let html = both("plans/reconcile.html", |lang| context! {
-            plan => shown(&plan(PlanState::Reconcile), lang), typed => value(none()), can_explain, can_decide, can_finish => can_decide,
+            plan => shown(&plan(PlanState::Reconcile), lang), typed => value(none()), missing => value(none()), can_explain, can_decide, can_finish => can_decide,
         });
         assert!(html.contains("/replay#t=754"), "{html}");
         assert_eq!(html.contains("name=\"reason.3\""), can_explain);
@@ -163,7 +169,7 @@ fn texts_of_others_stay_text() {
     let mut plan = plan(PlanState::Reconcile);
     plan.content.title = "<script>alert(1)</script>".into();
     plan.findings[3].actual = "\"><img src=x onerror=alert(1)>".into();
-    let html = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan, Lang::Ja), can_attach => true, broken => true, windows => Vec::<Value>::new(), may_cut => true });
+    let html = render("plans/show.html", Lang::Ja, context! { plan => shown(&plan, Lang::Ja), can_attach => true, broken => true, windows => Vec::<Value>::new(), may_cut => true, running => 2, finish_waits => true, approval_waits => "final" });
     assert!(!html.contains("<script>alert") && !html.contains("<img"));
 }
 
@@ -213,11 +219,12 @@ fn lists_and_empty_lists_render() {
 fn the_report_and_the_forms_on_paper_render() {
     let plan = plan(PlanState::Closed);
     let files = || vec![context! { op => "put", path => "/tmp/reindex-7.2.sql", size => "1.8 KB", sha256 => "ab".repeat(32), ok => true, place => "1:01", seconds => 61 }];
-    let report = both("plans/report.html", |lang| context! { plan => shown(&plan, lang), form => form(), action => "/x", needs_code => false, files => files(), returned => "版数がありません。" });
+    let report = both("plans/report.html", |lang| context! { plan => shown(&plan, lang), form => form(), action => "/x", needs_code => false, files => files(), matters => matters(), returned => "版数がありません。" });
     assert!(report.contains("版数がありません"));
     both("print/plan.html", |lang| context! { plan => shown(&plan, lang) });
     let sessions = || vec![context! { era => "令和8年11月22日 15:02 〜 16:41", person => "田中 健一", target => "ehr-db01", source => "192.0.2.15", commands => 12, files => 1, digest => "ab".repeat(32) }];
-    let paper = both("print/report.html", |lang| context! { plan => shown(&plan, lang), sessions => sessions(), files => files(), checkpoint => "sekisho.example/aoba\n42\nabc=\n" });
+    assert!(report.contains("href=\"/sessions/ses-x/replay#t=754\"") && report.contains("計画外のコマンド"), "the report leads to the acts that matter");
+    let paper = both("print/report.html", |lang| context! { plan => shown(&plan, lang), sessions => sessions(), files => files(), matters => matters(), checkpoint => "sekisho.example/aoba\n42\nabc=\n" });
     for word in ["令和8年11月22日", "作業完了報告書", "R8.11.20", "sekisho.example/aoba"] {
         assert!(paper.contains(word), "{word}");
     }
@@ -243,9 +250,12 @@ fn pages_of_sessions_render() {
         lines => vec![context! { place => "0:07", by => "上田 健", kind => "hospital", text => "お待ちください" }, context! { place => "0:09", by => "", kind => "act", text => "作業を再開しました。" }],
     };
     for running in [true, false] {
-        let watch = both("sessions/watch.html", |_| context! { s => page(running), can_cut => true, can_withdraw => true, can_control => true, can_chat => true, can_mark => true, line_chars => 200 });
-        both("sessions/watch.html", |_| context! { s => page(running), can_cut => false, can_withdraw => false, can_control => false, can_chat => false, can_mark => false, line_chars => 200 });
+        let watch = both("sessions/watch.html", |_| context! { s => page(running), can_cut => true, can_withdraw => true, can_control => true, can_chat => true, can_mark => true, can_replay => true, others => value(sessions()), line_chars => 200 });
+        both("sessions/watch.html", |_| context! { s => page(running), can_cut => false, can_withdraw => false, can_control => false, can_chat => false, can_mark => false, can_replay => false, others => value(Vec::<u8>::new()), line_chars => 200 });
         assert_eq!(watch.contains("data-live=\"/sessions/ses-x/live\""), running);
+        assert_eq!(watch.contains("formaction=\"/sessions/ses-x/pause_plan\""), running, "every connection of the plan can be paused from here");
+        assert!(watch.contains("/sessions/ses-x/replay\""), "whoever watched to the end is led to the recording");
+        assert!(running || watch.contains("15:02 〜 16:41"), "the page says when it ended");
         both("sessions/show.html", |_| context! { s => page(running), can_watch => true, can_cut => true, can_replay => true, can_chat => true, told => told(running) });
         // A part of a page, fetched anew every few seconds.
         assert!(render("sessions/talk.html", Lang::Ja, context! { told => told(running) }).contains(if running { "お待ちください" } else { "<p class=\"muted\">" }));

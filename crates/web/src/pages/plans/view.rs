@@ -9,7 +9,7 @@ use super::findings::rows;
 use super::powers;
 use super::revised;
 use super::written;
-use crate::words::Lang;
+use crate::words::{self, Lang};
 use sekisho_core::command::Loosened;
 use sekisho_core::duty::Duty;
 use sekisho_core::ids::{AccountId, PersonId, TargetId, VendorId};
@@ -146,6 +146,7 @@ impl PlanPage {
             revised: revised::revised(plan, names, lang),
             marks: marks(plan, digest, names, policy, lang),
             loosened: powers::loosened(told.loosened),
+            approvals_given: approvals_given(plan, digest, lang),
             missing: told.missing.iter().map(|slot| slot_name(*slot)).collect(),
             duties: told.duties.iter().map(|duty| duty_view(duty, lang)).collect(),
             acts: acts(told.allowed),
@@ -289,6 +290,12 @@ pub(super) fn slot_name(slot: Slot) -> &'static str {
         Slot::Technical => "technical",
         Slot::Final => "final",
     }
+}
+
+fn approvals_given(plan: &Plan, digest: &str, lang: Lang) -> String {
+    let given = plan.approvals.iter().filter(|approval| approval.digest == digest);
+    let told: Vec<String> = given.map(|approval| format!("{} {}", words::word(lang, &format!("mark.{}", slot_name(approval.slot))), approval.name)).collect();
+    told.join(if lang == Lang::Ja { "、" } else { ", " })
 }
 
 fn mark(role: &'static str, given: Option<(&str, Timestamp)>, lang: Lang) -> MarkView {
