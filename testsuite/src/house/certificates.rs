@@ -106,6 +106,7 @@ async fn five_wrong_tries_end_a_code(base: Base) {
         let _ = ward.store.porter().enrol(from(), unknown.clone(), request()).await;
     }
     assert_eq!(ward.store.porter().enrol(from(), unknown, request()).await, Err(Refusal::SourceBlocked), "whoever guesses is made to wait");
+    assert_eq!(super::ward::facts_of(&ward.store, "source_locked").await.len(), 1, "and it is written down");
     assert!(ward.store.device_certificates(&Actor::console(), &device(&ward).await).await.unwrap().certificates.is_empty());
 }
 

@@ -4,6 +4,7 @@ use super::base::{Base, enrol, new_person, on_both, reset_ask, resident, source,
 use super::ward::{PASSWORD, WORKER_KEY, facts_of};
 use sekisho_core::desk::{Cause, Desk as _, FirstProof, RecallWord};
 use sekisho_core::facts::Fact;
+use sekisho_core::limits;
 use sekisho_core::people::{Actor, Role, Via};
 use sekisho_core::permission::Action;
 use sekisho_core::refusal::Refusal;
@@ -18,6 +19,8 @@ on_both!(
     a_source_with_many_failures_waits,
     a_code_works_once_by_whichever_door,
     a_link_works_once_and_not_for_ever,
+    a_vendors_link_opens_at_its_lines_and_while_it_is_in_force,
+    whoever_guesses_the_code_of_a_link_is_made_to_wait_and_that_is_written_down,
     logins_end,
     passwords_follow_the_rules,
     step_up_is_fresh_for_minutes,
@@ -138,26 +141,69 @@ async fn a_code_works_once_by_whichever_door(base: Base) {
     assert_eq!(tasks.join_all().await.into_iter().filter(|entered| *entered).count(), 1);
 }
 
+async fn a_vendors_link_opens_at_its_lines_and_while_it_is_in_force(base: Base) {
+    let town = base.town().await;
+    let store = &town.store;
+    let console = Actor::console();
+    let (_, link) = store.add_person(&console, new_person("hara", Role::Worker, Some(&town.vendor))).await.unwrap();
+    let token = link.token.expose();
+    // Whoever reads the vendor's mail somewhere else in the world.
+    let away = std::net::IpAddr::from([203, 0, 113, 7]);
+    let code = totp_rs::Totp::from_url(store.enrolment(token, "", source()).await.unwrap().totp_url.expose()).unwrap();
+    let code = || Secret::new(code.generate(town.now().0 as u64 / 1000).to_string());
+    assert_eq!(told(store.enrolment(token, "", away).await).err(), Some(Refusal::SourceNotAllowed));
+    assert_eq!(told(store.ask_enrolment_passkey(token, "", away).await).err(), Some(Refusal::SourceNotAllowed));
+    assert_eq!(told(store.enrol(token, "", away, Enrolment::with_code(Secret::new(PASSWORD), code())).await).err(), Some(Refusal::SourceNotAllowed));
+    // A vendor that is away sets no factors for the day on which it returns.
+    let gone = |active| VendorAsk { name: town.vendor.name.clone(), active, ..VendorAsk::default() };
+    store.change_vendor(&console, &town.vendor.id, gone(false)).await.unwrap();
+    assert_eq!(told(store.enrolment(token, "", source()).await).err(), Some(Refusal::EnrolmentInvalid));
+    assert_eq!(told(store.enrol(token, "", source(), Enrolment::with_code(Secret::new(PASSWORD), code())).await).err(), Some(Refusal::EnrolmentInvalid));
+    store.change_vendor(&console, &town.vendor.id, gone(true)).await.unwrap();
+    store.enrol(token, "", source(), Enrolment::with_code(Secret::new(PASSWORD), code())).await.unwrap();
+    let last = town.facts("enrolled").await.pop().unwrap();
+    assert_eq!(last.actor.source, Some(source().to_string()), "the log says from where");
+    // The hospital's own persons come from anywhere.
+    let (_, link) = store.add_person(&console, new_person("mita", Role::Supervisor, None)).await.unwrap();
+    store.enrolment(link.token.expose(), "", away).await.unwrap();
+}
+
+async fn whoever_guesses_the_code_of_a_link_is_made_to_wait_and_that_is_written_down(base: Base) {
+    let town = base.town().await;
+    let store = &town.store;
+    let console = Actor::console();
+    let mut tries = 0;
+    while tries < limits::SOURCE_FAILURES {
+        let link = store.reset_person(&console, town.clerk.id(), reset_ask("端末紛失")).await.unwrap();
+        for _ in 0..limits::HANDOVER_TRIES.min(limits::SOURCE_FAILURES - tries) {
+            assert_eq!(told(store.open_link(link.token.expose(), "", &Secret::new("x"), source()).await), Err(Refusal::HandoverNeeded));
+            tries += 1;
+        }
+    }
+    let facts = town.facts("source_locked").await;
+    assert!(matches!(&facts[..], [entry] if matches!(&entry.fact, Fact::SourceLocked { source: from } if *from == source().to_string())), "{facts:?}");
+}
+
 async fn a_link_works_once_and_not_for_ever(base: Base) {
     let town = base.town().await;
     let store = &town.store;
     let console = Actor::console();
     let (person, first) = store.add_person(&console, new_person("hara", Role::Supervisor, None)).await.unwrap();
     assert!(first.url.expose().starts_with("https://gateway.example:8443/enrol/"));
-    let again = store.enrolment(first.token.expose(), "").await.unwrap();
-    assert_eq!(again.totp_url.expose(), store.enrolment(first.token.expose(), "").await.unwrap().totp_url.expose(), "the secret stays the same until it is used");
+    let again = store.enrolment(first.token.expose(), "", source()).await.unwrap();
+    assert_eq!(again.totp_url.expose(), store.enrolment(first.token.expose(), "", source()).await.unwrap().totp_url.expose(), "the secret stays the same until it is used");
     let second = store.reset_person(&console, &person.id, reset_ask("リンク紛失")).await.unwrap();
-    assert_eq!(told(store.enrolment(first.token.expose(), "").await).err(), Some(Refusal::EnrolmentInvalid), "a new link ends the old one");
+    assert_eq!(told(store.enrolment(first.token.expose(), "", source()).await).err(), Some(Refusal::EnrolmentInvalid), "a new link ends the old one");
     store.open_link(second.token.expose(), "", second.handover.as_ref().unwrap(), source()).await.unwrap();
-    let wrong = told(store.enrol(second.token.expose(), "", Enrolment::with_code(Secret::new(PASSWORD), Secret::new("000000"))).await);
+    let wrong = told(store.enrol(second.token.expose(), "", source(), Enrolment::with_code(Secret::new(PASSWORD), Secret::new("000000"))).await);
     assert_eq!(wrong, Err(Refusal::LoginFailed));
     enrol(&town.base, store, &second).await;
-    assert_eq!(told(store.enrolment(second.token.expose(), "").await).err(), Some(Refusal::EnrolmentInvalid), "a link works once");
+    assert_eq!(told(store.enrolment(second.token.expose(), "", source()).await).err(), Some(Refusal::EnrolmentInvalid), "a link works once");
     let third = store.reset_person(&console, &person.id, reset_ask("端末紛失")).await.unwrap();
     assert!(told(store.log_in("hara", Secret::new(PASSWORD), Secret::new("1"), source(), Via::Web).await).is_err());
     town.pass(MINUTE * 60 * 72);
-    assert_eq!(told(store.enrolment(third.token.expose(), "").await).err(), Some(Refusal::EnrolmentInvalid), "72 hours");
-    assert_eq!(told(store.enrolment("", "").await).err(), Some(Refusal::EnrolmentInvalid));
+    assert_eq!(told(store.enrolment(third.token.expose(), "", source()).await).err(), Some(Refusal::EnrolmentInvalid), "72 hours");
+    assert_eq!(told(store.enrolment("", "", source()).await).err(), Some(Refusal::EnrolmentInvalid));
 }
 
 async fn logins_end(base: Base) {
@@ -271,9 +317,9 @@ async fn a_reset_ends_sessions_and_takes_the_keys_away() {
     assert_eq!((word.session.as_ref(), word.word), (Some(&admission.session), RecallWord::End(Cause::Recalled)));
     ward.left(admission, Cause::Recalled).await;
     ward.store.open_link(link.token.expose(), "", link.handover.as_ref().unwrap(), source()).await.unwrap();
-    let code = totp_rs::Totp::from_url(ward.store.enrolment(link.token.expose(), "").await.unwrap().totp_url.expose()).unwrap();
+    let code = totp_rs::Totp::from_url(ward.store.enrolment(link.token.expose(), "", source()).await.unwrap().totp_url.expose()).unwrap();
     let code = Secret::new(code.generate(ward.store.now().0 as u64 / 1000).to_string());
-    ward.store.enrol(link.token.expose(), "", Enrolment::with_code(Secret::new("hoshi-no-michi-43!"), code)).await.unwrap();
+    ward.store.enrol(link.token.expose(), "", source(), Enrolment::with_code(Secret::new("hoshi-no-michi-43!"), code)).await.unwrap();
     assert!(!ward.store.knows_key("sato", source(), WORKER_KEY).await);
     assert_eq!(ward.facts("key_removed").await.len(), 1);
 }

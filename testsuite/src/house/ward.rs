@@ -140,10 +140,10 @@ impl Ward {
             ..NewPerson::default()
         };
         let (worker, link) = store.add_person(&console, worker).await.unwrap();
-        let offer = store.enrolment(link.token.expose(), "").await.unwrap();
+        let offer = store.enrolment(link.token.expose(), "", source()).await.unwrap();
         let codes = totp_rs::Totp::from_url(offer.totp_url.expose()).unwrap();
         let code = Secret::new(codes.generate(clock.now().0 as u64 / 1000).to_string());
-        store.enrol(link.token.expose(), "", Enrolment::with_code(Secret::new(PASSWORD), code)).await.unwrap();
+        store.enrol(link.token.expose(), "", source(), Enrolment::with_code(Secret::new(PASSWORD), code)).await.unwrap();
         let mut staff = Vec::new();
         for (login, role) in [("ono", Role::Operator), ("kida", Role::Planner), ("toda", Role::DutyClerk)] {
             let person = NewPerson { login: login.into(), name: login.into(), roles: BTreeSet::from([role]), ..NewPerson::default() };

@@ -130,10 +130,10 @@ impl Clinic {
             ..NewPerson::default()
         };
         let (person, link) = self.store.add_person(&Actor::console(), ask).await.unwrap();
-        let offer = self.store.enrolment(link.token.expose(), "").await.unwrap();
+        let offer = self.store.enrolment(link.token.expose(), "", [127, 0, 0, 1].into()).await.unwrap();
         let codes = totp_rs::Totp::from_url(offer.totp_url.expose()).unwrap();
         let code = Secret::new(codes.generate(self.clock.now().0 as u64 / 1000).to_string());
-        self.store.enrol(link.token.expose(), "", Enrolment::with_code(Secret::new(PASSWORD), code)).await.unwrap();
+        self.store.enrol(link.token.expose(), "", [127, 0, 0, 1].into(), Enrolment::with_code(Secret::new(PASSWORD), code)).await.unwrap();
         self.people.insert(login.to_owned(), (person, codes));
     }
 

@@ -24,7 +24,7 @@ async fn a_person_enrols_once_and_logs_in() {
     // The secret stays the same while the link is not used.
     assert!(browser.get(&path).await.text.contains(&page.text.split("data-copy=\"").nth(1).unwrap()[..20]));
 
-    let offer = clinic.store.enrolment(link.token.expose(), "").await.unwrap();
+    let offer = clinic.store.enrolment(link.token.expose(), "", [127, 0, 0, 1].into()).await.unwrap();
     let codes = totp_rs::Totp::from_url(offer.totp_url.expose()).unwrap();
     let code = || {
         clinic.clock.pass(std::time::Duration::from_secs(30));

@@ -116,7 +116,9 @@ impl Store {
 
     async fn code_failed(&self, mut tx: Tx, code: Option<(DeviceCode, String, &str)>, source: IpAddr) -> Done<(Tx, Device)> {
         let now = tx.now();
-        crate::logins::count_source(tx.sql(), source, now).await?;
+        if crate::logins::count_source(tx.sql(), source, now).await? {
+            tx.fact(Fact::SourceLocked { source: source.to_string() });
+        }
         if let Some((code, name, why)) = code {
             self.save_code(&mut tx, &code).await?;
             tx.fact(Fact::DeviceCodeFailed { device_code: code.id.clone(), device: code.device.clone(), name, why: why.to_owned(), source: source.to_string() });

@@ -126,9 +126,10 @@ impl Store {
     /// What the holder of a link needs to set up their second factor. The same each time, until it is used.
     ///
     /// # Errors
-    /// [`Refusal::EnrolmentInvalid`]; [`Refusal::HandoverNeeded`] until this browser gave the code of the link.
-    pub async fn enrolment(&self, token: &str, browser: &str) -> Done<EnrolmentOffer> {
-        let Pending { person, secret } = self.pending(token, browser).await?;
+    /// [`Refusal::EnrolmentInvalid`], also while the person's vendor is not in force; [`Refusal::SourceNotAllowed`] where no
+    /// line of the vendor is; [`Refusal::HandoverNeeded`] until this browser gave the code of the link.
+    pub async fn enrolment(&self, token: &str, browser: &str, source: IpAddr) -> Done<EnrolmentOffer> {
+        let Pending { person, secret } = self.pending(token, browser, source).await?;
         let (totp_url, totp_secret_base32) = totp::offer(&secret, &person, self.facility())?;
         Ok(EnrolmentOffer { person, totp_url, totp_secret_base32 })
     }
@@ -148,8 +149,7 @@ impl Store {
         self.may_try(&super::factors::Attempt { login: "", source, via: Via::Web, stage: "link" }).await?;
         // One after the other, so that many at once cannot outrun the counting.
         let _turn = self.turn(&hash).await;
-        let person = self.linked(&hash).await?;
-        self.may_come_from(self.read(), &person, source).await?;
+        let person = self.linked(&hash, source).await?;
         let text = "SELECT handover, tries FROM enrolments WHERE token_hash = $1";
         let row = sqlx::query(text).bind(hash.clone()).fetch_optional(self.read()).await?.ok_or(Refusal::EnrolmentInvalid)?;
         let Some(sealed) = row.try_get::<Option<Vec<u8>>, _>("handover")? else { return Err(Refusal::EnrolmentInvalid.into()) };
@@ -162,7 +162,9 @@ impl Store {
             (actor.via, actor.source) = (Via::Web, Some(source.to_string()));
             let mut tx = self.write(&actor).await?;
             let now = tx.now();
-            count_source(tx.sql(), source, now).await?;
+            if count_source(tx.sql(), source, now).await? {
+                tx.fact(Fact::SourceLocked { source: source.to_string() });
+            }
             let query = if tries >= as_i64(limits::HANDOVER_TRIES as u64) { "DELETE FROM enrolments WHERE token_hash = $1" } else { "UPDATE enrolments SET tries = tries + 1 WHERE token_hash = $1" };
             sqlx::query(query).bind(hash).execute(tx.sql()).await?;
             tx.fact(Fact::Refused { stage: "link".into(), login: person.login.clone(), code: Refusal::HandoverNeeded.code().to_owned(), detail: String::new() });
@@ -184,7 +186,7 @@ impl Store {
     /// # Errors
     /// As [`Store::enrolment`]; [`Refusal::PasskeysUnavailable`].
     pub async fn ask_enrolment_passkey(&self, token: &str, browser: &str, source: IpAddr) -> Done<PasskeyQuestion> {
-        let Pending { person, .. } = self.pending(token, browser).await?;
+        let Pending { person, .. } = self.pending(token, browser, source).await?;
         self.question_for_new(&person, &in_link(token, browser), source).await
     }
 
@@ -193,8 +195,8 @@ impl Store {
     /// # Errors
     /// As [`Store::enrolment`]; the rules' refusals of the password; [`Refusal::LoginFailed`] for a wrong code;
     /// the refusals of a passkey.
-    pub async fn enrol(&self, token: &str, browser: &str, chosen: Enrolment) -> Done<()> {
-        let Pending { person, secret } = self.pending(token, browser).await?;
+    pub async fn enrol(&self, token: &str, browser: &str, source: IpAddr, chosen: Enrolment) -> Done<()> {
+        let Pending { person, secret } = self.pending(token, browser, source).await?;
         let Enrolment { password, code, passkey } = chosen;
         let held = Held { totp: code.is_some(), passkey: passkey.is_some() };
         if !held.totp && !held.passkey {
@@ -215,7 +217,7 @@ impl Store {
         let id = person.id.as_str().to_owned();
         // An empty column is no authenticator app.
         let sealed = if held.totp { self.inner.keys.seal(Place { table: "credentials", row: &id, column: "totp" }, &secret)?.into_bytes() } else { Vec::new() };
-        let mut tx = self.write(&Actor::of(&person, Via::Web, None)).await?;
+        let mut tx = self.write(&Actor::of(&person, Via::Web, Some(source.to_string()))).await?;
         let now = tx.now().0;
         let used = sqlx::query("DELETE FROM enrolments WHERE token_hash = $1 AND expires_at > $2").bind(token_hash(token)).bind(now).execute(tx.sql()).await?;
         if used.rows_affected() != 1 {
@@ -234,8 +236,9 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// The person of a link that works.
-    async fn linked(&self, hash: &str) -> Done<Person> {
+    /// The person of a link that works, at an address where they may be: a mailbox is read from anywhere, and whoever sets
+    /// the factors is the person from then on.
+    async fn linked(&self, hash: &str, source: IpAddr) -> Done<Person> {
         let since = self.since();
         let text = "SELECT e.expires_at, p.body, p.seal FROM enrolments e JOIN persons p ON p.id = e.person WHERE e.token_hash = $1";
         let row = sqlx::query(text).bind(hash.to_owned()).fetch_optional(self.read()).await?.ok_or(Refusal::EnrolmentInvalid)?;
@@ -244,12 +247,17 @@ impl Store {
         if now.0 >= row.try_get::<i64, _>("expires_at")? || !person.may_act(now) {
             return Err(Refusal::EnrolmentInvalid.into());
         }
+        // Factors that are set while a vendor is away would be good on the day it returns.
+        if !self.vendor_in_force(person.vendor.as_ref(), now).await? {
+            return Err(Refusal::EnrolmentInvalid.into());
+        }
+        self.may_come_from(self.read(), &person, source).await?;
         Ok(person)
     }
 
-    async fn pending(&self, token: &str, browser: &str) -> Done<Pending> {
+    async fn pending(&self, token: &str, browser: &str, source: IpAddr) -> Done<Pending> {
         let hash = token_hash(token);
-        let person = self.linked(&hash).await?;
+        let person = self.linked(&hash, source).await?;
         let text = "SELECT totp, handover, opened FROM enrolments WHERE token_hash = $1";
         let row = sqlx::query(text).bind(hash.clone()).fetch_optional(self.read()).await?.ok_or(Refusal::EnrolmentInvalid)?;
         let has_code = row.try_get::<Option<Vec<u8>>, _>("handover")?.is_some();

@@ -33,7 +33,7 @@ const HANDOVER_HEADER: &str = "x-handover-code";
 
 async fn show(call: Call) -> Reply {
     let store = call.ctx.store();
-    let offer = match store.enrolment(call.param("token"), &call.ctx.csrf).await.map_err(Stop::from) {
+    let offer = match store.enrolment(call.param("token"), &call.ctx.csrf, call.ctx.source).await.map_err(Stop::from) {
         Err(Stop::Refused(Refusal::HandoverNeeded)) => return call.page("enrol_open.html", "enrol.title", context! { token => call.param("token") }),
         offer => offer?,
     };
@@ -74,7 +74,7 @@ async fn submit(call: Call) -> Reply {
         Some(answer) => Some(NewPasskey { name: form.need("passkey_name")?.to_owned(), answer: answer.to_owned() }),
         None => None,
     };
-    call.ctx.store().enrol(call.param("token"), &call.ctx.csrf, Enrolment { password, code, passkey }).await?;
+    call.ctx.store().enrol(call.param("token"), &call.ctx.csrf, call.ctx.source, Enrolment { password, code, passkey }).await?;
     see_other("/login?enrolled=1")
 }
 
@@ -149,7 +149,7 @@ async fn client(call: &Call) -> Result<String, Stop> {
 
 async fn api_show(call: Call) -> Reply {
     let client = client(&call).await?;
-    let offer = call.ctx.store().enrolment(call.param("token"), &client).await?;
+    let offer = call.ctx.store().enrolment(call.param("token"), &client, call.ctx.source).await?;
     let password_min = call.ctx.store().policy().password_min;
     call.answer(&Offer { login: offer.person.login, name: offer.person.name, totp_url: offer.totp_url.expose().to_owned(), password_min })
 }
@@ -157,7 +157,7 @@ async fn api_show(call: Call) -> Reply {
 async fn api_enrol(call: Call) -> Reply {
     let ask: EnrolAsk = call.json()?;
     let client = client(&call).await?;
-    call.ctx.store().enrol(call.param("token"), &client, Enrolment::with_code(ask.password, ask.code)).await?;
+    call.ctx.store().enrol(call.param("token"), &client, call.ctx.source, Enrolment::with_code(ask.password, ask.code)).await?;
     call.nothing()
 }
 
