@@ -88,6 +88,11 @@ impl Keys {
         self.data.unseal(place, sealed)
     }
 
+    /// A secret for one purpose, the same as long as this box has its keys.
+    pub fn derived(&self, purpose: &'static str) -> Zeroizing<[u8; 32]> {
+        self.data.derive(purpose)
+    }
+
     /// Wraps the data key of a recording as an age file, so that a copy can be opened with the age identity alone.
     pub fn wrap_recording_key(&self, key: &[u8; 32]) -> Result<Vec<u8>, Fault> {
         age::encrypt(&self.recordings.to_public(), key).map_err(|error| Fault::Crypto(format!("a recording's key could not be wrapped: {error}")))

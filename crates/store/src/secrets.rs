@@ -113,6 +113,12 @@ impl SealingKey {
         Ok(Sealed([nonce.as_slice(), &sealed].concat()))
     }
 
+    /// A secret for one purpose that is not this key and does not lead back to it.
+    pub fn derive(&self, purpose: &'static str) -> Zeroizing<[u8; 32]> {
+        let text = Zeroizing::new([format!("sekisho-derive/v1\0{purpose}\0").as_bytes(), self.0.as_slice()].concat());
+        Zeroizing::new(*Digest::of(&text).as_bytes())
+    }
+
     /// Decrypts a value that was sealed for this very place.
     pub fn unseal(&self, place: Place<'_>, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let broken = || Fault::Crypto(format!("the sealed value at {}.{} of {} does not open", place.table, place.column, place.row));

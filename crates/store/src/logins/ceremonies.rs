@@ -3,12 +3,11 @@
 
 use super::failures::by_source;
 use crate::fault::Fault;
-use crate::secrets::{random_bytes, random_token};
+use crate::secrets::random_token;
 use sekisho_core::limits;
 use sekisho_core::secret::Secret;
 use sekisho_core::time::Timestamp;
 use sekisho_core::ids::WebLoginId;
-use sekisho_evidence::Digest;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -45,7 +44,6 @@ struct Waiting {
     order: u64,
     ceremonies: HashMap<String, Ceremony>,
     offered: HashMap<WebLoginId, Offered>,
-    decoy: Option<[u8; 32]>,
 }
 
 /// All of them.
@@ -114,17 +112,6 @@ impl Ceremonies {
     pub fn settle(&self, login: &WebLoginId) {
         self.waiting().offered.remove(login);
     }
-
-    /// An id that looks like a passkey's, the same each time for the same name: a stranger who types a name cannot tell
-    /// whether it has one.
-    pub fn decoy(&self, login: &str) -> Result<Digest, Fault> {
-        let mut waiting = self.waiting();
-        let secret = match waiting.decoy {
-            Some(secret) => secret,
-            None => *waiting.decoy.insert(random_bytes()?),
-        };
-        Ok(Digest::of(&[secret.as_slice(), login.as_bytes()].concat()))
-    }
 }
 
 #[cfg(test)]
@@ -161,12 +148,5 @@ mod tests {
         }
         assert_eq!(held.waiting().ceremonies.len(), limits::PASSKEY_CEREMONIES_SOURCE + 1);
         assert!(held.take(mine.expose(), "mine", now).is_some());
-    }
-
-    #[test]
-    fn a_decoy_is_the_same_for_the_same_name() {
-        let held = Ceremonies::default();
-        assert_eq!(held.decoy("nobody").unwrap(), held.decoy("nobody").unwrap());
-        assert_ne!(held.decoy("nobody").unwrap(), held.decoy("someone").unwrap());
     }
 }

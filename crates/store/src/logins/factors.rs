@@ -128,14 +128,17 @@ impl Store {
     /// Refuses without counting while name or source must wait. Nothing is written here, so that a flood of attempts
     /// cannot fill the log.
     pub(super) async fn may_try(&self, attempt: &Attempt<'_>) -> Done<()> {
-        let now = self.now();
-        if source_waits(self.read(), attempt.source, now).await? {
-            return Err(Refusal::SourceBlocked.into());
-        }
-        if locked_until(self.read(), attempt.login, now).await?.is_some() {
+        self.may_try_from(attempt.source).await?;
+        if locked_until(self.read(), attempt.login, self.now()).await?.is_some() {
             return Err(Refusal::LockedOut.into());
         }
         Ok(())
+    }
+
+    /// The same by the source alone, for what nobody can guess: whoever types wrong passwords to a name must not keep the
+    /// holder of its passkey out.
+    pub(super) async fn may_try_from(&self, source: IpAddr) -> Done<()> {
+        if source_waits(self.read(), source, self.now()).await? { Err(Refusal::SourceBlocked.into()) } else { Ok(()) }
     }
 
     pub(super) async fn password_fits(&self, record: Option<&PersonRecord>, password: &Secret) -> Result<bool, Fault> {
@@ -156,6 +159,15 @@ impl Store {
 
     /// Counts and writes down a failure, with its cause.
     pub(super) async fn count_failure_as(&self, attempt: &Attempt<'_>, refusal: &Refusal, why: &str) -> Result<(), Fault> {
+        self.write_failure(attempt, refusal, why, true).await
+    }
+
+    /// The same, counted against the source alone.
+    pub(super) async fn count_source_failure(&self, attempt: &Attempt<'_>, refusal: &Refusal, why: &str) -> Result<(), Fault> {
+        self.write_failure(attempt, refusal, why, false).await
+    }
+
+    async fn write_failure(&self, attempt: &Attempt<'_>, refusal: &Refusal, why: &str, by_name: bool) -> Result<(), Fault> {
         let mut actor = Actor::system();
         (actor.via, actor.source) = (attempt.via, Some(attempt.source.to_string()));
         let mut tx = self.write(&actor).await?;
@@ -167,7 +179,7 @@ impl Store {
         let named = check_login_name(attempt.login).is_ok();
         let login = if named { attempt.login.to_owned() } else { String::new() };
         tx.fact(Fact::Refused { stage: attempt.stage.to_owned(), login: login.clone(), code: refusal.code().to_owned(), detail: why.to_owned() });
-        if named && count_login(tx.sql(), attempt.login, self.policy(), now).await? {
+        if named && by_name && count_login(tx.sql(), attempt.login, self.policy(), now).await? {
             tx.fact(Fact::LockedOut { login });
         }
         tx.commit().await

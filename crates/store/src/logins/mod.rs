@@ -1,6 +1,7 @@
 //! Logins: passwords, one-time codes, passkeys, recovery codes, lock-outs, enrolment, browsers' logins, workers' keys.
 
 mod ceremonies;
+mod decoy;
 mod enrolment;
 mod factors;
 mod failures;

@@ -1,6 +1,7 @@
 //! What a passkey proves: a login of its own, or that the person of a login is still there.
 
 use super::ceremonies::Asked;
+use super::decoy::decoys;
 use super::factors::{Attempt, PersonRecord};
 use super::own_factors::NoticeKind;
 use super::passkeys::{Answer, Found, PasskeyQuestion, broken, in_login, read_answer};
@@ -55,7 +56,7 @@ fn in_browser(browser: &str) -> String {
 
 impl Store {
     /// Asks the browser which passkey it has for this box, or for the one login name that was typed. What is asked for a
-    /// name that has no passkey, or that nobody has, looks the same.
+    /// name that has no passkey, or that nobody has, looks the same, today and after a restart.
     ///
     /// # Errors
     /// [`Refusal::PasskeysUnavailable`], [`Refusal::SourceBlocked`].
@@ -68,7 +69,8 @@ impl Store {
                 ids = self.usable(&record.person.id).await?;
             }
             if ids.is_empty() {
-                ids.push(URL_SAFE_NO_PAD.encode(self.inner.ceremonies.decoy(name)?.as_bytes()));
+                let secret = self.inner.keys.derived("passkey decoys");
+                ids = decoys(&secret, name).iter().map(|id| URL_SAFE_NO_PAD.encode(id)).collect();
             }
         }
         self.question(&in_browser(browser), source, &ids, |state| Asked::Login { named, state })
@@ -107,17 +109,20 @@ impl Store {
     ///
     /// # Errors
     /// [`Refusal::CeremonyOver`], [`Refusal::PasskeyRefused`], [`Refusal::PasskeyCloned`], [`Refusal::LoginFailed`] for the
-    /// password, [`Refusal::FactorRequired`] if the roles accept no passkey, or that name or source must wait.
+    /// password, [`Refusal::FactorRequired`] if the roles accept no passkey, or that the source must wait; the name only
+    /// where a password stands beside the passkey.
     pub async fn log_in_with_passkey(&self, browser: &str, answer: &str, password: Option<Secret>, source: IpAddr) -> Done<NewLogin> {
         let attempt = Attempt { login: "", source, via: Via::Web, stage: "passkey_login" };
-        self.may_try(&attempt).await?;
+        self.may_try_from(source).await?;
         let (asked, credential) = self.taken(&attempt, &in_browser(browser), answer).await?;
         let Asked::Login { named, state } = asked else { return Err(self.passkey_failed(&attempt, "ceremony", Refusal::CeremonyOver).await) };
         let Some(found) = self.passkey_of(&credential.raw_id).await? else { return Err(self.passkey_failed(&attempt, "unknown", Refusal::PasskeyRefused).await) };
         let login = self.login_name(&found.person).await?;
         let attempt = Attempt { login: &login, ..attempt };
         let _turn = self.turn(&login).await;
-        self.may_try(&attempt).await?;
+        let with_password = self.policy().passkey_with_password;
+        // A password can be guessed, a signature cannot: a lock of the name is for those who type.
+        if with_password { self.may_try(&attempt).await? } else { self.may_try_from(source).await? }
         if named.as_ref().is_some_and(|named| *named != login) {
             return Err(self.passkey_failed(&attempt, "another_person", Refusal::PasskeyRefused).await);
         }
@@ -129,7 +134,7 @@ impl Store {
         let Some(record) = self.record_of(&login).await?.filter(|record| record.may_log_in(self.now())) else {
             return Err(self.passkey_failed(&attempt, "inactive", Refusal::PasskeyRefused).await);
         };
-        let proof = match (self.policy().passkey_with_password, password) {
+        let proof = match (with_password, password) {
             (true, Some(password)) if self.password_fits(Some(&record), &password).await? => Proof::PasswordPasskey,
             (true, _) => return Err(self.failed(&attempt).await),
             (false, _) => Proof::Passkey,
@@ -138,7 +143,9 @@ impl Store {
         let actor = Actor::of(&record.person, Via::Web, Some(source.to_string()));
         let mut tx = self.write(&actor).await?;
         self.keep_passkey(&mut tx, &proved.found, true).await?;
-        unlock(tx.sql(), &login).await?;
+        if with_password {
+            unlock(tx.sql(), &login).await?;
+        }
         tx.fact(Fact::PasskeyUsed { person: record.person.id.clone(), passkey: proved.found.row.id.clone(), stage: "login".into() });
         self.begin_login(tx, record.person, proof, source, Via::Web).await
     }
@@ -151,7 +158,7 @@ impl Store {
         let person = &login.person;
         let attempt = Attempt { login: &person.login, source: login.source, via: login.actor.via, stage: "passkey_step_up" };
         let _turn = self.turn(&person.login).await;
-        self.may_try(&attempt).await?;
+        self.may_try_from(login.source).await?;
         let (asked, credential) = self.taken(&attempt, &in_login("step_up", login), answer).await?;
         let Asked::StepUp { state } = asked else { return Err(self.passkey_failed(&attempt, "ceremony", Refusal::CeremonyOver).await) };
         let proved = self.proved(&attempt, &person.id, &credential, state).await?;
@@ -161,7 +168,6 @@ impl Store {
         self.may_use(&attempt, &record, FactorKind::Passkey).await?;
         let mut tx = self.write(&login.actor).await?;
         self.keep_passkey(&mut tx, &proved.found, true).await?;
-        unlock(tx.sql(), &person.login).await?;
         tx.fact(Fact::PasskeyUsed { person: person.id.clone(), passkey: proved.found.row.id.clone(), stage: "step_up".into() });
         self.fresh_in(&mut tx, login, FactorKind::Passkey).await?;
         Ok(tx.commit().await?)
@@ -169,7 +175,7 @@ impl Store {
 
     async fn may_ask(&self, source: IpAddr) -> Done<()> {
         self.site()?;
-        self.may_try(&Attempt { login: "", source, via: Via::Web, stage: "passkey_login" }).await
+        self.may_try_from(source).await
     }
 
     /// The question that an answer belongs to. An answer to none was replayed, came late, or from another browser.
@@ -218,9 +224,9 @@ impl Store {
         tx.commit().await
     }
 
-    /// Counts a failure, writes down why, and gives the refusal that the person reads.
+    /// Counts a failure of the source, writes down why, and gives the refusal that the person reads.
     async fn passkey_failed(&self, attempt: &Attempt<'_>, why: &str, refusal: Refusal) -> crate::fault::Denied {
-        match self.count_failure_as(attempt, &refusal, why).await {
+        match self.count_source_failure(attempt, &refusal, why).await {
             Ok(()) => refusal.into(),
             Err(fault) => fault.into(),
         }

@@ -57,6 +57,9 @@ pub(super) struct Kept {
     pub passkey: Passkey,
     #[serde(default)]
     pub suspended: bool,
+    /// The name of the box under which it was made, and under which alone it works.
+    #[serde(default)]
+    pub site: String,
 }
 
 /// A row, opened.
@@ -175,7 +178,7 @@ impl Store {
             return Err(Refusal::too_many("PASSKEYS").into());
         }
         let now = tx.now();
-        let body = self.seal_passkey(&id, person, &credential, &Kept { passkey, suspended: false })?;
+        let body = self.seal_passkey(&id, person, &credential, &Kept { passkey, suspended: false, site: self.site()?.name.clone() })?;
         sqlx::query("INSERT INTO passkeys (id, person, credential, name, added_at, body) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(id.as_str().to_owned())
             .bind(person.as_str().to_owned())
@@ -225,6 +228,18 @@ impl Store {
         let text = "SELECT id, person, credential, name, added_at, used_at, body FROM passkeys WHERE credential = $1";
         let row = sqlx::query(text).bind(credential_key(credential)).fetch_optional(self.read()).await?;
         row.map(|row| self.opened(&row)).transpose()
+    }
+
+    /// How many passkeys were made under another name than the box has: browsers offer none of them.
+    ///
+    /// # Errors
+    /// A fault.
+    pub async fn passkeys_of_another_name(&self) -> Result<usize, Fault> {
+        let name = self.inner.site.as_ref().map_or("", |site| site.name.as_str());
+        let rows = sqlx::query("SELECT id, person, credential, name, added_at, used_at, body FROM passkeys").fetch_all(self.read()).await?;
+        // One that cannot be opened is told where it is used.
+        let opened = rows.iter().filter_map(|row| self.opened(row).ok());
+        Ok(opened.filter(|found| !found.kept.site.is_empty() && found.kept.site != name).count())
     }
 
     fn opened(&self, row: &AnyRow) -> Result<Found, Fault> {

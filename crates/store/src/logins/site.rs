@@ -12,6 +12,8 @@ use webauthn_rs::prelude::{Url, Uuid, Webauthn, WebauthnBuilder};
 /// The relying party. A passkey made for one name works under no other, so the name is the first origin's.
 pub(crate) struct Site {
     pub(super) webauthn: Webauthn,
+    /// The relying party's identifier.
+    pub(super) name: String,
     origins: Vec<String>,
 }
 
@@ -29,7 +31,7 @@ impl Site {
             builder = builder.append_allowed_origin(url);
             origins.push(url.origin().ascii_serialization());
         }
-        Some(Self { webauthn: builder.build().ok()?, origins })
+        Some(Self { webauthn: builder.build().ok()?, name, origins })
     }
 }
 
