@@ -193,6 +193,12 @@ impl Config {
         if !self.door.address.is_empty() && !sekisho_connect::is_server(&self.door.address) {
             found.push("door.address must be a name or address with a port, such as \"sekisho.hospital.example:443\"".into());
         }
+        if let Some(host) = self.door_host().filter(|host| !self.web.hosts.iter().any(|own| own.eq_ignore_ascii_case(host))) {
+            found.push(format!("door.address names {host}, which is none of web.hosts: pages would refuse it, and devices would take the box for another one; add it to web.hosts"));
+        }
+        if !self.door.listen.is_empty() && self.facility.id == Facility::default().id {
+            found.push("the outer door needs a facility.id of this hospital's own: devices of vendors keep each hospital under it, and \"facility\" is what every box is shipped with; choose it before `sekisho init`, because it also names the log".into());
+        }
         if self.ssh.sources.len() > limits::CERTIFICATE_SOURCES {
             found.push(format!("ssh.sources may name {} addresses", limits::CERTIFICATE_SOURCES));
         }
@@ -217,6 +223,12 @@ impl Config {
     #[must_use]
     pub fn door_listen(&self) -> Option<SocketAddr> {
         self.door.listen.parse().ok()
+    }
+
+    /// The name in `door.address`, if one is given.
+    fn door_host(&self) -> Option<&str> {
+        let (host, _) = self.door.address.rsplit_once(':')?;
+        Some(host.trim_start_matches('[').trim_end_matches(']'))
     }
 
     /// The name and port by which devices reach the outer door, which listens on `port`.
@@ -253,11 +265,16 @@ impl Config {
             Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, format!(":{port}")),
             _ => (authority, String::new()),
         };
+        // A worker's browser comes through the outer door, which has a port of its own.
+        let doors = [self.door.address.as_str(), self.door.listen.as_str()];
+        let door = doors.into_iter().find_map(|address| address.rsplit_once(':')).map(|(_, port)| if port == "443" { String::new() } else { format!(":{port}") });
         let mut origins: Vec<String> = Vec::new();
-        for name in std::iter::once(host).chain(self.web.hosts.iter().map(String::as_str)) {
-            let origin = format!("https://{}{port}", name.to_ascii_lowercase());
-            if is_name(name) && !origins.contains(&origin) {
-                origins.push(origin);
+        for port in std::iter::once(port).chain(door) {
+            for name in std::iter::once(host).chain(self.web.hosts.iter().map(String::as_str)).chain(self.door_host()) {
+                let origin = format!("https://{}{port}", name.to_ascii_lowercase());
+                if is_name(name) && !origins.contains(&origin) {
+                    origins.push(origin);
+                }
             }
         }
         origins
@@ -312,11 +329,25 @@ mod tests {
         let numbers = read("[web]\nhosts = [\"192.0.2.1\", \"2001:db8::1\"]\n[policy]\nfactors = { administrator = [\"passkey\"] }");
         assert!(numbers.passkey_origins().is_empty());
         assert!(numbers.problems().iter().any(|problem| problem.contains("policy.factors.administrator")), "{:?}", numbers.problems());
+        let door = read("[web]\nhosts = [\"gateway.example\"]\n[door]\nlisten = \"0.0.0.0:443\"");
+        assert_eq!(door.passkey_origins(), ["https://gateway.example:8443", "https://gateway.example"]);
         let second = read("[web]\nhosts = [\"127.0.0.1\", \"localhost\"]\n[policy]\nfactors = { administrator = [\"passkey\"] }");
         assert_eq!(second.passkey_origins(), ["https://localhost:8443"]);
         assert!(second.problems().is_empty());
         let nobody = read("[policy]\nfactors = { planner = [\"recovery\"] }");
         assert!(nobody.problems().iter().any(|problem| problem.contains("planner")));
+    }
+
+    #[test]
+    fn a_door_needs_a_name_of_its_own_that_the_box_answers_to() {
+        let read = |text: &str| toml::from_str::<Config>(text).unwrap().problems();
+        let shipped = read("[door]\nlisten = \"0.0.0.0:443\"");
+        assert!(shipped.iter().any(|problem| problem.contains("facility.id")), "{shipped:?}");
+        let web = "[facility]\nid = \"aoba\"\n[web]\nhosts = [\"gate.example\", \"2001:db8::1\"]\n[door]\nlisten = \"0.0.0.0:443\"\n";
+        for (address, sound) in [("", true), ("Gate.example:443", true), ("[2001:db8::1]:443", true), ("other.example:443", false), ("gate.example.evil.test:443", false)] {
+            let found = read(&format!("{web}address = \"{address}\""));
+            assert_eq!(found.is_empty(), sound, "{address}: {found:?}");
+        }
     }
 
     #[test]
