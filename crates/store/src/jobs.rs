@@ -52,10 +52,8 @@ impl Store {
             if self.inner.log.is_closed() {
                 return;
             }
-            if let Err(denied) = self.do_round(round.is_multiple_of(ROUNDS_TO_FORGET)).await {
-                // The next round tries again; what it could not do is late, not lost.
-                tracing::error!(%denied, "a job of the box failed");
-            }
+            // The next round tries again; what this one could not do is late, not lost, and was told.
+            let _ = self.do_round(round.is_multiple_of(ROUNDS_TO_FORGET)).await;
             round = round.wrapping_add(1);
         }
     }
@@ -63,23 +61,34 @@ impl Store {
     /// One round of the small jobs, as [`Store::run_jobs`] does every few seconds.
     ///
     /// # Errors
-    /// The first fault; what comes after it waits for the next round.
+    /// The first fault; what comes after it is done all the same.
     pub async fn run_jobs_once(&self) -> Done<()> {
         self.do_round(true).await
     }
 
+    /// Each of the jobs has its turn, whatever became of those before it: a row that somebody damaged must not keep the
+    /// accounts of others open.
     async fn do_round(&self, forget: bool) -> Done<()> {
-        self.expire_web_logins().await?;
-        self.expire_key_windows().await?;
-        self.expire_tokens().await?;
-        self.pass_time().await?;
+        let mut first = Ok(());
+        let mut note = |job: &'static str, done: Done<()>| {
+            if let Err(denied) = done {
+                tracing::error!(job, %denied, "ALARM: a job of the box failed; the others go on");
+                if first.is_ok() {
+                    first = Err(denied);
+                }
+            }
+        };
+        note("web_logins", self.expire_web_logins().await);
+        note("key_windows", self.expire_key_windows().await);
+        note("tokens", self.expire_tokens().await);
+        note("plans", self.pass_time().await.map_err(Into::into));
         if forget {
-            self.forget().await?;
-            self.disable_dormant().await?;
-            self.end_leavers().await?;
-            self.close_reviews().await?;
+            note("forget", self.forget().await.map_err(Into::into));
+            note("dormant", self.disable_dormant().await);
+            note("leavers", self.end_leavers().await);
+            note("reviews", self.close_reviews().await);
         }
-        Ok(())
+        first
     }
 
     async fn forget(&self) -> Result<(), Fault> {

@@ -6,7 +6,8 @@ use sekisho_core::people::{Actor, Role, Via};
 use sekisho_core::plan::act::PlanAct;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
-use sekisho_store::{Denied, PersonChange, TargetAsk};
+use sekisho_core::time::format_date;
+use sekisho_store::{Denied, LeaveAsk, PersonChange, TargetAsk};
 use std::time::Duration;
 
 fn is_fault<T>(done: Result<T, Denied>) -> bool {
@@ -123,4 +124,30 @@ async fn rows_of_an_older_box_are_sealed_once() {
     db.sql(unseal);
     let store = town.base.open().await.unwrap();
     assert!(store.log_in("toda", Secret::new(PASSWORD), town.code(&town.clerk), source(), Via::Web).await.is_err());
+}
+
+/// A row that somebody damaged lets nobody in, and keeps nobody else's account open.
+#[tokio::test]
+async fn one_damaged_row_keeps_no_other_account_open() {
+    let town = town().await;
+    let store = &town.store;
+    let day = Duration::from_secs(24 * 3600);
+    store.run_jobs_once().await.unwrap();
+    // The one whose row is damaged is noted first, and so comes first.
+    for who in [&town.operator, &town.clerk] {
+        let ask = LeaveAsk { last_day: format_date(town.now().plus(day * 80).date()), at_once: false, reason: "異動".into() };
+        store.person_leaves(&town.admin.actor, who.id(), ask).await.unwrap();
+    }
+    town.pass(day * 88);
+    for who in [&town.admin, &town.planner, &town.safety] {
+        town.log_in(who).await;
+    }
+    town.pass(day * 3);
+    town.base.db.as_ref().unwrap().sql("UPDATE persons SET body = replace(body, 'sato 太郎', 'sato 次郎') WHERE login = 'sato'");
+    town.base.db.as_ref().unwrap().sql("UPDATE persons SET body = replace(body, 'ono 太郎', 'ono 次郎') WHERE login = 'ono'");
+    let _ = store.run_jobs_once().await;
+    let sheet = store.leaver_sheet(&town.admin.actor, town.clerk.id()).await.unwrap().unwrap();
+    assert!(sheet.leaver.ended_at.is_some() && !sheet.person.active, "a leaver: {sheet:?}");
+    let stranger = store.person(&Actor::console(), town.stranger.id()).await.unwrap();
+    assert!(!stranger.person.active, "somebody whom nobody has seen for 91 days");
 }

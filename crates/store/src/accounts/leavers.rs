@@ -3,7 +3,7 @@
 
 use super::Ended;
 use crate::Store;
-use crate::fault::{Done, Fault};
+use crate::fault::{Denied, Done, Fault};
 use crate::write::Tx;
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::PersonId;
@@ -13,6 +13,7 @@ use sekisho_core::plan::content::check_text;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::{Timestamp, parse_date};
 use serde::{Deserialize, Serialize};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 /// Somebody leaves.
@@ -133,22 +134,30 @@ impl Store {
     /// Ends the accounts of leavers whose last day has passed.
     pub(crate) async fn end_leavers(&self) -> Done<()> {
         let rows = sqlx::query("SELECT body FROM leavers WHERE ended_at IS NULL").fetch_all(self.read()).await?;
-        for mut leaver in crate::ledger::bodies::<Leaver>(&rows)? {
-            let end = parse_date(&leaver.last_day).and_then(|day| day.next_day()).map(|day| Timestamp::from_jst(day, 0, 0));
-            if end.is_none_or(|end| self.now() < end) {
-                continue;
-            }
-            let mut tx = self.write(&Actor::system()).await?;
-            let Some(person) = self.load_person(tx.sql(), &leaver.person).await? else { continue };
-            match self.end_leaver(&mut tx, &person, &mut leaver).await {
-                Ok(()) => {
-                    save(tx.sql(), &leaver).await?;
-                    tx.commit().await?;
+        let mut first = Ok(());
+        for row in &rows {
+            // A row that cannot be read keeps nobody else's account open.
+            if let Err(denied) = self.end_if_due(row).await {
+                tracing::error!(%denied, "ALARM: a leaver's account could not be ended; the others go on");
+                if first.is_ok() && matches!(denied, Denied::Fault(_)) {
+                    first = Err(denied);
                 }
-                Err(denied) => tracing::error!(%denied, person = %leaver.person, "a leaver's account could not be ended"),
             }
         }
-        Ok(())
+        first
+    }
+
+    async fn end_if_due(&self, row: &AnyRow) -> Done<()> {
+        let mut leaver: Leaver = crate::ledger::body(row)?;
+        let end = parse_date(&leaver.last_day).and_then(|day| day.next_day()).map(|day| Timestamp::from_jst(day, 0, 0));
+        if end.is_none_or(|end| self.now() < end) {
+            return Ok(());
+        }
+        let mut tx = self.write(&Actor::system()).await?;
+        let Some(person) = self.load_person(tx.sql(), &leaver.person).await? else { return Ok(()) };
+        self.end_leaver(&mut tx, &person, &mut leaver).await?;
+        save(tx.sql(), &leaver).await?;
+        Ok(tx.commit().await?)
     }
 
     async fn end_leaver(&self, tx: &mut Tx, person: &Person, leaver: &mut Leaver) -> Done<()> {
