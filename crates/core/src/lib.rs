@@ -30,6 +30,7 @@ pub mod porter;
 pub mod reconcile;
 pub mod refusal;
 pub mod review;
+pub mod road;
 pub mod rotation;
 pub mod secret;
 pub mod source;

@@ -1,16 +1,19 @@
 //! `sekisho doctor`: what is wrong on this machine, and what to do about it.
 
 use crate::config::Config;
+use crate::admin::{Ask, Reply, Trouble};
 use crate::{control, print};
 use anyhow::Result;
 use sekisho_core::limits;
 use sekisho_core::password::Paper;
-use serde::Serialize;
+use sekisho_core::people::Actor;
+use sekisho_store::{Denied, Store};
+use serde::{Deserialize, Serialize};
 use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 
 /// One thing that was looked at.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Look {
     what: String,
     ok: bool,
@@ -43,7 +46,12 @@ pub async fn run(config: &Config, json: bool) -> Result<ExitCode> {
             });
         }
         if config.data.dir.join("log").is_dir() {
-            looks.push(store(config).await);
+            looks.extend(store(config).await);
+        }
+    } else if let Some(reply) = control::ask(&config.data.dir, &Ask::Doctor).await? {
+        match serde_json::from_value::<Vec<Look>>(reply.value) {
+            Ok(more) if reply.ok => looks.extend(more),
+            _ => looks.push(Look { what: "registers".into(), ok: false, seen: reply.text, next: "look at what the running Sekisho wrote about itself".into() }),
         }
     }
     looks.push(passkeys(config));
@@ -126,13 +134,59 @@ fn free_space(config: &Config) -> Look {
 }
 
 /// Opening the store checks its keys, its schema and that the log continues its checkpoint.
-async fn store(config: &Config) -> Look {
+async fn store(config: &Config) -> Vec<Look> {
     match crate::serve::open_store(config, std::sync::Arc::new(crate::clock::SystemClock)).await {
         Ok(store) => {
+            let mut looks = vec![Look { what: "store".into(), ok: true, seen: "opens, and its log continues its checkpoint".into(), next: String::new() }];
+            match of_store(&store, &Actor::console()).await {
+                Ok(more) => looks.extend(more),
+                Err(fault) => looks.push(Look { what: "registers".into(), ok: false, seen: fault.to_string(), next: "run `sekisho verify` on a copy; see SECURITY.md".into() }),
+            }
             let _ = store.close().await;
-            Look { what: "store".into(), ok: true, seen: "opens, and its log continues its checkpoint".into(), next: String::new() }
+            looks
         }
-        Err(fault) => Look { what: "store".into(), ok: false, seen: format!("{fault:#}"), next: "run `sekisho verify` on a copy; see SECURITY.md".into() },
+        Err(fault) => vec![Look { what: "store".into(), ok: false, seen: format!("{fault:#}"), next: "run `sekisho verify` on a copy; see SECURITY.md".into() }],
+    }
+}
+
+/// What only an open store knows: who cannot come in.
+async fn of_store(store: &Store, actor: &Actor) -> Result<Vec<Look>, Denied> {
+    let kept_out = store.kept_out(actor).await?;
+    let names: Vec<String> = kept_out.iter().map(|out| format!("{} ({})", out.name, out.why.en())).collect();
+    let lost = store.passkeys_of_another_name().await?;
+    Ok(vec![
+        Look {
+            what: "vendors".into(),
+            ok: names.is_empty(),
+            seen: if names.is_empty() { "the registers of lines and devices let every vendor with workers in".into() } else { format!("nobody can come in of: {}", names.join("; ")) },
+            next: "complete the lines and devices of these vendors; until then policy.devices = \"observed\" lets sessions through as deviations".into(),
+        },
+        Look {
+            what: "registered passkeys".into(),
+            ok: lost == 0,
+            seen: if lost == 0 { "all were made under the name of this box".into() } else { format!("{lost} were made under another name and cannot be used") },
+            next: "put the earlier name back as the host of web.base_url or first in web.hosts, or have these persons register passkeys anew (`sekisho person reset` for whoever holds nothing else)".into(),
+        },
+    ])
+}
+
+/// The same, for a doctor outside of the running Sekisho.
+///
+/// # Errors
+/// The store's.
+pub async fn answer(store: &Store, actor: &Actor) -> Result<Reply, Trouble> {
+    Ok(Reply::done(serde_json::to_value(of_store(store, actor).await?)?, ""))
+}
+
+/// Says at the start, in one line each, who cannot come in: better there than in the night on which somebody must.
+pub async fn alarm(store: &Store) {
+    match of_store(store, &Actor::console()).await {
+        Ok(looks) => {
+            for look in looks.iter().filter(|look| !look.ok) {
+                tracing::error!("ALARM: {}: {}; {}", look.what, look.seen, look.next);
+            }
+        }
+        Err(fault) => tracing::error!(%fault, "ALARM: it cannot be told who can come in"),
     }
 }
 

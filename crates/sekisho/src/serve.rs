@@ -83,6 +83,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
     // Another provider in the tree would make rustls panic on its first connection.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let store = open_store(config, clock.clone()).await?;
+    crate::doctor::alarm(&store).await;
     let settings = GatewaySettings { listen: config.ssh.listen, host_keys: host_keys(&store)?, facility: config.facility.name.clone() };
     let gateway = sekisho_gateway::bind(settings, Arc::new(store.clone()), clock.clone())
         .await

@@ -65,7 +65,7 @@ pub use health::Health;
 pub use key_windows::KeyWindowAsk;
 pub use live::ViewEvent;
 pub use log::{DataFolder, LogFilter};
-pub use ledger::{AccountAsk, AccountTest, CredentialAsk, NewPerson, NewRobot, PersonChange, PersonRow, ResetAsk, TargetAsk, TargetRow, VendorAsk};
+pub use ledger::{AccountAsk, AccountTest, CredentialAsk, KeptOut, NewPerson, NewRobot, PersonChange, PersonRow, ResetAsk, TargetAsk, TargetRow, VendorAsk};
 pub use logins::{Enrolment, EnrolmentLink, EnrolmentOffer, NewLogin, NewPasskey, Notice, NoticeKind, OwnFactors, PasskeyQuestion, PasskeyRow, WebLogin, WorkerKey, Lock, LockSubject, leaked_list_is_sound};
 pub use open::InitReport;
 pub use plans::{Page, PlanChoices, PlanFilter, PlanRow, PlanView, VendorChoices};

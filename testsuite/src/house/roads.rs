@@ -14,6 +14,7 @@ use sekisho_core::plan::act::PlanAct;
 use sekisho_core::policy::{DeviceRule, Policy};
 use sekisho_core::reconcile::{Item, Verdict};
 use sekisho_core::refusal::Refusal;
+use sekisho_core::road::Barrier;
 use sekisho_core::secret::Secret;
 use sekisho_store::VendorAsk;
 use std::net::IpAddr;
@@ -26,6 +27,7 @@ on_both! {
     a_vendors_person_logs_in_by_their_lines_alone,
     what_is_not_sound_is_not_registered,
     who_may_keep_read_and_declare,
+    a_vendor_that_cannot_come_in_is_named_before_it_has_to,
 }
 
 async fn ready(base: Base) -> Ward {
@@ -176,6 +178,32 @@ async fn what_is_not_sound_is_not_registered(base: Base) {
     assert_eq!(add(&|_| {}).await, Ok(()));
 }
 
+async fn a_vendor_that_cannot_come_in_is_named_before_it_has_to(base: Base) {
+    let ward = ready(base).await;
+    let (store, console) = (&ward.store, Actor::console());
+    let kept_out = async || told(store.kept_out(&console).await).unwrap().into_iter().map(|out| (out.name, out.why)).collect::<Vec<_>>();
+    assert_eq!(kept_out().await, []);
+    // What an older box brings along: a vendor with workers, and neither lines nor devices.
+    let vendor = store.add_vendor(&console, VendorAsk { name: "南十字システム".into(), ..VendorAsk::default() }).await.unwrap();
+    assert_eq!(kept_out().await, [], "it has no workers");
+    store.add_person(&console, new_person("mori", Role::Worker, Some(&vendor))).await.unwrap();
+    let expects = async |why| assert_eq!(kept_out().await, [("南十字システム".to_owned(), why)]);
+    expects(Barrier::NoLine).await;
+    let line = store.add_line(&console, &vendor.id, LineContent { class: LineClass::Other, ..roads::line("回線", "10.40.0.0/16") }).await.unwrap();
+    expects(Barrier::NoDevice).await;
+    let sound = roads::device("NOTE-09", [10, 40, 0, 5].into());
+    let device = store.add_device(&console, &vendor.id, DeviceContent { check: None, ..sound.clone() }).await.unwrap();
+    expects(Barrier::NoCheck).await;
+    store.change_device(&console, &device.id, sound).await.unwrap();
+    expects(Barrier::NoProof).await;
+    store.change_line(&console, &line.id, roads::line("回線", "10.40.0.0/16")).await.unwrap();
+    assert_eq!(kept_out().await, []);
+    store.lose_device(&console, &device.id, "").await.unwrap();
+    expects(Barrier::NoDevice).await;
+    store.change_vendor(&console, &vendor.id, VendorAsk { name: vendor.name.clone(), active: false, ..VendorAsk::default() }).await.unwrap();
+    assert_eq!(kept_out().await, [], "nobody expects one that is not in force");
+}
+
 async fn who_may_keep_read_and_declare(base: Base) {
     let ward = ready(base).await;
     let (line, device) = (line_of(&ward).await, ward.store.devices(&Actor::console()).await.unwrap().remove(0));
@@ -188,6 +216,8 @@ async fn who_may_keep_read_and_declare(base: Base) {
         assert_eq!(ward.store.lines(actor).await.unwrap().len(), 1);
         assert_eq!(ward.store.devices(actor).await.unwrap().len(), 1);
     }
+    assert_eq!(ward.store.road_workers(&ward.clerk, &ward.vendor.id).await.unwrap().len(), 1);
+    assert_eq!(told(ward.store.road_workers(&stranger, &ward.vendor.id).await).err(), Some(Refusal::NotFound));
     assert!(ward.store.lines(&stranger).await.unwrap().is_empty() && ward.store.devices(&stranger).await.unwrap().is_empty());
     assert_eq!(told(ward.store.line(&stranger, &line.id).await).err(), Some(Refusal::NotFound));
     assert_eq!(told(ward.store.lose_device(&stranger, &device.id, "x").await).err(), Some(Refusal::NotFound));

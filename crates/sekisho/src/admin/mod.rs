@@ -57,6 +57,8 @@ pub enum Ask {
     Search(search::SearchCommand),
     /// Command rules.
     Rules(rules::RulesCommand),
+    /// What `doctor` asks of an open store.
+    Doctor,
 }
 
 /// What came of it.
@@ -200,6 +202,7 @@ pub async fn answer(store: &Store, ask: Ask) -> Reply {
         Ask::Log(command) => log::answer(store, &console, command).await,
         Ask::Search(command) => search::answer(store, &console, command).await,
         Ask::Rules(command) => rules::answer(store, &console, command).await,
+        Ask::Doctor => crate::doctor::answer(store, &console).await,
     };
     match outcome {
         Ok(reply) => reply,

@@ -343,6 +343,13 @@ impl Store {
         Ok(sound.filter(|certificate| certificate.device == *device).collect())
     }
 
+    /// True if a certificate of this device stands at this moment.
+    pub(crate) async fn has_certificate(&self, device: &DeviceId) -> Result<bool, Fault> {
+        let mut conn = self.read().acquire().await?;
+        let now = self.now();
+        Ok(self.certificates_of(&mut conn, device).await?.iter().any(|certificate| certificate.stands(now)))
+    }
+
     /// How many certificates of a device were renewed since a moment.
     async fn renewals_since(&self, conn: &mut AnyConnection, device: &DeviceId, since: Timestamp) -> Result<usize, Fault> {
         let text = "SELECT COUNT(*) AS n FROM device_certificates WHERE device = $1 AND issued_at > $2";

@@ -6,6 +6,7 @@ mod identity;
 mod lines;
 mod persons;
 mod probing;
+mod roads;
 mod targets;
 mod vendors;
 
@@ -13,6 +14,7 @@ pub use identity::ResetAsk;
 pub use persons::{NewPerson, NewRobot, PersonChange, PersonRow};
 pub use probing::AccountTest;
 pub use targets::{AccountAsk, CredentialAsk, TargetAsk, TargetRow};
+pub use roads::KeptOut;
 pub use vendors::VendorAsk;
 pub(crate) use devices::recall_device_sessions;
 pub(crate) use persons::recall_sessions;

@@ -12,6 +12,7 @@ use sekisho_core::duty::{Duty, DutyKind};
 use sekisho_core::ids::{PlanId, SessionId};
 use sekisho_core::people::Role;
 use sekisho_core::permission::Action;
+use sekisho_core::road::Barrier;
 use sekisho_core::time::Timestamp;
 use sekisho_store::{AlertRow, SessionFilter, SessionRow};
 use serde::Serialize;
@@ -35,7 +36,7 @@ async fn show(call: Call) -> Reply {
     let ctx = &call.ctx;
     let duties = ctx.store().duties(ctx.actor()?).await?;
     let moving = moving(ctx, &duties).await?;
-    call.page("first/show.html", "first.title", context! { hello => hello(ctx)?, cards => cards(ctx, &duties), rows => rows(ctx, &duties), work => work(ctx, &duties).await?, notices => super::account::factors::notices(ctx).await?, reviews => super::reviews::waiting(ctx).await?, deviations => deviations(ctx).await?, observed_devices => ctx.store().policy().devices == sekisho_core::policy::DeviceRule::Observed && ctx.actor()?.is_hospital(), ..moving })
+    call.page("first/show.html", "first.title", context! { hello => hello(ctx)?, cards => cards(ctx, &duties), rows => rows(ctx, &duties), work => work(ctx, &duties).await?, notices => super::account::factors::notices(ctx).await?, reviews => super::reviews::waiting(ctx).await?, deviations => deviations(ctx).await?, kept_out => kept_out(ctx).await?, observed_devices => ctx.store().policy().devices == sekisho_core::policy::DeviceRule::Observed && ctx.actor()?.is_hospital(), ..moving })
 }
 
 /// The part that is fetched anew every few seconds: emergencies and running sessions.
@@ -332,6 +333,16 @@ async fn work(ctx: &Ctx, duties: &[Duty]) -> Result<Vec<Value>, Stop> {
 pub fn ssh_line(ctx: &Ctx, login: &str, target: &str) -> String {
     let settings = &ctx.house.settings;
     format!("ssh -p {} {login}+{target}@{}", settings.ssh_port, settings.ssh_host)
+}
+
+/// Vendors none of whose workers could come in, for those who keep the registers or are called when somebody cannot.
+async fn kept_out(ctx: &Ctx) -> Result<Vec<Value>, Stop> {
+    let actor = ctx.actor()?;
+    if !(actor.is(Role::Administrator) || actor.is(Role::Operator)) || !ctx.may(Action::ReadRoads) {
+        return Ok(Vec::new());
+    }
+    let found = ctx.store().kept_out(actor).await?;
+    Ok(found.iter().map(|out| context! { vendor => out.name.as_str(), why => ctx.t(&format!("road.kept_out_{}", out.why.as_str())), href => if out.why == Barrier::NoLine { "/lines" } else { "/devices" } }).collect())
 }
 
 /// Double roles in the small-facility profile: shown, never hidden.
