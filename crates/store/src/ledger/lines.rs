@@ -86,7 +86,7 @@ impl Store {
     pub async fn road_workers(&self, actor: &Actor, vendor: &VendorId) -> Done<Vec<Person>> {
         may(actor, Action::ReadRoads, Some(vendor))?;
         let since = self.since();
-        let rows = sqlx::query("SELECT body, seal FROM persons WHERE vendor = $1 ORDER BY name, id LIMIT $2").bind(vendor.as_str().to_owned()).bind(LEDGER_ROWS).fetch_all(self.read()).await?;
+        let rows = sqlx::query("SELECT body, seal FROM persons WHERE vendor = $1 ORDER BY login, id LIMIT $2").bind(vendor.as_str().to_owned()).bind(LEDGER_ROWS).fetch_all(self.read()).await?;
         let read = rows.iter().filter_map(|row| self.held::<Person>(row, since).inspect_err(|fault| tracing::error!(%fault, "ALARM: a person is left out")).ok());
         Ok(read.filter(|person| person.vendor.as_ref() == Some(vendor)).collect())
     }
