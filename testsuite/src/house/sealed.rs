@@ -134,17 +134,17 @@ async fn one_damaged_row_keeps_no_other_account_open() {
     let day = Duration::from_secs(24 * 3600);
     store.run_jobs_once().await.unwrap();
     // The one whose row is damaged is noted first, and so comes first.
-    for who in [&town.operator, &town.clerk] {
+    for who in [&town.safety, &town.clerk] {
         let ask = LeaveAsk { last_day: format_date(town.now().plus(day * 80).date()), at_once: false, reason: "異動".into() };
         store.person_leaves(&town.admin.actor, who.id(), ask).await.unwrap();
     }
     town.pass(day * 88);
-    for who in [&town.admin, &town.planner, &town.safety] {
+    for who in [&town.admin, &town.planner, &town.operator] {
         town.log_in(who).await;
     }
     town.pass(day * 3);
     town.base.db.as_ref().unwrap().sql("UPDATE persons SET body = replace(body, 'sato 太郎', 'sato 次郎') WHERE login = 'sato'");
-    town.base.db.as_ref().unwrap().sql("UPDATE persons SET body = replace(body, 'ono 太郎', 'ono 次郎') WHERE login = 'ono'");
+    town.base.db.as_ref().unwrap().sql("UPDATE persons SET body = replace(body, 'abe 太郎', 'abe 次郎') WHERE login = 'abe'");
     let _ = store.run_jobs_once().await;
     let sheet = store.leaver_sheet(&town.admin.actor, town.clerk.id()).await.unwrap().unwrap();
     assert!(sheet.leaver.ended_at.is_some() && !sheet.person.active, "a leaver: {sheet:?}");

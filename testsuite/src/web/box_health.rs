@@ -31,11 +31,11 @@ async fn a_double_role_is_shown_and_not_hidden() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_page_names_the_vendors_that_cannot_come_in() {
     let clinic = Clinic::with(&["operator", "keeper", "clerk", "worker"]).await;
-    let vendor = clinic.store.add_vendor(&Actor::console(), VendorAsk { name: "南十字システム".into(), ..VendorAsk::default() }).await.unwrap();
+    let vendor = clinic.store.add_vendor(&Actor::console(), VendorAsk { name: "新星システム".into(), ..VendorAsk::default() }).await.unwrap();
     let worker = NewPerson { login: "mori".into(), name: "森 明".into(), vendor: Some(vendor.id.clone()), roles: BTreeSet::from([Role::Worker]), ..NewPerson::default() };
     clinic.store.add_person(&Actor::console(), worker).await.unwrap();
     for (who, told) in [("operator", true), ("keeper", true), ("clerk", false), ("worker", false)] {
         let page = Browser::of(&clinic, who).await.get("/").await;
-        assert_eq!(page.text.contains("南十字システム") && page.text.contains("有効な回線がありません"), told, "{who}: {}", page.text);
+        assert_eq!(page.text.contains("新星システム") && page.text.contains("有効な回線がありません"), told, "{who}: {}", page.text);
     }
 }
