@@ -153,7 +153,8 @@ pub fn standing(asked: &RoleFactors, roles: &BTreeSet<Role>, kind: FactorKind, h
     let allowed = allowed(asked, roles);
     if allowed.contains(&kind) {
         Standing::Full
-    } else if allowed.iter().any(|kind| held.holds(*kind)) {
+    } else if !kind.is_strong() || allowed.iter().any(|kind| held.holds(*kind)) {
+        // A line of paper sets up nothing where the roles do not accept it.
         Standing::Shut
     } else {
         Standing::SettingUp
@@ -215,7 +216,8 @@ mod tests {
         assert_eq!(standing(&asked, &both, FactorKind::Totp, code), Standing::SettingUp);
         assert_eq!(standing(&asked, &both, FactorKind::Totp, key), Standing::Shut);
         assert_eq!(standing(&asked, &both, FactorKind::Recovery, key), Standing::Shut);
-        assert_eq!(standing(&asked, &both, FactorKind::Recovery, nothing), Standing::SettingUp);
+        // Paper sets nothing up where a role does not accept it.
+        assert_eq!(standing(&asked, &both, FactorKind::Recovery, nothing), Standing::Shut);
         let operator = BTreeSet::from([Role::Operator]);
         assert_eq!(standing(&asked, &operator, FactorKind::Totp, key), Standing::Full);
         assert!(suffices(&asked, &operator, code) && !suffices(&asked, &both, code) && !suffices(&asked, &operator, nothing));
