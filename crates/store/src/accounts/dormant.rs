@@ -47,14 +47,34 @@ impl Store {
             return Ok(());
         }
         let last = self.last_uses().await?;
+        if self.is_asleep(&last, now, days) {
+            self.inner.shelf.alarm(format!("nobody has used this box for {days} days, or its clock is wrong; no account is disabled for not being used"));
+            return Ok(());
+        }
+        let mut due = Vec::new();
         for person in persons {
             let used = last.get(person.id.as_str()).copied();
             let Some(kept) = kept.get(person.id.as_str()).map(|at| Timestamp(*at)) else { continue };
-            if now < used.map_or(kept, |used| used.max(kept)).plus(DAY * days) {
-                continue;
+            if now >= used.map_or(kept, |used| used.max(kept)).plus(DAY * days) && !stands_by(&person) {
+                due.push((person, used));
             }
+        }
+        if due.len() > FEW && due.len() * PART > active {
+            let many = due.len();
+            self.inner.shelf.alarm(format!("{many} of {active} accounts have not been used for {days} days. None is disabled by that: look at the clock, and end the accounts in a review"));
+            return Ok(());
+        }
+        for (person, used) in due {
             let mut tx = self.write(&Actor::system()).await?;
-            let Some(held) = self.load_person(tx.sql(), &person.id).await?.filter(|held| held.active) else { continue };
+            let held = match self.load_person(tx.sql(), &person.id).await {
+                Ok(held) => held,
+                // A row that somebody damaged lets nobody in; it must not keep the others open.
+                Err(fault) => {
+                    tracing::error!(%fault, person = %person.id, "ALARM: an account that nobody uses could not be looked at; the others go on");
+                    continue;
+                }
+            };
+            let Some(held) = held.filter(|held| held.active) else { continue };
             if self.disable_account(&mut tx, &held).await?.is_none() {
                 continue;
             }
