@@ -4,6 +4,7 @@ use crate::call::Call;
 use crate::routes::Route;
 use crate::stop::Reply;
 use minijinja::{Value, context};
+use sekisho_core::people::Role;
 use std::time::Duration;
 
 /// Accounts are announced so long before they are disabled.
@@ -31,7 +32,7 @@ async fn show(call: Call) -> Reply {
         .persons(actor)
         .await?
         .iter()
-        .filter(|row| days > 0 && row.person.may_act(now))
+        .filter(|row| days > 0 && row.person.may_act(now) && ![Role::DutyClerk, Role::Planner, Role::SafetyManager].into_iter().any(|role| row.person.is(role)))
         .filter_map(|row| {
             let used = last.get(row.person.id.as_str()).copied()?;
             (used.plus(span) <= now.plus(SOON)).then(|| context! { id => row.person.id.as_str(), name => row.person.name.as_str(), login => row.person.login.as_str(), used => used.0, at => used.plus(span).0 })
