@@ -1,6 +1,7 @@
 //! The transaction: every change and its facts, together or not at all.
 
 use crate::Store;
+use crate::certificates::DeviceCertificate;
 use crate::fault::Fault;
 use crate::faults::Write;
 use crate::log::{Head, Line};
@@ -47,6 +48,7 @@ pub(crate) struct Tx {
     now: Timestamp,
     facts: Vec<(Actor, Fact)>,
     recalls: Vec<Recall>,
+    certified: Vec<DeviceCertificate>,
 }
 
 impl Store {
@@ -71,11 +73,12 @@ impl Store {
         };
         if writer.unsure {
             self.inner.log.catch_up(&mut conn).await?;
+            self.load_certificates().await?;
             writer.unsure = false;
         }
         let (now, jumped) = self.inner.log.tick(self.inner.clock.now());
         let facts = jumped.map(|back_ms| (Actor::system(), Fact::ClockJumped { back_ms })).into_iter().collect();
-        Ok(Tx { store: self.clone(), writer, conn: Some(conn), actor: actor.clone(), now, facts, recalls: Vec::new() })
+        Ok(Tx { store: self.clone(), writer, conn: Some(conn), actor: actor.clone(), now, facts, recalls: Vec::new(), certified: Vec::new() })
     }
 
     /// A connection with a transaction begun on it.
@@ -134,6 +137,12 @@ impl Tx {
         self.recalls.push(recall);
     }
 
+    /// Tells the memory that handshakes ask of a certificate once the change is durable. It belongs to the change and
+    /// not to whoever asked for it: a browser that goes away must not leave a revoked one standing.
+    pub fn certified(&mut self, certificate: DeviceCertificate) {
+        self.certified.push(certificate);
+    }
+
     /// Makes the change and its facts durable.
     ///
     /// The work is done by a task of its own: a caller that is dropped half-way (a browser that goes away) cannot leave
@@ -164,6 +173,10 @@ impl Tx {
         }
         self.writer.open = false;
         self.store.inner.log.advance(&lines);
+        // Before the recalls: whoever is sent away and comes back at once is refused.
+        for certificate in self.certified.drain(..) {
+            self.store.remember(&certificate);
+        }
         for recall in self.recalls.drain(..) {
             // Nobody listens while no gateway runs.
             let _ = self.store.inner.recall.send(recall);

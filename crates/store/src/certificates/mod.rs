@@ -163,10 +163,6 @@ pub struct DeviceCertificates {
     pub code_until: Option<Timestamp>,
 }
 
-/// What a change did to certificates, for the memory, once it is durable.
-#[derive(Default)]
-pub(crate) struct Changes(Vec<DeviceCertificate>);
-
 impl Store {
     /// Fills the memory from the rows.
     pub(crate) async fn load_certificates(&self) -> Result<(), Fault> {
@@ -182,14 +178,9 @@ impl Store {
         Ok(())
     }
 
-    fn remember(&self, certificate: &DeviceCertificate) {
+    /// What handshakes are answered from here on.
+    pub(crate) fn remember(&self, certificate: &DeviceCertificate) {
         self.inner.certified.put(&certificate.serial, certificate.device.clone(), certificate.ends_at, certificate.is_revoked());
-    }
-
-    pub(crate) fn remember_certificates(&self, changes: &Changes) {
-        for certificate in &changes.0 {
-            self.remember(certificate);
-        }
     }
 
     /// The certificates of a device, for those who may see the device.
@@ -220,27 +211,23 @@ impl Store {
         let certificate = self.certificate(tx.sql(), "SELECT body, seal FROM device_certificates WHERE id = $1", id.as_str()).await?;
         let certificate = certificate.filter(|certificate| certificate.stands(now)).ok_or(Refusal::NotFound)?;
         let device = self.load_device(tx.sql(), &certificate.device).await?.ok_or(Refusal::NotFound)?;
-        let mut changes = Changes::default();
-        self.end_certificate(&mut tx, &mut changes, certificate, &device.content.name, "revoked", now, reason.trim()).await?;
+        let ended = self.end_certificate(&mut tx, certificate, &device.content.name, "revoked", now, reason.trim()).await?;
         recall_device_sessions(&mut tx, &device.id).await?;
         tx.commit().await?;
-        self.remember_certificates(&changes);
-        changes.0.pop().ok_or_else(|| Refusal::NotFound.into())
+        Ok(ended)
     }
 
     /// Ends what a device holds, because the device itself ends: certificates and an open code.
-    pub(crate) async fn end_device_certificates(&self, tx: &mut Tx, device: &Device, how: &str) -> Result<Changes, Fault> {
+    pub(crate) async fn end_device_certificates(&self, tx: &mut Tx, device: &Device, how: &str) -> Result<(), Fault> {
         let now = tx.now();
-        let mut changes = Changes::default();
         for certificate in self.certificates_of(tx.sql(), &device.id).await?.into_iter().filter(|certificate| certificate.stands(now)) {
-            self.end_certificate(tx, &mut changes, certificate, &device.content.name, how, now, "").await?;
+            self.end_certificate(tx, certificate, &device.content.name, how, now, "").await?;
         }
-        self.end_open_codes(tx, device, "replaced").await?;
-        Ok(changes)
+        self.end_open_codes(tx, device, "replaced").await
     }
 
     /// A certificate over a device's key, as part of a change.
-    async fn issue_certificate(&self, tx: &mut Tx, changes: &mut Changes, ask: Issuing<'_>) -> Done<Issued> {
+    async fn issue_certificate(&self, tx: &mut Tx, ask: Issuing<'_>) -> Done<Issued> {
         let Issuing { device, wanted, source, how, before } = ask;
         if device.lost_at.is_some() {
             return Err(Refusal::DeviceLost.into());
@@ -283,7 +270,7 @@ impl Store {
             source: source.to_string(),
             until,
         });
-        changes.0.push(certificate);
+        tx.certified(certificate);
         Ok(Issued {
             chain: chain.iter().map(|der| STANDARD.encode(der)).collect(),
             device: device.id.clone(),
@@ -298,7 +285,7 @@ impl Store {
     }
 
     #[expect(clippy::too_many_arguments, reason = "each of them is a word of the entry that tells of it")]
-    async fn end_certificate(&self, tx: &mut Tx, changes: &mut Changes, certificate: DeviceCertificate, name: &str, how: &str, until: Timestamp, reason: &str) -> Result<(), Fault> {
+    async fn end_certificate(&self, tx: &mut Tx, certificate: DeviceCertificate, name: &str, how: &str, until: Timestamp, reason: &str) -> Result<DeviceCertificate, Fault> {
         let by = if how == "revoked" { tx.actor().name.clone() } else { String::new() };
         let end = CertificateEnd { at: tx.now(), how: how.to_owned(), by, reason: reason.to_owned() };
         let certificate = DeviceCertificate { ends_at: until.min(certificate.ends_at), ended: Some(end), ..certificate };
@@ -312,8 +299,8 @@ impl Store {
             until: certificate.ends_at,
             reason: reason.to_owned(),
         });
-        changes.0.push(certificate);
-        Ok(())
+        tx.certified(certificate.clone());
+        Ok(certificate)
     }
 
     /// Saves a certificate that has a row. The next fact of the change must be the one that tells of it.

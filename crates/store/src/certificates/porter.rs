@@ -1,7 +1,7 @@
 //! What the outer door is answered.
 
 use super::authority::Wanted;
-use super::{CertifiedBy, Changes, Issuing, overlap};
+use super::{CertifiedBy, Issuing, overlap};
 use crate::Store;
 use crate::fault::{Denied, Done, Fault};
 use sekisho_core::desk::Answer;
@@ -20,6 +20,8 @@ use std::time::Duration;
 /// Refused certificates are counted over this time.
 const SPAN: Duration = Duration::from_secs(600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// For how long a certificate that was replaced may be replaced once more.
+const ASKED_AGAIN: Duration = Duration::from_secs(15 * 60);
 
 /// How many refused certificates were written down lately: scanners bring thousands.
 #[derive(Default)]
@@ -74,16 +76,14 @@ impl Store {
         }
         let tx = self.write(&Actor::system()).await?;
         let (mut tx, device) = self.use_code(tx, &ticket, source).await?;
-        let mut changes = Changes::default();
         let now = tx.now();
         // Whoever is enrolled anew has lost the old key, or somebody else has it.
         for old in self.certificates_of(tx.sql(), &device.id).await?.into_iter().filter(|old| old.stands(now)) {
-            self.end_certificate(&mut tx, &mut changes, old, &device.content.name, "enrolled_again", now, "").await?;
+            self.end_certificate(&mut tx, old, &device.content.name, "enrolled_again", now, "").await?;
         }
         let ask = Issuing { device: &device, wanted: &wanted, source, how: CertifiedBy::Code, before: None };
-        let issued = self.issue_certificate(&mut tx, &mut changes, ask).await?;
+        let issued = self.issue_certificate(&mut tx, ask).await?;
         tx.commit().await?;
-        self.remember_certificates(&changes);
         Ok(issued)
     }
 
@@ -93,7 +93,14 @@ impl Store {
         let now = tx.now();
         let old = self.certificate(tx.sql(), "SELECT body, seal FROM device_certificates WHERE serial = $1", serial).await?;
         let old = old.filter(|old| old.serial == serial && old.stands(now)).ok_or(Refusal::CertificateEnded)?;
+        // An answer that was lost is asked for again at once. Who comes hours later with a replaced one has a copy of it.
+        if old.ended.as_ref().is_some_and(|end| now >= end.at.plus(ASKED_AGAIN)) {
+            return Err(Refusal::CertificateEnded.into());
+        }
         let device = self.load_device(tx.sql(), &old.device).await?.ok_or(Refusal::CertificateEnded)?;
+        if !self.vendor_in_force(Some(&device.vendor), now).await? {
+            return Err(Refusal::VendorInactive.into());
+        }
         if self.renewals_since(tx.sql(), &device.id, now.minus(DAY)).await? >= limits::DEVICE_RENEWALS_A_DAY {
             return Err(Refusal::too_many("DEVICE_RENEWALS_A_DAY").into());
         }
@@ -101,18 +108,16 @@ impl Store {
         if wanted.fingerprint() == old.key {
             return Err(Refusal::CertificateAskBad.into());
         }
-        let mut changes = Changes::default();
         // Asked again, because an answer was lost: whoever got that one holds it for nothing.
         for lost in self.certificates_of(tx.sql(), &device.id).await?.into_iter().filter(|other| other.before.as_deref() == Some(serial) && other.stands(now)) {
-            self.end_certificate(&mut tx, &mut changes, lost, &device.content.name, "enrolled_again", now, "").await?;
+            self.end_certificate(&mut tx, lost, &device.content.name, "enrolled_again", now, "").await?;
         }
         let ask = Issuing { device: &device, wanted: &wanted, source, how: CertifiedBy::Renewal, before: Some(serial.to_owned()) };
-        let issued = self.issue_certificate(&mut tx, &mut changes, ask).await?;
+        let issued = self.issue_certificate(&mut tx, ask).await?;
         if old.ended.is_none() {
-            self.end_certificate(&mut tx, &mut changes, old, &device.content.name, "renewed", now.plus(overlap()), "").await?;
+            self.end_certificate(&mut tx, old, &device.content.name, "renewed", now.plus(overlap()), "").await?;
         }
         tx.commit().await?;
-        self.remember_certificates(&changes);
         Ok(issued)
     }
 

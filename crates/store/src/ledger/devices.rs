@@ -161,10 +161,9 @@ impl Store {
         let lost_at = (change == "lost").then(|| tx.now());
         let device = Device { active: false, lost_at, ..known };
         self.save_device(&mut tx, &device, change, reason).await?;
-        let ended = self.end_device_certificates(&mut tx, &device, "device").await?;
+        self.end_device_certificates(&mut tx, &device, "device").await?;
         recall_device_sessions(&mut tx, id).await?;
         tx.commit().await?;
-        self.remember_certificates(&ended);
         Ok(device)
     }
 
