@@ -220,6 +220,12 @@ impl Store {
         let fresh_until = row.try_get::<Option<i64>, _>("stepped_up_until")?.map(Timestamp);
         // A recovery code is no factor for grave acts; it leads to a new one.
         let is_recovered = !proof.kind().is_strong();
+        let device = row.try_get::<Option<&str>, _>("device")?.map(|id| DeviceId::parse(id).ok_or_else(|| Fault::Damaged("a login names no device that can be".into()))).transpose()?;
+        if let Some(device) = &device
+            && !self.device_serves(device, &person).await?
+        {
+            return Err(Refusal::LoginNeeded.into());
+        }
         let login = WebLogin {
             confined: self.is_confined(&person, proof.kind()),
             held: Held { totp: row.try_get::<i64, _>("authenticators")? > 0, passkey: row.try_get::<i64, _>("passkeys")? > 0 },
@@ -233,7 +239,7 @@ impl Store {
             ends_at,
             lang: row.try_get("lang")?,
             source,
-            device: row.try_get::<Option<&str>, _>("device")?.map(|id| DeviceId::parse(id).ok_or_else(|| Fault::Damaged("a login names no device that can be".into()))).transpose()?,
+            device,
         };
         Ok((login, seen_at))
     }
@@ -242,12 +248,22 @@ impl Store {
     /// before.
     ///
     /// # Errors
-    /// A fault; the login is then of no use to anybody.
+    /// That the device is not one of the person's; a fault. The login is then of no use to anybody.
     pub async fn bind_login(&self, new: &NewLogin, device: &DeviceId) -> Done<()> {
         let mut tx = self.write(&new.actor).await?;
         let text = "SELECT id, token_hash, person, via, csrf, ends_at, stepped_up_until, proof, device, seal AS login_seal FROM web_logins WHERE id = $1";
         let row = sqlx::query(text).bind(new.login.as_str().to_owned()).fetch_optional(tx.sql()).await?.ok_or(Refusal::LoginNeeded)?;
         self.check_login(&row)?;
+        let person = new.actor.person.as_ref().ok_or(Refusal::LoginNeeded)?;
+        let person = self.load_person(tx.sql(), person).await?.ok_or(Refusal::LoginNeeded)?;
+        let known = self.load_device(tx.sql(), device).await?;
+        if let Err(refusal) = known.ok_or(Refusal::DeviceUnknown).and_then(|known| known.may_serve(&person)) {
+            sqlx::query("DELETE FROM web_logins WHERE id = $1").bind(new.login.as_str().to_owned()).execute(tx.sql()).await?;
+            tx.fact(Fact::Refused { stage: "login".into(), login: person.login, code: refusal.code().to_owned(), detail: device.to_string() });
+            tx.fact(Fact::LoggedOut { cause: "device".into() });
+            tx.commit().await?;
+            return Err(refusal.into());
+        }
         let seal = self.seal_login(&LoginRow { device: Some(device.as_str()), ..LoginRow::read(&row)? })?;
         sqlx::query("UPDATE web_logins SET device = $1, seal = $2 WHERE id = $3")
             .bind(device.as_str().to_owned())
@@ -256,6 +272,14 @@ impl Store {
             .execute(tx.sql())
             .await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Whether a person may come from a device of the register.
+    ///
+    /// # Errors
+    /// A fault.
+    pub async fn device_serves(&self, device: &DeviceId, person: &Person) -> Done<bool> {
+        Ok(self.load_device(self.read(), device).await?.is_some_and(|known| known.may_serve(person).is_ok()))
     }
 
     async fn touch(&self, id: &WebLoginId, now: Timestamp) -> Result<(), Fault> {

@@ -93,8 +93,13 @@ pub(super) async fn find(ctx: &mut Ctx, parts: &Parts) -> Result<Proof, Stop> {
         } else {
             ctx.store().login_of(token, ctx.source).await?
         };
-        // A token for automation has its own list of sources; a person's login holds where it was made.
-        let elsewhere = login.actor.token.is_none() && login.device != ctx.device;
+        // A person's login holds where it was made. A token for automation has its own list of sources, and through the outer
+        // door it comes from a device of its person's vendor alone.
+        let elsewhere = match (&login.actor.token, &ctx.device) {
+            (None, _) => login.device != ctx.device,
+            (Some(_), None) => false,
+            (Some(_), Some(device)) => !ctx.store().device_serves(device, &login.person).await?,
+        };
         if login.actor.via != Via::Api || ctx.kind != Kind::Api || elsewhere {
             return Err(Refusal::LoginNeeded.into());
         }
