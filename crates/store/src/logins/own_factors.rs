@@ -105,10 +105,11 @@ impl Store {
         })
     }
 
-    /// Which strong factors a person holds.
+    /// Which strong factors a person holds. A passkey that was suspended counts: it is replaced after an identity check, not
+    /// by a weaker factor that the suspension would open.
     pub(super) async fn held_factors(&self, person: &PersonId) -> Result<Held, Fault> {
         let row = sqlx::query("SELECT totp FROM credentials WHERE person = $1").bind(person.as_str().to_owned()).fetch_optional(self.read()).await?;
-        let passkey = self.passkeys_of(person).await?.iter().any(|found| !found.row.suspended);
+        let passkey = !self.passkeys_of(person).await?.is_empty();
         Ok(Held { totp: has_totp(row.as_ref())?, passkey })
     }
 
@@ -227,9 +228,10 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Whether a login that was proved this way reaches all that its roles do.
+    /// Whether a login that was proved this way is good for setting up a factor and for nothing else. A recovery code always
+    /// is: paper may be read by others, and what a person allows or lets pass rests on something that only they hold.
     pub(super) fn is_confined(&self, person: &Person, kind: FactorKind) -> bool {
-        !allowed(&self.policy().factors, &person.roles).contains(&kind)
+        !kind.is_strong() || !allowed(&self.policy().factors, &person.roles).contains(&kind)
     }
 }
 
