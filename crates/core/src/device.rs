@@ -76,7 +76,8 @@ impl DeviceCheck {
     #[must_use]
     pub fn holds(&self, now: Timestamp) -> bool {
         let sound = self.protection && self.updates && self.usb_restricted;
-        sound && parse_date(&self.until).is_some_and(|last| now.date() <= last)
+        let begun = parse_date(&self.on).is_some_and(|day| day <= now.date());
+        sound && begun && parse_date(&self.until).is_some_and(|last| now.date() <= last)
     }
 }
 

@@ -217,6 +217,8 @@ impl LineContent {
         must(!self.name.trim().is_empty(), "name")?;
         must(self.class != LineClass::Undeclared, "class")?;
         must(!self.addresses.is_empty(), "addresses")?;
+        // On a closed line an address shows the device; one that is half of the world shows nothing.
+        must(self.class.is_open() || !self.addresses.iter().any(|network| network.is_vast()), "addresses")?;
         if self.addresses.len() > limits::LINE_ADDRESSES {
             return Err(Refusal::too_many("LINE_ADDRESSES"));
         }

@@ -39,6 +39,12 @@ impl Network {
         self.bits == 0
     }
 
+    /// True for a network so large that an address of it tells nothing of who calls: more than an IPv4 /8 or an IPv6 /16.
+    #[must_use]
+    pub fn is_vast(&self) -> bool {
+        self.bits < if self.base.is_ipv4() { 8 } else { 16 }
+    }
+
     /// True if the address lies inside. An IPv4 address that arrives in IPv6 clothes counts as IPv4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
