@@ -221,11 +221,11 @@ impl Store {
         if token_source_waits(self.read(), source, now).await? {
             return Err(Refusal::SourceBlocked.into());
         }
-        let (token, used_at) = match self.find_token(code).await? {
+        let (token, used_at, is_open) = match self.find_token(code).await? {
             Some(found) => found,
             None => return Err(self.token_refused(None, source, "unknown").await),
         };
-        if !token.is_open(now) {
+        if !is_open || !token.is_open(now) {
             return Err(self.token_refused(Some(&token), source, "ended").await);
         }
         if !token.answers(source) {
@@ -328,18 +328,20 @@ impl Store {
         self.seal_row(tx, token, &body).await
     }
 
-    async fn find_token(&self, code: &str) -> Result<Option<(ApiToken, Option<Timestamp>)>, Fault> {
+    async fn find_token(&self, code: &str) -> Result<Option<(ApiToken, Option<Timestamp>, bool)>, Fault> {
         if !token::has_form(code) {
             return Ok(None);
         }
         let (hash, since) = (token_hash(code), self.since());
-        let Some(row) = sqlx::query("SELECT body, seal, used_at FROM api_tokens WHERE hash = $1").bind(hash.clone()).fetch_optional(self.read()).await? else { return Ok(None) };
+        let Some(row) = sqlx::query("SELECT body, seal, used_at, is_open FROM api_tokens WHERE hash = $1").bind(hash.clone()).fetch_optional(self.read()).await? else { return Ok(None) };
         let token: ApiToken = self.held(&row, since)?;
         // The column found the row; what counts is what is sealed.
         if token.hash != hash {
             return Err(Fault::Damaged(format!("the hash of {} was changed by somebody else", token.id)));
         }
-        Ok(Some((token, row.try_get::<Option<i64>, _>("used_at")?.map(Timestamp))))
+        // Resets and the end of a role find a person's tokens by this column: one that they cannot find is ended.
+        let is_open = row.try_get::<i64, _>("is_open")? == 1;
+        Ok(Some((token, row.try_get::<Option<i64>, _>("used_at")?.map(Timestamp), is_open)))
     }
 
     async fn token(&self, conn: &mut AnyConnection, id: &TokenId) -> Result<Option<ApiToken>, Fault> {
