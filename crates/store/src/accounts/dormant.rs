@@ -4,7 +4,7 @@ use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::ledger::{LEDGER_ROWS, bodies};
 use sekisho_core::facts::Fact;
-use sekisho_core::people::{Actor, Person};
+use sekisho_core::people::{Actor, Person, Role};
 use sekisho_core::permission::{Action, may};
 use sekisho_core::time::Timestamp;
 use sqlx::Row;
@@ -12,6 +12,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Accounts that one look may disable whatever part of all they are. The look is made every day, so that more are a sign of
+/// a clock that ran ahead.
+const FEW: usize = 1;
+/// More than this part of all accounts is never disabled at once.
+const PART: usize = 3;
+
+/// Who is there for the night on which something breaks. They are idle for as long as nothing does, and without them nobody
+/// can allow an emergency; a review looks at their accounts (棚卸).
+fn stands_by(person: &Person) -> bool {
+    person.is(Role::DutyClerk) || person.is(Role::Planner) || person.is(Role::SafetyManager)
+}
 
 impl Store {
     /// Accounts that were disabled because nobody used them, the last ones first, with the moment it happened.
@@ -26,12 +37,19 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
+    /// True if nobody at all was here for so long: the box was asleep, or its clock is wrong, and neither says anything of one
+    /// account.
+    fn is_asleep(&self, last: &BTreeMap<String, Timestamp>, now: Timestamp, days: u32) -> bool {
+        last.values().max().is_none_or(|newest| now >= newest.plus(DAY * days))
+    }
+
     /// Disables what nobody used for the days that the hospital set.
     pub(crate) async fn disable_dormant(&self) -> Done<()> {
         let days = self.policy().dormant_days;
         let now = self.now();
         let rows = sqlx::query("SELECT body FROM persons WHERE active = 1 ORDER BY id LIMIT $1").bind(LEDGER_ROWS).fetch_all(self.read()).await?;
         let persons: Vec<Person> = bodies(&rows)?;
+        let active = persons.len();
         let rows = sqlx::query("SELECT person, kept_at FROM account_states").fetch_all(self.read()).await?;
         let kept: BTreeMap<String, i64> = rows.iter().map(|row| Ok((row.try_get("person")?, row.try_get("kept_at")?))).collect::<Result<_, Fault>>()?;
         // An account from before this was kept counts as looked after today.
