@@ -123,7 +123,7 @@ async function room(login, width) {
     await one.page.locator("#f-login").fill(login);
     await one.page.locator("#f-password").fill(people.get(login).password);
     await one.page.locator("#f-code").fill(await people.get(login).phone.code());
-    await one.page.locator("main button").last().click();
+    await one.page.locator("main button[type=submit]").first().click();
     await one.page.waitForURL((url) => url.pathname === "/");
   }
   rooms.set(key, one);

@@ -41,6 +41,11 @@ export class Lines {
     this.recount();
   }
 
+  /** Nothing more will come. */
+  close(nothing: string): void {
+    this.empty.textContent = nothing;
+  }
+
   private recount(): void {
     const total = this.rows.length + this.dropped;
     this.count.textContent = String(total);

@@ -43,6 +43,7 @@ export function startLive(root: HTMLElement): void {
       case "end":
         ended = true;
         viewer.say("over", "stop", message.cause ? word("endedWith", causeOf(message.cause)) : word("ended"));
+        viewer.over();
         state("ended");
         reins?.over(message.cause ? word("endedWith", causeOf(message.cause)) : word("ended"));
         root.dispatchEvent(new CustomEvent("sekisho:ended", { bubbles: true }));

@@ -88,6 +88,9 @@ export class Reins {
     const focused = document.activeElement;
     const running = [...document.querySelectorAll<HTMLElement>("[data-running]")];
     for (const element of running) element.hidden = true;
+    // A talk that never began is not offered any more, one that was had stays to be read.
+    const talk = document.querySelector<HTMLElement>("[data-talk]");
+    if (talk && this.part("said").childElementCount === 0) talk.hidden = true;
     const over = this.part("over");
     over.hidden = false;
     if (running.some((element) => element.contains(focused))) over.focus();

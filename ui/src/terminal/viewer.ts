@@ -247,6 +247,13 @@ export class Viewer {
     }
   }
 
+  /** The session is over: an empty list promises nothing more. */
+  over(): void {
+    this.commands.close(word("noCommandsEver"));
+    this.files.close(word("noFilesEver"));
+    this.acts.close(word("noActsEver"));
+  }
+
   /** Adds a command or a file operation to the lists beside the screen. */
   list(message: Message): void {
     if (message.t === "cmd") this.commands.add(message.at, this.line(message.at, [this.command(message.text)]));
