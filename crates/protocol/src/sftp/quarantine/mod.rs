@@ -7,8 +7,10 @@
 
 mod file;
 mod lineup;
+mod room;
 mod whole;
 
+pub use room::Room;
 pub use whole::Quarantined;
 
 use super::Breach;
@@ -20,7 +22,6 @@ use bytes::{Bytes, BytesMut};
 use file::{File, Phase, Pour, Set, Status, handle, number, string};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 const OPEN: u8 = 3;
 const CLOSE: u8 = 4;
@@ -63,44 +64,6 @@ pub enum Staging {
     NotThere,
     /// Its content could not be kept.
     Spool,
-}
-
-/// What one session may stage. All channels share one.
-#[derive(Debug, Default)]
-pub struct Room {
-    bytes: AtomicU64,
-    all: AtomicU64,
-    files: AtomicUsize,
-}
-
-impl Room {
-    fn take(&self, more: u64) -> bool {
-        let add = |counter: &AtomicU64, most: u64| {
-            let fits = |used: u64| used.checked_add(more).filter(|sum| *sum <= most);
-            counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_ok()
-        };
-        if !add(&self.bytes, limits::STAGED_SESSION_BYTES) {
-            return false;
-        }
-        let fits = add(&self.all, limits::STAGED_TOTAL_BYTES);
-        if !fits {
-            self.give(more);
-        }
-        fits
-    }
-
-    fn give(&self, less: u64) {
-        let _ = self.bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| Some(used.saturating_sub(less)));
-    }
-
-    fn enter(&self) -> bool {
-        let fits = |files: usize| (files < limits::STAGED_FILES).then_some(files + 1);
-        self.files.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_ok()
-    }
-
-    fn leave(&self) {
-        let _ = self.files.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |files| Some(files.saturating_sub(1)));
-    }
 }
 
 /// What is to be done with staged content, in this order. Files are named by numbers that a channel uses once.

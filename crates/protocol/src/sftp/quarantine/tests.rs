@@ -430,7 +430,7 @@ fn files_and_bytes_of_a_session_are_bounded_and_given_back() {
     scene.decide(false);
     assert_eq!(other.open(2, b"/other", NEW)[..HANDLES.len()], *HANDLES);
     drop((scene, other));
-    assert_eq!((room.files.load(Ordering::SeqCst), room.bytes.load(Ordering::SeqCst)), (0, 0));
+    assert_eq!(room.taken(), (0, 0));
     assert!(room.take(limits::STAGED_SESSION_BYTES) && !room.take(1));
     room.give(limits::STAGED_SESSION_BYTES);
     assert!(room.take(1));
