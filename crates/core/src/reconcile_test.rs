@@ -1,4 +1,6 @@
 use super::*;
+use crate::refusal::Refusal;
+use crate::target::Witness;
 use crate::ids::{AccountId, PlanId, VendorId};
 use crate::plan::content::{FileIn, PlanContent, TargetUse};
 use crate::plan::state::PlanState;
