@@ -346,7 +346,7 @@ fn real_now(ward: &Ward) {
 }
 
 async fn minted(ward: &Ward) -> (String, String) {
-    let content = PlanContent { targets: ward.content().targets.into_iter().map(|used| sekisho_core::plan::content::TargetUse { functions: [Function::Exec].into(), files: Default::default(), ..used }).collect(), ..ward.content() };
+    let content = PlanContent { targets: ward.content().targets.into_iter().map(|used| sekisho_core::plan::content::TargetUse { functions: [Function::Exec].into(), files: Default::default(), ..used }).collect(), privileged_reason: "試験のアカウントが root のことがあるため".into(), ..ward.content() };
     ward.approved(content).await;
     let principal = ward.principal().await;
     // The code of the login moved the clock on.
