@@ -57,10 +57,12 @@ pub async fn start_sshd(folder: &Path, more: &str) -> (Child, u16) {
     // Found free and closed again: another program could take it, which the sshd would report.
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let dir = folder.display();
+    // A home of its own: shells that read, or are killed within, the start-up files of this machine's account are no test of ours.
+    std::fs::create_dir_all(folder.join("home")).unwrap();
     let config = format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {dir}/host\nAuthorizedKeysFile {dir}/authorized\nPidFile none\nUsePAM no\n\
          StrictModes no\nPasswordAuthentication no\nPermitRootLogin yes\nAcceptEnv *\nMaxStartups 100\nPrintMotd no\nPrintLastLog no\n\
-         Subsystem sftp internal-sftp\n{more}\n"
+         Subsystem sftp internal-sftp\nSetEnv HOME={dir}/home\n{more}\n"
     );
     std::fs::write(folder.join("sshd_config"), config).unwrap();
     let _ = std::fs::create_dir_all("/run/sshd");

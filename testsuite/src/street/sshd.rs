@@ -59,11 +59,13 @@ impl Sshd {
             std::fs::create_dir_all("/run/sshd").expect("/run/sshd");
         }
         let port = free_port();
-        // With a second shell's level bash leaves the account's start-up files alone, whose words are not the target's.
+        // A home of its own: the start-up files of this machine's account are not the target's, neither their words nor the
+        // locks they leave behind when a shell is cut within them.
+        std::fs::create_dir_all(folder.join("home")).expect("a home");
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {dir}/host_key\nPidFile none\nAuthorizedKeysFile {dir}/authorized_keys\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\nPermitRootLogin prohibit-password\n\
-             Subsystem sftp internal-sftp\nAcceptEnv LANG LC_*\nPrintMotd no\nPrintLastLog no\nMaxStartups 100\nMaxSessions 100\nRekeyLimit 16M\nSetEnv SHLVL=1\n",
+             Subsystem sftp internal-sftp\nAcceptEnv LANG LC_*\nPrintMotd no\nPrintLastLog no\nMaxStartups 100\nMaxSessions 100\nRekeyLimit 16M\nSetEnv HOME={dir}/home\n",
             dir = folder.display()
         );
         std::fs::write(folder.join("sshd_config"), format!("{first}{config}")).expect("sshd_config");
