@@ -64,7 +64,21 @@ pub fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-/// Starts a server in `folder` that accepts `authorized` for this account.
+/// What a shell of the demo does at its start: it stands in the throw-away home. bash reads `.bashrc` for the commands of a
+/// login by SSH too, other shells read `.profile` for terminals alone.
+const AT_START: &str = "cd \"$HOME\"\nPS1='[demo \\w]\\$ '\n";
+
+/// A home that ends with the demo: what is tried out there does not touch the files of the account that runs it.
+fn furnish(home: &Path) -> Result<()> {
+    std::fs::create_dir_all(home.join("logs"))?;
+    std::fs::write(home.join(".profile"), AT_START)?;
+    std::fs::write(home.join(".bashrc"), AT_START)?;
+    std::fs::write(home.join("README.txt"), "デモ用の作業フォルダです。デモを終えると消えます。\n")?;
+    std::fs::write(home.join("logs/batch.log"), "02:00:01 夜間バッチ 開始\n02:14:37 夜間バッチ 正常終了 (受付 412件)\n")?;
+    Ok(())
+}
+
+/// Starts a server in `folder` that accepts `authorized` for this account, whose home there is a throw-away one.
 ///
 /// # Errors
 /// `sshd` is missing or does not come up; its own words are in the error.
@@ -76,12 +90,13 @@ pub fn start(folder: &Path, authorized: &str) -> Result<Host> {
         // The server insists on this folder when it runs as root.
         std::fs::create_dir_all("/run/sshd").context("cannot make /run/sshd")?;
     }
+    furnish(&folder.join("home"))?;
     let port = free_port()?;
     let log = folder.join("sshd.log");
     let text = format!(
         "Port {port}\nListenAddress 127.0.0.1\nHostKey {dir}/host_key\nPidFile none\nAuthorizedKeysFile {dir}/authorized_keys\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\nPermitRootLogin prohibit-password\n\
-         Subsystem sftp internal-sftp\nAcceptEnv LANG LC_*\nPrintMotd no\nMaxStartups 100\nMaxSessions 100\nLogLevel VERBOSE\n",
+         Subsystem sftp internal-sftp -d {dir}/home\nSetEnv HOME={dir}/home\nAcceptEnv LANG LC_*\nPrintMotd no\nMaxStartups 100\nMaxSessions 100\nLogLevel VERBOSE\n",
         dir = folder.display()
     );
     let config = folder.join("sshd_config");
