@@ -34,6 +34,12 @@ export async function visitor(browser, base, { width = 1280, height = 900, cooki
   return { context, page, faults };
 }
 
+/** What the person sees at this moment, as a picture, if a folder for pictures is named: for whoever works on the pages. */
+export async function picture(page, what) {
+  const folder = process.env.SEKISHO_PICTURES;
+  if (folder) await page.screenshot({ path: `${folder}/${what.replaceAll(/[^a-z0-9]+/gu, "-")}-${page.viewportSize().width}.png` });
+}
+
 /** What every page owes its reader; gives a sentence for each debt. */
 export async function debts(page) {
   return page.evaluate(() => {

@@ -9,6 +9,7 @@ const { page } = clerk;
 
 async function look(what) {
   await page.waitForLoadState("load");
+  await picture(page, what);
   say("page", { what, path: new URL(page.url()).pathname, title: await page.title(), h1: await page.locator("h1").first().innerText(), debts: await debts(page) });
 }
 

@@ -14,6 +14,7 @@ const join = async (options) => {
 /** Every page that is visited must pay what it owes. */
 async function look(page, what) {
   await page.waitForLoadState("load");
+  await picture(page, what);
   const owed = await debts(page);
   say("page", { what, path: new URL(page.url()).pathname, title: await page.title(), h1: await page.locator("h1").first().innerText(), debts: owed });
 }
