@@ -3,6 +3,7 @@
 mod fuzz;
 mod gateway;
 mod house;
+mod postbox;
 mod roads;
 mod street;
 mod web;

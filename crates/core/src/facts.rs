@@ -1,7 +1,7 @@
 //! What is written into the tamper-evident log: a closed list. Nothing else is evidence, and no log line becomes one.
 
 use crate::desk::{Cause, Dialled, RefusedAsk};
-use crate::ids::{AccountId, AttachmentId, DeviceCertificateId, DeviceCodeId, DeviceId, IdentityCheckId, KeyWindowId, LineId, PasskeyId, PersonId, PlanId, ReviewId, SessionId, TargetId, TokenId, VendorId, WorkerKeyId};
+use crate::ids::{AccountId, AttachmentId, DeviceCertificateId, DeviceCodeId, DeviceId, IdentityCheckId, KeyWindowId, LineId, LinkId, MailId, PasskeyId, PersonId, PlanId, ReviewId, ServiceId, SessionId, SshLoginId, TargetId, TokenId, VendorId, WebLoginId, WorkerKeyId};
 use crate::line::LineClass;
 use crate::factors::{FactorKind, Proof};
 use crate::identity::CheckMethod;
@@ -68,8 +68,17 @@ pub enum Fact {
     Stopped,
     /// Both factors of a login hold.
     Identified {
-        /// What the first factor was: `password` or `key`.
+        /// What the first factor was: `password`, `key`, or `certificate` for a login that was confirmed in the browser.
         first: String,
+        /// The device that showed itself, if one did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<DeviceId>,
+        /// Its name.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        device_name: String,
+        /// The login by certificate, if it was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ssh_login: Option<SshLoginId>,
     },
     /// A login, an entry or an act was refused.
     Refused {
@@ -87,11 +96,137 @@ pub enum Fact {
         /// By which factors; entries of older versions do not say.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         proof: Option<Proof>,
+        /// The directory or provider that proved the first of them, if one did.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        through: String,
+        /// The device whose certificate opened the outer door for it; none for a login elsewhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<DeviceId>,
+        /// Its name.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        device_name: String,
     },
     /// It ended.
     LoggedOut {
         /// `logout`, `idle`, `expired`, `password_changed`, `disabled`.
         cause: String,
+    },
+    /// The authority for logins by certificate has a new key; certificates of the one before count no more.
+    SshLoginAuthority {
+        /// SHA-256 fingerprint of the key.
+        fingerprint: String,
+    },
+    /// A person confirmed in the browser that a device may log in, and it got a certificate.
+    SshLoginIssued {
+        /// Which.
+        ssh_login: SshLoginId,
+        /// Whose.
+        person: PersonId,
+        /// The device.
+        device: DeviceId,
+        /// Its name.
+        device_name: String,
+        /// What the machine called itself.
+        host: String,
+        /// From where it asked.
+        asked_from: String,
+        /// Serial number of the certificate, which is the number of this entry.
+        serial: u64,
+        /// SHA-256 fingerprint of its key.
+        key: String,
+        /// The plans whose windows gave it its end.
+        plans: Vec<String>,
+        /// Its end.
+        until: Timestamp,
+    },
+    /// A login by certificate ended before its time.
+    SshLoginEnded {
+        /// Which.
+        ssh_login: SshLoginId,
+        /// Whose.
+        person: PersonId,
+        /// The device.
+        device_name: String,
+        /// `ended`, `too_many`, `password_changed`, `factors_changed`, `disabled`, `device`.
+        cause: String,
+    },
+    /// A person said that a device's request for a login was not theirs.
+    ConnectDenied {
+        /// The device.
+        device: DeviceId,
+        /// Its name.
+        device_name: String,
+        /// From where it asked.
+        asked_from: String,
+    },
+    /// A person ended a login of a browser or API client from another one.
+    LoginEnded {
+        /// Which.
+        web_login: WebLoginId,
+        /// Whose.
+        person: PersonId,
+        /// `web` or `api`.
+        via: String,
+        /// From where it had come.
+        came_from: String,
+    },
+    /// A person was linked to an account of a directory or sign-in provider. Their password here ended with it.
+    PersonLinked {
+        /// The link.
+        link: LinkId,
+        /// Who.
+        person: PersonId,
+        /// Name of the directory or provider.
+        source: String,
+        /// What the administrator typed: the name there.
+        known_as: String,
+    },
+    /// A person who was found by a claim signed in for the first time; from here on the subject alone counts.
+    LinkPinned {
+        /// The link.
+        link: LinkId,
+        /// Who.
+        person: PersonId,
+        /// Name of the provider.
+        source: String,
+        /// What the provider never gives to another one.
+        subject: String,
+    },
+    /// A link was ended.
+    PersonUnlinked {
+        /// The link.
+        link: LinkId,
+        /// Who.
+        person: PersonId,
+        /// Name of the directory or provider.
+        source: String,
+    },
+    /// The directory says that the account has ended; the person was disabled here.
+    DirectoryEnded {
+        /// Who.
+        person: PersonId,
+        /// Name of the directory.
+        source: String,
+        /// `gone`, `disabled`, `expired`, `no_group`.
+        why: String,
+    },
+    /// The person left groups of the directory, and lost the roles that hang on them.
+    DirectoryRolesLost {
+        /// Who.
+        person: PersonId,
+        /// Name of the directory.
+        source: String,
+        /// The roles.
+        roles: BTreeSet<Role>,
+    },
+    /// So many accounts fell away from the directory at once that it was not believed, and nobody was disabled.
+    DirectoryDoubted {
+        /// Name of the directory.
+        source: String,
+        /// How many fell away.
+        changed: u64,
+        /// How many persons are linked.
+        linked: u64,
     },
     /// A fresh factor was given.
     SteppedUp {
@@ -107,6 +242,48 @@ pub enum Fact {
         passkey: PasskeyId,
         /// What they call it.
         name: String,
+    },
+    /// A mail was written into the outbox, in the change that it tells of.
+    MailWritten {
+        /// Which.
+        mail: MailId,
+        /// What it says: `invitation`, `reset`, `test`.
+        letter: String,
+        /// For whom; `None` for an address of the configuration.
+        person: Option<PersonId>,
+        /// The address.
+        to: String,
+    },
+    /// The mail server took it.
+    MailSent {
+        /// Which.
+        mail: MailId,
+        /// What it says.
+        letter: String,
+        /// The address.
+        to: String,
+    },
+    /// It could not be delivered for hours. It is tried on.
+    MailLate {
+        /// Which.
+        mail: MailId,
+        /// What it says.
+        letter: String,
+        /// The address.
+        to: String,
+        /// What stands in the way.
+        why: String,
+    },
+    /// It will not be delivered: the server refused it, it was tried for too long, or the outbox was full.
+    MailFailed {
+        /// Which.
+        mail: MailId,
+        /// What it says.
+        letter: String,
+        /// The address.
+        to: String,
+        /// Why.
+        why: String,
     },
     /// A passkey was removed.
     PasskeyRemoved {
@@ -538,7 +715,7 @@ pub enum Fact {
         device: DeviceId,
         /// Its name.
         name: String,
-        /// `wrong`, `wrong_ended` (the last try), `used`, `expired`, `spent`.
+        /// `wrong`, `wrong_ended` (the last try), `used`, `expired`, `spent`, `place` (right, from outside of the vendor's lines).
         why: String,
         /// From where.
         source: String,
@@ -600,7 +777,7 @@ pub enum Fact {
         serial: String,
         /// From where.
         source: String,
-        /// Others of the same source that were not written down.
+        /// Others that were not written down since the last one.
         #[serde(default, skip_serializing_if = "is_zero")]
         others: u32,
     },
@@ -933,6 +1110,34 @@ pub enum Fact {
         differences: usize,
         /// SHA-256 of the findings as JSON, hex.
         digest: String,
+    },
+    /// The box looked at itself: which of its ports answer, and how its own doors speak.
+    ExposureLooked {
+        /// Sockets that wait for others, those for this machine alone left out.
+        open: usize,
+        /// Findings, of any weight.
+        findings: usize,
+    },
+    /// Something answers that did not at the look before, belongs to no part of Sekisho and was confirmed by nobody.
+    ExposureNew {
+        /// Where, such as `0.0.0.0:23 tcp`.
+        place: String,
+        /// The program, if it could be seen.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        program: String,
+    },
+    /// A person confirmed a service of this machine beside Sekisho, or took that back.
+    ServiceKept {
+        /// Which.
+        service: ServiceId,
+        /// Its name.
+        name: String,
+        /// Where, such as `*:22 tcp`.
+        place: String,
+        /// `confirmed` or `ended`.
+        change: String,
+        /// Why.
+        reason: String,
     },
     /// The clock went backwards by more than a moment.
     ClockJumped {

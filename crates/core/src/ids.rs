@@ -67,10 +67,15 @@ id_type!(/** A review of accounts (棚卸). */ ReviewId, "rev-");
 id_type!(/** A passkey or security key that a person registered. */ PasskeyId, "psk-");
 id_type!(/** A line of the ledger of identity checks (本人確認台帳). */ IdentityCheckId, "idc-");
 id_type!(/** A key window: minutes in which a registered key alone opens sessions. */ KeyWindowId, "kwn-");
+id_type!(/** The link of a person to a directory or sign-in provider. */ LinkId, "lnk-");
 id_type!(/** A line (回線): a row of the connection register. */ LineId, "lin-");
 id_type!(/** A device (端末): a row of the register of devices. */ DeviceId, "dev-");
 id_type!(/** A client certificate of a device. */ DeviceCertificateId, "crt-");
+id_type!(/** A mail of the outbox. */ MailId, "mai-");
+id_type!(/** A login by SSH certificate. */ SshLoginId, "sln-");
+id_type!(/** A device's request for a login, which its person confirms in a browser. */ ConnectId, "con-");
 id_type!(/** A one-time code by which a device comes by its certificate. */ DeviceCodeId, "dcd-");
+id_type!(/** A service of this machine beside Sekisho that a person confirmed. */ ServiceId, "svc-");
 
 /// RFC 4648 base32 in lower case without padding; 10 bytes give 16 characters.
 fn base32(bytes: [u8; 10]) -> String {

@@ -43,6 +43,8 @@ limits! {
     PLAN_TRANSFER_FILES: "files" = 1_000_000;
     /// Lines of one vendor in the connection register, ended ones included.
     VENDOR_LINES: "items" = 200;
+    /// Services of the machine beside Sekisho that a person confirmed.
+    EXPOSURE_SERVICES: "items" = 200;
     /// Devices of one vendor in the register, ended ones included.
     VENDOR_DEVICES: "items" = 2_000;
     /// Networks from which the connections of one line reach Sekisho.
@@ -250,6 +252,26 @@ limits! {
     CERTIFICATE_ASK_BYTES: "bytes" = 16 * 1024;
     /// Time for the exchange of a code, or of a certificate, for a certificate.
     CERTIFICATE_ASK_SECONDS: "seconds" = 30;
+    /// Requests for a login by certificate that wait for their person, all devices together.
+    SSH_LOGIN_ASKS: "requests" = 256;
+    /// The same of one device; a further one pushes out the oldest.
+    SSH_LOGIN_ASKS_PER_DEVICE: "requests" = 4;
+    /// Time for a person to confirm in the browser that their device may log in.
+    SSH_LOGIN_ASK_SECONDS: "seconds" = 300;
+    /// What a device sends to ask for a login.
+    SSH_LOGIN_ASK_BYTES: "bytes" = 4_096;
+    /// Public key, as a line, of a login by certificate.
+    SSH_LOGIN_KEY_BYTES: "bytes" = 1_024;
+    /// Certificate of a login, as a line, that a client can show.
+    SSH_LOGIN_CERTIFICATE_BYTES: "bytes" = 8_192;
+    /// Plans that a login by certificate names.
+    SSH_LOGIN_PLANS: "items" = 20;
+    /// Targets that a device is told of with its login.
+    SSH_LOGIN_TARGETS: "items" = 200;
+    /// Logins by certificate of one person at once; a further one ends the oldest.
+    SSH_LOGINS: "logins" = 5;
+    /// Longest life of a login by certificate that a hospital can set.
+    SSH_LOGIN_HOURS: "hours" = 24;
     /// Wrong tries of one code for a device; then the code has ended.
     DEVICE_CODE_TRIES: "tries" = 5;
     /// Longest life of a code for a device that a hospital can set.
@@ -258,12 +280,54 @@ limits! {
     DEVICE_CERTIFICATE_DAYS: "days" = 398;
     /// Hours for which a certificate still holds after another one took its place: the answer may have been lost on its way.
     DEVICE_CERTIFICATE_OVERLAP_HOURS: "hours" = 24;
+    /// Devices that one person may declare lost within a day without a fresh factor.
+    DEVICE_LOSSES_A_DAY: "devices" = 3;
     /// Certificates that one device may renew within a day.
     DEVICE_RENEWALS_A_DAY: "certificates" = 5;
     /// Refused certificates from one source that are written into the log within ten minutes; the others are counted.
     CERTIFICATE_REFUSALS: "entries" = 5;
     /// Refused certificates of all sources that are written into the log within ten minutes.
     CERTIFICATE_REFUSALS_ALL: "entries" = 100;
+    /// A mail address (RFC 5321 section 4.5.3.1.3, without the angle brackets).
+    MAIL_ADDRESS_BYTES: "bytes" = 254;
+    /// Mails that wait in the outbox; urgent ones may be twice as many.
+    MAILS_WAITING: "mails" = 2_000;
+    /// Hours after which a mail that could not be delivered is written into the log.
+    MAIL_LATE_HOURS: "hours" = 4;
+    /// Hours after which a mail that could not be delivered is given up.
+    MAIL_HOURS: "hours" = 72;
+    /// Days for which the outbox shows what became of a mail; the log keeps it for ever.
+    MAIL_DAYS: "days" = 30;
+    /// Time for handing one mail to the server.
+    MAIL_SECONDS: "seconds" = 60;
+    /// Addresses that are told of alarms besides the persons.
+    MAIL_ALARM_ADDRESSES: "addresses" = 20;
+    /// Time for one question to a directory or sign-in provider, from the first packet to the last.
+    DIRECTORY_SECONDS: "seconds" = 8;
+    /// Time in which a directory that did not answer is not asked again, so that nobody waits in line behind it.
+    DIRECTORY_REST_SECONDS: "seconds" = 15;
+    /// One message of a directory, and one answer of a sign-in provider.
+    DIRECTORY_MESSAGE_BYTES: "bytes" = 512 * 1024;
+    /// All that a directory may send in answer to one question.
+    DIRECTORY_ANSWER_BYTES: "bytes" = 8 * 1024 * 1024;
+    /// Depth of a directory's message; those of a search have six.
+    DIRECTORY_DEPTH: "levels" = 24;
+    /// A name, distinguished name or identifier that a directory or provider gives.
+    DIRECTORY_VALUE_BYTES: "bytes" = 512;
+    /// Questions to one directory at once.
+    DIRECTORY_AT_ONCE: "questions" = 8;
+    /// Minutes between two looks at the accounts of linked persons.
+    DIRECTORY_SURVEY_MINUTES: "minutes" = 15;
+    /// Directories and sign-in providers that may be configured.
+    DIRECTORY_SOURCES: "sources" = 64;
+    /// Groups that one directory may map to roles.
+    DIRECTORY_GROUPS: "groups" = 32;
+    /// Sign-ins at providers that wait for their answer at once.
+    SIGN_INS: "sign-ins" = 2_000;
+    /// The same from one source address.
+    SIGN_INS_SOURCE: "sign-ins" = 64;
+    /// Time for a sign-in at a provider, and for the factor after it.
+    SIGN_IN_SECONDS: "seconds" = 600;
     /// Free disk space below which no session is admitted.
     DISK_RESERVE_BYTES: "bytes" = 256 * 1024 * 1024;
     /// Longest window of one plan.

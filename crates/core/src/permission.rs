@@ -46,6 +46,8 @@ pub enum Action {
     EnterTarget,
     /// Open a key window, and close one's own.
     OpenKeyWindow,
+    /// Confirm that a device of one's own may log in by certificate.
+    ConnectDevice,
     /// See the list of sessions and a session's facts.
     ReadSession,
     /// Watch a running session.
@@ -84,11 +86,13 @@ pub enum Action {
     KeepOwnFactors,
     /// Read the ledger of identity checks.
     ReadIdentityChecks,
+    /// Have waiting mail tried again at once, and send a test.
+    KeepMail,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::WritePlan,
         Self::ReadPlan,
         Self::WithdrawPlan,
@@ -107,6 +111,7 @@ impl Action {
         Self::ConfirmReport,
         Self::EnterTarget,
         Self::OpenKeyWindow,
+        Self::ConnectDevice,
         Self::ReadSession,
         Self::WatchSession,
         Self::CutSession,
@@ -126,12 +131,13 @@ impl Action {
         Self::KeepOwnLogin,
         Self::KeepOwnFactors,
         Self::ReadIdentityChecks,
+        Self::KeepMail,
     ];
 
     /// True if the act is refused without a one-time code given a few minutes ago at most.
     #[must_use]
     pub fn needs_step_up(self) -> bool {
-        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::SearchRecords | Self::KeepLedger | Self::KeepOwnLogin | Self::KeepOwnFactors | Self::OpenKeyWindow | Self::CertifyDevice)
+        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::SearchRecords | Self::KeepLedger | Self::KeepOwnLogin | Self::KeepOwnFactors | Self::OpenKeyWindow | Self::ConnectDevice | Self::CertifyDevice)
     }
 }
 
@@ -155,7 +161,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
     match role {
         R::Worker => match action {
             A::WritePlan | A::ReadPlan | A::WithdrawPlan | A::AskExtension | A::NoteChange | A::FinishWork => Reach::OwnVendor,
-            A::ExplainFinding | A::WriteReport | A::EnterTarget | A::OpenKeyWindow | A::ReadSession | A::ChatSession | A::ReadRoads | A::DeclareLoss => Reach::OwnVendor,
+            A::ExplainFinding | A::WriteReport | A::EnterTarget | A::OpenKeyWindow | A::ConnectDevice | A::ReadSession | A::ChatSession | A::ReadRoads | A::DeclareLoss => Reach::OwnVendor,
             A::KeepOwnLogin | A::KeepOwnFactors => Reach::All,
             _ => Reach::None,
         },
@@ -206,6 +212,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadLedger
                 | A::CertifyDevice
                 | A::UnlockPerson
+                | A::KeepMail
                 | A::KeepOwnLogin
                 | A::KeepOwnFactors
         )),
@@ -291,7 +298,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::KeepOwnFactors
                 | A::ReadIdentityChecks
         )),
-        R::Administrator => all(matches!(action, A::ReadLedger | A::KeepLedger | A::ReadRoads | A::DeclareLoss | A::CertifyDevice | A::UnlockPerson | A::KeepOwnLogin | A::KeepOwnFactors | A::ReadIdentityChecks)),
+        R::Administrator => all(matches!(action, A::ReadLedger | A::KeepLedger | A::ReadRoads | A::DeclareLoss | A::CertifyDevice | A::UnlockPerson | A::KeepOwnLogin | A::KeepOwnFactors | A::ReadIdentityChecks | A::KeepMail)),
     }
 }
 
@@ -317,6 +324,7 @@ pub fn console_reach(action: Action) -> bool {
             | A::DeclareLoss
             | A::CertifyDevice
             | A::UnlockPerson
+            | A::KeepMail
     )
 }
 

@@ -70,8 +70,31 @@ pub enum Refusal {
     DeviceCodeInvalid,
     /// The certificate by which a device asked for its successor is no longer in force.
     CertificateEnded,
+    /// The hospital allows no logins by SSH certificate.
+    SshLoginOff,
+    /// A login by SSH certificate does not count; the log says why.
+    SshLoginRefused,
+    /// The request of a device for a login is over, or was never made.
+    ConnectOver,
+    /// The person said that it was not they who asked for the login.
+    ConnectDenied,
     /// A request for a certificate cannot be read, or its key is none that devices may have.
     CertificateAskBad,
+
+    /// The directory that keeps this person's password does not answer.
+    DirectoryDown,
+    /// The account in the directory is disabled, expired or locked, or its password has to be changed there.
+    DirectoryClosed,
+    /// The password of this person is kept elsewhere; it is changed there.
+    PasswordElsewhere,
+    /// The sign-in at the provider is over, was used before, or belongs to another browser.
+    SignInOver,
+    /// The provider did not answer, or its answer does not hold.
+    ProviderFailed,
+    /// Nobody here belongs to who signed in at the provider.
+    NotLinked,
+    /// The account of the directory or provider belongs to another person here, or cannot be linked to this one.
+    LinkRefused,
 
     // Rights and forms, 2xxx
     /// The role does not allow the act.
@@ -117,6 +140,8 @@ pub enum Refusal {
     ReviewOpenLines,
     /// A review of accounts runs already.
     ReviewRunning,
+    /// No mail server is configured.
+    MailNotSetUp,
     /// Sekisho's SSH authority is not at the step that the act belongs to.
     AuthorityStep,
 
@@ -400,6 +425,14 @@ impl Refusal {
             Self::CertificateEnded => ("SKS-1032", "この端末の証明書は失効しています。", "病院に新しい登録コードの発行を依頼し、この端末を登録し直してください。", "The certificate of this device has ended.", "Ask the hospital for a new code and enrol this device again."),
             Self::CertificateAskBad => ("SKS-1033", "証明書の申請を読み取れませんでした。", "sekisho connect を新しい版に入れ替えて、もう一度お試しください。", "The request for a certificate cannot be used.", "Install the present version of sekisho connect and try again."),
 
+            Self::DirectoryDown => ("SKS-1051", "病院のディレクトリーが応答しないため、パスワードを確認できません。", "少し待ってからお試しください。パスキーを登録している人は、パスキーでログインできます。続くときは病院の情報システム担当に連絡してください。", "The directory that keeps your password does not answer.", "Wait a little and try again. If you have a passkey, log in by it. If it goes on, contact the hospital's IT staff."),
+            Self::DirectoryClosed => ("SKS-1052", "病院のディレクトリーで、このアカウントは使えない状態です(無効・期限切れ・ロック・パスワードの変更待ち)。", "病院の情報システム担当に、ディレクトリーのアカウントを確かめてもらってください。", "Your account in the hospital's directory is disabled, expired or locked, or its password has to be changed.", "Ask the hospital's IT staff to look at your account in the directory."),
+            Self::PasswordElsewhere => ("SKS-1053", "この人のパスワードは、関所ではなく連携先で管理しています。", "パスワードの変更は、連携先(病院のディレクトリーなど)で行ってください。", "This person's password is kept elsewhere, not by Sekisho.", "Change it there, such as in the hospital's directory."),
+            Self::SignInOver => ("SKS-1054", "連携先でのログインが時間切れになったか、すでに使われています。", "ログイン画面に戻り、連携先のボタンをもう一度押してください。", "The sign-in at the provider is over or was used already.", "Go back to the login page and press the provider's button again."),
+            Self::ProviderFailed => ("SKS-1055", "連携先でのログインを確認できませんでした。", "もう一度お試しください。続くときは、別の方法でログインするか、病院の関所管理者に連絡してください。", "The sign-in at the provider could not be verified.", "Try again. If it goes on, log in another way or contact the hospital's administrator."),
+            Self::NotLinked => ("SKS-1056", "連携先のこのアカウントは、関所のどの人にも結び付けられていません。", "病院の関所管理者に、アカウントの連携を依頼してください。", "Nobody here is linked to this account of the provider.", "Ask the hospital's administrator to link it."),
+            Self::LinkRefused => ("SKS-1057", "この人には連携できないアカウントです(別の人が使っている、所属が違う、または連携先に見つかりません)。", "連携先での名前と、この人の所属を確かめてください。", "This account cannot be linked to this person: it is another person's, of another side, or not found.", "Look at the name there and at this person's side."),
+
             Self::NotAllowed => ("SKS-2001", "この操作を行う権限がありません。", "担当の方に依頼してください。", "Your role does not allow this.", "Ask the person in charge."),
             Self::NotFound => ("SKS-2002", "見つかりませんでした。", "一覧から選び直してください。", "Not found.", "Choose it from the list again."),
             Self::BadField { .. } => ("SKS-2003", "入力内容に誤りがあります。", "示された項目を直してください。", "A field is missing or malformed.", "Correct the field named."),
@@ -416,6 +449,7 @@ impl Refusal {
             Self::ReviewOpenLines => ("SKS-2042", "まだ回答していない人がいるため、署名できません。", "すべての行に回答してください。ご自分の行は関所管理者が回答します。", "Some lines have no answer, so it cannot be signed.", "Answer every line; an administrator answers your own."),
             Self::ReviewRunning => ("SKS-2043", "すでに実施中の棚卸があります。", "先にそれを締め切ってください。", "A review is running already.", "Close it first."),
             Self::TestedTooOften => ("SKS-2013", "接続先の確認が続きすぎています。", "10分ほど待ってからお試しください(続けて失敗すると、接続先がアカウントを止めることがあります)。", "The target was tested too often.", "Wait ten minutes; after repeated failures a target may lock the account."),
+            Self::MailNotSetUp => ("SKS-2044", "メールの送信が設定されていません。", "関所管理者に設定([mail])を依頼してください。", "No mail server is configured.", "Ask the administrator to set up [mail]."),
             Self::AuthorityStep => ("SKS-2014", "認証局の鍵の交換は、その段階にありません。", "認証局の画面で今の段階を確かめてください。", "The exchange of the authority's key is not at this step.", "Look at the authority's page."),
             Self::ContentScattered => ("SKS-2015", "このファイルは、順番どおりでなく飛び飛びに送られたうえ、大きすぎるので、内容を組み立てられません。", "録画と操作の記録を確かめてください。内容そのものは記録に残っています。", "The parts of this file went over out of order and lie too far apart to be put together.", "Look at the replay and the entries; the content stays in the recording."),
             Self::ContentDiffers => ("SKS-2016", "記録の中の内容が、転送のときの SHA-256 と一致しません。取り出しを止めました。", "運用担当者に知らせ、`sekisho verify` で記録全体を確かめてください。", "The content in the recording is not what its SHA-256 says. Nothing was handed out.", "Tell the operator, and check the whole record with sekisho verify."),
@@ -436,6 +470,10 @@ impl Refusal {
             Self::VendorInactive => ("SKS-3014", "事業者の契約が終了しているか、無効です。", "契約を確かめてください。", "The vendor's contract has ended or it is disabled.", "Check the contract."),
             Self::BadExtension => ("SKS-3015", "延長後の終了時刻に誤りがあります。", "今の終了より後、12時間以内にしてください。", "The extension is not valid.", "It must end after the present end, at most 12 hours later."),
 
+            Self::SshLoginOff => ("SKS-1051", "この病院では、sekisho connect login(証明書によるログイン)を使えません。", "パスワードとワンタイムコードで接続してください。", "This hospital allows no login by certificate.", "Connect with password and one-time code."),
+            Self::SshLoginRefused => ("SKS-1052", "このログイン証明書は使えません。", "sekisho-connect login でもう一度ログインしてください。続く場合は病院の関所管理者に連絡してください。", "This login certificate does not count.", "Log in again with sekisho-connect login; if it persists, contact the hospital's administrator."),
+            Self::ConnectOver => ("SKS-1053", "この接続の確認は終わっています(時間切れ、確認済み、または端末側で中止)。", "端末で sekisho-connect login をもう一度実行してください。", "This request of a device is over: too old, answered, or given up on the device.", "Run sekisho-connect login again on the device."),
+            Self::ConnectDenied => ("SKS-1054", "ブラウザーで「自分ではない」と答えたため、ログインしませんでした。", "心当たりがない場合は、病院の関所管理者に連絡してください。", "The login was declined in the browser.", "If you did not decline it yourself, contact the hospital's administrator."),
             Self::NoPlan => ("SKS-4001", "この接続先について承認された作業計画がありません。", "作業計画を申請し、病院の承認を受けてください。", "No approved work plan of yours names this target.", "Apply for a work plan and wait for approval."),
             Self::WindowNotOpen { .. } => ("SKS-4002", "作業時間になっていません。", "開始時刻になってから接続してください。", "The window has not opened.", "Connect when it opens."),
             Self::WindowClosed => ("SKS-4003", "作業時間は終わりました。", "続ける場合は延長または新しい計画を申請してください。", "The window has closed.", "Apply for an extension or a new plan."),

@@ -45,6 +45,12 @@ pub enum Command {
     /// The register of devices from which workers come
     #[command(subcommand)]
     Device(crate::admin::device::DeviceCommand),
+    /// Which ports of this machine answer, how Sekisho's own doors speak, and what to do about it
+    Exposure {
+        /// What is asked [default: look at once]
+        #[command(subcommand)]
+        command: Option<crate::admin::exposure::ExposureCommand>,
+    },
     /// Vendors and subcontractors
     #[command(subcommand)]
     Vendor(crate::admin::vendor::VendorCommand),
@@ -63,6 +69,9 @@ pub enum Command {
     /// The tamper-evident log: read, checkpoint, public key
     #[command(subcommand)]
     Log(crate::admin::log::LogCommand),
+    /// Outgoing mail: list, try again, send a test
+    #[command(subcommand)]
+    Mail(crate::admin::mail::MailCommand),
     /// Search commands, output, files, notes and plans; each search is written into the log
     Search(crate::admin::search::SearchCommand),
     /// Rules for commands: list, try, switch a ready-made set on

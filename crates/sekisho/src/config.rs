@@ -2,10 +2,12 @@
 
 use anyhow::{Context, Result, bail};
 use sekisho_core::factors::FactorKind;
+use sekisho_core::letter::Address;
 use sekisho_core::limits;
 use sekisho_core::policy::Policy;
 use sekisho_core::secret::Secret;
 use sekisho_core::source::Network;
+use sekisho_store::Database;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -30,6 +32,8 @@ pub struct Config {
     pub web: Web,
     /// The outer door.
     pub door: Door,
+    /// Outgoing mail.
+    pub mail: Mail,
     /// The program's own log.
     pub log: Log,
     /// Settings of the rules.
@@ -126,6 +130,84 @@ pub struct Door {
     pub address: String,
 }
 
+/// How the connection to the mail server is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailTls {
+    /// STARTTLS, required.
+    #[default]
+    Starttls,
+    /// TLS from the first byte.
+    Implicit,
+    /// None; on this machine only.
+    None,
+}
+
+/// Section `[mail]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mail {
+    /// Name of the mail server; empty for no mail.
+    pub server: String,
+    /// Its port; 0 for the usual one.
+    pub port: u16,
+    /// How the connection is protected.
+    pub tls: MailTls,
+    /// Authorities that may have issued its certificate, PEM; empty for those of the operating system.
+    pub ca_file: PathBuf,
+    /// Account, if the server asks for one.
+    pub account: String,
+    /// File that holds the account's secret.
+    pub secret_file: PathBuf,
+    /// From whom letters come.
+    pub from: String,
+    /// Addresses that are told of alarms besides the persons who are named.
+    pub alarm: Vec<String>,
+}
+
+impl Mail {
+    /// The port that is used.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        match (self.port, self.tls) {
+            (0, MailTls::Starttls) => 587,
+            (0, MailTls::Implicit) => 465,
+            (0, MailTls::None) => 25,
+            (port, _) => port,
+        }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.server.is_empty() {
+            if !self.from.is_empty() || !self.account.is_empty() || !self.alarm.is_empty() {
+                found.push("mail.server is empty, so the other keys of [mail] have no effect; name the server or take them out".into());
+            }
+            return found;
+        }
+        let sound = self.server.len() <= 253 && self.server.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':'));
+        if !sound {
+            found.push("mail.server must be a name or an address without port".into());
+        }
+        if Address::parse(&self.from).is_none() {
+            found.push("mail.from must be a mail address, such as \"sekisho@hospital.example\"".into());
+        }
+        if self.tls == MailTls::None && !sekisho_courier::is_this_machine(&self.server) {
+            found.push("mail.tls = \"none\" is for a server on this machine alone (localhost, 127.0.0.1): letters hold links that open accounts".into());
+        }
+        if self.account.is_empty() != self.secret_file.as_os_str().is_empty() {
+            found.push("mail.account and mail.secret_file go together".into());
+        }
+        if self.alarm.len() > limits::MAIL_ALARM_ADDRESSES {
+            found.push(format!("mail.alarm may name {} addresses", limits::MAIL_ALARM_ADDRESSES));
+        }
+        for address in self.alarm.iter().filter(|address| Address::parse(address).is_none()) {
+            found.push(format!("mail.alarm holds {address:?}, which is no mail address"));
+        }
+        found
+    }
+}
+
 /// Section `[log]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -173,6 +255,7 @@ impl Config {
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut found = self.policy.problems();
+        found.extend(self.mail.problems());
         let id = &self.facility.id;
         let sound_id = (2..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !sound_id {
@@ -209,14 +292,20 @@ impl Config {
         if !self.web.base_url.is_empty() && !self.web.base_url.starts_with("https://") {
             found.push("web.base_url must begin with https://".into());
         }
-        let database = self.data.database.expose();
-        if database != "sqlite" && !database.starts_with("postgres://") && !database.starts_with("postgresql://") {
-            found.push("data.database must be \"sqlite\" or a postgres:// URL".into());
-        }
+        found.extend(self.database().problem());
         if !["error", "warn", "info", "debug"].contains(&self.log.level.as_str()) {
             found.push("log.level must be error, warn, info or debug".into());
         }
         found
+    }
+
+    /// Where the rows live.
+    #[must_use]
+    pub fn database(&self) -> Database {
+        match self.data.database.expose() {
+            "sqlite" => Database::Sqlite,
+            url => Database::Postgres { url: Secret::new(url) },
+        }
     }
 
     /// Where the outer door listens, if there is one.

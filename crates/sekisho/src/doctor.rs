@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::admin::{Ask, Reply, Trouble};
 use crate::{control, print};
 use anyhow::Result;
+use sekisho_core::exposure::Level;
 use sekisho_core::limits;
 use sekisho_core::password::Paper;
 use sekisho_core::people::Actor;
@@ -55,6 +56,7 @@ pub async fn run(config: &Config, json: bool) -> Result<ExitCode> {
         }
     }
     looks.push(passkeys(config));
+    looks.push(mail(config).await);
     looks.push(clock(config));
     looks.extend(passwords(config));
     let all_well = looks.iter().all(|look| look.ok);
@@ -154,7 +156,18 @@ async fn of_store(store: &Store, actor: &Actor) -> Result<Vec<Look>, Denied> {
     let kept_out = store.kept_out(actor).await?;
     let names: Vec<String> = kept_out.iter().map(|out| format!("{} ({})", out.name, out.why.en())).collect();
     let lost = store.passkeys_of_another_name().await?;
+    let exposure = store.exposure(actor).await?;
+    let (seen, sound) = match (exposure.at, exposure.worst()) {
+        (None, _) => ("not looked at yet; `sekisho serve` looks a minute after its start and then every day".to_owned(), true),
+        (Some(at), _) if exposure.stale => (format!("the last look is of {}", at.minute()), false),
+        (Some(at), worst) => {
+            let found: Vec<String> = exposure.findings.iter().map(|finding| finding.what.en().so).collect();
+            (if found.is_empty() { format!("as it should be ({})", at.minute()) } else { found.join(" ") }, worst.is_none_or(|worst| worst == Level::Note))
+        }
+    };
+    let exposure = Look { what: "exposure".into(), ok: sound, seen, next: "`sekisho exposure` says what each of this means and what to do".into() };
     Ok(vec![
+        exposure,
         Look {
             what: "vendors".into(),
             ok: names.is_empty(),
@@ -198,6 +211,19 @@ fn passkeys(config: &Config) -> Look {
         None => "cannot be used: web.base_url and web.hosts name addresses of numbers alone; give the box a name to use them".into(),
     };
     Look { what: "passkeys".into(), ok: true, seen, next: String::new() }
+}
+
+/// Whether the mail server can be reached, is who it should be and knows this box. No mail at all is a choice, and told.
+async fn mail(config: &Config) -> Look {
+    let (ok, seen) = match crate::post::courier(config) {
+        Ok(None) => (true, "not set up: links are handed over, alarms stand on pages and in the log alone".into()),
+        Ok(Some(courier)) => match courier.look().await {
+            Ok(()) => (true, format!("{}:{} answers and knows this box", config.mail.server, config.mail.port())),
+            Err(why) => (false, format!("{}:{}: {why}", config.mail.server, config.mail.port())),
+        },
+        Err(fault) => (false, format!("{fault:#}")),
+    };
+    Look { what: "mail".into(), ok, seen, next: "correct [mail] or the mail server, then try `sekisho mail test ADDRESS`; letters wait meanwhile".into() }
 }
 
 /// A clock before the program was written would open no window and trust no certificate.

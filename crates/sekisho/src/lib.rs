@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod demo;
 pub mod doctor;
+pub mod post;
 pub mod serve;
 pub mod setup;
 pub mod verify;
@@ -51,12 +52,19 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     serve::start_tracing(&config.log.level);
     match cli.command {
         Command::Config(_) => {
-            print(cli.json, &serde_json::json!({ "ok": true }), "設定に問題はありません。 / The configuration is sound.")?;
+            // What can only be seen in the files that it names.
+            post::courier(&config)?;
+            let mut text = "設定に問題はありません。 / The configuration is sound.".to_owned();
+            if config.mail.server.is_empty() {
+                text.push_str("\nメールの送信は設定されていません。 / Mail is not set up ([mail]).");
+            }
+            print(cli.json, &serde_json::json!({ "ok": true, "mail": !config.mail.server.is_empty() }), &text)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Init(args) => runtime()?.block_on(setup::run(&config, &args, cli.json)),
         Command::Serve => runtime()?.block_on(serve::run(config)),
         Command::Doctor => runtime()?.block_on(doctor::run(&config, cli.json)),
+        Command::Mail(admin::mail::MailCommand::Test { address }) => runtime()?.block_on(post::test(&config, &address, cli.json)),
         Command::Verify(args) => verify::run(&args, Some(&config), cli.json),
         other => {
             let ask = admin::Ask::from_command(other)?;

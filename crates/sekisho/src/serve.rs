@@ -5,10 +5,11 @@ use crate::config::Config;
 use crate::control;
 use anyhow::{Context, Result};
 use sekisho_core::desk::{Answer, Cause, ClientCertificate, Recall, RecallWord};
+use sekisho_core::exposure::Part;
 use sekisho_core::secret::Secret;
 use sekisho_core::time::Clock;
-use sekisho_gateway::{Behind, Door, DoorSettings, DoorStream, Gateway, GatewaySettings};
-use sekisho_store::{Database, Settings, Store};
+use sekisho_gateway::{Behind, Door, DoorSettings, DoorStream, Gateway, GatewaySettings, Sentry};
+use sekisho_store::{MailSettings, Settings, Store};
 use sekisho_web::{Face, Web, WebSettings};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -31,19 +32,16 @@ pub fn start_tracing(level: &str) {
 /// What the store needs to know, from the configuration.
 #[must_use]
 pub fn store_settings(config: &Config) -> Settings {
-    let database = match config.data.database.expose() {
-        "sqlite" => Database::Sqlite,
-        url => Database::Postgres { url: Secret::new(url) },
-    };
     Settings {
         data_dir: config.data.dir.clone(),
-        database,
+        database: config.database(),
         key_file: (!config.data.key_file.as_os_str().is_empty()).then(|| config.data.key_file.clone()),
         facility: config.facility.name.clone(),
         origin: config.origin(),
         policy: config.policy(),
         base_url: config.base_url(),
         passkey_origins: config.passkey_origins(),
+        mail: (!config.mail.server.is_empty()).then(|| MailSettings { alarm: config.mail.alarm.clone() }),
         ssh_sources: config.ssh.sources.clone(),
         leaked_passwords: (!config.data.leaked_passwords.as_os_str().is_empty()).then(|| config.data.leaked_passwords.clone()),
     }
@@ -82,6 +80,7 @@ pub struct Running {
 pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
     // Another provider in the tree would make rustls panic on its first connection.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let courier = crate::post::courier(config)?;
     let store = open_store(config, clock.clone()).await?;
     crate::doctor::alarm(&store).await;
     let settings = GatewaySettings { listen: config.ssh.listen, host_keys: host_keys(&store)?, facility: config.facility.name.clone() };
@@ -106,6 +105,10 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
     let door = door(config, &store, &gateway, web.face(), clock).await?;
     let control = control::listen(&config.data.dir)?;
 
+    let mut own = vec![(Part::Pages, web.local_addr()), (Part::Ssh, gateway.local_addr())];
+    own.extend(door.as_ref().map(|door| (Part::Door, door.local_addr())));
+    let sentry = Sentry::new(own);
+
     let (stop_web, stopped) = oneshot::channel();
     let addresses = (web.local_addr(), gateway.local_addr());
     let door_address = door.as_ref().map(Door::local_addr);
@@ -118,6 +121,10 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
             let store = store.clone();
             async move { store.run_rotations(Arc::new(sekisho_gateway::Lookout)).await }
         }),
+        tokio::spawn({
+            let (store, sentry) = (store.clone(), Arc::new(sentry));
+            async move { store.run_exposure(sentry).await }
+        }),
         tokio::spawn(forward_recalls(store.recalls(), gateway.clone())),
         tokio::spawn(control::answer(control, store.clone())),
         tokio::spawn({
@@ -126,6 +133,10 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
         }),
         tokio::spawn(run_web(web, stopped)),
     ];
+    if let Some(courier) = courier {
+        let store = store.clone();
+        tasks.push(tokio::spawn(async move { store.run_mail(Arc::new(courier)).await }));
+    }
     if let Some(door) = door.clone() {
         tasks.push(tokio::spawn(async move { door.run().await }));
     }

@@ -32,6 +32,10 @@ const MIGRATIONS: &[(&str, &str, &str)] = &[
     ("0006_lines_devices", include_str!("../migrations/sqlite/0006_lines_devices.sql"), include_str!("../migrations/postgres/0006_lines_devices.sql")),
     ("0007_accounts", include_str!("../migrations/sqlite/0007_accounts.sql"), include_str!("../migrations/postgres/0007_accounts.sql")),
     ("0008_device_certificates", include_str!("../migrations/sqlite/0008_device_certificates.sql"), include_str!("../migrations/postgres/0008_device_certificates.sql")),
+    ("0009_links", include_str!("../migrations/sqlite/0009_links.sql"), include_str!("../migrations/postgres/0009_links.sql")),
+    ("0010_mail_emergency", include_str!("../migrations/sqlite/0010_mail_emergency.sql"), include_str!("../migrations/postgres/0010_mail_emergency.sql")),
+    ("0011_exposure", include_str!("../migrations/sqlite/0011_exposure.sql"), include_str!("../migrations/postgres/0011_exposure.sql")),
+    ("0012_ssh_logins", include_str!("../migrations/sqlite/0012_ssh_logins.sql"), include_str!("../migrations/postgres/0012_ssh_logins.sql")),
 ];
 
 /// Which SQL is spoken.

@@ -95,7 +95,9 @@ impl Store {
         let mut tx = self.write(&Actor::system()).await?;
         let now = tx.now();
         forget_old(tx.sql(), now).await?;
+        self.forget_ssh_logins(&mut tx).await?;
         sqlx::query("DELETE FROM enrolments WHERE expires_at <= $1").bind(now.0).execute(tx.sql()).await?;
+        self.forget_mail(&mut tx).await?;
         tx.commit().await
     }
 }

@@ -23,6 +23,7 @@ mod control;
 mod db;
 mod desk;
 mod disk;
+mod exposure;
 mod fault;
 pub mod faults;
 mod flows;
@@ -32,11 +33,13 @@ mod jobs;
 mod key_windows;
 mod keys;
 mod leaving;
+mod links;
 mod ledger;
 mod live;
 mod log;
 mod logins;
 mod open;
+mod outbox;
 mod plans;
 mod recordings;
 mod refusals;
@@ -49,6 +52,7 @@ mod settings;
 mod spool;
 mod ssh_ca;
 mod ssh_keys;
+mod ssh_logins;
 mod sweep;
 mod taking;
 mod tls;
@@ -59,6 +63,7 @@ mod write;
 pub use certificates::{CertificateEnd, CertifiedBy, DeviceCertificate, DeviceCertificates, NewDeviceCode};
 pub use accounts::{LeaveAsk, Leaver, LeaverSheet, Privilege, PrivilegeAsk, PrivilegeRow, ReviewAsk, ReviewGroupAsk, ReviewPlace};
 pub use control::{HeldCommand, HeldFile, Mark, Pause, Standing, Told, Watcher};
+pub use exposure::Exposure;
 pub use fault::{Denied, Done, Fault};
 pub use flows::{FlowPart, FlowSeen, FlowsSeen, TakenFlow};
 pub use health::Health;
@@ -66,15 +71,17 @@ pub use key_windows::KeyWindowAsk;
 pub use live::ViewEvent;
 pub use log::{DataFolder, LogFilter};
 pub use ledger::{AccountAsk, AccountTest, CredentialAsk, KeptOut, NewPerson, NewRobot, PersonChange, PersonRow, ResetAsk, TargetAsk, TargetRow, VendorAsk};
-pub use logins::{Enrolment, EnrolmentLink, EnrolmentOffer, NewLogin, NewPasskey, Notice, NoticeKind, OwnFactors, PasskeyQuestion, PasskeyRow, WebLogin, WorkerKey, Lock, LockSubject, leaked_list_is_sound};
+pub use logins::{Enrolment, EnrolmentLink, EnrolmentOffer, NewLogin, NewPasskey, Notice, NoticeKind, OpenLogin, OpenLoginId, OpenLoginKind, Origin, OwnFactors, PasskeyQuestion, PasskeyRow, SignInEnd, SignInHalf, SignInStart, WebLogin, WorkerKey, Lock, LockSubject, leaked_list_is_sound};
 pub use open::InitReport;
+pub use outbox::{MailRow, MailState, Outbox, Posted};
 pub use plans::{Page, PlanChoices, PlanFilter, PlanRow, PlanView, VendorChoices};
 pub use recordings::Replay;
 pub use rotation::{RobotSession, Rotation};
 pub use rules::{AlertRow, ClassRules, FileDecision, HeldFileRow, HeldFileView, HeldRow, RulesChange};
 pub use search::{Piece, RecordGroup, RecordHit, RecordKind, RecordQuery, RecordsFound};
 pub use sessions::{RecordingInfo, SessionFilter, SessionPage, SessionRow, SessionView};
-pub use settings::{Database, FirstAdministrator, Settings};
+pub use settings::{Database, FirstAdministrator, MailSettings, Settings};
+pub use ssh_logins::ConnectRequest;
 pub use ssh_ca::{AuthorityAct, AuthorityKey, SshAuthority};
 pub use taking::TakenFile;
 pub use tls::TlsCertificate;
@@ -113,6 +120,9 @@ pub(crate) struct Inner {
     pub gauge: jobs::Gauge,
     pub hashing: logins::Hashing,
     pub ceremonies: logins::Ceremonies,
+    /// Who speaks to directories and sign-in providers.
+    pub elsewhere: links::Elsewhere,
+    pub sign_ins: logins::SignIns,
     /// What passkeys are bound to; none without a name of this box.
     pub site: Option<logins::Site>,
     pub stripes: logins::Stripes,
@@ -121,6 +131,14 @@ pub(crate) struct Inner {
     pub keeper: search::Keeper,
     pub certified: certificates::Registry,
     pub away: certificates::AwayCount,
+    /// Devices that wait for their person to confirm a login.
+    pub requests: ssh_logins::Requests,
+    /// Certificates of logins that did not count.
+    pub login_refusals: ssh_logins::Refusals,
+    pub tower: exposure::Watchtower,
+    pub older_lines: ledger::OlderLines,
+    /// Rings when a letter was written into the outbox.
+    pub bell: tokio::sync::Notify,
     /// Held while the store lives, so that no second instance opens the same folder.
     pub lock: File,
 }

@@ -6,7 +6,7 @@ use crate::faults::Faults;
 use crate::keys::Keys;
 use crate::recordings::Shelf;
 use crate::log::{Head, Press, Recovered, recover};
-use crate::settings::{Database, FirstAdministrator, Settings};
+use crate::settings::{FirstAdministrator, Settings};
 use crate::write::Writer;
 use crate::{Inner, RECALLS, Store};
 use rustix::fs::{FlockOperation, flock};
@@ -108,6 +108,7 @@ impl Store {
         store.seal_all_once().await?;
         store.take_over_sources().await?;
         store.load_certificates().await?;
+        store.load_older_lines().await?;
         store.sweep().await?;
         store.publish().await?;
         Ok(store)
@@ -136,12 +137,19 @@ impl Store {
             gauge: crate::jobs::Gauge::default(),
             hashing: crate::logins::Hashing::default(),
             ceremonies: crate::logins::Ceremonies::default(),
+            elsewhere: crate::links::Elsewhere::default(),
+            sign_ins: crate::logins::SignIns::default(),
             site,
             stripes: crate::logins::Stripes::default(),
             takings: crate::taking::places(),
             keeper: crate::search::Keeper::default(),
             certified: crate::certificates::Registry::default(),
             away: crate::certificates::AwayCount::default(),
+            requests: crate::ssh_logins::Requests::default(),
+            login_refusals: crate::ssh_logins::Refusals::default(),
+            older_lines: crate::ledger::OlderLines::default(),
+            tower: crate::exposure::Watchtower::default(),
+            bell: tokio::sync::Notify::new(),
             lock,
         };
         Self { inner: Arc::new(inner) }
@@ -186,11 +194,7 @@ fn check(settings: &Settings) -> Result<(), Fault> {
     if settings.base_url.ends_with('/') || !settings.base_url.starts_with("https://") {
         problems.push("base_url must begin with https:// and have no slash at its end".into());
     }
-    if let Database::Postgres { url } = &settings.database
-        && !(url.expose().starts_with("postgres://") || url.expose().starts_with("postgresql://"))
-    {
-        problems.push("the address of the database must begin with postgres://".into());
-    }
+    problems.extend(settings.database.problem());
     if problems.is_empty() { Ok(()) } else { Err(Fault::Settings(problems.join("; "))) }
 }
 

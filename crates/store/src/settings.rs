@@ -3,7 +3,10 @@
 use sekisho_core::policy::Policy;
 use sekisho_core::secret::Secret;
 use sekisho_core::source::Network;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Where the rows live.
 #[derive(Clone, Debug)]
@@ -15,6 +18,28 @@ pub enum Database {
         /// `postgres://…`, with its password.
         url: Secret,
     },
+}
+
+impl Database {
+    /// What keeps this address from being used, if anything does. A server elsewhere is spoken to by TLS alone, and only if its
+    /// certificate was verified with its name: the rows are the hospital's, and so is the password in the address.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let Self::Postgres { url } = self else { return None };
+        if !url.expose().starts_with("postgres://") && !url.expose().starts_with("postgresql://") {
+            return Some("data.database must be \"sqlite\" or a postgres:// URL".into());
+        }
+        let Ok(options) = PgConnectOptions::from_str(url.expose()) else {
+            return Some("data.database is no postgres:// URL that can be read".into());
+        };
+        let host = options.get_host();
+        let name = host.trim_start_matches('[').trim_end_matches(']');
+        let here = options.get_socket().is_some() || host == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
+        let proved = matches!(options.get_ssl_mode(), PgSslMode::VerifyFull);
+        (!here && !proved).then(|| {
+            format!("data.database: the server {host} is not this machine, so the connection must be encrypted and the server proved: add ?sslmode=verify-full&sslrootcert=FILE to the address, FILE being the certificate of its authority")
+        })
+    }
 }
 
 /// Settings of the store.
@@ -39,8 +64,17 @@ pub struct Settings {
     pub passkey_origins: Vec<String>,
     /// A file of leaked passwords that nobody may choose: lines sorted by SHA-1. `None` for no such check.
     pub leaked_passwords: Option<PathBuf>,
+    /// Mail, if a server is configured.
+    pub mail: Option<MailSettings>,
     /// Addresses from which this box reaches its targets; certificates are bound to them. Empty: they are not bound.
     pub ssh_sources: Vec<Network>,
+}
+
+/// What the store knows of mail; the way to the server is the courier's.
+#[derive(Clone, Debug, Default)]
+pub struct MailSettings {
+    /// Addresses that are told of alarms besides the persons who are named.
+    pub alarm: Vec<String>,
 }
 
 /// The person for whom `init` prints the first enrolment link.
@@ -55,5 +89,29 @@ pub struct FirstAdministrator {
 impl Default for FirstAdministrator {
     fn default() -> Self {
         Self { login: "admin".into(), name: "関所管理者".into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_elsewhere_is_reached_by_verified_tls_alone() {
+        let problem = |url: &str| Database::Postgres { url: Secret::new(url) }.problem();
+        for url in [
+            "postgres://a:b@127.0.0.1:5432/s",
+            "postgres://a:b@localhost/s",
+            "postgres://a:b@[::1]:5432/s",
+            "postgres://a:b@localhost/s?host=/run/postgresql",
+            "postgres://a:b@db.example.local/s?sslmode=verify-full&sslrootcert=/etc/sekisho/db-ca.pem",
+        ] {
+            assert_eq!(problem(url), None, "{url}");
+        }
+        for url in ["postgres://a:b@db.example.local/s", "postgres://a:b@10.0.0.5/s?sslmode=require", "postgres://a:b@db.example.local/s?sslmode=verify-ca", "postgres://a:b@localhost.example/s"] {
+            assert!(problem(url).is_some_and(|words| words.contains("verify-full") && !words.contains("a:b")), "{url}");
+        }
+        assert!(problem("mysql://a:b@localhost/s").is_some());
+        assert_eq!(Database::Sqlite.problem(), None);
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct Tx {
     facts: Vec<(Actor, Fact)>,
     recalls: Vec<Recall>,
     certified: Vec<DeviceCertificate>,
+    lines: Vec<sekisho_core::line::Line>,
+    posted: bool,
 }
 
 impl Store {
@@ -74,11 +76,12 @@ impl Store {
         if writer.unsure {
             self.inner.log.catch_up(&mut conn).await?;
             self.load_certificates().await?;
+            self.load_older_lines().await?;
             writer.unsure = false;
         }
         let (now, jumped) = self.inner.log.tick(self.inner.clock.now());
         let facts = jumped.map(|back_ms| (Actor::system(), Fact::ClockJumped { back_ms })).into_iter().collect();
-        Ok(Tx { store: self.clone(), writer, conn: Some(conn), actor: actor.clone(), now, facts, recalls: Vec::new(), certified: Vec::new() })
+        Ok(Tx { store: self.clone(), writer, conn: Some(conn), actor: actor.clone(), now, facts, recalls: Vec::new(), certified: Vec::new(), lines: Vec::new(), posted: false })
     }
 
     /// A connection with a transaction begun on it.
@@ -143,6 +146,21 @@ impl Tx {
         self.certified.push(certificate);
     }
 
+    /// The same for a line, of which handshakes ask whether it admits an older version of TLS.
+    pub fn lined(&mut self, line: sekisho_core::line::Line) {
+        self.lines.push(line);
+    }
+
+    /// The store of this change.
+    pub fn store(&self) -> Store {
+        self.store.clone()
+    }
+
+    /// Wakes whoever carries letters once the change is durable.
+    pub fn posted(&mut self) {
+        self.posted = true;
+    }
+
     /// Makes the change and its facts durable.
     ///
     /// The work is done by a task of its own: a caller that is dropped half-way (a browser that goes away) cannot leave
@@ -174,8 +192,14 @@ impl Tx {
         self.writer.open = false;
         self.store.inner.log.advance(&lines);
         // Before the recalls: whoever is sent away and comes back at once is refused.
+        for line in self.lines.drain(..) {
+            self.store.inner.older_lines.put(line);
+        }
         for certificate in self.certified.drain(..) {
             self.store.remember(&certificate);
+        }
+        if self.posted {
+            self.store.inner.bell.notify_one();
         }
         for recall in self.recalls.drain(..) {
             // Nobody listens while no gateway runs.

@@ -294,7 +294,7 @@ async fn a_password_is_asked_for_no_change_ever_and_never_reused(base: Base) {
     town.pass(DAY * 3650);
     let login = town.log_in(&town.operator).await;
     let login = told(store.login_of(login.token.expose(), source()).await).unwrap();
-    let change = async |old: &str, new: &str| told(store.change_password(&login, Secret::new(old), Secret::new(new)).await);
+    let change = async |old: &str, new: &str| told(store.change_password(&login, Secret::new(old), Secret::new(new), false).await);
     assert_eq!(change(PASSWORD, PASSWORD).await, Err(Refusal::PasswordReused));
     change(PASSWORD, "Hato-7wa-ga-naku!1").await.unwrap();
     assert_eq!(change("Hato-7wa-ga-naku!1", PASSWORD).await, Err(Refusal::PasswordReused));
@@ -308,7 +308,7 @@ async fn names_of_others_and_leaked_passwords_are_refused(base: Base) {
     let login = town.log_in(&town.operator).await;
     let login = told(store.login_of(login.token.expose(), source()).await).unwrap();
     for bad in ["Takahashi-2026!x", "yumiko.t-2026-7X", "北斗メディカル-2026-7", "青葉病院-2026-11!", "qwertyuiop-2026!"] {
-        let done = told(store.change_password(&login, Secret::new(PASSWORD), Secret::new(bad)).await);
+        let done = told(store.change_password(&login, Secret::new(PASSWORD), Secret::new(bad), false).await);
         assert_eq!(done, Err(Refusal::PasswordGuessable), "{bad}");
     }
 }

@@ -15,7 +15,7 @@ use sekisho_core::target::{Function, Protocol};
 use sekisho_core::time::{Clock as _, Timestamp};
 use sekisho_store::{
     Enrolment, ResetAsk,
-    AccountAsk, CredentialAsk, Database, Denied, Done, EnrolmentLink, Fault, FirstAdministrator, InitReport, LogFilter, NewLogin, NewPerson, Settings,
+    AccountAsk, CredentialAsk, Database, Denied, Done, EnrolmentLink, Fault, FirstAdministrator, InitReport, LogFilter, MailSettings, NewLogin, NewPerson, Settings,
     Store, TargetAsk, VendorAsk,
 };
 use std::collections::BTreeSet;
@@ -49,11 +49,12 @@ pub struct Base {
     pub clock: Arc<SetClock>,
     pub db: Option<postgres::Db>,
     pub policy: Policy,
+    pub mail: Option<MailSettings>,
 }
 
 impl Base {
     pub fn sqlite() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), clock: SetClock::new(), db: None, policy: Policy::default() }
+        Self { folder: tempfile::tempdir().unwrap(), clock: SetClock::new(), db: None, policy: Policy::default(), mail: None }
     }
 
     pub fn postgres() -> Self {
@@ -78,6 +79,7 @@ impl Base {
             policy: self.policy.clone(),
             base_url: "https://gateway.example:8443".into(),
             passkey_origins: vec!["https://gateway.example:8443".into()],
+            mail: self.mail.clone(),
             ssh_sources: Vec::new(),
             leaked_passwords: None,
         }
@@ -329,5 +331,5 @@ pub fn told<T>(done: Done<T>) -> Result<T, Refusal> {
 /// A reset by somebody who looked at a staff card.
 pub fn reset_ask(reason: &str) -> ResetAsk {
     let claim = IdentityClaim { method: CheckMethod::InPerson, checked_by: String::new(), evidence: "職員証 末尾4821".into(), reason: reason.into() };
-    ResetAsk { claim, proof: None }
+    ResetAsk { claim, proof: None, by_hand: false }
 }

@@ -380,8 +380,8 @@ async fn who_was_checked_how_stands_in_the_ledger(base: Base) {
     let town = base.town().await;
     let store = &town.store;
     let claim = |method| IdentityClaim { method, checked_by: "総務課 川上".into(), evidence: "文書番号 2026-114".into(), reason: "機種変更".into() };
-    let letter = || ResetAsk { claim: claim(CheckMethod::VendorLetter), proof: Some(("../確認書.pdf".into(), b"%PDF-1.7 proof".to_vec())) };
-    let bare = ResetAsk { claim: claim(CheckMethod::VendorLetter), proof: None };
+    let letter = || ResetAsk { claim: claim(CheckMethod::VendorLetter), proof: Some(("../確認書.pdf".into(), b"%PDF-1.7 proof".to_vec())), by_hand: false };
+    let bare = ResetAsk { claim: claim(CheckMethod::VendorLetter), proof: None, by_hand: false };
     assert_eq!(told(store.reset_person(&town.admin.actor, town.worker.id(), bare).await).err(), Some(Refusal::bad_field("proof")), "a letter is attached");
     let mut silent = reset_ask("紛失");
     silent.claim.evidence = " ".into();

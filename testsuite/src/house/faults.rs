@@ -63,7 +63,7 @@ async fn no_change_without_its_write(base: Base) {
     fails_then_works(store, "set_lang", || store.set_lang(&web, "en")).await;
     let key = fails_then_works(store, "add_key", || store.add_key(&web.actor, super::ward::WORKER_KEY)).await;
     fails_then_works(store, "remove_key", || store.remove_key(&web.actor, &key.id)).await;
-    fails_then_works(store, "change_password", || store.change_password(&web, Secret::new(PASSWORD), Secret::new("yama-no-michi-77!"))).await;
+    fails_then_works(store, "change_password", || store.change_password(&web, Secret::new(PASSWORD), Secret::new("yama-no-michi-77!"), false)).await;
     fails_then_works(store, "log_out", || store.log_out(login.token.expose())).await;
     assert!(store.login_of(login.token.expose(), source()).await.is_err());
     fails_then_works(store, "reset_person", || store.reset_person(&console, &person.id, reset_ask("紛失"))).await;

@@ -249,7 +249,7 @@ async fn passwords_follow_the_rules(base: Base) {
     let store = &town.store;
     let (here, there) = (town.log_in(&town.planner).await, town.log_in(&town.planner).await);
     let login = store.login_of(there.token.expose(), source()).await.unwrap();
-    let change = async |old: &str, new: &str| told(store.change_password(&login, Secret::new(old), Secret::new(new)).await);
+    let change = async |old: &str, new: &str| told(store.change_password(&login, Secret::new(old), Secret::new(new), false).await);
     assert_eq!(change(PASSWORD, "kida-kida-2026").await, Err(Refusal::PasswordGuessable));
     assert!(matches!(change(PASSWORD, "short-1!").await, Err(Refusal::PasswordTooShort { .. })));
     assert_eq!(change(PASSWORD, PASSWORD).await, Err(Refusal::PasswordReused));
@@ -279,7 +279,7 @@ async fn step_up_is_fresh_for_minutes(base: Base) {
     town.pass(MINUTE * 6);
     assert_eq!(store.require_step_up(&login().await, Action::ApprovePlan), Err(Refusal::StepUpNeeded));
     store.require_step_up(&login().await, Action::ReadPlan).unwrap();
-    assert_eq!(told(store.change_password(&login().await, Secret::new(PASSWORD), Secret::new("hoshi-no-michi-01!")).await), Err(Refusal::StepUpNeeded));
+    assert_eq!(told(store.change_password(&login().await, Secret::new(PASSWORD), Secret::new("hoshi-no-michi-01!"), false).await), Err(Refusal::StepUpNeeded));
     assert_eq!(told(store.step_up(&login().await, Secret::new("000000")).await), Err(Refusal::LoginFailed));
     let code = town.code(&town.planner);
     store.step_up(&login().await, code).await.unwrap();

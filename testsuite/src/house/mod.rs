@@ -16,6 +16,7 @@ mod key_windows;
 mod ledger;
 mod log;
 mod logins;
+mod mail;
 mod plans;
 pub mod postgres;
 mod recordings;

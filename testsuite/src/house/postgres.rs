@@ -47,13 +47,19 @@ impl Db {
     pub fn sql(&self, text: &str) {
         run(SERVER.get_or_init(start), &self.name, text);
     }
+
+    /// The one value that a query gives, as text.
+    pub fn value(&self, text: &str) -> String {
+        run(SERVER.get_or_init(start), &self.name, text)
+    }
 }
 
-fn run(server: &Server, database: &str, text: &str) {
+fn run(server: &Server, database: &str, text: &str) -> String {
     let port = server.port.to_string();
-    let args = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "sekisho", "-p", &port, "-d", database, "-c", text];
+    let args = ["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "sekisho", "-p", &port, "-d", database, "-c", text];
     let done = Command::new(server.bin.join("psql")).args(args).output().expect("psql runs");
     assert!(done.status.success(), "{text}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).trim().to_owned()
 }
 
 fn start() -> Server {

@@ -78,6 +78,7 @@ pub fn settings(dir: &Path) -> Settings {
         policy: Policy::default(),
         base_url: "https://gateway.example:8443".into(),
         passkey_origins: vec!["https://gateway.example:8443".into()],
+        mail: None,
         ssh_sources: Vec::new(),
         leaked_passwords: None,
     }

@@ -64,6 +64,7 @@ impl Clinic {
             policy,
             base_url: format!("https://{HOST}"),
             passkey_origins: vec![format!("https://{HOST}")],
+            mail: None,
             ssh_sources: Vec::new(),
             leaked_passwords: None,
         };

@@ -20,6 +20,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("sekisho-web", &["sekisho-core", "sekisho-evidence", "sekisho-store"]),
     // Runs on workers' machines; it shares with the server what both say to each other.
     ("sekisho-connect", &["sekisho-core"]),
+    // Hands letters to the mail server and knows nothing of what they are about.
+    ("sekisho-courier", &["sekisho-core"]),
     ("sekisho", EVERY_ROOM),
     ("sekisho-testsuite", ROOMS_AND_ROOF),
 ];
@@ -31,6 +33,7 @@ const EVERY_ROOM: &[&str] = &[
     "sekisho-gateway",
     "sekisho-web",
     "sekisho-connect",
+    "sekisho-courier",
 ];
 const ROOMS_AND_ROOF: &[&str] = &[
     "sekisho-core",
@@ -39,6 +42,7 @@ const ROOMS_AND_ROOF: &[&str] = &[
     "sekisho-store",
     "sekisho-gateway",
     "sekisho-web",
+    "sekisho-courier",
     "sekisho",
 ];
 
@@ -46,16 +50,20 @@ const ROOMS_AND_ROOF: &[&str] = &[
 const OWNERS: &[(&str, &str)] = &[
     ("sqlx", "sekisho-store"),
     ("argon2", "sekisho-store"),
+    ("zxcvbn", "sekisho-store"),
     ("webauthn-rs", "sekisho-store"),
     ("age", "sekisho-store"),
     ("rcgen", "sekisho-store"),
     // A device makes its own key and request.
     ("rcgen", "sekisho-connect"),
     ("x509-parser", "sekisho-gateway"),
+    ("procfs", "sekisho-gateway"),
+    ("if-addrs", "sekisho-gateway"),
     ("ssh-key", "sekisho-store"),
     ("russh", "sekisho-gateway"),
     ("axum", "sekisho-web"),
     ("minijinja", "sekisho-web"),
+    ("lettre", "sekisho-courier"),
     ("clap", "sekisho"),
     ("clap", "sekisho-connect"),
     ("tracing-subscriber", "sekisho"),

@@ -4,8 +4,10 @@
 //! an approval needs a person's two factors.
 
 pub mod device;
+pub mod exposure;
 pub mod line;
 pub mod log;
+pub mod mail;
 pub mod person;
 pub mod plan;
 pub mod recording;
@@ -43,6 +45,8 @@ pub enum Ask {
     Line(line::LineCommand),
     /// The register of devices.
     Device(device::DeviceCommand),
+    /// The exposure of this machine.
+    Exposure(exposure::ExposureCommand),
     /// Targets.
     Target(target::TargetCommand),
     /// Plans.
@@ -53,6 +57,8 @@ pub enum Ask {
     Recording(recording::RecordingCommand),
     /// The log.
     Log(log::LogCommand),
+    /// Outgoing mail.
+    Mail(mail::MailCommand),
     /// The search.
     Search(search::SearchCommand),
     /// Command rules.
@@ -122,11 +128,13 @@ impl Ask {
             Command::Vendor(command) => Self::Vendor(command),
             Command::Line(command) => Self::Line(command),
             Command::Device(command) => Self::Device(command),
+            Command::Exposure { command } => Self::Exposure(command.unwrap_or_default()),
             Command::Target(command) => Self::Target(command.gather()?),
             Command::Plan(command) => Self::Plan(command),
             Command::Session(command) => Self::Session(command),
             Command::Recording(command) => Self::Recording(command),
             Command::Log(command) => Self::Log(command),
+            Command::Mail(command) => Self::Mail(command),
             Command::Search(command) => Self::Search(command),
             Command::Rules(command) => Self::Rules(command),
             other => bail!("{other:?} is no command of administration"),
@@ -195,11 +203,13 @@ pub async fn answer(store: &Store, ask: Ask) -> Reply {
         Ask::Vendor(command) => vendor::answer(store, &console, command).await,
         Ask::Line(command) => line::answer(store, &console, command).await,
         Ask::Device(command) => device::answer(store, &console, command).await,
+        Ask::Exposure(command) => exposure::answer(store, &console, command).await,
         Ask::Target(command) => target::answer(store, &console, command).await,
         Ask::Plan(command) => plan::answer(store, &console, command).await,
         Ask::Session(command) => session::answer(store, &console, command).await,
         Ask::Recording(command) => recording::answer(store, &console, command).await,
         Ask::Log(command) => log::answer(store, &console, command).await,
+        Ask::Mail(command) => mail::answer(store, &console, command).await,
         Ask::Search(command) => search::answer(store, &console, command).await,
         Ask::Rules(command) => rules::answer(store, &console, command).await,
         Ask::Doctor => crate::doctor::answer(store, &console).await,

@@ -79,6 +79,10 @@ pub enum PersonCommand {
         /// Who checked it, if not who enters this
         #[arg(long, default_value = "")]
         checked_by: String,
+        /// Print the link although mail is set up and an address known
+        #[arg(long)]
+        #[serde(default)]
+        by_hand: bool,
     },
     /// Lift the lock after failed logins
     Unlock {
@@ -124,6 +128,10 @@ pub struct PersonFields {
     /// Last day of the security training, YYYY-MM-DD; needed for workers
     #[arg(long, value_name = "DATE")]
     pub trained_until: Option<String>,
+    /// Print the link although mail is set up and an address given
+    #[arg(long)]
+    #[serde(default)]
+    pub by_hand: bool,
 }
 
 /// Does a command.
@@ -167,9 +175,12 @@ pub async fn answer(store: &Store, by: &Actor, command: PersonCommand) -> Result
                 valid_until: fields.valid_until.as_deref().map(day_end).transpose()?,
                 pledged_until: fields.pledged_until,
                 trained_until: fields.trained_until,
+                by_hand: fields.by_hand,
             };
             let (person, link) = store.add_person(by, new).await?;
-            Ok(Reply::done(json!({ "person": person, "enrolment_url": link.url.expose(), "expires_at": link.expires_at }), enrolment_text(&person.name, &link)))
+            let mut value = enrolment_json(&link);
+            value["person"] = serde_json::to_value(&person)?;
+            Ok(Reply::done(value, enrolment_text(&person.name, &link)))
         }
         PersonCommand::Change { login, name, roles: wanted, valid_until, pledged_until, trained_until, mail, phone, department } => {
             let row = find(store, by, &login).await?;
@@ -192,14 +203,12 @@ pub async fn answer(store: &Store, by: &Actor, command: PersonCommand) -> Result
         }
         PersonCommand::Disable { login } => switch(store, by, &login, false).await,
         PersonCommand::Enable { login } => switch(store, by, &login, true).await,
-        PersonCommand::Reset { login, reason, method, evidence, checked_by } => {
+        PersonCommand::Reset { login, reason, method, evidence, checked_by, by_hand } => {
             let row = find(store, by, &login).await?;
             let method = CheckMethod::parse(&method).ok_or_else(|| Trouble::Words(format!("{method:?} is no way of checking an identity: {}", CheckMethod::ALL.map(CheckMethod::as_str).join(", "))))?;
             let claim = IdentityClaim { method, checked_by, evidence, reason };
-            let link = store.reset_person(by, &row.person.id, ResetAsk { claim, proof: None }).await?;
-            let code = link.handover.as_ref().map_or("", |code| code.expose());
-            let text = format!("{}\n引渡しコード(リンクとは別の方法で本人に伝えてください) / hand-over code, to be told by another way:\n\n  {code}\n", enrolment_text(&row.person.name, &link));
-            Ok(Reply::done(json!({ "enrolment_url": link.url.expose(), "expires_at": link.expires_at, "handover_code": code }), text))
+            let link = store.reset_person(by, &row.person.id, ResetAsk { claim, proof: None, by_hand }).await?;
+            Ok(Reply::done(enrolment_json(&link), enrolment_text(&row.person.name, &link)))
         }
         PersonCommand::Unlock { login, reason } => {
             let row = find(store, by, &login).await?;
@@ -260,10 +269,26 @@ fn cells(row: &PersonRow, now: Timestamp) -> Vec<String> {
     vec![row.person.login.clone(), row.person.name.clone(), row.vendor_name.clone().unwrap_or_default(), roles_text(&row.person.roles), state(row, now)]
 }
 
+fn enrolment_json(link: &sekisho_store::EnrolmentLink) -> serde_json::Value {
+    let mut value = json!({ "expires_at": link.expires_at });
+    match &link.sent_to {
+        Some(to) => value["sent_to"] = json!(to),
+        None => value["enrolment_url"] = json!(link.url.expose()),
+    }
+    if let Some(code) = &link.handover {
+        value["handover_code"] = json!(code.expose());
+    }
+    value
+}
+
 fn enrolment_text(name: &str, link: &sekisho_store::EnrolmentLink) -> String {
-    format!(
-        "{name} さんの登録用リンク(1回だけ使えます。期限 {}):\nOne-time enrolment link, valid until then:\n\n  {}\n",
-        link.expires_at.minute(),
-        link.url.expose()
-    )
+    let until = link.expires_at.minute();
+    let mut text = match &link.sent_to {
+        Some(to) => format!("{name} さんの登録用リンクを {to} へメールで送ります(期限 {until})。\nThe enrolment link goes to {to} by mail; see `sekisho mail list`.\n"),
+        None => format!("{name} さんの登録用リンク(1回だけ使えます。期限 {until}):\nOne-time enrolment link, valid until then:\n\n  {}\n", link.url.expose()),
+    };
+    if let Some(code) = &link.handover {
+        text.push_str(&format!("\n引渡しコード(リンクとは別の方法で本人に伝えてください) / hand-over code, to be told by another way:\n\n  {}\n", code.expose()));
+    }
+    text
 }

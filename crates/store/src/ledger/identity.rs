@@ -24,6 +24,8 @@ pub struct ResetAsk {
     pub claim: IdentityClaim,
     /// The proof: its name, and its bytes.
     pub proof: Option<(String, Vec<u8>)>,
+    /// The link is handed over by whoever resets, although mail is set up and an address known.
+    pub by_hand: bool,
 }
 
 impl ResetAsk {

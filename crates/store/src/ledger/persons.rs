@@ -4,13 +4,14 @@ use super::identity::ResetAsk;
 use super::{LEDGER_ROWS, body};
 use crate::Store;
 use crate::fault::{Done, Fault};
-use crate::logins::{EnrolmentLink, FIRST_LINK_SPAN, LINK_SPAN, NoticeKind, end_web_logins, remove_all_factors, remove_all_keys};
+use crate::logins::{EnrolmentLink, FIRST_LINK_SPAN, LINK_SPAN, LinkLetter, NoticeKind, end_web_logins, remove_all_factors, remove_all_keys};
 use crate::secrets::random_id;
 use crate::settings::FirstAdministrator;
 use crate::write::Tx;
 use sekisho_core::desk::{Cause, Recall, RecallWord};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::{PersonId, SessionId, VendorId};
+use sekisho_core::letter::Address;
 use sekisho_core::people::{Actor, Person, Role, check_login_name, check_roles, double_roles};
 use sekisho_core::permission::{Action, may};
 use sekisho_core::plan::content::check_line;
@@ -45,6 +46,8 @@ pub struct NewPerson {
     pub pledged_until: Option<String>,
     /// Last day of the security training, `YYYY-MM-DD`.
     pub trained_until: Option<String>,
+    /// The link is handed over by whoever registers, although mail is set up and an address known.
+    pub by_hand: bool,
 }
 
 /// A robot to register: a program with tokens of its own, for which a person answers.
@@ -164,9 +167,15 @@ impl Store {
         self.require(actor, Action::KeepLedger, None, "add_person").await?;
         check_login_name(&ask.login)?;
         let mut tx = self.write(actor).await?;
-        let added = self.insert_person(&mut tx, ask, "new", LINK_SPAN).await?;
+        let by_mail = !ask.by_hand;
+        let person = self.insert_person(&mut tx, ask).await?;
+        let link = if by_mail && self.reaches_by_mail(&person) {
+            self.send_link(&mut tx, &person, "new", LinkLetter::Invitation).await?
+        } else {
+            self.issue_link(&mut tx, &person, "new", LINK_SPAN).await?
+        };
         tx.commit().await?;
-        Ok(added)
+        Ok((person, link))
     }
 
     /// Registers the person who registers all others.
@@ -174,7 +183,8 @@ impl Store {
         let roles = BTreeSet::from([Role::Administrator]);
         let ask = NewPerson { login: first.login.clone(), name: first.name.clone(), roles, ..NewPerson::default() };
         check_login_name(&ask.login)?;
-        Ok(self.insert_person(tx, ask, "first_administrator", FIRST_LINK_SPAN).await?.1)
+        let person = self.insert_person(tx, ask).await?;
+        Ok(self.issue_link(tx, &person, "first_administrator", FIRST_LINK_SPAN).await?)
     }
 
     /// Registers a robot. It gets no link: it has no password, no second factor and no keys, and tokens are made for it.
@@ -206,13 +216,12 @@ impl Store {
         Ok(robot)
     }
 
-    async fn insert_person(&self, tx: &mut Tx, ask: NewPerson, reason: &str, span: std::time::Duration) -> Done<(Person, EnrolmentLink)> {
-        let NewPerson { login, name, vendor, department, mail, phone, roles, valid_until, pledged_until, trained_until } = ask;
+    async fn insert_person(&self, tx: &mut Tx, ask: NewPerson) -> Done<Person> {
+        let NewPerson { login, name, vendor, department, mail, phone, roles, valid_until, pledged_until, trained_until, by_hand: _ } = ask;
         let id: PersonId = random_id()?;
         let person = Person { id, login, name, vendor, department, mail, phone, roles, active: true, valid_until, pledged_until, trained_until, robot: None };
         self.put_person(tx, &person).await?;
-        let link = self.issue_link(tx, &person, reason, span).await?;
-        Ok((person, link))
+        Ok(person)
     }
 
     async fn put_person(&self, tx: &mut Tx, person: &Person) -> Done<()> {
@@ -272,6 +281,7 @@ impl Store {
         self.account_kept(&mut tx, id).await?;
         if !after.may_act(now) {
             end_web_logins(&mut tx, id, None, "disabled").await?;
+            self.end_ssh_logins(&mut tx, id, "disabled").await?;
             sqlx::query("DELETE FROM enrolments WHERE person = $1").bind(id.as_str().to_owned()).execute(tx.sql()).await?;
             self.end_tokens(&mut tx, id, TokenEnd::Disabled, None).await?;
         }
@@ -309,14 +319,20 @@ impl Store {
         self.remember_password(&mut tx, id).await?;
         sqlx::query("DELETE FROM credentials WHERE person = $1").bind(id.as_str().to_owned()).execute(tx.sql()).await?;
         end_web_logins(&mut tx, id, None, "password_changed").await?;
+        self.end_ssh_logins(&mut tx, id, "password_changed").await?;
         remove_all_keys(&mut tx, id).await?;
         remove_all_factors(&mut tx, id).await?;
         self.end_tokens(&mut tx, id, TokenEnd::Reset, None).await?;
         recall_sessions(&mut tx, SESSIONS, id.as_str(), RecallWord::End(Cause::Recalled)).await?;
         self.notice(&mut tx, id, NoticeKind::Reset, &actor.name).await?;
         let reason = format!("reset: {}", ask.claim.reason.trim());
+        let by_mail = !ask.by_hand;
         self.note_identity(&mut tx, actor, &person, ask, proof).await?;
-        let link = self.issue_link_with_code(&mut tx, &person, &reason, LINK_SPAN).await?;
+        let link = if by_mail && self.reaches_by_mail(&person) {
+            self.send_link(&mut tx, &person, &reason, LinkLetter::Reset).await?
+        } else {
+            self.issue_link_with_code(&mut tx, &person, &reason, LINK_SPAN).await?
+        };
         tx.commit().await?;
         Ok(link)
     }
@@ -328,7 +344,7 @@ impl Store {
         if person.name.trim().is_empty() {
             return Err(Refusal::bad_field("name").into());
         }
-        if !person.mail.is_empty() && (!person.mail.contains('@') || person.mail.contains(char::is_whitespace)) {
+        if !person.mail.is_empty() && Address::parse(&person.mail).is_none() {
             return Err(Refusal::bad_field("mail").into());
         }
         for (field, date) in [("pledged_until", &person.pledged_until), ("trained_until", &person.trained_until)] {

@@ -8,11 +8,13 @@ use super::web::end_web_logins;
 use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::log::as_i64;
+use crate::outbox::Posted;
 use crate::secrets::{Place, Sealed, random_bytes, random_token, token_hash};
 use crate::write::Tx;
 use sekisho_core::facts::Fact;
 use sekisho_core::factors::{FactorKind, Held, allowed};
 use sekisho_core::ids::PersonId;
+use sekisho_core::letter::Letter;
 use sekisho_core::limits;
 use sekisho_core::people::{Actor, Person, Via};
 use sekisho_core::refusal::Refusal;
@@ -32,14 +34,25 @@ pub(crate) const FIRST_LINK_SPAN: Duration = Duration::from_secs(24 * 3600);
 /// A one-time link. Shown once; the store keeps only the hash of its token.
 #[derive(Clone, Debug)]
 pub struct EnrolmentLink {
-    /// The address to open.
+    /// The address to open. Empty once the link is on its way by mail: whoever registers or resets does not see it.
     pub url: Secret,
-    /// The token in it.
+    /// The token in it; empty with it.
     pub token: Secret,
+    /// The address to which the link goes by mail.
+    pub sent_to: Option<String>,
     /// Until when it works.
     pub expires_at: Timestamp,
-    /// The code that opens it, to be told by another way than the link; after a reset alone.
+    /// The code that opens it, to be told by another way than the link; after a reset, and where the link goes by mail.
     pub handover: Option<Secret>,
+}
+
+/// Which letter a link goes with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LinkLetter {
+    /// The person is new.
+    Invitation,
+    /// The person lost something.
+    Reset,
 }
 
 /// What the holder of a link is shown.
@@ -51,6 +64,8 @@ pub struct EnrolmentOffer {
     pub totp_url: Secret,
     /// The same secret for typing it in.
     pub totp_secret_base32: Secret,
+    /// What people call the directory or provider that stands in the place of a password here.
+    pub elsewhere: Option<String>,
 }
 
 /// A passkey that was made during enrolment.
@@ -99,6 +114,23 @@ impl Store {
         self.put_link(tx, person, reason, span, Some(Secret::new(code))).await
     }
 
+    /// Issues a link with a code and sends it to the person, so that the two go by different ways and whoever keeps the
+    /// ledger sees the code alone. Without mail or address the link is handed over as any other.
+    pub(crate) async fn send_link(&self, tx: &mut Tx, person: &Person, reason: &str, letter: LinkLetter) -> Result<EnrolmentLink, Fault> {
+        let mut link = self.issue_link_with_code(tx, person, reason, LINK_SPAN).await?;
+        let (name, login, url, until) = (person.name.clone(), person.login.clone(), link.url.clone(), link.expires_at);
+        let letter = match letter {
+            LinkLetter::Invitation => Letter::Invitation { name, login, url, until },
+            LinkLetter::Reset => Letter::Reset { name, login, url, until },
+        };
+        if let Posted::Written { to, .. } = tx.mail(person, &letter).await? {
+            link.sent_to = Some(to);
+            link.url = Secret::new("");
+            link.token = Secret::new("");
+        }
+        Ok(link)
+    }
+
     async fn put_link(&self, tx: &mut Tx, person: &Person, reason: &str, span: Duration, handover: Option<Secret>) -> Result<EnrolmentLink, Fault> {
         let token = random_token()?;
         let hash = token_hash(token.expose());
@@ -120,7 +152,7 @@ impl Store {
             .await?;
         tx.fact(Fact::EnrolmentIssued { person: person.id.clone(), reason: reason.to_owned() });
         let url = Secret::new(format!("{}/enrol/{}", self.base_url(), token.expose()));
-        Ok(EnrolmentLink { url, token, expires_at, handover })
+        Ok(EnrolmentLink { url, token, sent_to: None, expires_at, handover })
     }
 
     /// What the holder of a link needs to set up their second factor. The same each time, until it is used.
@@ -131,7 +163,8 @@ impl Store {
     pub async fn enrolment(&self, token: &str, browser: &str, source: IpAddr) -> Done<EnrolmentOffer> {
         let Pending { person, secret } = self.pending(token, browser, source).await?;
         let (totp_url, totp_secret_base32) = totp::offer(&secret, &person, self.facility())?;
-        Ok(EnrolmentOffer { person, totp_url, totp_secret_base32 })
+        let elsewhere = self.link_of(&person.id).await?.map(|link| self.source(&link.source).map_or(link.source.clone(), |info| info.label.clone()));
+        Ok(EnrolmentOffer { person, totp_url, totp_secret_base32, elsewhere })
     }
 
     /// The kinds of second factor that the roles of a link's person accept.
@@ -208,7 +241,8 @@ impl Store {
             Some(code) => totp::check(&secret, code, 0, self.now())?.ok_or(Refusal::LoginFailed)?,
             None => 0,
         };
-        let hash = self.new_password(&person, password).await?;
+        // A linked person has no password here, whatever was typed.
+        let hash = if self.link_of(&person.id).await?.is_some() { String::new() } else { self.new_password(&person, password).await? };
         // Last, because a question to a passkey has one answer: what can fail by a slip of the fingers comes before it.
         let made = match &passkey {
             Some(new) => Some((self.made(&in_link(token, browser), &new.name, &new.answer)?, new.name.as_str())),
@@ -229,6 +263,7 @@ impl Store {
         sqlx::query(text).bind(id).bind(hash).bind(sealed).bind(step).bind(now).execute(tx.sql()).await?;
         unlock(tx.sql(), &person.login).await?;
         end_web_logins(&mut tx, &person.id, None, "password_changed").await?;
+        self.end_ssh_logins(&mut tx, &person.id, "password_changed").await?;
         tx.fact(Fact::Enrolled { person: person.id.clone() });
         if let Some((passkey, name)) = made {
             self.insert_passkey(&mut tx, &person.id, name, passkey).await?;

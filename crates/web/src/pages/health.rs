@@ -85,8 +85,24 @@ async fn show(call: Call) -> Reply {
     if health.problems.len() > problems.len() {
         problems.push(call.ctx.t("health.log_trouble"));
     }
+    let exposure = call.ctx.store().exposure(call.ctx.actor()?).await?;
+    let exposure = match (exposure.at, exposure.findings.len()) {
+        (None, _) => call.ctx.t("health.exposure_never"),
+        (Some(_), 0) => call.ctx.t("health.exposure_well"),
+        (Some(_), n) => call.ctx.t_with("health.exposure_found", &[("n", &n.to_string())]),
+    };
+    let outbox = call.ctx.store().outbox(call.ctx.actor()?).await?;
+    let mail = match (outbox.set_up, outbox.waiting, outbox.failed) {
+        (false, ..) => call.ctx.t("mail.not_set_up"),
+        (true, 0, 0) => call.ctx.t("mail.well"),
+        (true, 0, n) => call.ctx.t_with("mail.failed_text", &[("n", &n.to_string())]),
+        (true, n, _) => call.ctx.t_with("mail.waiting_text", &[("n", &n.to_string())]),
+    };
+    if outbox.late > 0 {
+        problems.push(call.ctx.t_with("mail.late_text", &[("n", &outbox.late.to_string()), ("hours", &limits::MAIL_LATE_HOURS.to_string())]));
+    }
     let is_tight = health.disk_free < health.disk_reserve.saturating_mul(WARN_AT);
-    call.page("health.html", "health.title", context! { details => health.problems.clone(), problems, health => value(health), is_tight })
+    call.page("health.html", "health.title", context! { details => health.problems.clone(), problems, mail, exposure, health => value(health), is_tight })
 }
 
 async fn api_show(call: Call) -> Reply {

@@ -3,12 +3,14 @@
 pub mod account;
 pub mod accounts;
 pub mod devices;
+pub mod exposure;
 pub mod enrol;
 pub mod first;
 pub mod health;
 pub mod lines;
 pub mod log;
 pub mod login;
+pub mod mail;
 pub mod menu;
 pub mod persons;
 pub mod plans;
@@ -27,7 +29,7 @@ use std::time::Duration;
 
 /// Every page's routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let parts = [first::routes, login::routes, enrol::routes, account::routes, accounts::routes, reviews::routes, tokens::routes, persons::routes, vendors::routes, lines::routes, devices::routes, targets::routes, ssh_authority::routes, log::routes, health::routes, rules::routes, plans::routes, sessions::routes, search::routes];
+    let parts = [first::routes, login::routes, enrol::routes, account::routes, accounts::routes, reviews::routes, tokens::routes, persons::routes, vendors::routes, lines::routes, devices::routes, targets::routes, ssh_authority::routes, log::routes, health::routes, exposure::routes, mail::routes, rules::routes, plans::routes, sessions::routes, search::routes];
     parts.into_iter().flat_map(|part| part()).collect()
 }
 

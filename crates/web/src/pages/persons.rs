@@ -130,8 +130,10 @@ async fn show(call: Call) -> Reply {
     let link = ctx.take_once(&format!("link {}", found.person.id)).and_then(|kept| {
         let mut parts = kept.split(' ');
         let at = parts.next()?.parse::<i64>().unwrap_or_default();
-        Some(context! { at, url => parts.next()?, handover => parts.next() })
+        let way = parts.next()?;
+        Some(context! { at, url => way, sent_to => way.strip_prefix("mailto:"), handover => parts.next() })
     });
+    let mail = ctx.store().last_mail(ctx.actor()?, &found.person.id).await?.map(|row| context! { letter => ctx.t(&format!("mail.letter_{}", row.letter)), state => ctx.t(&format!("mail.state_{}", row.state.as_str())), at => row.made_at.0 });
     let robot = match &found.person.robot {
         Some(responsible) => Some(robot_context(ctx, &found, responsible).await?),
         None => None,
@@ -139,7 +141,7 @@ async fn show(call: Call) -> Reply {
     call.page_titled(
         "persons/show.html",
         &found.person.name,
-        context! { robot, has_sheet => ctx.store().leaver_sheet(ctx.actor()?, &found.person.id).await?.is_some(), row => row(ctx, &found), link, may_keep => ctx.may(Action::KeepLedger), is_self => ctx.actor()?.is_person(&found.person.id), may_unlock => ctx.may(Action::UnlockPerson) },
+        context! { robot, mail, has_sheet => ctx.store().leaver_sheet(ctx.actor()?, &found.person.id).await?.is_some(), row => row(ctx, &found), link, may_keep => ctx.may(Action::KeepLedger), is_self => ctx.actor()?.is_person(&found.person.id), may_unlock => ctx.may(Action::UnlockPerson) },
     )
 }
 

@@ -101,7 +101,9 @@ pub fn controlled(lang: Lang, control: &Control) -> String {
 /// How the row stands out: `bad`, `warn` or nothing.
 pub(super) fn tone(fact: &Fact) -> &'static str {
     match fact {
-        Fact::TokenRefused { .. } | Fact::SourceLocked { .. } => "bad",
+        Fact::MailFailed { .. } | Fact::MailLate { .. } => "bad",
+        Fact::TokenRefused { .. } | Fact::SourceLocked { .. } | Fact::ExposureNew { .. } => "bad",
+        Fact::ServiceKept { .. } => "warn",
         Fact::DeviceCodeFailed { .. } | Fact::CertificateRefused { .. } => "bad",
         Fact::DeviceCodeIssued { .. } | Fact::DeviceCertificateEnded { .. } => "warn",
         Fact::TokenMade { .. } | Fact::DormantDisabled { .. } | Fact::ReviewDisabled { .. } | Fact::PrivilegeKept { .. } => "warn",
@@ -166,7 +168,8 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::Initialised { origin, key } => say("initialised", &[("origin", origin), ("key", key)]),
         Fact::Started { version } => say("started", &[("version", version)]),
         Fact::Stopped => say("stopped", &[]),
-        Fact::Identified { first } => say("identified", &[("first", &one_of(lang, "log.first", first))]),
+        Fact::Identified { first, device_name, .. } if !device_name.is_empty() => say("identified_at", &[("first", &one_of(lang, "log.first", first)), ("device", device_name)]),
+        Fact::Identified { first, .. } => say("identified", &[("first", &one_of(lang, "log.first", first))]),
         Fact::Refused { stage, login, code, detail } => say("refused", &[("stage", &one_of(lang, "log.stage", stage)), ("login", login), ("code", code), ("detail", detail)]),
         Fact::DormantDisabled { person, last_use, days } => {
             let last = last_use.map_or_else(|| words::word(lang, "fact.never_used"), |at| at.minute());
@@ -212,12 +215,32 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
             say("token_ended", &[("person", &names.of(person.as_str())), ("name", name), ("cause", &one_of(lang, "token.end", cause.as_str())), ("because", &because)])
         }
         Fact::TokenRefused { person, name, why, .. } => say("token_refused", &[("person", &names.of(person.as_str())), ("name", name), ("why", &one_of(lang, "token.why", why))]),
-        Fact::LoggedIn { proof: None } => say("logged_in", &[]),
-        Fact::LoggedIn { proof: Some(proof) } => say("logged_in_by", &[("proof", &one_of(lang, "log.proof", proof.as_str()))]),
+        Fact::LoggedIn { proof: None, .. } => say("logged_in", &[]),
+        Fact::LoggedIn { proof: Some(proof), device: None, through, .. } if !through.is_empty() => say("logged_in_through", &[("proof", &one_of(lang, "log.proof", proof.as_str())), ("source", through)]),
+        Fact::LoggedIn { proof: Some(proof), device: Some(_), device_name, .. } => say("logged_in_at", &[("proof", &one_of(lang, "log.proof", proof.as_str())), ("device", device_name)]),
+        Fact::LoggedIn { proof: Some(proof), .. } => say("logged_in_by", &[("proof", &one_of(lang, "log.proof", proof.as_str()))]),
+        Fact::PersonLinked { person, source, known_as, .. } => say("person_linked", &[("person", &names.of(person.as_str())), ("source", source), ("known_as", known_as)]),
+        Fact::LinkPinned { person, source, subject, .. } => say("link_pinned", &[("person", &names.of(person.as_str())), ("source", source), ("subject", subject)]),
+        Fact::PersonUnlinked { person, source, .. } => say("person_unlinked", &[("person", &names.of(person.as_str())), ("source", source)]),
+        Fact::DirectoryEnded { person, source, why } => say("directory_ended", &[("person", &names.of(person.as_str())), ("source", source), ("why", &one_of(lang, "link.why", why))]),
+        Fact::DirectoryRolesLost { person, source, roles: lost } => say("directory_roles_lost", &[("person", &names.of(person.as_str())), ("source", source), ("roles", &roles(lang, lost))]),
+        Fact::DirectoryDoubted { source, changed, linked } => say("directory_doubted", &[("source", source), ("changed", &changed.to_string()), ("linked", &linked.to_string())]),
         Fact::LoggedOut { cause } => say("logged_out", &[("cause", &one_of(lang, "log.end", cause))]),
+        Fact::SshLoginAuthority { fingerprint } => say("ssh_login_authority", &[("fingerprint", fingerprint)]),
+        Fact::SshLoginIssued { person, device_name, host, asked_from, plans, until, .. } => {
+            let plans = plans.join(", ");
+            say("ssh_login_issued", &[("person", &names.of(person.as_str())), ("device", device_name), ("host", host), ("source", asked_from), ("plans", &plans), ("until", &until.minute())])
+        }
+        Fact::SshLoginEnded { person, device_name, cause, .. } => say("ssh_login_ended", &[("person", &names.of(person.as_str())), ("device", device_name), ("cause", &one_of(lang, "log.end", cause))]),
+        Fact::ConnectDenied { device_name, asked_from, .. } => say("connect_denied", &[("device", device_name), ("source", asked_from)]),
+        Fact::LoginEnded { person, via, came_from, .. } => say("login_ended", &[("person", &names.of(person.as_str())), ("via", &one_of(lang, "logins.via", via)), ("source", came_from)]),
         Fact::SteppedUp { by: None } => say("stepped_up", &[]),
         Fact::SteppedUp { by: Some(kind) } => say("stepped_up_by", &[("kind", &one_of(lang, "log.factor", kind.as_str()))]),
         Fact::PasskeyAdded { person, name, .. } => say("passkey_added", &[("person", &names.of(person.as_str())), ("name", name)]),
+        Fact::MailWritten { letter, to, .. } => say("mail_written", &[("to", to), ("letter", &one_of(lang, "mail.letter", letter))]),
+        Fact::MailSent { letter, to, .. } => say("mail_sent", &[("to", to), ("letter", &one_of(lang, "mail.letter", letter))]),
+        Fact::MailLate { letter, to, why, .. } => say("mail_late", &[("to", to), ("letter", &one_of(lang, "mail.letter", letter)), ("why", why)]),
+        Fact::MailFailed { letter, to, why, .. } => say("mail_failed", &[("to", to), ("letter", &one_of(lang, "mail.letter", letter)), ("why", why)]),
         Fact::PasskeyRemoved { person, name, .. } => say("passkey_removed", &[("person", &names.of(person.as_str())), ("name", name)]),
         Fact::PasskeyUsed { person, stage, .. } => say("passkey_used", &[("person", &names.of(person.as_str())), ("stage", &one_of(lang, "log.stage", stage))]),
         Fact::PasskeyCloned { person, name, .. } => say("passkey_cloned", &[("person", &names.of(person.as_str())), ("name", name)]),
@@ -341,6 +364,9 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         }
         Fact::AlertSeen { text, .. } => say("alert_seen", &[("text", text)]),
         Fact::Reconciled { rows, differences, .. } => say("reconciled", &[("rows", &rows.to_string()), ("differences", &differences.to_string())]),
+        Fact::ExposureLooked { open, findings } => say("exposure_looked", &[("open", &open.to_string()), ("findings", &findings.to_string())]),
+        Fact::ExposureNew { place, program } => say(if program.is_empty() { "exposure_new" } else { "exposure_new_program" }, &[("place", place), ("program", program)]),
+        Fact::ServiceKept { name, place, change, reason, .. } => say(&format!("service_{change}"), &[("name", name), ("place", place), ("reason", reason.trim_end_matches(['。', '.']))]),
         Fact::ClockJumped { back_ms } => say("clock_jumped", &[("back_ms", &back_ms.to_string())]),
     }
 }

@@ -76,6 +76,9 @@ struct PersonAsk {
     /// For a robot: who answers for it. It is registered with this field, and without it a person is.
     #[serde(default)]
     responsible: Option<PersonId>,
+    /// True hands the enrolment link over in the answer although mail is set up and an address given.
+    #[serde(default)]
+    by_hand: bool,
     /// False disables: logins, keys and running sessions end at once.
     #[serde(default = "yes")]
     active: bool,
@@ -88,18 +91,22 @@ fn yes() -> bool {
 /// A one-time link.
 #[derive(Serialize, JsonSchema)]
 struct Link {
-    /// The address. It is given here and never again.
-    url: String,
+    /// The address. It is given here and never again; none if it went by mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// The address to which it went by mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_to: Option<String>,
     /// Until when it works.
     expires_at: Timestamp,
-    /// Opens the link, and is told by another way; after a reset alone.
+    /// Opens the link, and is told by another way; after a reset, and for a link that went by mail.
     #[serde(skip_serializing_if = "Option::is_none")]
     handover_code: Option<String>,
 }
 
 impl From<EnrolmentLink> for Link {
     fn from(link: EnrolmentLink) -> Self {
-        Self { url: link.url.expose().to_owned(), expires_at: link.expires_at, handover_code: link.handover.map(|code| code.expose().to_owned()) }
+        Self { url: link.sent_to.is_none().then(|| link.url.expose().to_owned()), sent_to: link.sent_to, expires_at: link.expires_at, handover_code: link.handover.map(|code| code.expose().to_owned()) }
     }
 }
 
@@ -121,6 +128,9 @@ struct ResetBody {
     /// The proof, if a file is attached.
     #[serde(default)]
     proof: Option<ProofBody>,
+    /// True gives the link in the answer although mail is set up and an address known.
+    #[serde(default)]
+    by_hand: bool,
 }
 
 /// A file in base64.
@@ -148,6 +158,7 @@ impl PersonAsk {
             pledged_until: form.date_opt("pledged_until")?,
             trained_until: form.date_opt("trained_until")?,
             responsible: form.parse_opt("responsible", PersonId::parse)?,
+            by_hand: form.has("by_hand"),
             active: form.has("active"),
         })
     }
@@ -171,8 +182,8 @@ impl PersonAsk {
 
     fn into_new(self) -> Result<NewPerson, Stop> {
         check_login_name(&self.login)?;
-        let Self { login, name, vendor, department, mail, phone, roles, valid_until, pledged_until, trained_until, active: _, responsible: _ } = self;
-        Ok(NewPerson { login, name, vendor, department, mail, phone, roles, valid_until, pledged_until, trained_until })
+        let Self { login, name, vendor, department, mail, phone, roles, valid_until, pledged_until, trained_until, by_hand, active: _, responsible: _ } = self;
+        Ok(NewPerson { login, name, vendor, department, mail, phone, roles, valid_until, pledged_until, trained_until, by_hand })
     }
 
     fn into_robot(self, responsible: PersonId) -> Result<NewRobot, Stop> {
@@ -182,7 +193,7 @@ impl PersonAsk {
     }
 
     fn into_change(self) -> PersonChange {
-        let Self { login: _, name, vendor: _, department, mail, phone, roles, valid_until, pledged_until, trained_until, responsible, active } = self;
+        let Self { login: _, name, vendor: _, department, mail, phone, roles, valid_until, pledged_until, trained_until, responsible, by_hand: _, active } = self;
         PersonChange { name, department, mail, phone, roles, valid_until, pledged_until, trained_until, responsible, active }
     }
 }
@@ -196,18 +207,19 @@ async fn choices(ctx: &Ctx) -> Result<Value, Stop> {
 
 async fn show_add(call: Call) -> Reply {
     let form = call.typed_or(Form::default());
-    call.page("persons/form.html", "person.add", context! { form => Value::from_object(form), id => (), name => "", vendor_name => (), is_vendors => (), ..choices(&call.ctx).await? })
+    call.page("persons/form.html", "person.add", context! { mails => call.ctx.store().mails(), form => Value::from_object(form), id => (), name => "", vendor_name => (), is_vendors => (), ..choices(&call.ctx).await? })
 }
 
 fn keep_link(ctx: &Ctx, person: &PersonId, link: &EnrolmentLink) {
-    ctx.keep_once(&format!("link {person}"), format!("{} {} {}", link.expires_at.0, link.url.expose(), link.handover.as_ref().map_or("", |code| code.expose())).trim_end().to_owned());
+    let way = link.sent_to.as_ref().map_or_else(|| link.url.expose().to_owned(), |to| format!("mailto:{to}"));
+    ctx.keep_once(&format!("link {person}"), format!("{} {} {}", link.expires_at.0, way, link.handover.as_ref().map_or("", |code| code.expose())).trim_end().to_owned());
 }
 
 async fn add(call: Call) -> Reply {
     let ctx = &call.ctx;
     let (person, link) = ctx.store().add_person(ctx.actor()?, PersonAsk::read(call.form())?.into_new()?).await?;
     keep_link(ctx, &person.id, &link);
-    call.done(&format!("/persons/{}", person.id), "person.added")
+    call.done(&format!("/persons/{}", person.id), if link.sent_to.is_some() { "person.added_mailed" } else { "person.added" })
 }
 
 /// What the form of a robot offers: who may answer for it, and the roles that it can hold.
@@ -261,7 +273,7 @@ async fn show_reset(call: Call) -> Reply {
     let form = call.typed_or(Form::default());
     let methods: Vec<(&str, String)> = CheckMethod::ALL.into_iter().filter(|method| *method != CheckMethod::AtTheBox).map(|method| (method.as_str(), call.ctx.t(&format!("identity.method_{}", method.as_str())))).collect();
     let methods = crate::view::value(methods);
-    call.page("persons/reset.html", "person.reset", context! { form => Value::from_object(form), id => row.person.id.as_str(), name => row.person.name, phone => row.person.phone, methods, most => limits::IDENTITY_PROOF_BYTES })
+    call.page("persons/reset.html", "person.reset", context! { mails => call.ctx.store().reaches_by_mail(&row.person), form => Value::from_object(form), id => row.person.id.as_str(), name => row.person.name, phone => row.person.phone, methods, most => limits::IDENTITY_PROOF_BYTES })
 }
 
 async fn reset(call: Call) -> Reply {
@@ -274,9 +286,9 @@ async fn reset(call: Call) -> Reply {
         reason: form.text("reason").to_owned(),
     };
     let proof = form.files().iter().find(|file| file.field == "proof").map(|file| (file.name.clone(), file.bytes.to_vec()));
-    let link = call.ctx.store().reset_person(call.ctx.actor()?, &id, ResetAsk { claim, proof }).await?;
+    let link = call.ctx.store().reset_person(call.ctx.actor()?, &id, ResetAsk { claim, proof, by_hand: form.has("by_hand") }).await?;
     keep_link(&call.ctx, &id, &link);
-    call.done(&format!("/persons/{id}"), "person.reset_done")
+    call.done(&format!("/persons/{id}"), if link.sent_to.is_some() { "person.reset_mailed" } else { "person.reset_done" })
 }
 
 async fn api_add(call: Call) -> Reply {
@@ -302,6 +314,6 @@ async fn api_reset(call: Call) -> Reply {
     let ask: ResetBody = call.json()?;
     let decoded = |proof: ProofBody| STANDARD.decode(proof.content.as_bytes()).map(|bytes| (proof.name, bytes)).map_err(|_| Stop::bad_field("proof"));
     let proof = ask.proof.map(decoded).transpose()?;
-    let link = call.ctx.store().reset_person(call.ctx.actor()?, &id, ResetAsk { claim: ask.claim, proof }).await?;
+    let link = call.ctx.store().reset_person(call.ctx.actor()?, &id, ResetAsk { claim: ask.claim, proof, by_hand: ask.by_hand }).await?;
     call.answer(&Link::from(link))
 }

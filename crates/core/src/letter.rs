@@ -1,0 +1,247 @@
+//! Mail that Sekisho sends: a closed list of letters, each written in both languages, and the seam to whoever carries them.
+//!
+//! Letters are plain text. What stands in them is the facility's own words and values that were checked; names of others
+//! are cut to one line each, so that nobody writes a header or a second letter into one.
+
+use crate::desk::Answer;
+use crate::ids::MailId;
+use crate::limits;
+use crate::secret::Secret;
+use crate::time::Timestamp;
+
+/// A mail address that may stand in a header and on the wire: `local@domain` in ASCII.
+///
+/// Narrower than RFC 5321 section 4.1.2 on purpose: no quoted local parts, no address literals, nothing that a header or a
+/// command could be made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address(String);
+
+impl Address {
+    /// Reads an address; `None` unless it has the form.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (local, domain) = text.split_once('@')?;
+        let atom = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte));
+        let label = |part: &str| !part.is_empty() && part.len() <= 63 && !part.starts_with('-') && !part.ends_with('-') && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let sound = text.len() <= limits::MAIL_ADDRESS_BYTES && local.len() <= 64 && local.split('.').all(atom) && domain.split('.').all(label);
+        sound.then(|| Self(text.to_owned()))
+    }
+
+    /// The address as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What stands behind the `@`.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+/// What a letter says. The values are shown, so they are bounded and of one line.
+#[derive(Clone, Debug)]
+pub enum Letter {
+    /// A person was registered: their link.
+    Invitation {
+        /// Their name.
+        name: String,
+        /// Their login name.
+        login: String,
+        /// The one-time link.
+        url: Secret,
+        /// Until when it works.
+        until: Timestamp,
+    },
+    /// A person is enrolled again after a loss: their new link.
+    Reset {
+        /// Their name.
+        name: String,
+        /// Their login name.
+        login: String,
+        /// The one-time link.
+        url: Secret,
+        /// Until when it works.
+        until: Timestamp,
+    },
+    /// Somebody tries whether mail arrives.
+    Test {
+        /// Who.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// A letter in words.
+pub struct Written {
+    /// The subject, of one line.
+    pub subject: String,
+    /// The text. It may hold a link that opens an account.
+    pub body: Secret,
+}
+
+/// What a letter is written with besides its own values.
+pub struct LetterHead<'a> {
+    /// Name of the facility.
+    pub facility: &'a str,
+    /// Address of the pages.
+    pub base_url: &'a str,
+}
+
+impl Letter {
+    /// Its name in log and status page.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Invitation { .. } => "invitation",
+            Self::Reset { .. } => "reset",
+            Self::Test { .. } => "test",
+        }
+    }
+
+    /// True for a letter that somebody must see at once: it goes before all others and is tried more often.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        false
+    }
+
+    /// The moment after which it would only mislead.
+    #[must_use]
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Invitation { until, .. } | Self::Reset { until, .. } => Some(*until),
+            Self::Test { .. } => None,
+        }
+    }
+
+    /// The letter in words: Japanese first, English below.
+    #[must_use]
+    pub fn written(&self, head: &LetterHead<'_>) -> Written {
+        let (topic, ja, en) = self.texts();
+        let facility = one_line(head.facility);
+        let subject = format!("【{facility} 関所】{topic}");
+        let foot_ja = format!("このメールは {facility} の保守接続ゲートウェイ「関所」({})が自動で送信しています。返信は届きません。", head.base_url);
+        let foot_en = format!("Sent automatically by Sekisho, the maintenance gateway of {facility} ({}). Replies are not read.", head.base_url);
+        let body = Secret::new(format!("{ja}\n\n{foot_ja}\n\n----------------------------------------\n\n{en}\n\n{foot_en}\n"));
+        Written { subject, body }
+    }
+
+    fn texts(&self) -> (&'static str, String, String) {
+        match self {
+            Self::Invitation { name, login, url, until } => (
+                "アカウント登録のご案内 (Your account)",
+                format!(
+                    "{} 様\n\n関所のアカウントが用意されました。次のリンクを開き、パスワードと二つ目の認証を設定してください。\n\n  {}\n\n  ログイン名: {login}\n  リンクの期限: {} まで(1回だけ使えます)\n\nリンクを開くときに、8桁の引渡しコードを尋ねます。コードは、このメールとは別の方法(電話など)で病院の担当者から伝えられます。メールで尋ねることはありません。\n\n心当たりがない場合は、リンクを開かずに病院の担当者へ連絡してください。",
+                    one_line(name),
+                    url.expose(),
+                    until.minute()
+                ),
+                format!(
+                    "An account at Sekisho was made for you. Open the link above and set your password and second factor.\nLogin name: {login}. The link works once, until {} (Japan time).\nYou will be asked for an 8-digit code, which the hospital tells you by another way, such as the telephone. It is never asked for by mail.\nIf you do not expect this, do not open the link, and contact the hospital.",
+                    until.minute()
+                ),
+            ),
+            Self::Reset { name, login, url, until } => (
+                "再登録のご案内 (Enrol again)",
+                format!(
+                    "{} 様\n\n関所のパスワードと二つ目の認証が取り消され、登録し直すためのリンクが発行されました。\n\n  {}\n\n  ログイン名: {login}\n  リンクの期限: {} まで(1回だけ使えます)\n\nリンクを開くときに、8桁の引渡しコードを尋ねます。コードは、このメールとは別の方法(電話など)で病院の担当者から伝えられます。\n\n再登録を頼んだ覚えがない場合は、誰かがあなたになりすましている恐れがあります。リンクを開かずに、すぐ病院の担当者へ電話で連絡してください。",
+                    one_line(name),
+                    url.expose(),
+                    until.minute()
+                ),
+                format!(
+                    "Your password and second factor at Sekisho were taken back, and the link above lets you set new ones.\nLogin name: {login}. The link works once, until {} (Japan time), with an 8-digit code that the hospital tells you by another way.\nIf you did not ask for this, somebody may be impersonating you: do not open the link, and telephone the hospital at once.",
+                    until.minute()
+                ),
+            ),
+            Self::Test { by, at } => (
+                "送信テスト (Test)",
+                format!("関所からメールが届くことを確かめる送信テストです。対応は要りません。\n\n  実施: {}\n  日時: {}", one_line(by), at.second()),
+                "This is a test of Sekisho's mail. Nothing needs to be done.".to_owned(),
+            ),
+        }
+    }
+}
+
+/// Text of others on one line of a letter: control and direction characters become a space, and it is cut at the length of
+/// a form's line.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let plain: String = text.chars().map(|letter| if letter.is_control() || is_unseen(letter) { ' ' } else { letter }).take(limits::LINE_CHARS).collect();
+    plain.trim().to_owned()
+}
+
+/// Characters that end a line or turn its direction without being controls.
+fn is_unseen(letter: char) -> bool {
+    matches!(letter, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A letter on its way.
+pub struct Parcel {
+    /// Its identifier, which the message carries, so that a letter that arrived twice can be told.
+    pub id: MailId,
+    /// To whom.
+    pub to: Address,
+    /// The subject.
+    pub subject: String,
+    /// The text.
+    pub body: Secret,
+    /// When it was written.
+    pub at: Timestamp,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// The mail server took it.
+    Taken,
+    /// The mail server will never take it, for this recipient. Its words.
+    Refused(String),
+    /// The mail server does not take it at the moment. Its words.
+    Later(String),
+    /// No letter goes at the moment: the server does not answer, is not who it should be, or does not know this box.
+    Unreachable(String),
+}
+
+/// Carries letters to the hospital's mail server.
+pub trait Courier: Send + Sync {
+    /// Hands one letter over.
+    fn carry(&self, parcel: Parcel) -> Answer<'_, Carried>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_can_stand_in_a_header_is_an_address() {
+        for good in ["sato@aoba.example", "y.tanaka+sekisho@mail.aoba-hp.example", "root@localhost"] {
+            assert!(Address::parse(good).is_some(), "{good}");
+        }
+        let long = format!("{}@aoba.example", "a".repeat(65));
+        for bad in [
+            "", "@", "sato", "sato@", "@aoba.example", "sato@aoba..example", "sa..to@aoba.example", "sato@aoba.example\r\nBcc: x@evil.example", "sato@a b", "\"a b\"@aoba.example", "sato@[127.0.0.1]",
+            "<sato@aoba.example>", "sato@aoba.example,x@evil.example", "佐藤@aoba.example", "sato@青葉.example", "sato@-a.example", "a@b@c", "sato@aoba.example ", long.as_str(),
+        ] {
+            assert!(Address::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_writes_no_second_line_into_a_letter() {
+        let head = LetterHead { facility: "青葉\r\nBcc: x@evil.example", base_url: "https://gateway.example" };
+        let written = Letter::Test { by: "佐藤\n\nすぐに次のリンクを\u{2028}開いて".into(), at: Timestamp(0) }.written(&head);
+        assert!(!written.subject.contains(['\r', '\n']), "{:?}", written.subject);
+        assert!(written.body.expose().contains("実施: 佐藤  すぐに次のリンクを 開いて\n"), "{}", written.body.expose());
+    }
+
+    #[test]
+    fn a_link_stands_on_a_line_of_its_own_and_in_no_subject() {
+        let letter = Letter::Invitation { name: "山田 太郎".into(), login: "yamada".into(), url: Secret::new("https://gateway.example/enrol/abc"), until: Timestamp(1_800_000_000_000) };
+        let written = letter.written(&LetterHead { facility: "青葉病院", base_url: "https://gateway.example" });
+        assert!(written.body.expose().lines().any(|line| line.trim() == "https://gateway.example/enrol/abc"));
+        assert_eq!(written.subject, "【青葉病院 関所】アカウント登録のご案内 (Your account)");
+    }
+}

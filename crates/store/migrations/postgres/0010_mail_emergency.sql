@@ -1,0 +1,20 @@
+-- The outbox: letters that wait for the mail server, and what became of those before. `body` holds recipient, subject and
+-- text under the seal and is erased with the end; the other columns are for finding the row and for the status page.
+CREATE TABLE mails (
+    id TEXT PRIMARY KEY NOT NULL,
+    person TEXT REFERENCES persons (id),
+    recipient TEXT NOT NULL,
+    letter TEXT NOT NULL,
+    urgent BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    made_at BIGINT NOT NULL,
+    give_up_at BIGINT NOT NULL,
+    next_at BIGINT NOT NULL,
+    tries BIGINT NOT NULL,
+    late BIGINT NOT NULL,
+    ended_at BIGINT,
+    trouble TEXT,
+    body BYTEA
+);
+CREATE INDEX mails_state ON mails (state, next_at);
+CREATE INDEX mails_made ON mails (made_at);
