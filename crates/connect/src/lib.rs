@@ -8,9 +8,13 @@
 mod clock;
 mod enrol;
 mod home;
+mod browser;
 mod line;
+mod login;
+mod login_key;
 mod renew;
 mod ssh_config;
+mod surroundings;
 mod tls;
 mod trouble;
 mod tunnel;
@@ -28,6 +32,8 @@ use std::process::ExitCode;
 pub enum Ask {
     /// 登録コードでこの端末を登録する / Enrol this device by a one-time code
     Enrol(EnrolArgs),
+    /// ブラウザーで本人確認して、この端末から ssh を使えるようにする / Log in by the browser, so that ssh asks for nothing
+    Login(LoginArgs),
     /// 接続先へのトンネルを開く(ssh の ProxyCommand、または PuTTY 用の窓口) / Open a tunnel to a target
     Open(OpenArgs),
     /// ssh の設定を書く / Write the ssh configuration
@@ -61,6 +67,20 @@ pub struct EnrolArgs {
     pub at: Where,
 }
 
+/// Arguments of `login`.
+#[derive(Args, Clone, Debug)]
+pub struct LoginArgs {
+    /// 有効なログインがあれば何もしない。端末とブラウザーがなければ黙って終わる(ssh の設定から呼ばれます) / Do nothing if a login stands; give up in silence without terminal or browser
+    #[arg(long)]
+    pub if_needed: bool,
+    /// ブラウザーを開かず、開くページの住所だけを表示する / Show the page's address and open nothing
+    #[arg(long)]
+    pub no_browser: bool,
+    /// Which registration.
+    #[command(flatten)]
+    pub at: Where,
+}
+
 /// Arguments of `open`.
 #[derive(Args, Clone, Debug)]
 pub struct OpenArgs {
@@ -78,9 +98,9 @@ pub struct OpenArgs {
 /// Arguments of `ssh-config`.
 #[derive(Args, Clone, Debug)]
 pub struct SshConfigArgs {
-    /// 関所のログイン名 / Your login name at Sekisho
+    /// 関所のログイン名(省略すると、ブラウザーでログインして関所に尋ねます) / Your login name at Sekisho [default: asked of Sekisho, by a login in the browser]
     #[arg(long, value_name = "LOGIN")]
-    pub worker: String,
+    pub worker: Option<String>,
     /// 書かずに表示する / Print it and write nothing
     #[arg(long)]
     pub print: bool,
@@ -101,12 +121,14 @@ pub fn is_server(text: &str) -> bool {
 pub fn run(ask: &Ask, before: &[&str]) -> ExitCode {
     let done = match ask {
         Ask::Status(at) => Home::of(at.dir.as_deref()).and_then(|home| home.status()).map(|text| println!("{text}")),
-        Ask::SshConfig(args) => ssh_config::run(args, before).map(|text| println!("{text}")),
+        Ask::SshConfig(args) => block_on(ssh_config::run(args, before)).map(|text| println!("{text}")),
+        Ask::Login(args) => block_on(login::run(args, before)).map(|text| eprint!("{text}")),
         Ask::Enrol(args) => block_on(enrol::run(args)).map(|text| println!("{text}")),
         Ask::Open(args) => block_on(tunnel::run(args)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(Trouble::Silent) => ExitCode::FAILURE,
         Err(trouble) => {
             eprintln!("{trouble}");
             ExitCode::FAILURE

@@ -62,6 +62,10 @@ pub enum Trouble {
     },
     /// The certificate has ended.
     Ended,
+    /// There is nothing to say: nobody is there to log in.
+    Silent,
+    /// The page on which a login is confirmed has an address that none of Sekisho's has.
+    PageForm,
 }
 
 impl Trouble {
@@ -117,6 +121,12 @@ impl Trouble {
                 "SKC-14",
                 format!("「{name}」の名前では、この端末は別の病院に登録されています。上書きはしません。--name で別の名前を指定して、もう一度実行してください。"),
                 format!("Under the name \"{name}\" this device is registered at another hospital, which is not overwritten. Give --name another name and run it again."),
+            ),
+            Self::Silent => say("SKC-16", "ログインできる画面がありません。".into(), "There is no screen to log in on.".into()),
+            Self::PageForm => say(
+                "SKC-15",
+                "関所が示したログイン画面の住所が正しい形ではないため、開きませんでした。病院に電話で連絡してください。".into(),
+                "The address of the login page is none that Sekisho has, so it was not opened. Call the hospital.".into(),
             ),
             Self::Ended => say(
                 "SKC-13",

@@ -1,7 +1,7 @@
 //! The decision to let a worker in. The only minter of [`Principal`] and [`Grant`].
 
 use crate::device::{self, Device, DeviceProof};
-use crate::ids::{DeviceId, LineId, PersonId, PlanId, TargetId};
+use crate::ids::{DeviceId, LineId, PersonId, PlanId, SshLoginId, TargetId};
 use crate::line::{Line, line_of};
 use crate::people::{Person, Role, Vendor};
 use crate::plan::Plan;
@@ -24,17 +24,31 @@ pub struct Principal {
     source: IpAddr,
     only: Option<TargetId>,
     device: Option<DeviceProof>,
+    ssh_login: Option<SshLoginId>,
 }
 
 impl Principal {
     /// Mints a principal, for the target `only` if there is one, on the device that showed itself by `device`.
     ///
     /// An `assertion`: the caller has verified a first factor AND a second factor of a different kind in this same
-    /// login, or in the login that opened the key window for `only`; and `device` was shown by this very connection. The
+    /// login, or in the login that opened the key window for `only`, or in the browser's login that confirmed a login by
+    /// certificate; and `device` was shown by this very connection. The
     /// list of callers is kept in `xtask/assertions.txt`.
     #[must_use]
     pub fn assertion(person: PersonId, login: String, source: IpAddr, only: Option<TargetId>, device: Option<DeviceProof>) -> Self {
-        Self { person, login, source, only, device }
+        Self { person, login, source, only, device, ssh_login: None }
+    }
+
+    /// Names the login by certificate that was proved. It gives nothing: what it let in ends with it.
+    #[must_use]
+    pub fn by_ssh_login(self, id: SshLoginId) -> Self {
+        Self { ssh_login: Some(id), ..self }
+    }
+
+    /// The login by certificate that was proved, if it was one.
+    #[must_use]
+    pub fn ssh_login(&self) -> Option<&SshLoginId> {
+        self.ssh_login.as_ref()
     }
 
     /// The device that the connection comes from, and how it showed itself; `None` for one that nobody knows.

@@ -447,6 +447,14 @@ pub trait Desk: Send + Sync {
     /// target, source and key, and it has not ended. The key's signature was verified.
     fn key_window<'a>(&'a self, login: &'a str, arrival: &'a Arrival, key: &'a str, target: &'a str) -> Answer<'a, Option<Principal>>;
 
+    /// True if a certificate of a login by certificate makes sense here and asking for a signature does. Its own signature
+    /// holds. Gives no right; what it lacks is written down.
+    fn knows_certificate<'a>(&'a self, login: &'a str, arrival: &'a Arrival, certificate: &'a str) -> Answer<'a, bool>;
+
+    /// A principal by the certificate (one OpenSSH line) of a login that the person confirmed in the browser after two
+    /// factors. The certificate's own signature holds, and its key signed this very login.
+    fn certificate<'a>(&'a self, login: &'a str, arrival: &'a Arrival, certificate: &'a str) -> Answer<'a, Result<Principal, Refusal>>;
+
     /// Checks the one-time code. A wrong code gives the half back with its refusal as long as tries remain.
     fn second_factor<'a>(&'a self, half: HalfPrincipal, code: Secret) -> Answer<'a, Result<Principal, (Option<HalfPrincipal>, Refusal)>>;
 

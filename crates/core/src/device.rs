@@ -12,6 +12,7 @@ use crate::time::{Timestamp, parse_date};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// What kind of machine it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -146,7 +147,13 @@ pub struct Device {
     pub active: bool,
     /// When it was declared lost.
     pub lost_at: Option<Timestamp>,
+    /// Who declared that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_by: Option<PersonId>,
 }
+
+/// For how long a loss may be taken back. Certificates of the device stay revoked, so that whoever has it comes in by none.
+pub const LOSS_SPAN: Duration = Duration::from_secs(24 * 3600);
 
 impl Device {
     /// True if it has this fixed address. An IPv4 address in IPv6 clothes counts as IPv4.

@@ -15,11 +15,13 @@ pub enum FactorKind {
     Passkey,
     /// One of ten recovery codes on paper.
     Recovery,
+    /// What a sign-in provider asked for besides its password, where the configuration takes its word for it.
+    Provider,
 }
 
 impl FactorKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Totp, Self::Passkey, Self::Recovery];
+    pub const ALL: [Self; 4] = [Self::Totp, Self::Passkey, Self::Recovery, Self::Provider];
 
     /// The name in configuration, API and log.
     #[must_use]
@@ -28,6 +30,7 @@ impl FactorKind {
             Self::Totp => "totp",
             Self::Passkey => "passkey",
             Self::Recovery => "recovery",
+            Self::Provider => "provider",
         }
     }
 
@@ -35,6 +38,12 @@ impl FactorKind {
     #[must_use]
     pub fn is_strong(self) -> bool {
         self != Self::Recovery
+    }
+
+    /// True for what is registered with Sekisho itself, so that everybody can hold it.
+    #[must_use]
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::Totp | Self::Passkey)
     }
 }
 
@@ -54,11 +63,34 @@ pub enum Proof {
     Passkey,
     /// Password and a recovery code.
     PasswordRecovery,
+    /// A password that a directory took, and a one-time code.
+    DirectoryTotp,
+    /// A password that a directory took, and a passkey.
+    DirectoryPasskey,
+    /// A password that a directory took, and a recovery code.
+    DirectoryRecovery,
+    /// A sign-in at a provider that asked for several factors itself, and whose word for that the configuration takes.
+    Provider,
+    /// A sign-in at a provider, and a one-time code of Sekisho.
+    ProviderTotp,
+    /// A sign-in at a provider, and a passkey of Sekisho.
+    ProviderPasskey,
 }
 
 impl Proof {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::PasswordTotp, Self::PasswordPasskey, Self::Passkey, Self::PasswordRecovery];
+    pub const ALL: [Self; 10] = [
+        Self::PasswordTotp,
+        Self::PasswordPasskey,
+        Self::Passkey,
+        Self::PasswordRecovery,
+        Self::DirectoryTotp,
+        Self::DirectoryPasskey,
+        Self::DirectoryRecovery,
+        Self::Provider,
+        Self::ProviderTotp,
+        Self::ProviderPasskey,
+    ];
 
     /// The name in the log and in the sealed row of a login.
     #[must_use]
@@ -68,6 +100,12 @@ impl Proof {
             Self::PasswordPasskey => "password_passkey",
             Self::Passkey => "passkey",
             Self::PasswordRecovery => "password_recovery",
+            Self::DirectoryTotp => "directory_totp",
+            Self::DirectoryPasskey => "directory_passkey",
+            Self::DirectoryRecovery => "directory_recovery",
+            Self::Provider => "provider",
+            Self::ProviderTotp => "provider_totp",
+            Self::ProviderPasskey => "provider_passkey",
         }
     }
 
@@ -77,13 +115,20 @@ impl Proof {
         Self::ALL.into_iter().find(|proof| proof.as_str() == text)
     }
 
+    /// True if a directory or provider proved the first factor.
+    #[must_use]
+    pub fn is_elsewhere(self) -> bool {
+        matches!(self, Self::DirectoryTotp | Self::DirectoryPasskey | Self::DirectoryRecovery | Self::Provider | Self::ProviderTotp | Self::ProviderPasskey)
+    }
+
     /// The kind that policy asks about.
     #[must_use]
     pub fn kind(self) -> FactorKind {
         match self {
-            Self::PasswordTotp => FactorKind::Totp,
-            Self::PasswordPasskey | Self::Passkey => FactorKind::Passkey,
-            Self::PasswordRecovery => FactorKind::Recovery,
+            Self::PasswordTotp | Self::DirectoryTotp | Self::ProviderTotp => FactorKind::Totp,
+            Self::PasswordPasskey | Self::Passkey | Self::DirectoryPasskey | Self::ProviderPasskey => FactorKind::Passkey,
+            Self::PasswordRecovery | Self::DirectoryRecovery => FactorKind::Recovery,
+            Self::Provider => FactorKind::Provider,
         }
     }
 
@@ -93,7 +138,11 @@ impl Proof {
         match (self, kind) {
             (Self::Passkey, FactorKind::Passkey) => Self::Passkey,
             // A passkey login proved two kinds; a code given in it is one more possession, not a password.
-            (Self::Passkey, _) | (_, FactorKind::Recovery) => self,
+            (Self::Passkey, _) | (_, FactorKind::Recovery | FactorKind::Provider) => self,
+            (Self::DirectoryTotp | Self::DirectoryPasskey | Self::DirectoryRecovery, FactorKind::Totp) => Self::DirectoryTotp,
+            (Self::DirectoryTotp | Self::DirectoryPasskey | Self::DirectoryRecovery, FactorKind::Passkey) => Self::DirectoryPasskey,
+            (Self::Provider | Self::ProviderTotp | Self::ProviderPasskey, FactorKind::Totp) => Self::ProviderTotp,
+            (Self::Provider | Self::ProviderTotp | Self::ProviderPasskey, FactorKind::Passkey) => Self::ProviderPasskey,
             (_, FactorKind::Totp) => Self::PasswordTotp,
             (_, FactorKind::Passkey) => Self::PasswordPasskey,
         }
@@ -116,7 +165,7 @@ impl Held {
         match kind {
             FactorKind::Totp => self.totp,
             FactorKind::Passkey => self.passkey,
-            FactorKind::Recovery => false,
+            FactorKind::Recovery | FactorKind::Provider => false,
         }
     }
 }
@@ -170,7 +219,7 @@ pub fn suffices(asked: &RoleFactors, roles: &BTreeSet<Role>, held: Held) -> bool
 /// Entries that would shut somebody out for good, one sentence each.
 #[must_use]
 pub fn problems(asked: &RoleFactors) -> Vec<String> {
-    let strong = |role: Role| -> BTreeSet<FactorKind> { asked.get(&role).map_or_else(|| BTreeSet::from(FactorKind::ALL), Clone::clone).into_iter().filter(|kind| kind.is_strong()).collect() };
+    let strong = |role: Role| -> BTreeSet<FactorKind> { asked.get(&role).map_or_else(|| BTreeSet::from(FactorKind::ALL), Clone::clone).into_iter().filter(|kind| kind.is_own()).collect() };
     let mut found = Vec::new();
     for role in asked.keys() {
         if strong(*role).is_empty() {

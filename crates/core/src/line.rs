@@ -330,6 +330,14 @@ pub fn line_of<'a>(lines: &'a [Line], vendor: &VendorId, source: IpAddr, now: Ti
     }
 }
 
+/// True if all lines of a vendor that are in force are closed, and none of them carries this address. Without a line nothing
+/// can be said.
+#[must_use]
+pub fn is_off_closed_lines(lines: &[Line], source: IpAddr, now: Timestamp) -> bool {
+    let mut valid = lines.iter().filter(|line| line.is_valid(now)).peekable();
+    valid.peek().is_some() && valid.all(|line| !line.is_open() && !line.carries(source))
+}
+
 /// The days of the week a set names, for forms.
 pub(crate) type Days = BTreeSet<Weekday>;
 

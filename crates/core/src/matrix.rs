@@ -78,7 +78,7 @@ fn line(vendor: &VendorId) -> Line {
 fn device(vendor: &VendorId) -> Device {
     let check = DeviceCheck { on: "2026-11-01".into(), until: "2027-03-31".into(), by: "点検者".into(), protection: true, updates: true, usb_restricted: true };
     let content = DeviceContent { name: "NOTE-01".into(), addresses: vec!["192.0.2.7".parse().unwrap()], check: Some(check), ..DeviceContent::default() };
-    Device { id: DeviceId::from_random([51; 10]), vendor: vendor.clone(), content, active: true, lost_at: None }
+    Device { id: DeviceId::from_random([51; 10]), vendor: vendor.clone(), content, active: true, lost_at: None, lost_by: None }
 }
 
 fn vendor(n: u8) -> Vendor {

@@ -78,6 +78,9 @@ pub struct Policy {
     pub passkey_with_password: bool,
     /// Longest key window in minutes; 0 for none at all (鍵だけの接続).
     pub key_window_minutes: u32,
+    /// Hours for which a login of `sekisho connect` counts at most; 0 for none at all. It never outlives the last window of
+    /// the plans that it was given for.
+    pub ssh_login_hours: u32,
     /// Days without a login after which an account is disabled; 0 for never.
     pub dormant_days: u32,
     /// Longest life of a token for automation in days, at most 365.
@@ -134,6 +137,7 @@ impl Default for Policy {
             factors: RoleFactors::new(),
             passkey_with_password: false,
             key_window_minutes: 10,
+            ssh_login_hours: 8,
             dormant_days: 90,
             token_days: 90,
             volume_output_mib: 1024,
@@ -175,6 +179,7 @@ impl Policy {
         ask((1..=24).contains(&self.login_hours), "policy.login_hours must lie between 1 and 24");
         ask((1..=1440).contains(&self.lockout_minutes), "policy.lockout_minutes must lie between 1 and 1440");
         ask(usize::try_from(self.key_window_minutes).is_ok_and(|minutes| minutes <= limits::KEY_WINDOW_MINUTES), "policy.key_window_minutes must lie between 0 (never) and 60");
+        ask(usize::try_from(self.ssh_login_hours).is_ok_and(|hours| hours <= limits::SSH_LOGIN_HOURS), "policy.ssh_login_hours must lie between 0 (never) and 24");
         ask(self.dormant_days == 0 || (30..=1000).contains(&self.dormant_days), "policy.dormant_days must lie between 30 and 1000, or be 0 (never)");
         ask(usize::try_from(self.token_days).is_ok_and(|days| (1..=limits::TOKEN_DAYS).contains(&days)), "policy.token_days must lie between 1 and 365");
         let keep = |mib: u32| usize::try_from(mib).is_ok_and(|mib| (1..=limits::KEEP_MIB).contains(&mib));

@@ -7,6 +7,7 @@ use crate::desk::Answer;
 use crate::ids::DeviceId;
 use crate::refusal::Refusal;
 use crate::secret::Secret;
+use crate::ssh_login::{LoginAsk, LoginIssued, LoginOffer};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -257,6 +258,14 @@ pub struct TurnedAway {
     pub fault: CertificateFault,
 }
 
+/// A login that waits for its person. Whoever drops it has given up.
+pub struct PendingLogin {
+    /// What the device shows.
+    pub offer: LoginOffer,
+    /// What it gets in the end.
+    pub answer: Answer<'static, Result<LoginIssued, Refusal>>,
+}
+
 /// What the outer door may ask. Implemented by the store; every method writes down what it answers before it answers.
 pub trait Porter: Send + Sync {
     /// The certificates (DER) of the authorities that sign certificates of devices.
@@ -265,11 +274,18 @@ pub trait Porter: Send + Sync {
     /// How a certificate stands. Answers from memory: it is asked within handshakes, and each second by every tunnel.
     fn standing(&self, serial: &str) -> Standing;
 
+    /// Whether somebody from here may speak TLS 1.2, because a line that carries the address has an approved exception that has
+    /// not run out. Answers from memory.
+    fn admits_tls12(&self, source: IpAddr) -> bool;
+
     /// A certificate for a code. Selector and secret of it are the `ticket`.
     fn enrol<'a>(&'a self, source: IpAddr, ticket: Secret, request: Vec<u8>) -> Answer<'a, Result<Issued, Refusal>>;
 
     /// A certificate in the place of the one that this very connection was made with.
     fn renew<'a>(&'a self, source: IpAddr, serial: &'a str, request: Vec<u8>) -> Answer<'a, Result<Issued, Refusal>>;
+
+    /// A device asks for a login of its person.
+    fn ask_login<'a>(&'a self, source: IpAddr, serial: &'a str, ask: LoginAsk) -> Answer<'a, Result<PendingLogin, Refusal>>;
 
     /// Writes down that a certificate was not accepted; of many such only the first, and how many there were.
     fn turned_away<'a>(&'a self, away: TurnedAway) -> Answer<'a, ()>;

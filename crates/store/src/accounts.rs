@@ -95,6 +95,7 @@ impl Store {
         let keys = count(tx, "SELECT COUNT(*) AS n FROM worker_keys WHERE person = $1").await?;
         let sessions = count(tx, "SELECT COUNT(*) AS n FROM sessions WHERE ended_at IS NULL AND person = $1").await?;
         end_web_logins(tx, &after.id, None, "disabled").await?;
+        self.end_ssh_logins(tx, &after.id, "disabled").await?;
         remove_all_keys(tx, &after.id).await?;
         let links = sqlx::query("DELETE FROM enrolments WHERE person = $1").bind(id).execute(tx.sql()).await?.rows_affected();
         let tokens = self.end_tokens(tx, &after.id, TokenEnd::Disabled, None).await? as u64;

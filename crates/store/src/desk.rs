@@ -68,7 +68,8 @@ impl Store {
         let identified = async {
             let device = self.shown_device(&kept.person, &kept.arrival).await?;
             let mut tx = self.write(&self.worker_of(&kept.person, kept.arrival.source).await?).await?;
-            tx.fact(Fact::Identified { first: kept.first.to_owned() });
+            let device_name = self.name_of_device(tx.sql(), device.as_ref()).await?;
+            tx.fact(Fact::Identified { first: kept.first.to_owned(), device: device.as_ref().map(|proof| proof.device().clone()), device_name, ssh_login: None });
             tx.commit().await?;
             Ok(device)
         };
@@ -80,6 +81,12 @@ impl Store {
         let person = self.load_person(self.read(), person).await?;
         let person = person.ok_or_else(|| Fault::Damaged("a person who was just identified is missing".into()))?;
         Ok(Actor::of(&person, Via::Ssh, Some(source.to_string())))
+    }
+
+    /// The name of a device that showed itself; empty for none.
+    pub(crate) async fn name_of_device(&self, conn: &mut sqlx::AnyConnection, proof: Option<&sekisho_core::device::DeviceProof>) -> Result<String, Fault> {
+        let Some(proof) = proof else { return Ok(String::new()) };
+        Ok(self.load_device(conn, proof.device()).await?.map(|device| device.content.name).unwrap_or_default())
     }
 
     async fn note_inside(&self, session: &SessionId, ask: RefusedAsk) {
@@ -135,6 +142,14 @@ impl Desk for Store {
                 None
             })
         })
+    }
+
+    fn knows_certificate<'a>(&'a self, login: &'a str, arrival: &'a Arrival, certificate: &'a str) -> Answer<'a, bool> {
+        Box::pin(Store::knows_certificate(self, login, arrival, certificate))
+    }
+
+    fn certificate<'a>(&'a self, login: &'a str, arrival: &'a Arrival, certificate: &'a str) -> Answer<'a, Result<Principal, Refusal>> {
+        Box::pin(self.by_certificate(login, arrival, certificate))
     }
 
     fn command<'a>(&'a self, session: &'a SessionId, ruled: RuledCommand) -> Answer<'a, Result<(), Refusal>> {

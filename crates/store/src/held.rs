@@ -10,6 +10,7 @@ use crate::fault::Fault;
 use crate::secrets::{Place, Sealed};
 use crate::write::Tx;
 use sekisho_core::device::Device;
+use sekisho_core::exposure::Service;
 use sekisho_core::facts::Fact;
 use sekisho_core::line::Line;
 use sekisho_core::people::{Actor, Person, Vendor};
@@ -43,7 +44,7 @@ macro_rules! held {
     };
 }
 
-held!(Plan: "plans", Person: "persons", Vendor: "vendors", Target: "targets", Account: "accounts", Line: "lines", Device: "devices");
+held!(Plan: "plans", Person: "persons", Vendor: "vendors", Target: "targets", Account: "accounts", Line: "lines", Device: "devices", Service: "exposure_services");
 
 /// The row that a line of the log tells the last change of.
 pub(crate) fn row_of(fact: &Fact) -> Option<&str> {
@@ -51,11 +52,14 @@ pub(crate) fn row_of(fact: &Fact) -> Option<&str> {
         Fact::PlanDrawn { plan, .. } | Fact::PlanActed { plan, .. } | Fact::Entered { plan, .. } => plan.as_str(),
         Fact::PersonAdded { person, .. } | Fact::PersonChanged { person, .. } => person.as_str(),
         Fact::VendorKept { vendor, .. } => vendor.as_str(),
+        Fact::PersonLinked { link, .. } | Fact::LinkPinned { link, .. } | Fact::PersonUnlinked { link, .. } => link.as_str(),
         Fact::LineKept { line, .. } => line.as_str(),
         Fact::DeviceKept { device, .. } => device.as_str(),
+        Fact::ServiceKept { service, .. } => service.as_str(),
         Fact::DeviceCodeIssued { device_code, .. } | Fact::DeviceCodeFailed { device_code, .. } | Fact::DeviceCodeEnded { device_code, .. } => device_code.as_str(),
         Fact::DeviceCertified { certificate, .. } | Fact::DeviceCertificateEnded { certificate, .. } => certificate.as_str(),
         Fact::ReviewStarted { review, .. } | Fact::ReviewAnswered { review, .. } | Fact::ReviewClosed { review, .. } | Fact::ReviewDisabled { review, .. } => review.as_str(),
+        Fact::SshLoginIssued { ssh_login, .. } | Fact::SshLoginEnded { ssh_login, .. } => ssh_login.as_str(),
         Fact::TokenMade { token, .. } | Fact::TokenEnded { token, .. } => token.as_str(),
         Fact::KeyWindowOpened { window, .. } | Fact::KeyWindowUsed { window, .. } | Fact::KeyWindowClosed { window, .. } | Fact::KeyWindowExpired { window, .. } => window.as_str(),
         Fact::TargetKept { target, .. } | Fact::HostKeyAlarmed { target, .. } | Fact::HostKeyDecided { target, .. } => target.as_str(),

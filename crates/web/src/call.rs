@@ -18,7 +18,7 @@ use sekisho_core::people::Actor;
 use sekisho_core::permission::{Action, Reach, reach};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
-use sekisho_store::{NewLogin, Store, WebLogin};
+use sekisho_store::{Origin, Store, WebLogin};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
@@ -120,15 +120,10 @@ impl Ctx {
         &self.house.store
     }
 
-    /// Binds a login that has just begun to the device of this connection, before anybody is told of it.
-    ///
-    /// # Errors
-    /// A fault, or that the device is not known any more.
-    pub async fn bound(&self, new: NewLogin) -> Result<NewLogin, Stop> {
-        if let Some(device) = &self.device {
-            self.store().bind_login(&new, device).await?;
-        }
-        Ok(new)
+    /// From where a login is asked for: a login through the outer door holds from its device alone.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin { source: self.source, device: self.device.clone() }
     }
 
     /// The login.

@@ -63,7 +63,7 @@ fn line(vendor: &Vendor) -> Line {
 
 fn device(vendor: &Vendor) -> Device {
     let content = crate::roads::device("NOTE-01", [127, 0, 0, 1].into());
-    Device { id: DeviceId::from_random([51; 10]), vendor: vendor.id.clone(), content, active: true, lost_at: None }
+    Device { id: DeviceId::from_random([51; 10]), vendor: vendor.id.clone(), content, active: true, lost_at: None, lost_by: None }
 }
 
 /// One thing that was recorded.
@@ -451,6 +451,14 @@ impl Desk for FakeDesk {
             paper.offers += 1;
             login == WORKER && paper.worker_key.as_deref() == Some(key)
         })
+    }
+
+    fn knows_certificate<'a>(&'a self, _: &'a str, _: &'a Arrival, _: &'a str) -> Answer<'a, bool> {
+        Box::pin(async move { false })
+    }
+
+    fn certificate<'a>(&'a self, _: &'a str, _: &'a Arrival, _: &'a str) -> Answer<'a, Result<Principal, Refusal>> {
+        Box::pin(async move { Err(Refusal::SshLoginRefused) })
     }
 
     fn second_factor<'a>(&'a self, half: HalfPrincipal, code: Secret) -> Answer<'a, Result<Principal, (Option<HalfPrincipal>, Refusal)>> {

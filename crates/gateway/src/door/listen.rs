@@ -2,13 +2,14 @@
 
 use super::exchange;
 use super::verify::Seen;
-use super::{Behind, Lock};
+use super::{Behind, Lock, is_older};
 use crate::line::{Cut, Line};
 use crate::lobby::{Lobby, Seat};
 use crate::ssh::{self, House};
 use sekisho_core::desk::{Arrival, ClientCertificate};
 use sekisho_core::ids::DeviceId;
 use sekisho_core::limits;
+use sekisho_core::ssh_login::ALPN_LOGIN;
 use sekisho_core::porter::{ALPN_ENROL, ALPN_RENEW, ALPN_SSH, Porter, Standing, TurnedAway};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -108,6 +109,9 @@ impl Inner {
             cut.sever();
             return;
         };
+        // A tunnel to the gateway takes its place there at once, so that it is known when somebody has proved themselves in it.
+        let inner = matches!(came.want, Want::Ssh(_)).then(|| self.house.lobby.enter(peer.ip(), cut.clone())).flatten();
+        let proved = inner.as_ref().map(Seat::proof);
         let served = async {
             match came.want {
                 Want::Pages => {
@@ -117,9 +121,13 @@ impl Inner {
                 Want::Ssh(target) => {
                     drop(seat);
                     let arrival = Arrival { source: peer.ip().to_canonical(), certificate: Some(certificate.clone()) };
-                    if let Some(seat) = self.house.lobby.enter(peer.ip(), cut.clone()) {
+                    if let Some(seat) = inner {
                         ssh::serve(Arc::clone(&self.house), came.stream, cut.clone(), arrival, target, seat).await;
                     }
+                }
+                Want::Login => {
+                    drop(seat);
+                    self.log_in(came.stream, peer, certificate.serial()).await;
                 }
                 Want::Renewal => {
                     drop(seat);
@@ -129,18 +137,23 @@ impl Inner {
         };
         tokio::select! {
             () = served => {}
-            () = self.fall(certificate.serial()) => tracing::info!(%peer, "the certificate of a tunnel was revoked"),
+            () = self.fall(certificate.serial(), proved.as_ref()) => tracing::info!(%peer, "the certificate of a tunnel does not hold any more"),
         }
         cut.sever();
     }
 
     /// Ends when a certificate has been revoked, with a little time in which the worker reads why. It is asked and not told,
-    /// so that nothing that was said can be lost.
-    async fn fall(&self, serial: &str) {
+    /// so that nothing that was said can be lost. One that has ended by its time ends what nobody has proved themselves in;
+    /// a session that was entered in its time goes on, to the end of its own.
+    async fn fall(&self, serial: &str, proved: Option<&watch::Receiver<bool>>) {
         let mut looks = tokio::time::interval(LOOK);
         loop {
             looks.tick().await;
-            if matches!(self.porter.standing(serial), Standing::Revoked | Standing::Unknown) {
+            let falls = match self.porter.standing(serial) {
+                Standing::Revoked | Standing::Unknown => true,
+                Standing::Good { until, .. } => self.house.clock.now() >= until && !proved.is_some_and(|proved| *proved.borrow()),
+            };
+            if falls {
                 tokio::time::sleep(Duration::from_secs(limits::DOOR_GOODBYE_SECONDS as u64)).await;
                 return;
             }
@@ -152,7 +165,8 @@ impl Inner {
         let hello = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), Line::new(stream, cut.clone())).await;
         let hello = hello.inspect_err(|error| tracing::debug!(%peer, %error, "no handshake at the outer door")).ok()?;
         let seen = Arc::new(Seen::default());
-        let rules = self.lock.rules(&hello.client_hello(), &seen).inspect_err(|error| tracing::error!(%error, "the outer door cannot answer")).ok()?;
+        let tls12 = is_older(&hello.client_hello()) && self.porter.admits_tls12(peer.ip().to_canonical());
+        let rules = self.lock.rules(&hello.client_hello(), &seen, tls12).inspect_err(|error| tracing::error!(%error, "the outer door cannot answer")).ok()?;
         let accepted = hello.into_stream(Arc::new(rules)).await;
         let mut stream = match accepted {
             Ok(stream) => stream,
@@ -173,6 +187,7 @@ impl Inner {
             None | Some(b"h2" | b"http/1.1") => Want::Pages,
             Some(ALPN_SSH) => Want::Ssh(target_line(&mut stream).await?),
             Some(ALPN_RENEW) => Want::Renewal,
+            Some(ALPN_LOGIN) => Want::Login,
             Some(_) => return None,
         };
         Some(Came { stream, certificate: Some(certificate), device: Some(device), want })
@@ -194,6 +209,11 @@ impl Inner {
         exchange::serve(stream, |ask| async move { self.porter.renew(source, serial, ask.request).await.map(|issued| self.with_host_keys(issued)) }).await;
     }
 
+    async fn log_in(&self, stream: TlsStream<Line>, peer: SocketAddr, serial: &str) {
+        let source = peer.ip().to_canonical();
+        exchange::log_in(stream, |ask| self.porter.ask_login(source, serial, ask)).await;
+    }
+
     fn with_host_keys(&self, issued: sekisho_core::porter::Issued) -> sekisho_core::porter::Issued {
         sekisho_core::porter::Issued { ssh_host_keys: self.host_keys.clone(), ..issued }
     }
@@ -213,6 +233,8 @@ enum Want {
     /// A tunnel, for the target that was named, if one was.
     Ssh(Option<String>),
     Renewal,
+    /// A login of the device's person.
+    Login,
 }
 
 /// Reads `TARGET name` or `TARGET -`. `None` if it is neither: the connection ends.

@@ -1,7 +1,7 @@
-//! The outer door: TLS 1.3 with the certificate of a registered device, and behind it everything that this box offers.
+//! The outer door: TLS 1.3 (TLS 1.2 by the exception of a line) with the certificate of a registered device, and behind it everything that this box offers.
 //!
 //! What a connection wants is said by its protocol (ALPN): the pages, a tunnel to the SSH gateway, the renewal of a
-//! certificate. One protocol needs no certificate: the exchange of a one-time code for a certificate, which speaks nothing
+//! certificate, a login of its person. One protocol needs no certificate: the exchange of a one-time code for a certificate, which speaks nothing
 //! else and is bounded in everything.
 //!
 //! INVARIANT: nobody reaches pages or gateway through here whose certificate did not hold in this very handshake. There is
@@ -24,6 +24,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, version};
 use sekisho_core::desk::{Answer, ClientCertificate};
 use sekisho_core::porter::{ALPN_ENROL, ALPN_RENEW, ALPN_SSH, Porter};
+use sekisho_core::ssh_login::ALPN_LOGIN;
 use sekisho_core::time::Clock;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,6 +60,7 @@ pub struct DoorSettings {
 /// What makes a handshake.
 struct Lock {
     provider: Arc<CryptoProvider>,
+    older: Arc<CryptoProvider>,
     server: Arc<dyn ResolvesServerCert>,
     judge: Arc<Judge>,
 }
@@ -75,6 +77,26 @@ fn provider() -> CryptoProvider {
     }
 }
 
+/// What an approved exception of a line lets its clients speak beside that: TLS 1.2 with ECDHE and authenticated encryption
+/// (guideline 13 ⑥, IPA guide 3.1.2). The server's key is one of P-256, so the suites are those of ECDSA.
+fn older_provider() -> CryptoProvider {
+    use aws_lc_rs::{cipher_suite, kx_group};
+    CryptoProvider {
+        cipher_suites: vec![
+            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        ],
+        kx_groups: vec![kx_group::X25519, kx_group::SECP256R1],
+        ..aws_lc_rs::default_provider()
+    }
+}
+
+/// True for a client that speaks nothing as new as TLS 1.3: it offers none of its suites (their numbers begin with 0x13).
+fn is_older(hello: &ClientHello<'_>) -> bool {
+    !hello.cipher_suites().iter().any(|suite| u16::from(*suite) >> 8 == 0x13)
+}
+
 impl Lock {
     fn new(settings: &DoorSettings, porter: Arc<dyn Porter>, clock: Arc<dyn Clock>) -> Result<Self, rustls::Error> {
         let provider = Arc::new(provider());
@@ -82,25 +104,32 @@ impl Lock {
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(settings.key.clone()));
         let server = Arc::new(SingleCertAndKey::from(CertifiedKey::from_der(chain, key, &provider)?));
         let judge = Arc::new(Judge::new(porter, clock, Arc::clone(&provider))?);
-        Ok(Self { provider, server, judge })
+        Ok(Self { provider, older: Arc::new(older_provider()), server, judge })
     }
 
     /// The rules for one handshake, by what its client offers to speak. Who offers the enrolment beside something else wants
-    /// something else.
-    fn rules(&self, hello: &ClientHello<'_>, seen: &Arc<Seen>) -> Result<ServerConfig, rustls::Error> {
+    /// something else. `tls12` is true for a client that speaks nothing newer and comes by a line with an approved exception.
+    fn rules(&self, hello: &ClientHello<'_>, seen: &Arc<Seen>, tls12: bool) -> Result<ServerConfig, rustls::Error> {
         let enrols = hello.alpn().is_some_and(|mut offered| offered.next() == Some(ALPN_ENROL) && offered.next().is_none());
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider)).with_protocol_versions(&[&version::TLS13])?;
+        // Who has no certificate yet has a client of ours, and that speaks TLS 1.3.
+        let builder = if tls12 && !enrols {
+            ServerConfig::builder_with_provider(Arc::clone(&self.older)).with_protocol_versions(&[&version::TLS12])?
+        } else {
+            ServerConfig::builder_with_provider(Arc::clone(&self.provider)).with_protocol_versions(&[&version::TLS13])?
+        };
         let mut config = if enrols {
             builder.with_no_client_auth().with_cert_resolver(Arc::clone(&self.server))
         } else {
             let verifier = Verifier { judge: Arc::clone(&self.judge), seen: Arc::clone(seen) };
             builder.with_client_cert_verifier(Arc::new(verifier)).with_cert_resolver(Arc::clone(&self.server))
         };
-        let protocols: &[&[u8]] = if enrols { &[ALPN_ENROL] } else { &[b"h2", b"http/1.1", ALPN_SSH, ALPN_RENEW] };
+        let protocols: &[&[u8]] = if enrols { &[ALPN_ENROL] } else { &[b"h2", b"http/1.1", ALPN_SSH, ALPN_RENEW, ALPN_LOGIN] };
         config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         config.max_early_data_size = 0;
+        // Without it the keys of two handshakes of TLS 1.2 can be made the same by who stands between (RFC 7627).
+        config.require_ems = true;
         Ok(config)
     }
 }

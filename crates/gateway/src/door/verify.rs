@@ -134,8 +134,9 @@ impl ClientCertVerifier for Verifier {
         }
     }
 
-    fn verify_tls12_signature(&self, _: &[u8], leaf: &CertificateDer<'_>, _: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
-        Err(self.refuse(leaf, CertificateFault::Signature))
+    // Asked for the exception of a line alone; no other handshake offers TLS 1.2.
+    fn verify_tls12_signature(&self, message: &[u8], leaf: &CertificateDer<'_>, signed: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+        self.judge.chain.verify_tls12_signature(message, leaf, signed).map_err(|_| self.refuse(leaf, CertificateFault::Signature))
     }
 
     fn verify_tls13_signature(&self, message: &[u8], leaf: &CertificateDer<'_>, signed: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {

@@ -41,11 +41,17 @@ impl Porter for House {
     fn standing(&self, serial: &str) -> Standing {
         if serial == "41".repeat(16) { self.standing.clone() } else { Standing::Unknown }
     }
+    fn admits_tls12(&self, _: IpAddr) -> bool {
+        false
+    }
     fn enrol<'a>(&'a self, _: IpAddr, _: Secret, _: Vec<u8>) -> Answer<'a, Result<Issued, Refusal>> {
         unreachable!("the verifier asks for no certificate")
     }
     fn renew<'a>(&'a self, _: IpAddr, _: &'a str, _: Vec<u8>) -> Answer<'a, Result<Issued, Refusal>> {
         unreachable!("the verifier asks for no certificate")
+    }
+    fn ask_login<'a>(&'a self, _: IpAddr, _: &'a str, _: sekisho_core::ssh_login::LoginAsk) -> Answer<'a, Result<sekisho_core::porter::PendingLogin, Refusal>> {
+        unreachable!("the verifier asks for no login")
     }
     fn turned_away<'a>(&'a self, _: TurnedAway) -> Answer<'a, ()> {
         unreachable!("the door tells it, not the verifier")

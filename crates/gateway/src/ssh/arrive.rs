@@ -134,9 +134,12 @@ impl server::Handler for Visitor {
         Ok(self.login()?.signed(name, key.public_key, key.algorithm).await?)
     }
 
-    async fn auth_openssh_certificate(&mut self, name: &str, _: &Certificate) -> Result<Auth, Self::Error> {
-        // No authority is registered, so no certificate can prove anything.
-        Ok(self.login()?.none(name)?)
+    async fn auth_openssh_certificate_offered(&mut self, name: &str, certificate: &Certificate, _: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
+        Ok(self.login()?.certificate_offered(name, certificate).await?)
+    }
+
+    async fn auth_openssh_certificate(&mut self, name: &str, certificate: &Certificate) -> Result<Auth, Self::Error> {
+        Ok(self.login()?.certificate_signed(name, certificate).await?)
     }
 
     async fn auth_keyboard_interactive<'a>(

@@ -2,14 +2,15 @@
 //!
 //! INVARIANT: a [`Stage`] carries the value that the step before it gave. [`Stage::Proved`] needs a [`Principal`],
 //! which only [`Desk::second_factor`] gives, which consumes the [`HalfPrincipal`], which only [`Desk::first_factor`]
-//! gives for a verified proof; or [`Desk::key_window`], where the person proved both factors in the browser before. It
-//! is asked after the signature was verified and never for an offer, so that an offer does not tell whether a window is
-//! open. An offer of a key changes no stage.
+//! gives for a verified proof; or [`Desk::key_window`] or [`Desk::certificate`], where the person proved both factors in the
+//! browser before. They are asked after the signature was verified and never for an offer, so that an offer does not tell
+//! whether a window is open. An offer of a key or certificate changes no stage. A certificate counts whole or not at all:
+//! the key in it is never taken for a registered key.
 
 use super::words;
 use crate::keys;
 use crate::lobby::Seat;
-use russh::keys::{Algorithm, PublicKey};
+use russh::keys::{Algorithm, Certificate, PublicKey};
 use russh::server::Auth;
 use russh::{MethodKind, MethodSet};
 use sekisho_core::authorize::Principal;
@@ -176,6 +177,43 @@ impl Login {
             return Ok(Auth::Accept);
         }
         self.first(claim, FirstProof::VerifiedKey(line)).await
+    }
+
+    /// The client asks whether a certificate is worth a signature. The library verified the certificate's own signature.
+    pub async fn certificate_offered(&mut self, name: &str, certificate: &Certificate) -> Result<Auth, LoginEnds> {
+        let claim = self.claim(name)?;
+        self.offers += 1;
+        if self.offers > limits::KEY_OFFERS {
+            return Err(LoginEnds);
+        }
+        let (Stage::Stranger | Stage::AskedPassword, Some(claim)) = (&self.stage, claim) else { return Ok(self.reject()) };
+        let Ok(line) = certificate.to_openssh() else { return Ok(self.reject()) };
+        let known = self.desk.knows_certificate(&claim.worker, &self.arrival, &line).await;
+        Ok(if known { Auth::Accept } else { self.reject() })
+    }
+
+    /// The client signed with a certificate's key, and the library verified both signatures.
+    pub async fn certificate_signed(&mut self, name: &str, certificate: &Certificate) -> Result<Auth, LoginEnds> {
+        let claim = self.claim(name)?;
+        let (Stage::Stranger | Stage::AskedPassword, Some(claim)) = (&self.stage, claim) else { return Ok(self.reject()) };
+        let Ok(line) = certificate.to_openssh() else { return Ok(self.reject()) };
+        let failed_at = Instant::now() + FAILURE;
+        self.tries += 1;
+        match self.desk.certificate(&claim.worker, &self.arrival, &line).await {
+            Ok(principal) => {
+                self.seat.proved();
+                self.stage = Stage::Proved(principal);
+                Ok(Auth::Accept)
+            }
+            // Password and code still stand open, and what is wrong stands in the log.
+            Err(_) => {
+                if self.tries >= limits::LOGIN_TRIES {
+                    self.stage = Stage::Telling(Refusal::SshLoginRefused);
+                }
+                tokio::time::sleep_until(failed_at).await;
+                Ok(self.reject())
+            }
+        }
     }
 
     /// The client sent a password.

@@ -11,6 +11,7 @@ use sekisho_core::device::Device;
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::DeviceId;
 use sekisho_core::limits;
+use sekisho_core::line::is_off_closed_lines;
 use sekisho_core::porter::{CODE_CHECK, CODE_SECRET, CODE_SELECTOR, checked_bytes, code_letters, grouped};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
@@ -107,6 +108,16 @@ impl Store {
             code.tries += 1;
             let why = if code.is_open(now) { "wrong" } else { "wrong_ended" };
             return self.code_failed(tx, Some((code, device.content.name, why)), source).await;
+        }
+        // The device of a vendor that has closed lines alone stands at one of them. The code stays good for the right place.
+        if is_off_closed_lines(&self.load_lines(tx.sql(), &device.vendor).await?, source, now) {
+            self.save_code(&mut tx, &code).await?;
+            tx.fact(Fact::DeviceCodeFailed { device_code: code.id.clone(), device: device.id.clone(), name: device.content.name.clone(), why: "place".into(), source: source.to_string() });
+            if crate::logins::count_source(tx.sql(), source, now).await? {
+                tx.fact(Fact::SourceLocked { source: source.to_string() });
+            }
+            tx.commit().await?;
+            return Err(Refusal::SourceNotAllowed.into());
         }
         code.ended = Some("used".into());
         self.save_code(&mut tx, &code).await?;

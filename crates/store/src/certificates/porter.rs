@@ -3,14 +3,17 @@
 use super::authority::Wanted;
 use super::{CertifiedBy, Issuing, overlap};
 use crate::Store;
-use crate::fault::{Denied, Done, Fault};
+use crate::fault::{Done, Fault};
+use crate::logins::by_source;
+use crate::ssh_logins::answered;
 use sekisho_core::desk::Answer;
 use sekisho_core::facts::Fact;
 use sekisho_core::limits;
 use sekisho_core::people::Actor;
-use sekisho_core::porter::{CODE_SECRET, CODE_SELECTOR, Issued, Porter, Standing, TurnedAway};
+use sekisho_core::porter::{CertificateFault, CODE_SECRET, CODE_SELECTOR, Issued, PendingLogin, Porter, Standing, TurnedAway};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
+use sekisho_core::ssh_login::LoginAsk;
 use sekisho_core::time::Timestamp;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -24,42 +27,69 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const ASKED_AGAIN: Duration = Duration::from_secs(15 * 60);
 
 /// How many refused certificates were written down lately: scanners bring thousands.
+///
+/// Certificates of strangers and numbers of our own are counted apart: whoever shows a hundred certificates of their own
+/// making must not make the use of a stolen one go unwritten.
 #[derive(Default)]
 pub(crate) struct AwayCount(Mutex<Counted>);
 
 #[derive(Default)]
 struct Counted {
     since: Timestamp,
+    strangers: Budget,
+    ours: Budget,
+}
+
+/// What may be written down within one span. It holds no more sources than entries that were written.
+#[derive(Default)]
+struct Budget {
     all: usize,
-    /// By source: written, and left out since the last one that was written.
-    sources: HashMap<IpAddr, (usize, u32)>,
+    /// By network of the source: written.
+    sources: HashMap<String, usize>,
+    /// Left out since the last one that was written.
+    left_out: u32,
+}
+
+impl Budget {
+    fn take(&mut self, source: String) -> Option<u32> {
+        let full = self.all >= limits::CERTIFICATE_REFUSALS_ALL;
+        let written = self.sources.get(&source).copied().unwrap_or(0);
+        if full || written >= limits::CERTIFICATE_REFUSALS {
+            self.left_out = self.left_out.saturating_add(1);
+            return None;
+        }
+        self.sources.insert(source, written + 1);
+        self.all += 1;
+        Some(std::mem::take(&mut self.left_out))
+    }
+
+    /// A new span. What was left out of the last one is told with the first of this one.
+    fn begin(&mut self) {
+        self.all = 0;
+        self.sources.clear();
+    }
+}
+
+/// True for what only a certificate can show that our authority has signed.
+fn is_ours(fault: CertificateFault) -> bool {
+    use CertificateFault as F;
+    match fault {
+        F::NotYet | F::Expired | F::Unknown | F::OtherDevice | F::Revoked | F::Signature => true,
+        F::TooLong | F::Malformed | F::Chain | F::Authority | F::KeyUsage | F::ExtendedUse | F::Names | F::Extras => false,
+    }
 }
 
 impl AwayCount {
-    /// Whether this one is written down, and how many of its source were not.
-    fn take(&self, source: IpAddr, now: Timestamp) -> Option<u32> {
+    /// Whether this one is written down, and how many of its kind were not.
+    fn take(&self, source: IpAddr, fault: CertificateFault, now: Timestamp) -> Option<u32> {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if now >= counted.since.plus(SPAN) {
-            // What was left out of the last span is told with the first of the next one.
-            counted.sources.retain(|_, (written, left_out)| {
-                *written = 0;
-                *left_out > 0
-            });
-            (counted.since, counted.all) = (now, 0);
+            counted.since = now;
+            counted.strangers.begin();
+            counted.ours.begin();
         }
-        let full = counted.all >= limits::CERTIFICATE_REFUSALS_ALL;
-        if full && !counted.sources.contains_key(&source) {
-            return None;
-        }
-        let (written, left_out) = counted.sources.entry(source).or_default();
-        if full || *written >= limits::CERTIFICATE_REFUSALS {
-            *left_out = left_out.saturating_add(1);
-            return None;
-        }
-        *written += 1;
-        let others = std::mem::take(left_out);
-        counted.all += 1;
-        Some(others)
+        let budget = if is_ours(fault) { &mut counted.ours } else { &mut counted.strangers };
+        budget.take(by_source(source))
     }
 }
 
@@ -123,16 +153,11 @@ impl Store {
 
     async fn note_turned_away(&self, away: TurnedAway) -> Result<(), Fault> {
         tracing::info!(source = %away.source, serial = %away.serial, why = %away.fault, "a certificate was not accepted");
-        let Some(others) = self.inner.away.take(away.source, self.now()) else { return Ok(()) };
+        let Some(others) = self.inner.away.take(away.source, away.fault, self.now()) else { return Ok(()) };
         let mut tx = self.write(&Actor::system()).await?;
         tx.fact(Fact::CertificateRefused { why: away.fault.as_str().to_owned(), serial: away.serial, source: away.source.to_string(), others });
         tx.commit().await
     }
-}
-
-/// A fault refuses, and its words stay inside.
-fn answered<T>(done: Done<T>) -> Result<T, Refusal> {
-    done.map_err(|denied: Denied| denied.refusal())
 }
 
 impl Porter for Store {
@@ -147,12 +172,20 @@ impl Porter for Store {
         self.inner.certified.standing(serial)
     }
 
+    fn admits_tls12(&self, source: IpAddr) -> bool {
+        self.inner.older_lines.admit(source, self.now())
+    }
+
     fn enrol<'a>(&'a self, source: IpAddr, ticket: Secret, request: Vec<u8>) -> Answer<'a, Result<Issued, Refusal>> {
         Box::pin(async move { answered(self.enrol_device(source, ticket, request).await) })
     }
 
     fn renew<'a>(&'a self, source: IpAddr, serial: &'a str, request: Vec<u8>) -> Answer<'a, Result<Issued, Refusal>> {
         Box::pin(async move { answered(self.renew_certificate(source, serial, request).await) })
+    }
+
+    fn ask_login<'a>(&'a self, source: IpAddr, serial: &'a str, ask: LoginAsk) -> Answer<'a, Result<PendingLogin, Refusal>> {
+        Box::pin(async move { answered(self.ask_connect(source, serial, ask).await) })
     }
 
     fn turned_away<'a>(&'a self, away: TurnedAway) -> Answer<'a, ()> {
@@ -173,10 +206,28 @@ mod tests {
         let count = AwayCount::default();
         let start = Timestamp(1_700_000_000_000);
         let source: IpAddr = "192.0.2.1".parse().unwrap();
-        let written = (0..1000).filter(|_| count.take(source, start).is_some()).count();
+        let take = |source, at| count.take(source, CertificateFault::Chain, at);
+        let written = (0..1000).filter(|_| take(source, start).is_some()).count();
         assert_eq!(written, limits::CERTIFICATE_REFUSALS);
-        assert_eq!(count.take("192.0.2.2".parse().unwrap(), start), Some(0), "another source is told of");
-        let later = start.plus(SPAN);
-        assert_eq!(count.take(source, later), Some(1000 - limits::CERTIFICATE_REFUSALS as u32));
+        assert_eq!(take("192.0.2.2".parse().unwrap(), start), Some(1000 - limits::CERTIFICATE_REFUSALS as u32), "another source is told of");
+        assert_eq!(take(source, start.plus(SPAN)), Some(0));
+    }
+
+    #[test]
+    fn a_stranger_with_many_addresses_does_not_silence_the_use_of_a_revoked_certificate() {
+        let count = AwayCount::default();
+        let start = Timestamp(1_700_000_000_000);
+        for n in 0..5_000_u32 {
+            let source = IpAddr::from(std::net::Ipv4Addr::from_bits(0xC633_6400 + n));
+            let _ = count.take(source, CertificateFault::Chain, start);
+        }
+        let thief: IpAddr = "203.0.113.7".parse().unwrap();
+        assert_eq!(count.take(thief, CertificateFault::Chain, start), None);
+        assert_eq!(count.take(thief, CertificateFault::Revoked, start), Some(0));
+        assert!(count.0.lock().unwrap().strangers.sources.len() <= limits::CERTIFICATE_REFUSALS_ALL, "memory is bounded");
+        // A network of IPv6 is one source, however many addresses it has.
+        let six = AwayCount::default();
+        let written = (0..100_u128).filter(|n| six.take(IpAddr::from(std::net::Ipv6Addr::from_bits((0x2001_0db8 << 96) + n)), CertificateFault::Chain, start).is_some()).count();
+        assert_eq!(written, limits::CERTIFICATE_REFUSALS);
     }
 }

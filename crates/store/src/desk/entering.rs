@@ -207,7 +207,7 @@ impl Store {
 
     /// The plans that name the worker and admit sessions, by the beginning of their windows. One whose row was changed
     /// by somebody else is passed over with an alarm and blocks no other.
-    async fn plans_of(&self, conn: &mut AnyConnection, worker: &PersonId) -> Result<Vec<Plan>, Fault> {
+    pub(crate) async fn plans_of(&self, conn: &mut AnyConnection, worker: &PersonId) -> Result<Vec<Plan>, Fault> {
         let since = self.since();
         let text = "SELECT p.body, p.seal FROM plans p JOIN plan_workers w ON w.plan = p.id \
             WHERE w.person = $1 AND p.state IN ('approved', 'emergency', 'in_progress') ORDER BY p.from_at";
@@ -306,8 +306,8 @@ async fn insert_session(tx: &mut Tx, gathered: &Gathered, session: &SessionId, p
         paused_ms: 0,
         paused_at_ms: None,
     };
-    let text = "INSERT INTO sessions (id, plan, person, target, vendor, account, source, started_at, header_digest, commands, files, facts, line, device) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11, $12)";
+    let text = "INSERT INTO sessions (id, plan, person, target, vendor, account, source, started_at, header_digest, commands, files, facts, line, device, ssh_login) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0, $10, $11, $12, $13)";
     sqlx::query(text)
         .bind(session.as_str().to_owned())
         .bind(plan.id.as_str().to_owned())
@@ -321,6 +321,7 @@ async fn insert_session(tx: &mut Tx, gathered: &Gathered, session: &SessionId, p
         .bind(serde_json::to_string(&facts)?)
         .bind(grant.road.line.as_str().to_owned())
         .bind(grant.road.device.as_ref().map(|id| id.as_str().to_owned()))
+        .bind(principal.ssh_login().map(|id| id.as_str().to_owned()))
         .execute(tx.sql())
         .await?;
     Ok(())

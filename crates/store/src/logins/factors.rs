@@ -6,6 +6,7 @@ use crate::Store;
 use crate::fault::{Denied, Done, Fault};
 use crate::secrets::{Place, Sealed};
 use crate::write::Tx;
+use sekisho_core::directory::Link;
 use sekisho_core::facts::Fact;
 use sekisho_core::factors::{FactorKind, Standing};
 use sekisho_core::ids::PersonId;
@@ -26,6 +27,8 @@ pub(crate) struct PersonRecord {
     totp: Sealed,
     last_step: i64,
     vendor_active: bool,
+    /// The directory or provider that stands in the place of the password, if one does.
+    pub link: Option<Link>,
 }
 
 impl PersonRecord {
@@ -63,8 +66,7 @@ impl Store {
         let _turn = self.turn(attempt.login).await;
         self.may_try(attempt).await?;
         let record = self.record_of(attempt.login).await?;
-        let fits = self.password_fits(record.as_ref(), password).await?;
-        match record.filter(|record| fits && record.may_log_in(self.now())) {
+        match self.password_holds(attempt, record, password).await?.filter(|record| record.may_log_in(self.now())) {
             Some(record) => Ok(record),
             None => Err(self.failed(attempt).await),
         }
@@ -92,12 +94,18 @@ impl Store {
         let _turn = self.turn(attempt.login).await;
         self.may_try(attempt).await?;
         let record = self.record_of(attempt.login).await?;
-        let fits = match password {
-            Some(password) => self.password_fits(record.as_ref(), password).await?,
-            None => true,
+        let record = match password {
+            // Who has no code of the person's never reaches the directory: no guessing of its passwords through this box, and
+            // no account that strangers lock there.
+            Some(password) if record.as_ref().is_some_and(PersonRecord::is_of_directory) && !self.code_fits(record.as_ref(), code)? => {
+                self.password_fits(None, password).await?;
+                None
+            }
+            Some(password) => self.password_holds(attempt, record, password).await?,
+            None => record,
         };
         // Both factors are looked at before anything is told, so that the answer does not say which one was wrong.
-        let Some(record) = record.filter(|_| fits) else { return Err(self.failed(attempt).await) };
+        let Some(record) = record else { return Err(self.failed(attempt).await) };
         let Some(secret) = self.totp_secret(&record)? else { return Err(self.failed(attempt).await) };
         let Some(step) = totp::check(&secret, code, record.last_step, self.now())? else { return Err(self.failed(attempt).await) };
         if !record.may_log_in(self.now()) {
@@ -118,6 +126,13 @@ impl Store {
         }
         unlock(tx.sql(), attempt.login).await?;
         Ok((record, tx))
+    }
+
+    /// Whether a code is right and was not spent; it is not spent by this.
+    fn code_fits(&self, record: Option<&PersonRecord>, code: &Secret) -> Result<bool, Fault> {
+        let Some(record) = record else { return Ok(false) };
+        let Some(secret) = self.totp_secret(record)? else { return Ok(false) };
+        Ok(totp::check(&secret, code, record.last_step, self.now())?.is_some())
     }
 
     /// Waits for one's turn: attempts on one name are made one after the other.
@@ -143,7 +158,8 @@ impl Store {
 
     pub(super) async fn password_fits(&self, record: Option<&PersonRecord>, password: &Secret) -> Result<bool, Fault> {
         let sound = password.expose().chars().count() <= limits::PASSWORD_CHARS;
-        let hash = record.filter(|_| sound).map(|record| record.password.clone());
+        // An empty column is no password: that of a linked person is kept elsewhere.
+        let hash = record.filter(|record| sound && !record.password.is_empty()).map(|record| record.password.clone());
         // What is too long is not hashed, yet as much work is done as for a password.
         let password = if sound { password.clone() } else { Secret::new("") };
         self.inner.hashing.verify(password, hash).await
@@ -197,6 +213,7 @@ impl Store {
             return Err(Fault::Damaged(format!("the login name of {} was changed by somebody else", person.id)));
         }
         Ok(Some(PersonRecord {
+            link: self.link_of(&person.id).await?,
             vendor_active: self.vendor_in_force(person.vendor.as_ref(), self.now()).await?,
             person,
             password: row.try_get("password")?,

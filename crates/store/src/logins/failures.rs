@@ -49,7 +49,7 @@ pub(super) fn by_login(login: &str) -> String {
 }
 
 /// From where. IPv6 sources are counted by their /64, which one customer of a line usually holds whole.
-pub(super) fn by_source(source: IpAddr) -> String {
+pub(crate) fn by_source(source: IpAddr) -> String {
     match source.to_canonical() {
         IpAddr::V4(v4) => format!("source:{v4}"),
         IpAddr::V6(v6) => format!("source:{}/64", std::net::Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
@@ -93,6 +93,29 @@ pub(super) async fn count_login(conn: &mut AnyConnection, login: &str, policy: &
     // A lock begins the count anew, so that each later lock needs as many failures again.
     put(conn, subject, if locked { 0 } else { count }, now, locks + i64::from(locked), until).await?;
     Ok(locked)
+}
+
+/// Counts an attempt before it goes out to somebody else who is asked. True if too many were given up half-way: then it locks
+/// the name, and nobody is asked.
+pub(super) async fn reserve(conn: &mut AnyConnection, login: &str, source: IpAddr, policy: &Policy, now: Timestamp) -> Result<bool, Fault> {
+    let counted = sqlx::query("SELECT count FROM failures WHERE subject = $1").bind(by_login(login)).fetch_optional(&mut *conn).await?;
+    let counted = counted.map(|row| row.try_get::<i64, _>("count")).transpose()?.unwrap_or(0);
+    if counted + 1 >= as_i64(limits::LOGIN_FAILURES as u64) * 2 {
+        return count_login(conn, login, policy, now).await;
+    }
+    for subject in [by_login(login), by_source(source)] {
+        let text = "INSERT INTO failures (subject, count, first_at, locks, locked_until) VALUES ($1, 1, $2, 0, 0) ON CONFLICT (subject) DO UPDATE SET count = failures.count + 1";
+        sqlx::query(text).bind(subject).bind(now.0).execute(&mut *conn).await?;
+    }
+    Ok(false)
+}
+
+/// Takes back what [`reserve`] counted, once the answer is known and counted by itself.
+pub(super) async fn release(conn: &mut AnyConnection, login: &str, source: IpAddr) -> Result<(), Fault> {
+    for subject in [by_login(login), by_source(source)] {
+        sqlx::query("UPDATE failures SET count = count - 1 WHERE subject = $1 AND count > 0").bind(subject).execute(&mut *conn).await?;
+    }
+    Ok(())
 }
 
 /// Whether no token is looked at from a source for a while.

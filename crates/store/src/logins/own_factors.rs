@@ -43,10 +43,14 @@ pub enum NoticeKind {
     RecoveryUsed,
     /// The hospital reset all factors.
     Reset,
+    /// The password is kept by a directory or provider from here on.
+    Linked,
+    /// It is not any more.
+    Unlinked,
 }
 
 impl NoticeKind {
-    const ALL: [Self; 7] = [Self::PasskeyAdded, Self::PasskeyRemoved, Self::PasskeyCloned, Self::AuthenticatorReplaced, Self::RecoveryMade, Self::RecoveryUsed, Self::Reset];
+    const ALL: [Self; 9] = [Self::PasskeyAdded, Self::PasskeyRemoved, Self::PasskeyCloned, Self::AuthenticatorReplaced, Self::RecoveryMade, Self::RecoveryUsed, Self::Reset, Self::Linked, Self::Unlinked];
 
     /// The name in the row and in the words of pages.
     #[must_use]
@@ -59,6 +63,8 @@ impl NoticeKind {
             Self::RecoveryMade => "recovery_made",
             Self::RecoveryUsed => "recovery_used",
             Self::Reset => "reset",
+            Self::Linked => "linked",
+            Self::Unlinked => "unlinked",
         }
     }
 }
@@ -148,7 +154,7 @@ impl Store {
         self.require_step_up(login, Action::KeepOwnFactors)?;
         let secret = self.inner.ceremonies.offer(&login.id, self.now(), || totp::fresh().map(|secret| Zeroizing::new(secret.to_vec())))?;
         let (totp_url, totp_secret_base32) = totp::offer(&secret, &login.person, self.facility())?;
-        Ok(EnrolmentOffer { person: login.person.clone(), totp_url, totp_secret_base32 })
+        Ok(EnrolmentOffer { person: login.person.clone(), totp_url, totp_secret_base32, elsewhere: None })
     }
 
     /// Takes the first code of a new authenticator app, which replaces the old one. Every other login of the person ends.
@@ -184,6 +190,7 @@ impl Store {
     /// itself anew by what was set up.
     pub(super) async fn factors_changed(&self, tx: &mut Tx, login: &WebLogin) -> Done<()> {
         end_web_logins(tx, &login.person.id, Some(&login.id), "factors_changed").await?;
+        self.end_ssh_logins(tx, &login.person.id, "factors_changed").await?;
         if login.confined || login.recovered_until.is_some() {
             self.stale_in(tx, login).await?;
         }

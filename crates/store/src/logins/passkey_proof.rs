@@ -6,16 +6,17 @@ use super::factors::{Attempt, PersonRecord};
 use super::own_factors::NoticeKind;
 use super::passkeys::{Answer, Found, PasskeyQuestion, broken, in_login, read_answer};
 use super::site::handle;
-use super::web::{NewLogin, WebLogin};
+use super::web::{NewLogin, Origin, WebLogin};
 use super::failures::unlock;
 use crate::Store;
 use crate::fault::{Done, Fault};
+use crate::write::Tx;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sekisho_core::facts::Fact;
 use sekisho_core::factors::{FactorKind, Proof};
 use sekisho_core::ids::PersonId;
-use sekisho_core::people::{Actor, Via, check_login_name};
+use sekisho_core::people::{Actor, Person, Via, check_login_name};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use serde_json::{Value, json};
@@ -48,6 +49,14 @@ fn cause(error: &WebauthnError) -> &'static str {
         WebauthnError::AuthenticationFailure => "signature",
         _ => "malformed",
     }
+}
+
+/// Whose passkey is asked for as a second factor, and by which browser's form.
+pub(super) struct Second<'a> {
+    pub person: &'a PersonId,
+    pub login: &'a str,
+    pub source: IpAddr,
+    pub form: &'a str,
 }
 
 fn in_browser(browser: &str) -> String {
@@ -111,7 +120,9 @@ impl Store {
     /// [`Refusal::CeremonyOver`], [`Refusal::PasskeyRefused`], [`Refusal::PasskeyCloned`], [`Refusal::LoginFailed`] for the
     /// password, [`Refusal::FactorRequired`] if the roles accept no passkey, or that the source must wait; the name only
     /// where a password stands beside the passkey.
-    pub async fn log_in_with_passkey(&self, browser: &str, answer: &str, password: Option<Secret>, source: IpAddr) -> Done<NewLogin> {
+    pub async fn log_in_with_passkey(&self, browser: &str, answer: &str, password: Option<Secret>, origin: impl Into<Origin>) -> Done<NewLogin> {
+        let origin = origin.into();
+        let source = origin.source;
         let attempt = Attempt { login: "", source, via: Via::Web, stage: "passkey_login" };
         self.may_try_from(source).await?;
         let (asked, credential) = self.taken(&attempt, &in_browser(browser), answer).await?;
@@ -131,12 +142,16 @@ impl Store {
             return Err(self.passkey_failed(&attempt, "malformed", Refusal::PasskeyRefused).await);
         }
         let proved = self.proved(&attempt, &found.person.clone(), &credential, state).await?;
-        let Some(record) = self.record_of(&login).await?.filter(|record| record.may_log_in(self.now())) else {
+        let Some(mut record) = self.record_of(&login).await?.filter(|record| record.may_log_in(self.now())) else {
             return Err(self.passkey_failed(&attempt, "inactive", Refusal::PasskeyRefused).await);
         };
         let proof = match (with_password, password) {
-            (true, Some(password)) if self.password_fits(Some(&record), &password).await? => Proof::PasswordPasskey,
-            (true, _) => return Err(self.failed(&attempt).await),
+            (true, Some(password)) => {
+                let Some(held) = self.password_holds(&attempt, Some(record), &password).await? else { return Err(self.failed(&attempt).await) };
+                record = held;
+                record.proof(Proof::PasswordPasskey)
+            }
+            (true, None) => return Err(self.failed(&attempt).await),
             (false, _) => Proof::Passkey,
         };
         self.may_use(&attempt, &record, FactorKind::Passkey).await?;
@@ -147,7 +162,7 @@ impl Store {
             unlock(tx.sql(), &login).await?;
         }
         tx.fact(Fact::PasskeyUsed { person: record.person.id.clone(), passkey: proved.found.row.id.clone(), stage: "login".into() });
-        self.begin_login(tx, record.person, proof, source, Via::Web).await
+        self.begin_login(tx, record.person, proof, origin, Via::Web).await
     }
 
     /// Takes a passkey as a fresh factor, wherever a one-time code is taken.
@@ -171,6 +186,25 @@ impl Store {
         tx.fact(Fact::PasskeyUsed { person: person.id.clone(), passkey: proved.found.row.id.clone(), stage: "step_up".into() });
         self.fresh_in(&mut tx, login, FactorKind::Passkey).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Proves a passkey as the second factor of a person whom somebody else proved before. Gives a transaction in which its use
+    /// stands: who called adds what follows and commits.
+    pub(super) async fn prove_second(&self, second: &Second<'_>, answer: &str) -> Done<(Person, Tx)> {
+        let attempt = Attempt { login: second.login, source: second.source, via: Via::Web, stage: "sign_in_factor" };
+        let _turn = self.turn(second.login).await;
+        self.may_try_from(second.source).await?;
+        let (asked, credential) = self.taken(&attempt, &in_browser(second.form), answer).await?;
+        let Asked::Login { state, .. } = asked else { return Err(self.passkey_failed(&attempt, "ceremony", Refusal::CeremonyOver).await) };
+        let proved = self.proved(&attempt, second.person, &credential, state).await?;
+        let Some(record) = self.record_of(second.login).await?.filter(|record| record.may_log_in(self.now())) else {
+            return Err(self.passkey_failed(&attempt, "inactive", Refusal::PasskeyRefused).await);
+        };
+        self.may_use(&attempt, &record, FactorKind::Passkey).await?;
+        let mut tx = self.write(&Actor::of(&record.person, Via::Web, Some(second.source.to_string()))).await?;
+        self.keep_passkey(&mut tx, &proved.found, true).await?;
+        tx.fact(Fact::PasskeyUsed { person: record.person.id.clone(), passkey: proved.found.row.id.clone(), stage: "login".into() });
+        Ok((record.person, tx))
     }
 
     async fn may_ask(&self, source: IpAddr) -> Done<()> {

@@ -1,10 +1,10 @@
 //! Recovery codes: ten, on paper, for the day on which telephone and key are gone. Each works once, beside the password,
 //! in the browser. Their hashes lie sealed together, so that reading the database gives nothing to guess at.
 
-use super::factors::Attempt;
+use super::factors::{Attempt, PersonRecord};
 use super::failures::unlock;
 use super::own_factors::NoticeKind;
-use super::web::{NewLogin, WebLogin};
+use super::web::{NewLogin, Origin, WebLogin};
 use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::secrets::{Place, Sealed, random_bytes};
@@ -21,7 +21,6 @@ use sekisho_core::time::Timestamp;
 use sekisho_evidence::Digest;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
-use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 /// Letters that people do not take for each other (Crockford's base32).
@@ -52,6 +51,14 @@ impl Codes {
     /// How many have not been used.
     pub fn left(&self) -> usize {
         self.kept.codes.iter().filter(|code| code.used_at.is_none()).count()
+    }
+
+    /// The codes without the one that was typed; `None` if it is none of those that are left.
+    fn spend(mut self, typed: &str, now: Timestamp) -> Option<Self> {
+        let wanted = hash(&self.kept.salt, &spelled(typed)?);
+        let code = self.kept.codes.iter_mut().find(|code| code.used_at.is_none() && code.hash == wanted)?;
+        code.used_at = Some(now);
+        Some(self)
     }
 }
 
@@ -145,21 +152,29 @@ impl Store {
     ///
     /// # Errors
     /// One refusal for every failure; [`Refusal::FactorRequired`]; or that name or source must wait.
-    pub async fn log_in_with_recovery(&self, login: &str, password: Secret, code: Secret, source: IpAddr) -> Done<NewLogin> {
+    pub async fn log_in_with_recovery(&self, login: &str, password: Secret, code: Secret, origin: impl Into<Origin>) -> Done<NewLogin> {
+        let origin = origin.into();
+        let source = origin.source;
         let attempt = Attempt { login, source, via: Via::Web, stage: "recovery" };
         let _turn = self.turn(login).await;
         self.may_try(&attempt).await?;
         let record = self.record_of(login).await?;
-        let fits = self.password_fits(record.as_ref(), &password).await?;
-        // Both factors are looked at before anything is told.
-        let Some(record) = record.filter(|record| fits && record.may_log_in(self.now())) else { return Err(self.failed(&attempt).await) };
-        let codes = self.recovery_of(&record.person.id).await?;
-        let (Some(mut codes), Some(typed)) = (codes, spelled(code.expose())) else { return Err(self.failed(&attempt).await) };
-        let wanted = hash(&codes.kept.salt, &typed);
-        let now = self.now();
-        let Some(code) = codes.kept.codes.iter_mut().find(|code| code.used_at.is_none() && code.hash == wanted) else { return Err(self.failed(&attempt).await) };
-        code.used_at = Some(now);
+        let codes = match &record {
+            Some(record) => self.recovery_of(&record.person.id).await?.and_then(|codes| codes.spend(code.expose(), self.now())),
+            None => None,
+        };
+        // A directory is asked only by who has a code; of a password here both factors are looked at before anything is told.
+        let record = match codes {
+            None if record.as_ref().is_some_and(PersonRecord::is_of_directory) => {
+                self.password_fits(None, &password).await?;
+                None
+            }
+            _ => self.password_holds(&attempt, record, &password).await?,
+        };
+        let Some(record) = record.filter(|record| record.may_log_in(self.now())) else { return Err(self.failed(&attempt).await) };
+        let Some(codes) = codes else { return Err(self.failed(&attempt).await) };
         self.may_use(&attempt, &record, FactorKind::Recovery).await?;
+        let proof = record.proof(Proof::PasswordRecovery);
         let person = record.person;
         let mut tx = self.write(&Actor::of(&person, Via::Web, Some(source.to_string()))).await?;
         // It is this name's turn, so nobody else takes the same code between reading and writing.
@@ -168,7 +183,7 @@ impl Store {
         let left = codes.left();
         self.notice(&mut tx, &person.id, NoticeKind::RecoveryUsed, &left.to_string()).await?;
         tx.fact(Fact::RecoveryUsed { person: person.id.clone(), left });
-        self.begin_login(tx, person, Proof::PasswordRecovery, source, Via::Web).await
+        self.begin_login(tx, person, proof, origin, Via::Web).await
     }
 }
 

@@ -23,6 +23,21 @@ const TOUCH: Duration = Duration::from_secs(30);
 /// Logins that one person may hold at once; the oldest ends when another begins.
 const LOGINS: i64 = 10;
 
+/// From where a browser or API client asks for a login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Its address.
+    pub source: IpAddr,
+    /// The device whose certificate opened the outer door for it; the login then holds from that device alone.
+    pub device: Option<DeviceId>,
+}
+
+impl From<IpAddr> for Origin {
+    fn from(source: IpAddr) -> Self {
+        Self { source, device: None }
+    }
+}
+
 /// A login that has just begun.
 #[derive(Clone, Debug)]
 pub struct NewLogin {
@@ -87,6 +102,7 @@ struct LoginRow<'a> {
     stepped_up: Option<Timestamp>,
     proof: &'a str,
     device: Option<&'a str>,
+    through: Option<&'a str>,
 }
 
 impl<'a> LoginRow<'a> {
@@ -101,13 +117,14 @@ impl<'a> LoginRow<'a> {
             stepped_up: row.try_get::<Option<i64>, _>("stepped_up_until")?.map(Timestamp),
             proof: row.try_get("proof")?,
             device: row.try_get("device")?,
+            through: row.try_get("through")?,
         })
     }
 
     fn bound(&self) -> String {
-        let Self { id, hash, person, via, csrf, ends_at, stepped_up, proof, device } = self;
+        let Self { id, hash, person, via, csrf, ends_at, stepped_up, proof, device, through } = self;
         // As a list, so that no text can be moved from one field into the next.
-        serde_json::json!([id, hash, person, via, csrf, ends_at.0, stepped_up.map(|at| at.0), proof, device]).to_string()
+        serde_json::json!([id, hash, person, via, csrf, ends_at.0, stepped_up.map(|at| at.0), proof, device, through]).to_string()
     }
 }
 
@@ -116,24 +133,31 @@ impl Store {
     ///
     /// # Errors
     /// One refusal for every failure, or that the name or source must wait.
-    pub async fn log_in(&self, login: &str, password: Secret, code: Secret, source: IpAddr, via: Via) -> Done<NewLogin> {
-        let attempt = Attempt { login, source, via, stage: "login" };
+    pub async fn log_in(&self, login: &str, password: Secret, code: Secret, origin: impl Into<Origin>, via: Via) -> Done<NewLogin> {
+        let origin = origin.into();
+        let attempt = Attempt { login, source: origin.source, via, stage: "login" };
         let (record, tx) = self.prove(&attempt, Some(&password), &code).await?;
-        self.begin_login(tx, record.person, Proof::PasswordTotp, source, via).await
+        let proof = record.proof(Proof::PasswordTotp);
+        self.begin_login(tx, record.person, proof, origin, via).await
     }
 
     /// Begins a login once two factors are proved. `proof` can say nothing less.
-    pub(super) async fn begin_login(&self, mut tx: Tx, person: Person, proof: Proof, source: IpAddr, via: Via) -> Done<NewLogin> {
-        match self.may_come_from(tx.sql(), &person, source).await {
-            Ok(()) => {}
-            Err(Denied::Refusal(refusal)) => {
+    pub(super) async fn begin_login(&self, mut tx: Tx, person: Person, proof: Proof, origin: Origin, via: Via) -> Done<NewLogin> {
+        let Origin { source, device } = origin;
+        let allowed = match self.may_come_from(tx.sql(), &person, source).await {
+            Ok(()) => self.served_by(&mut tx, device.as_ref(), &person).await?,
+            Err(Denied::Refusal(refusal)) => Err((refusal, source.to_string())),
+            Err(fault) => return Err(fault),
+        };
+        let device_name = match allowed {
+            Ok(name) => name,
+            Err((refusal, detail)) => {
                 // The factors hold, so they are spent and the person is told why; whoever stole them is in the log.
-                tx.fact(Fact::Refused { stage: "login".into(), login: person.login.clone(), code: refusal.code().to_owned(), detail: source.to_string() });
+                tx.fact(Fact::Refused { stage: "login".into(), login: person.login.clone(), code: refusal.code().to_owned(), detail });
                 tx.commit().await?;
                 return Err(refusal.into());
             }
-            Err(fault) => return Err(fault),
-        }
+        };
         let (id, token, csrf) = (random_id::<WebLoginId>()?, random_token()?, random_token()?);
         let now = tx.now();
         let ends_at = now.plus(Duration::from_secs(u64::from(self.policy().login_hours) * 3600));
@@ -146,12 +170,18 @@ impl Store {
             sqlx::query("DELETE FROM web_logins WHERE id = $1").bind(row.try_get::<String, _>("id")?).execute(tx.sql()).await?;
             tx.fact(Fact::LoggedOut { cause: "too_many".into() });
         }
-        // The factor was given this moment, so it counts as fresh.
-        let stepped_up = now.plus(self.step_up_span());
+        let through = if proof.is_elsewhere() {
+            // An administrator may have ended the link while the person was on the way.
+            Some(self.link_within(tx.sql(), &person.id).await?.ok_or(Refusal::LoginNeeded)?.source)
+        } else {
+            None
+        };
+        // The factor was given this moment, so it counts as fresh. When a provider asked for its own nobody here knows.
+        let stepped_up = (proof != Proof::Provider).then(|| now.plus(self.step_up_span()));
         let hash = token_hash(token.expose());
-        let seal = self.seal_login(&LoginRow { id: id.as_str(), hash: &hash, person: person.id.as_str(), via: via_name(via), csrf: csrf.expose(), ends_at, stepped_up: Some(stepped_up), proof: proof.as_str(), device: None })?;
-        let text = "INSERT INTO web_logins (id, token_hash, person, via, source, csrf, lang, started_at, seen_at, ends_at, stepped_up_until, seal, proof) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12)";
+        let seal = self.seal_login(&LoginRow { id: id.as_str(), hash: &hash, person: person.id.as_str(), via: via_name(via), csrf: csrf.expose(), ends_at, stepped_up, proof: proof.as_str(), device: device.as_ref().map(DeviceId::as_str), through: through.as_deref() })?;
+        let text = "INSERT INTO web_logins (id, token_hash, person, via, source, csrf, lang, started_at, seen_at, ends_at, stepped_up_until, seal, proof, device, through) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12, $13, $14)";
         sqlx::query(text)
             .bind(id.as_str().to_owned())
             .bind(hash)
@@ -162,12 +192,14 @@ impl Store {
             .bind("ja")
             .bind(now.0)
             .bind(ends_at.0)
-            .bind(stepped_up.0)
+            .bind(stepped_up.map(|until| until.0))
             .bind(seal.into_bytes())
             .bind(proof.as_str())
+            .bind(device.as_ref().map(|id| id.as_str().to_owned()))
+            .bind(through.clone())
             .execute(tx.sql())
             .await?;
-        tx.fact(Fact::LoggedIn { proof: Some(proof) });
+        tx.fact(Fact::LoggedIn { proof: Some(proof), through: through.unwrap_or_default(), device, device_name });
         tx.commit().await?;
         let actor = Actor::of(&person, via, Some(source.to_string()));
         Ok(NewLogin { token, csrf: csrf.expose().to_owned(), actor, login: id, ends_at })
@@ -198,7 +230,7 @@ impl Store {
     /// A login that has not ended, and when its holder last showed life.
     async fn find_login(&self, token: &str, source: IpAddr) -> Done<(WebLogin, Timestamp)> {
         let since = self.since();
-        let text = "SELECT w.id, w.token_hash, w.person, w.via, w.csrf, w.lang, w.seen_at, w.ends_at, w.stepped_up_until, w.proof, w.device, w.seal AS login_seal, \
+        let text = "SELECT w.id, w.token_hash, w.person, w.via, w.csrf, w.lang, w.seen_at, w.ends_at, w.stepped_up_until, w.proof, w.device, w.through, w.seal AS login_seal, \
             (SELECT count(*) FROM passkeys k WHERE k.person = w.person) AS passkeys, (SELECT count(*) FROM credentials c WHERE c.person = w.person AND length(c.totp) > 0) AS authenticators, \
             p.body, p.seal FROM web_logins w JOIN persons p ON p.id = w.person WHERE w.token_hash = $1";
         let row = sqlx::query(text).bind(token_hash(token)).fetch_optional(self.read()).await?.ok_or(Refusal::LoginNeeded)?;
@@ -217,9 +249,15 @@ impl Store {
         self.may_come_from(self.read(), &person, source).await?;
         let via = if row.try_get::<&str, _>("via")? == "api" { Via::Api } else { Via::Web };
         let proof = Proof::parse(row.try_get("proof")?).ok_or(Refusal::LoginNeeded)?;
+        // A directory or provider that was taken out of the configuration proves nobody.
+        if let Some(through) = row.try_get::<Option<&str>, _>("through")?
+            && self.source(through).is_none()
+        {
+            return Err(Refusal::LoginNeeded.into());
+        }
         let fresh_until = row.try_get::<Option<i64>, _>("stepped_up_until")?.map(Timestamp);
         // A recovery code is no factor for grave acts; it leads to a new one.
-        let is_recovered = !proof.kind().is_strong();
+        let is_recovered = proof.kind() == FactorKind::Recovery;
         let device = row.try_get::<Option<&str>, _>("device")?.map(|id| DeviceId::parse(id).ok_or_else(|| Fault::Damaged("a login names no device that can be".into()))).transpose()?;
         if let Some(device) = &device
             && !self.device_serves(device, &person).await?
@@ -244,34 +282,13 @@ impl Store {
         Ok((login, seen_at))
     }
 
-    /// Binds a login that has just begun to the device by which it came through the outer door. Nobody is told its token
-    /// before.
-    ///
-    /// # Errors
-    /// That the device is not one of the person's; a fault. The login is then of no use to anybody.
-    pub async fn bind_login(&self, new: &NewLogin, device: &DeviceId) -> Done<()> {
-        let mut tx = self.write(&new.actor).await?;
-        let text = "SELECT id, token_hash, person, via, csrf, ends_at, stepped_up_until, proof, device, seal AS login_seal FROM web_logins WHERE id = $1";
-        let row = sqlx::query(text).bind(new.login.as_str().to_owned()).fetch_optional(tx.sql()).await?.ok_or(Refusal::LoginNeeded)?;
-        self.check_login(&row)?;
-        let person = new.actor.person.as_ref().ok_or(Refusal::LoginNeeded)?;
-        let person = self.load_person(tx.sql(), person).await?.ok_or(Refusal::LoginNeeded)?;
-        let known = self.load_device(tx.sql(), device).await?;
-        if let Err(refusal) = known.ok_or(Refusal::DeviceUnknown).and_then(|known| known.may_serve(&person)) {
-            sqlx::query("DELETE FROM web_logins WHERE id = $1").bind(new.login.as_str().to_owned()).execute(tx.sql()).await?;
-            tx.fact(Fact::Refused { stage: "login".into(), login: person.login, code: refusal.code().to_owned(), detail: device.to_string() });
-            tx.fact(Fact::LoggedOut { cause: "device".into() });
-            tx.commit().await?;
-            return Err(refusal.into());
-        }
-        let seal = self.seal_login(&LoginRow { device: Some(device.as_str()), ..LoginRow::read(&row)? })?;
-        sqlx::query("UPDATE web_logins SET device = $1, seal = $2 WHERE id = $3")
-            .bind(device.as_str().to_owned())
-            .bind(seal.into_bytes())
-            .bind(new.login.as_str().to_owned())
-            .execute(tx.sql())
-            .await?;
-        Ok(tx.commit().await?)
+    /// The name of the device that a login comes from, which must be one that serves the person; or what stands against it,
+    /// with the device. Empty for a login that did not pass the outer door.
+    async fn served_by(&self, tx: &mut Tx, device: Option<&DeviceId>, person: &Person) -> Result<Result<String, (Refusal, String)>, Fault> {
+        let Some(device) = device else { return Ok(Ok(String::new())) };
+        let known = self.load_device(tx.sql(), device).await?.ok_or(Refusal::DeviceUnknown);
+        let served = known.and_then(|known| known.may_serve(person).map(|()| known.content.name));
+        Ok(served.map_err(|refusal| (refusal, device.to_string())))
     }
 
     /// Whether a person may come from a device of the register.
@@ -340,7 +357,7 @@ impl Store {
     }
 
     async fn reseal(&self, tx: &mut Tx, login: &WebLogin, until: Option<Timestamp>, kind: Option<FactorKind>) -> Done<()> {
-        let text = "SELECT id, token_hash, person, via, csrf, ends_at, stepped_up_until, proof, device, seal AS login_seal FROM web_logins WHERE id = $1";
+        let text = "SELECT id, token_hash, person, via, csrf, ends_at, stepped_up_until, proof, device, through, seal AS login_seal FROM web_logins WHERE id = $1";
         let row = sqlx::query(text).bind(login.id.as_str().to_owned()).fetch_optional(tx.sql()).await?.ok_or(Refusal::LoginNeeded)?;
         self.check_login(&row)?;
         let held = LoginRow::read(&row)?;
@@ -369,6 +386,17 @@ impl Store {
         let recovered = login.recovered_until.filter(|_| action == Action::KeepOwnFactors);
         let fresh = login.stepped_up_until.or(recovered).is_some_and(|until| self.now() < until);
         if fresh || !action.needs_step_up() { Ok(()) } else { Err(Refusal::StepUpNeeded) }
+    }
+
+    /// Whether a factor was given lately, as the login's sealed row says at this moment: the request that gave it holds an older
+    /// picture of the login.
+    pub(crate) async fn is_stepped_up(&self, login: &WebLogin) -> Done<bool> {
+        let text = "SELECT id, token_hash, person, via, csrf, ends_at, stepped_up_until, proof, device, through, seal AS login_seal FROM web_logins WHERE id = $1";
+        let row = sqlx::query(text).bind(login.id.as_str().to_owned()).fetch_optional(self.read()).await?.ok_or(Refusal::LoginNeeded)?;
+        self.check_login(&row)?;
+        let strong = Proof::parse(row.try_get("proof")?).is_some_and(|proof| proof.kind().is_strong());
+        let until = row.try_get::<Option<i64>, _>("stepped_up_until")?.map(Timestamp);
+        Ok(strong && until.is_some_and(|until| self.now() < until))
     }
 
     /// Chooses the language of this login's pages.

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) mod factors;
 pub(crate) mod key_windows;
+mod logins;
 
 const KEEP: Access = Access::MayStepUp(Action::KeepOwnLogin);
 
@@ -35,13 +36,14 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::form("/account/keys/new", KEEP, add_key).again(show_new_key),
         Route::page("/account/keys/{id}/remove", Access::LoggedIn, show_remove_key),
         Route::form("/account/keys/{id}/remove", KEEP, remove_key).again(show_remove_key),
-        Route::api(Method::PUT, "/api/v1/me/password", KEEP, "Change one's own password; all other logins of the person end.", api_password).takes::<PasswordAsk>(),
+        Route::api(Method::PUT, "/api/v1/me/password", KEEP, "Change one's own password; all other logins of the person end, and the tokens unless they are kept.", api_password).takes::<PasswordAsk>(),
         Route::api(Method::GET, "/api/v1/me/keys", Access::LoggedIn, "One's own SSH public keys.", api_keys).gives::<Vec<Key>>(),
         Route::api(Method::POST, "/api/v1/me/keys", KEEP, "Register an SSH public key.", api_add_key).takes::<KeyAsk>().gives::<Key>(),
         Route::api(Method::DELETE, "/api/v1/me/keys/{id}", KEEP, "Remove an SSH public key.", api_remove_key),
     ];
     routes.extend(factors::routes());
     routes.extend(key_windows::routes());
+    routes.extend(logins::routes());
     routes
 }
 
@@ -82,6 +84,9 @@ struct PasswordAsk {
     old: Secret,
     /// The new one.
     new: Secret,
+    /// Leave one's own tokens for automation in force; otherwise they end with the old password.
+    #[serde(default)]
+    keep_tokens: bool,
 }
 
 async fn keys(call: &Call) -> Result<Vec<Key>, Stop> {
@@ -114,14 +119,15 @@ async fn show(call: Call) -> Reply {
 }
 
 async fn show_password(call: Call) -> Reply {
-    let policy = call.ctx.store().policy();
-    call.page("account/password.html", "account.password", context! { least => policy.password_min, symbols => policy.password_symbols })
+    let rule = call.ctx.store().policy().password_rule();
+    let tokens = call.ctx.store().my_tokens(call.ctx.actor()?).await?.iter().any(|row| row.token.ended.is_none());
+    call.page("account/password.html", "account.password", context! { least => rule.least, symbols => rule.symbols, tokens })
 }
 
 async fn change_password(call: Call) -> Reply {
     let form = call.form();
     let new = twice(form, "new_password")?;
-    call.ctx.store().change_password(call.ctx.login()?, form.secret("old_password"), new).await?;
+    call.ctx.store().change_password(call.ctx.login()?, form.secret("old_password"), new, form.has("keep_tokens")).await?;
     // The others ended with the change; whoever has a copy of this one's cookie is out too.
     if let Some(token) = cookie(&call.asked.headers, LOGIN_COOKIE) {
         call.ctx.store().log_out(token).await?;
@@ -155,7 +161,7 @@ async fn remove_key(call: Call) -> Reply {
 
 async fn api_password(call: Call) -> Reply {
     let ask: PasswordAsk = call.json()?;
-    call.ctx.store().change_password(call.ctx.login()?, ask.old, ask.new).await?;
+    call.ctx.store().change_password(call.ctx.login()?, ask.old, ask.new, ask.keep_tokens).await?;
     call.nothing()
 }
 

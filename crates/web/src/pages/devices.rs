@@ -5,16 +5,19 @@ mod certificates;
 use super::lines::ReasonBody;
 use crate::call::{Call, Ctx};
 use crate::form::Form;
+use crate::gate::credentials::fresh_factor;
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
 use crate::view::value;
 use axum::http::Method;
 use minijinja::{Value, context};
 use schemars::JsonSchema;
-use sekisho_core::device::{Device, DeviceCheck, DeviceContent, DeviceKind};
+use sekisho_core::device::{Device, DeviceCheck, DeviceContent, DeviceKind, LOSS_SPAN};
 use sekisho_core::ids::{DeviceId, PersonId, VendorId};
 use sekisho_core::people::{Person, Role, Vendor};
 use sekisho_core::permission::Action;
+use sekisho_core::refusal::Refusal;
+use sekisho_store::Denied;
 use serde::Deserialize;
 use std::net::IpAddr;
 
@@ -33,12 +36,14 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::page("/devices/{id}/edit", may_keep, show_edit),
         Route::form("/devices/{id}/edit", KEEP, edit).again(show_edit),
         Route::form("/devices/{id}/lost", LOSS, lost).again(show),
+        Route::form("/devices/{id}/found", KEEP, found).again(show),
         Route::form("/devices/{id}/end", KEEP, end).again(show),
         Route::api(Method::GET, "/api/v1/devices", READ, "The register of devices.", api_list).gives::<Vec<Device>>(),
         Route::api(Method::GET, "/api/v1/devices/{id}", READ, "One device.", api_show).gives::<Device>(),
         Route::api(Method::POST, "/api/v1/devices", KEEP, "Register a device.", api_add).takes::<DeviceBody>().gives::<Device>(),
         Route::api(Method::PUT, "/api/v1/devices/{id}", KEEP, "Change a device, for instance after its check.", api_edit).takes::<DeviceContent>().gives::<Device>(),
         Route::api(Method::POST, "/api/v1/devices/{id}/lost", LOSS, "Declare a device lost; its sessions end at once.", api_lost).takes::<ReasonBody>().gives::<Device>(),
+        Route::api(Method::POST, "/api/v1/devices/{id}/found", KEEP, "Take a loss back that was declared within a day. The device is enrolled anew.", api_found).takes::<ReasonBody>().gives::<Device>(),
         Route::api(Method::POST, "/api/v1/devices/{id}/end", KEEP, "Take a device out of service, with its sessions.", api_end).takes::<ReasonBody>().gives::<Device>(),
     ];
     all.extend(certificates::routes());
@@ -152,6 +157,7 @@ async fn show(call: Call) -> Reply {
         form => Value::from_object(form),
         may_keep => ctx.may(Action::KeepLedger) && device.active,
         may_lose => ctx.may(Action::DeclareLoss) && device.lost_at.is_none(),
+        may_find => ctx.may(Action::KeepLedger) && device.lost_at.is_some_and(|at| ctx.now() < at.plus(LOSS_SPAN)),
     };
     call.page_titled("devices/show.html", &device.content.name, context)
 }
@@ -217,9 +223,27 @@ async fn edit(call: Call) -> Reply {
     call.done(&format!("/devices/{id}"), "device.changed")
 }
 
+/// Declares a loss; beyond the few that one person may have in a day, with the fresh factor that comes along.
+async fn lose(call: &Call, id: &DeviceId, reason: &str) -> Result<Device, Stop> {
+    match call.ctx.store().lose_device(call.ctx.actor()?, id, reason).await {
+        Err(Denied::Refusal(Refusal::StepUpNeeded)) => {}
+        done => return Ok(done?),
+    }
+    if !call.ctx.is_fresh() {
+        fresh_factor(call).await?;
+    }
+    Ok(call.ctx.store().lose_another_device(call.ctx.login()?, id, reason).await?)
+}
+
+async fn found(call: Call) -> Reply {
+    let id = call.id("id", DeviceId::parse)?;
+    call.ctx.store().find_device_again(call.ctx.actor()?, &id, call.form().need("reason")?).await?;
+    call.done(&format!("/devices/{id}"), "device.was_found")
+}
+
 async fn lost(call: Call) -> Reply {
     let id = call.id("id", DeviceId::parse)?;
-    call.ctx.store().lose_device(call.ctx.actor()?, &id, call.form().text("reason")).await?;
+    lose(&call, &id, call.form().text("reason")).await?;
     call.done(&format!("/devices/{id}"), "device.was_lost")
 }
 
@@ -249,7 +273,12 @@ async fn api_edit(call: Call) -> Reply {
 
 async fn api_lost(call: Call) -> Reply {
     let ReasonBody { reason } = call.json()?;
-    call.answer(&call.ctx.store().lose_device(call.ctx.actor()?, &call.id("id", DeviceId::parse)?, &reason).await?)
+    call.answer(&lose(&call, &call.id("id", DeviceId::parse)?, &reason).await?)
+}
+
+async fn api_found(call: Call) -> Reply {
+    let ReasonBody { reason } = call.json()?;
+    call.answer(&call.ctx.store().find_device_again(call.ctx.actor()?, &call.id("id", DeviceId::parse)?, &reason).await?)
 }
 
 async fn api_end(call: Call) -> Reply {

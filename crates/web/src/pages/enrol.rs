@@ -37,7 +37,7 @@ async fn show(call: Call) -> Reply {
         Err(Stop::Refused(Refusal::HandoverNeeded)) => return call.page("enrol_open.html", "enrol.title", context! { token => call.param("token") }),
         offer => offer?,
     };
-    let policy = store.policy();
+    let rule = store.policy().password_rule();
     let accepted = store.accepted_factors(&offer.person);
     let takes_passkey = accepted.contains(&FactorKind::Passkey) && !store.passkey_origins().is_empty();
     call.page(
@@ -47,8 +47,9 @@ async fn show(call: Call) -> Reply {
             token => call.param("token"),
             name => offer.person.name,
             login => offer.person.login,
-            least => policy.password_min,
-            symbols => policy.password_symbols,
+            least => rule.least,
+            symbols => rule.symbols,
+            elsewhere => offer.elsewhere,
             qr => qr_svg(offer.totp_url.expose()),
             secret => in_groups(offer.totp_secret_base32.expose()),
             takes_totp => accepted.contains(&FactorKind::Totp),
@@ -67,7 +68,8 @@ async fn open(call: Call) -> Reply {
 
 async fn submit(call: Call) -> Reply {
     let form = call.form();
-    let password = twice(form, "new_password")?;
+    // The page of a linked person has no fields for a password, and the store takes none.
+    let password = if form.has("elsewhere") { Secret::new("") } else { twice(form, "new_password")? };
     let code = Some(form.text("code")).filter(|code| !code.is_empty()).map(Secret::new);
     let made = Some(form.text("made")).filter(|made| !made.is_empty());
     let passkey = match made {
@@ -150,7 +152,7 @@ async fn client(call: &Call) -> Result<String, Stop> {
 async fn api_show(call: Call) -> Reply {
     let client = client(&call).await?;
     let offer = call.ctx.store().enrolment(call.param("token"), &client, call.ctx.source).await?;
-    let password_min = call.ctx.store().policy().password_min;
+    let password_min = call.ctx.store().policy().password_rule().least;
     call.answer(&Offer { login: offer.person.login, name: offer.person.name, totp_url: offer.totp_url.expose().to_owned(), password_min })
 }
 

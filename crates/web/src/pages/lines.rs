@@ -161,6 +161,7 @@ pub(super) fn row(ctx: &Ctx, line: &Line, vendors: &[Vendor]) -> Value {
         why => if ja { verdict.ja } else { verdict.en },
         control => verdict.control,
         is_open => line.is_open(),
+        tls12 => line.admits_tls12(now),
         undeclared => content.class == LineClass::Undeclared,
         addresses => content.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
         times => content.times.iter().map(|hours| if ja { hours.ja() } else { hours.to_string() }).collect::<Vec<_>>(),

@@ -49,17 +49,18 @@ async fn show(call: Call) -> Reply {
     let why = ["ended", "enrolled", "changed"].into_iter().find(|why| call.problem.is_none() && call.query().has(why));
     let form = call.typed_or(Form::default());
     let with_password = call.ctx.store().policy().passkey_with_password;
-    call.page("login.html", "login.title", context! { form => minijinja::Value::from_object(form), next, why, with_password })
+    let providers = super::sign_in::providers(&call);
+    call.page("login.html", "login.title", context! { form => minijinja::Value::from_object(form), next, why, with_password, providers })
 }
 
 async fn submit(call: Call) -> Reply {
     let form = call.form();
     let ctx = &call.ctx;
     let new = match form.text("passkey") {
-        "" => ctx.store().log_in(form.text("login"), form.secret("password"), Secret::new(form.text("code")), ctx.source, Via::Web).await?,
+        "" => ctx.store().log_in(form.text("login"), form.secret("password"), Secret::new(form.text("code")), ctx.origin(), Via::Web).await?,
         answer => {
             let password = form.raw("password").filter(|typed| !typed.is_empty()).map(|_| form.secret("password"));
-            ctx.store().log_in_with_passkey(&ctx.csrf, answer, password, ctx.source).await?
+            ctx.store().log_in_with_passkey(&ctx.csrf, answer, password, ctx.origin()).await?
         }
     };
     begun(&call, new).await
@@ -73,16 +74,15 @@ async fn show_recovery(call: Call) -> Reply {
 /// A login by a recovery code leads to where the lost factor is replaced.
 async fn recover(call: Call) -> Reply {
     let form = call.form();
-    let new = call.ctx.store().log_in_with_recovery(form.text("login"), form.secret("password"), Secret::new(form.text("recovery")), call.ctx.source).await?;
+    let new = call.ctx.store().log_in_with_recovery(form.text("login"), form.secret("password"), Secret::new(form.text("recovery")), call.ctx.origin()).await?;
     let mut response = begun(&call, new).await?;
     response.headers_mut().insert(LOCATION, HeaderValue::from_static("/account/factors"));
     Ok(response)
 }
 
 /// Gives the browser its new login.
-async fn begun(call: &Call, new: sekisho_store::NewLogin) -> Reply {
+pub(super) async fn begun(call: &Call, new: sekisho_store::NewLogin) -> Reply {
     let (form, ctx) = (call.form(), &call.ctx);
-    let new = ctx.bound(new).await?;
     // The login that this browser held before ends, so that one browser never holds two.
     if let Some(old) = cookie(&call.asked.headers, LOGIN_COOKIE) {
         end(ctx, old).await?;
@@ -155,7 +155,7 @@ async fn step_up(call: Call) -> Reply {
     call.see(local_path(form.text("next")).unwrap_or("/"))
 }
 
-fn set_cookie(response: &mut Response, name: &str, value: &str) -> Result<(), Stop> {
+pub(super) fn set_cookie(response: &mut Response, name: &str, value: &str) -> Result<(), Stop> {
     let line = format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Strict");
     let line = HeaderValue::from_str(&line).map_err(|error| Stop::Fault(error.to_string()))?;
     response.headers_mut().append(SET_COOKIE, line);
@@ -216,8 +216,7 @@ struct Me {
 
 async fn api_log_in(call: Call) -> Reply {
     let ask: LoginAsk = call.json()?;
-    let new = call.ctx.store().log_in(ask.login.trim(), ask.password, ask.code, call.ctx.source, Via::Api).await?;
-    let new = call.ctx.bound(new).await?;
+    let new = call.ctx.store().log_in(ask.login.trim(), ask.password, ask.code, call.ctx.origin(), Via::Api).await?;
     let roles = new.actor.roles.iter().copied().collect();
     call.answer(&LoginAnswer { token: new.token.expose().to_owned(), login: new.actor.login, name: new.actor.name, roles })
 }

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod accounts;
+pub mod connect;
 pub mod devices;
 pub mod exposure;
 pub mod enrol;
@@ -18,6 +19,7 @@ pub mod reviews;
 pub mod rules;
 pub mod search;
 pub mod sessions;
+pub mod sign_in;
 pub mod ssh_authority;
 pub mod targets;
 pub mod tokens;
@@ -29,7 +31,7 @@ use std::time::Duration;
 
 /// Every page's routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let parts = [first::routes, login::routes, enrol::routes, account::routes, accounts::routes, reviews::routes, tokens::routes, persons::routes, vendors::routes, lines::routes, devices::routes, targets::routes, ssh_authority::routes, log::routes, health::routes, exposure::routes, mail::routes, rules::routes, plans::routes, sessions::routes, search::routes];
+    let parts = [first::routes, login::routes, sign_in::routes, enrol::routes, account::routes, accounts::routes, reviews::routes, tokens::routes, connect::routes, persons::routes, vendors::routes, lines::routes, devices::routes, targets::routes, ssh_authority::routes, log::routes, health::routes, exposure::routes, mail::routes, rules::routes, plans::routes, sessions::routes, search::routes];
     parts.into_iter().flat_map(|part| part()).collect()
 }
 

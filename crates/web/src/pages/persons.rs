@@ -3,6 +3,7 @@
 mod identity;
 mod keep;
 mod leave;
+mod link;
 
 use crate::call::{Call, Ctx};
 use crate::form::Form;
@@ -35,6 +36,7 @@ pub(crate) fn routes() -> Vec<Route> {
     routes.extend(identity::routes());
     routes.extend(keep::routes());
     routes.extend(leave::routes());
+    routes.extend(link::routes());
     routes
 }
 

@@ -1,0 +1,56 @@
+//! 端末のログインの確認: a device asks by `sekisho connect`, and its person confirms here with a fresh factor.
+
+use crate::call::Call;
+use crate::routes::{Access, Route};
+use crate::stop::{Reply, Stop};
+use minijinja::context;
+use sekisho_core::ids::ConnectId;
+use sekisho_core::permission::Action;
+
+/// The routes.
+pub(crate) fn routes() -> Vec<Route> {
+    let may = Access::May(Action::ConnectDevice);
+    vec![
+        Route::page("/connect/{id}", may, show),
+        Route::form("/connect/{id}", Access::MayStepUp(Action::ConnectDevice), confirm).again(show),
+        Route::form("/connect/{id}/deny", may, deny).again(show),
+    ]
+}
+
+fn id(call: &Call) -> Result<ConnectId, Stop> {
+    call.id("id", ConnectId::parse)
+}
+
+async fn show(call: Call) -> Reply {
+    let (ctx, id) = (&call.ctx, id(&call)?);
+    let request = ctx.store().connect_request(ctx.login()?, &id).await?;
+    let elsewhere = request.source != ctx.source;
+    call.page(
+        "connect.html",
+        "connect.title",
+        context! {
+            id => id.as_str(),
+            device => request.device_name,
+            host => request.host,
+            source => request.source.to_string(),
+            here => ctx.source.to_string(),
+            elsewhere,
+            code => request.code,
+            until => request.until.0,
+            hours => ctx.store().policy().ssh_login_hours,
+        },
+    )
+}
+
+async fn confirm(call: Call) -> Reply {
+    let made = call.ctx.store().confirm_connect(call.ctx.login()?, &id(&call)?).await?;
+    let until = made.ends_at.minute();
+    call.ctx.note("success", call.ctx.t_with("connect.done", &[("device", &made.device_name), ("until", &until)]));
+    call.see("/account/logins")
+}
+
+async fn deny(call: Call) -> Reply {
+    call.ctx.store().deny_connect(call.ctx.login()?, &id(&call)?).await?;
+    call.ctx.note("warning", call.ctx.t("connect.denied"));
+    call.see("/account/logins")
+}
