@@ -4,6 +4,7 @@
 //! no SQL, no signing key and no HTML.
 
 mod door;
+mod exposure;
 mod keys;
 mod line;
 mod listen;
@@ -13,6 +14,7 @@ mod session;
 mod ssh;
 
 pub use door::{Behind, Door, DoorSettings, DoorStream, Duplex, bind_door};
+pub use exposure::Sentry;
 pub use keys::{KeyFault, check_public_key_line, fingerprint, generate_host_keys, public_line};
 pub use listen::Gateway;
 pub use ssh::scan::{ScanFault, scan_host_keys};

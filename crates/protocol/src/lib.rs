@@ -13,6 +13,7 @@ pub mod scp;
 pub mod sftp;
 pub mod ssh;
 pub mod terminal;
+pub mod tls;
 
 mod content;
 mod stream;
