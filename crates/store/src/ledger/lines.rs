@@ -16,15 +16,49 @@ use sekisho_core::permission::{Action, may};
 use sekisho_core::plan::content::check_text;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::source::Network;
+use sekisho_core::time::Timestamp;
 use serde::Deserialize;
 use sqlx::any::AnyRow;
 use sqlx::{Any, AnyConnection, Executor};
 use std::net::IpAddr;
+use std::sync::{PoisonError, RwLock};
 
 /// The sessions that run over a line.
 const RUNNING: &str = "SELECT id FROM sessions WHERE line = $1 AND ended_at IS NULL";
 
+/// The lines of the class TLS 1.2, in memory: a handshake asks whether one of them admits it. They are few, and their times
+/// are asked at each question, so an exception ends by itself.
+#[derive(Default)]
+pub(crate) struct OlderLines(RwLock<Vec<Line>>);
+
+impl OlderLines {
+    /// A line as it is from here on.
+    pub fn put(&self, line: Line) {
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|other| other.id != line.id);
+        if line.active && line.content.class == LineClass::Tls12 {
+            held.push(line);
+        }
+    }
+
+    /// Whether somebody from here may speak TLS 1.2 at this moment.
+    pub fn admit(&self, source: IpAddr, now: Timestamp) -> bool {
+        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        held.iter().any(|line| line.admits_tls12(now) && line.carries(source))
+    }
+}
+
 impl Store {
+    /// Fills what handshakes ask.
+    pub(crate) async fn load_older_lines(&self) -> Result<(), Fault> {
+        let since = self.since();
+        let rows = sqlx::query("SELECT body, seal FROM lines WHERE active = 1 ORDER BY id LIMIT $1").bind(LEDGER_ROWS).fetch_all(self.read()).await?;
+        for line in self.sound_lines(&rows, since) {
+            self.inner.older_lines.put(line);
+        }
+        Ok(())
+    }
+
     /// The lines of a vendor. One whose row was changed by somebody else is passed over with an alarm: nobody comes by it.
     pub(crate) async fn load_lines(&self, executor: impl Executor<'_, Database = Any>, vendor: &VendorId) -> Result<Vec<Line>, Fault> {
         let since = self.since();
@@ -177,6 +211,7 @@ impl Store {
             .execute(tx.sql())
             .await?;
         self.seal_row(tx, line, &text).await?;
+        tx.lined(line.clone());
         tx.fact(Fact::LineKept {
             line: line.id.clone(),
             vendor: line.vendor.clone(),

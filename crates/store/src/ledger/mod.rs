@@ -17,6 +17,7 @@ pub use targets::{AccountAsk, CredentialAsk, TargetAsk, TargetRow};
 pub use roads::KeptOut;
 pub use vendors::VendorAsk;
 pub(crate) use devices::recall_device_sessions;
+pub(crate) use lines::OlderLines;
 pub(crate) use persons::recall_sessions;
 pub(crate) use targets::place_of;
 
