@@ -3,11 +3,12 @@
 use super::LEDGER_ROWS;
 use super::persons::recall_sessions;
 use crate::Store;
+use crate::WebLogin;
 use crate::fault::{Done, Fault};
 use crate::secrets::random_id;
 use crate::write::Tx;
 use sekisho_core::desk::{Arrival, Cause, RecallWord};
-use sekisho_core::device::{Device, DeviceContent, DeviceProof};
+use sekisho_core::device::{Device, DeviceContent, DeviceProof, LOSS_SPAN};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::{DeviceId, PersonId, VendorId};
 use sekisho_core::limits;
@@ -101,7 +102,7 @@ impl Store {
     pub async fn add_device(&self, actor: &Actor, vendor: &VendorId, content: DeviceContent) -> Done<Device> {
         self.require(actor, Action::KeepLedger, None, "add_device").await?;
         content.check()?;
-        let device = Device { id: random_id()?, vendor: vendor.clone(), content, active: true, lost_at: None };
+        let device = Device { id: random_id()?, vendor: vendor.clone(), content, active: true, lost_at: None, lost_by: None };
         let mut tx = self.write(actor).await?;
         self.load_vendor(tx.sql(), vendor).await?.ok_or_else(|| Refusal::bad_field("vendor"))?;
         self.check_device(tx.sql(), &device).await?;
@@ -135,10 +136,55 @@ impl Store {
     /// Declares a device lost: its sessions end at once, and nobody comes from it again.
     ///
     /// # Errors
-    /// Without the right; [`Refusal::NotFound`], also for one that was lost or ended before.
+    /// Without the right; [`Refusal::NotFound`], also for one that was lost or ended before; [`Refusal::StepUpNeeded`] for
+    /// more of them in a day than one person loses: a stolen password must not shut a vendor out at the beginning of a window.
     pub async fn lose_device(&self, actor: &Actor, id: &DeviceId, reason: &str) -> Done<Device> {
         self.require(actor, Action::DeclareLoss, None, "lose_device").await?;
+        if self.losses_today(actor).await? >= limits::DEVICE_LOSSES_A_DAY {
+            return Err(Refusal::StepUpNeeded.into());
+        }
         self.close_device(actor, id, reason, "lost").await
+    }
+
+    /// The same for a person who has just given a factor once more, without a limit.
+    ///
+    /// # Errors
+    /// As [`Store::lose_device`].
+    pub async fn lose_another_device(&self, login: &WebLogin, id: &DeviceId, reason: &str) -> Done<Device> {
+        self.require(&login.actor, Action::DeclareLoss, None, "lose_device").await?;
+        if !self.is_stepped_up(login).await? {
+            return Err(Refusal::StepUpNeeded.into());
+        }
+        self.close_device(&login.actor, id, reason, "lost").await
+    }
+
+    async fn losses_today(&self, actor: &Actor) -> Result<usize, Fault> {
+        let Some(person) = &actor.person else { return Ok(0) };
+        let (since, now) = (self.since(), self.now());
+        let rows = sqlx::query("SELECT body, seal FROM devices ORDER BY id LIMIT $1").bind(LEDGER_ROWS).fetch_all(self.read()).await?;
+        let lost = self.sound_devices(&rows, since).into_iter().filter(|device| device.lost_by.as_ref() == Some(person) && device.lost_at.is_some_and(|at| now < at.plus(LOSS_SPAN)));
+        Ok(lost.count())
+    }
+
+    /// Takes the declaration of a loss back within a day. Its certificates stay revoked: it is enrolled anew.
+    ///
+    /// # Errors
+    /// Without the right; [`Refusal::NotFound`] for one that is not lost, or has been for longer; what is in the way of
+    /// registering it.
+    pub async fn find_device_again(&self, actor: &Actor, id: &DeviceId, reason: &str) -> Done<Device> {
+        self.require(actor, Action::KeepLedger, None, "find_device_again").await?;
+        check_text("reason", reason)?;
+        if reason.trim().is_empty() {
+            return Err(Refusal::bad_field("reason").into());
+        }
+        let mut tx = self.write(actor).await?;
+        let now = tx.now();
+        let known = self.load_device(tx.sql(), id).await?.filter(|device| device.lost_at.is_some_and(|at| now < at.plus(LOSS_SPAN))).ok_or(Refusal::NotFound)?;
+        let device = Device { active: true, lost_at: None, lost_by: None, ..known };
+        self.check_device(tx.sql(), &device).await?;
+        self.save_device(&mut tx, &device, "found", reason).await?;
+        tx.commit().await?;
+        Ok(device)
     }
 
     /// Takes a device out of service for good, with every session that runs from it.
@@ -159,7 +205,8 @@ impl Store {
             return Err(Refusal::NotFound.into());
         }
         let lost_at = (change == "lost").then(|| tx.now());
-        let device = Device { active: false, lost_at, ..known };
+        let lost_by = actor.person.clone().filter(|_| lost_at.is_some());
+        let device = Device { active: false, lost_at, lost_by, ..known };
         self.save_device(&mut tx, &device, change, reason).await?;
         self.end_device_certificates(&mut tx, &device, "device").await?;
         recall_device_sessions(&mut tx, id).await?;

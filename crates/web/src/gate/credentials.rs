@@ -161,11 +161,17 @@ pub(super) async fn step_up(call: &Call, route: &Route) -> Result<(), Stop> {
     if route.info.access == Access::MayStepUp(Action::KeepOwnFactors) && call.ctx.store().require_step_up(login, Action::KeepOwnFactors).is_ok() {
         return Ok(());
     }
-    if route.info.kind == Kind::Page && !call.form().text("passkey").is_empty() {
+    fresh_factor(call).await
+}
+
+/// The factor that comes with a request.
+pub(crate) async fn fresh_factor(call: &Call) -> Result<(), Stop> {
+    let login = call.ctx.login()?;
+    if call.ctx.kind == Kind::Page && !call.form().text("passkey").is_empty() {
         call.ctx.store().step_up_with_passkey(login, call.form().text("passkey")).await?;
         return Ok(());
     }
-    let code = match route.info.kind {
+    let code = match call.ctx.kind {
         Kind::Api => call.asked.headers.get(CODE_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default(),
         _ => call.form().text("code"),
     };
