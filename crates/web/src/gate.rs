@@ -3,7 +3,7 @@
 
 pub(crate) mod credentials;
 mod origin;
-mod refuse;
+pub(crate) mod refuse;
 
 use crate::call::{Asked, Call, Ctx, House, reaches};
 use crate::form::{Form, Upload};
@@ -88,6 +88,8 @@ async fn checked(ctx: &Ctx, route: &Route, parts: &mut Parts, body: axum::body::
     let changes = !matches!(info.method, Method::GET | Method::HEAD);
     if changes || info.kind == Kind::Socket {
         origin::check(parts, proved)?;
+    } else if proved == credentials::Proof::Cookie && !origin::may_look(parts, info.kind) {
+        return Err(Refusal::ForeignRequest.into());
     }
     let actor = match info.access {
         Access::Public => None,

@@ -93,6 +93,8 @@ fn tls(settings: &WebSettings) -> Result<ServerConfig, rustls::Error> {
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
+    // The order of the suites is ours, the strongest first.
+    config.ignore_client_order = true;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     // Early data can be replayed by whoever recorded it.
     config.max_early_data_size = 0;
@@ -206,10 +208,7 @@ impl Face {
 fn ended() -> axum::response::Response {
     let words = Refusal::CertificateEnded.words();
     let text = format!("{} {} {} / {} {}\n", words.code, words.ja, words.next_ja, words.en, words.next_en);
-    let mut response = axum::response::Response::new(axum::body::Body::from(text));
-    *response.status_mut() = axum::http::StatusCode::FORBIDDEN;
-    response.headers_mut().insert("content-type", axum::http::HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
+    crate::gate::refuse::line(axum::http::StatusCode::FORBIDDEN, text)
 }
 
 /// What HTTP is spoken, and within which bounds.

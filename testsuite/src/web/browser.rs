@@ -69,12 +69,17 @@ impl<'a> Browser<'a> {
         seen
     }
 
-    /// Sends a form as our own page would.
+    /// Looks at something with headers of its own.
+    pub async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Seen {
+        Seen::of(self.client.get(self.clinic.url(path)).headers(map(headers)).send().await.unwrap()).await
+    }
+
     /// What a page asks for by itself, without anybody at the keyboard.
     pub async fn refresh(&self, path: &str) -> Seen {
         Seen::of(self.client.get(self.clinic.url(path)).header("x-sekisho-refresh", "1").send().await.unwrap()).await
     }
 
+    /// Sends a form as our own page would.
     pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Seen {
         let origin = self.clinic.origin();
         self.post_with(path, fields, Some(&self.csrf), &[("origin", &origin), ("sec-fetch-site", "same-origin")]).await

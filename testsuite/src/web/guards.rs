@@ -90,6 +90,37 @@ async fn another_host_name_gets_no_answer() {
         let seen = Seen::of(client.get(clinic.url("/login")).headers(map(&[("host", host)])).send().await.unwrap()).await;
         assert_eq!(seen.status, StatusCode::MISDIRECTED_REQUEST, "{host}");
         assert!(!seen.text.contains("csrf"));
+        let header = |name: &str| seen.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        assert_eq!((header("content-type"), header("x-content-type-options"), header("x-frame-options")), ("text/plain; charset=utf-8", "nosniff", "DENY"), "{host}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sibling_site_may_lead_here_and_reads_nothing_with_our_cookie() {
+    let clinic = Clinic::with(&["planner"]).await;
+    let browser = Browser::of(&clinic, "planner").await;
+    let with = |mode: &'static str, dest: &'static str| [("sec-fetch-site", "same-site"), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
+    assert_eq!(browser.get_with("/plans", &with("navigate", "document")).await.status, StatusCode::OK);
+    for (path, mode, dest) in [("/plans", "no-cors", "image"), ("/plans", "navigate", "iframe"), ("/api/v1/me", "cors", "empty"), ("/api/v1/me", "navigate", "document")] {
+        let seen = browser.get_with(path, &with(mode, dest)).await;
+        assert!(seen.status == StatusCode::FORBIDDEN && seen.text.contains("SKS-1012"), "{path} {mode} {dest}: {}", seen.status);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_is_opened_by_our_own_pages_alone() {
+    let clinic = Clinic::with(&["operator"]).await;
+    let browser = Browser::of(&clinic, "operator").await;
+    let ours = clinic.origin();
+    let path = "/sessions/ses_00000000000000000000000000/live";
+    let ask = async |origin: &str| {
+        let headers = [("origin", origin), ("connection", "upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")];
+        browser.get_with(path, &headers).await
+    };
+    assert_ne!(ask(&ours).await.status, StatusCode::FORBIDDEN);
+    for origin in ["https://evil.example", "null", "http://localhost"] {
+        let seen = ask(origin).await;
+        assert!(seen.status == StatusCode::FORBIDDEN && seen.text.contains("SKS-1012"), "{origin}: {}", seen.status);
     }
 }
 

@@ -20,7 +20,7 @@ async fn every_answer_carries_the_policy() {
         let seen = browser.get(path).await;
         let header = |name: &str| seen.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         assert_eq!(header("content-security-policy"), POLICY, "{path}");
-        assert!(header("strict-transport-security").contains("max-age=31536000"), "{path}");
+        assert!(header("strict-transport-security").contains("max-age=31536000; includeSubDomains"), "{path}");
         assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(header("referrer-policy"), "same-origin", "{path}");
         assert_eq!(header("cross-origin-opener-policy"), "same-origin", "{path}");

@@ -1,10 +1,11 @@
 //! Whether a request is meant for this box and comes from one of its own pages.
 
 use super::credentials::Proof;
+use super::refuse::line;
 use crate::call::local_path;
+use crate::routes::Kind;
 use crate::settings::WebSettings;
 use crate::stop::Stop;
-use axum::body::Body;
 use axum::http::header::{HOST, ORIGIN, REFERER};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
@@ -40,10 +41,7 @@ pub(super) fn is_known_host(settings: &WebSettings, parts: &Parts) -> bool {
 }
 
 pub(super) fn misdirected() -> Response {
-    let mut response = Response::new(Body::from("SKS-1012 この名前では応答しません。 / This box does not answer to this name.\n"));
-    *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
-    response.headers_mut().insert("content-type", HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
+    line(StatusCode::MISDIRECTED_REQUEST, "SKS-1012 この名前では応答しません。 / This box does not answer to this name.\n".to_owned())
 }
 
 /// Refuses what another site's page sends with our cookie. A client with a token of its own sends no `Origin`; if it
@@ -59,6 +57,16 @@ pub(super) fn check(parts: &Parts, proved: Proof) -> Result<(), Stop> {
     match parts.headers.get("sec-fetch-site").map(HeaderValue::to_str) {
         None | Some(Ok("same-origin")) => Ok(()),
         _ => foreign(),
+    }
+}
+
+/// Whether a request that only looks may be answered with what the cookie opens. A page of another name, also of a sibling
+/// under the same domain to which browsers send the cookie, may lead a person here, and may load nothing in the background.
+pub(super) fn may_look(parts: &Parts, kind: Kind) -> bool {
+    let said = |name: &str| parts.headers.get(name).map(HeaderValue::as_bytes);
+    match said("sec-fetch-site") {
+        None | Some(b"same-origin" | b"none") => true,
+        Some(_) => kind == Kind::Page && said("sec-fetch-mode") == Some(b"navigate") && said("sec-fetch-dest") == Some(b"document"),
     }
 }
 
@@ -103,6 +111,19 @@ mod tests {
         assert!(check(&parts(&[host]), Proof::Cookie).is_err());
         assert!(check(&parts(&[host]), Proof::Bearer).is_ok());
         assert!(check(&parts(&[host, ("origin", "https://sekisho.test:8443"), ("sec-fetch-site", "cross-site")]), Proof::Cookie).is_err());
+    }
+
+    #[test]
+    fn a_sibling_may_lead_a_person_here_and_load_nothing() {
+        let look = |site, mode, dest, kind| may_look(&parts(&[("sec-fetch-site", site), ("sec-fetch-mode", mode), ("sec-fetch-dest", dest)]), kind);
+        for site in ["same-site", "cross-site"] {
+            assert!(look(site, "navigate", "document", Kind::Page), "{site}");
+            assert!(!look(site, "navigate", "document", Kind::Api), "{site}");
+            assert!(!look(site, "navigate", "iframe", Kind::Page), "{site}");
+            assert!(!look(site, "no-cors", "image", Kind::Page), "{site}");
+        }
+        assert!(look("same-origin", "cors", "empty", Kind::Api) && look("none", "navigate", "document", Kind::Api));
+        assert!(may_look(&parts(&[]), Kind::Api), "a client that is no browser says nothing");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::words;
 use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use minijinja::context;
 use sekisho_core::refusal::Refusal;
@@ -117,21 +117,27 @@ fn page(ctx: &Ctx, template: &str, title: &str, status: StatusCode, context: min
 }
 
 fn bare(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::from("SKS-9001\n"));
+    line(status, "SKS-9001\n".to_owned())
+}
+
+/// An answer of one line, for where no page can be drawn: with type, charset and the headers of every answer.
+pub(crate) fn line(status: StatusCode, text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    guard(response.headers_mut());
     response
 }
 
 /// The policy of every page. The browser obeys no inline script and no inline style, and fetches from nowhere else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Puts the headers on that every answer carries.
-pub(super) fn finish(ctx: &Ctx, kind: Kind, parts: &Parts, mut response: Response) -> Response {
-    let headers = response.headers_mut();
+/// The headers that every answer carries, also one that no page was drawn for.
+fn guard(headers: &mut HeaderMap) {
     let mut set = |name: &'static str, value: &'static str| {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     };
-    set("strict-transport-security", "max-age=31536000");
+    set("strict-transport-security", "max-age=31536000; includeSubDomains");
     set("content-security-policy", POLICY);
     set("x-content-type-options", "nosniff");
     set("x-frame-options", "DENY");
@@ -142,6 +148,12 @@ pub(super) fn finish(ctx: &Ctx, kind: Kind, parts: &Parts, mut response: Respons
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+}
+
+/// Puts the headers on that every answer carries, and the cookie of the forms.
+pub(super) fn finish(ctx: &Ctx, kind: Kind, parts: &Parts, mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    guard(headers);
     let needs_cookie = kind == Kind::Page && ctx.login.is_none() && cookie(&parts.headers, FORM_COOKIE) != Some(ctx.csrf.as_str());
     if needs_cookie && !ctx.csrf.is_empty() {
         let line = format!("{FORM_COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Strict", ctx.csrf);
