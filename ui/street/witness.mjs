@@ -32,6 +32,7 @@ await play(async () => {
   await ask("worker begins");
   await page.locator(".viewer").scrollIntoViewIfNeeded();
   await onScreen("hajimatta");
+  await page.waitForFunction(() => document.querySelector("[data-part=watchers]").innerText.trim() !== "");
   say("began", { watchers: await page.locator("[data-part=watchers]").innerText() });
 
   // A pause holds what is typed; a message reaches the worker meanwhile. By keyboard alone.
@@ -75,6 +76,7 @@ await play(async () => {
   await page.goto(`/sessions/${session}/watch`);
   await stands(operator, "none");
   await look(operator, "watch again");
+  await page.waitForFunction(() => document.querySelector("[data-part=watchers]").innerText.trim() !== "" && document.querySelector("[data-part=said]").innerText.trim() !== "");
   say("two", { watchers: await page.locator("[data-part=watchers]").innerText(), said: await page.locator("[data-part=said]").innerText() });
   await ask("worker leaves", { session });
 

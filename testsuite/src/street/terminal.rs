@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// A person with what is needed to log in.
@@ -193,6 +194,7 @@ pub struct Shell {
     child: Child,
     stdin: Option<ChildStdin>,
     screen: Arc<Mutex<Vec<u8>>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Shell {
@@ -206,14 +208,10 @@ impl Shell {
     fn start(command: &mut Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("ssh starts");
         let screen = Arc::new(Mutex::new(Vec::new()));
-        if let Some(stdout) = child.stdout.take() {
-            follow(stdout, screen.clone());
-        }
-        if let Some(stderr) = child.stderr.take() {
-            follow(stderr, screen.clone());
-        }
+        let readers = [child.stdout.take().map(|stdout| follow(stdout, screen.clone())), child.stderr.take().map(|stderr| follow(stderr, screen.clone()))];
+        let readers = readers.into_iter().flatten().collect();
         let stdin = child.stdin.take();
-        Self { child, stdin, screen }
+        Self { child, stdin, screen, readers }
     }
 
     /// Everything that came so far.
@@ -243,11 +241,14 @@ impl Shell {
     pub fn wait_for_end(&mut self, patience: Duration) -> (ExitStatus, Duration) {
         let began = Instant::now();
         let status = wait_for("ssh ends", patience, || self.child.try_wait().expect("its state"));
-        (status, began.elapsed())
+        let took = began.elapsed();
+        // What it wrote last is read before anybody looks at the screen.
+        wait_for("what ssh wrote is read", Duration::from_secs(10), || self.readers.iter().all(JoinHandle::is_finished).then_some(()));
+        (status, took)
     }
 }
 
-fn follow(mut from: impl Read + Send + 'static, into: Arc<Mutex<Vec<u8>>>) {
+fn follow(mut from: impl Read + Send + 'static, into: Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut buffer = [0; 8192];
         while let Ok(count) = from.read(&mut buffer) {
@@ -256,5 +257,5 @@ fn follow(mut from: impl Read + Send + 'static, into: Arc<Mutex<Vec<u8>>>) {
             }
             into.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(buffer.get(..count).unwrap_or_default());
         }
-    });
+    })
 }

@@ -37,12 +37,6 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
-    /// True if nobody at all was here for so long: the box was asleep, or its clock is wrong, and neither says anything of one
-    /// account.
-    fn is_asleep(&self, last: &BTreeMap<String, Timestamp>, now: Timestamp, days: u32) -> bool {
-        last.values().max().is_none_or(|newest| now >= newest.plus(DAY * days))
-    }
-
     /// Disables what nobody used for the days that the hospital set.
     pub(crate) async fn disable_dormant(&self) -> Done<()> {
         let days = self.policy().dormant_days;
@@ -65,7 +59,10 @@ impl Store {
             return Ok(());
         }
         let last = self.last_uses().await?;
-        if self.is_asleep(&last, now, days) {
+        // Nobody at all was here for so long, nor did anybody register an account: the box was asleep, or its clock is wrong,
+        // and neither says anything of one account.
+        let newest = last.values().copied().chain(kept.values().map(|at| Timestamp(*at))).max();
+        if newest.is_some_and(|newest| now >= newest.plus(DAY * days)) {
             self.inner.shelf.alarm(format!("nobody has used this box for {days} days, or its clock is wrong; no account is disabled for not being used"));
             return Ok(());
         }
