@@ -17,11 +17,13 @@ pub enum FactorKind {
     Recovery,
     /// What a sign-in provider asked for besides its password, where the configuration takes its word for it.
     Provider,
+    /// A code of the card of an emergency account.
+    Card,
 }
 
 impl FactorKind {
     /// All kinds.
-    pub const ALL: [Self; 4] = [Self::Totp, Self::Passkey, Self::Recovery, Self::Provider];
+    pub const ALL: [Self; 5] = [Self::Totp, Self::Passkey, Self::Recovery, Self::Provider, Self::Card];
 
     /// The name in configuration, API and log.
     #[must_use]
@@ -31,6 +33,7 @@ impl FactorKind {
             Self::Passkey => "passkey",
             Self::Recovery => "recovery",
             Self::Provider => "provider",
+            Self::Card => "card",
         }
     }
 
@@ -75,11 +78,13 @@ pub enum Proof {
     ProviderTotp,
     /// A sign-in at a provider, and a passkey of Sekisho.
     ProviderPasskey,
+    /// The two envelopes of an emergency account: the password of the one, a code of the card in the other.
+    Envelopes,
 }
 
 impl Proof {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PasswordTotp,
         Self::PasswordPasskey,
         Self::Passkey,
@@ -90,6 +95,7 @@ impl Proof {
         Self::Provider,
         Self::ProviderTotp,
         Self::ProviderPasskey,
+        Self::Envelopes,
     ];
 
     /// The name in the log and in the sealed row of a login.
@@ -106,6 +112,7 @@ impl Proof {
             Self::Provider => "provider",
             Self::ProviderTotp => "provider_totp",
             Self::ProviderPasskey => "provider_passkey",
+            Self::Envelopes => "envelopes",
         }
     }
 
@@ -129,6 +136,7 @@ impl Proof {
             Self::PasswordPasskey | Self::Passkey | Self::DirectoryPasskey | Self::ProviderPasskey => FactorKind::Passkey,
             Self::PasswordRecovery | Self::DirectoryRecovery => FactorKind::Recovery,
             Self::Provider => FactorKind::Provider,
+            Self::Envelopes => FactorKind::Card,
         }
     }
 
@@ -138,7 +146,7 @@ impl Proof {
         match (self, kind) {
             (Self::Passkey, FactorKind::Passkey) => Self::Passkey,
             // A passkey login proved two kinds; a code given in it is one more possession, not a password.
-            (Self::Passkey, _) | (_, FactorKind::Recovery | FactorKind::Provider) => self,
+            (Self::Passkey | Self::Envelopes, _) | (_, FactorKind::Recovery | FactorKind::Provider | FactorKind::Card) => self,
             (Self::DirectoryTotp | Self::DirectoryPasskey | Self::DirectoryRecovery, FactorKind::Totp) => Self::DirectoryTotp,
             (Self::DirectoryTotp | Self::DirectoryPasskey | Self::DirectoryRecovery, FactorKind::Passkey) => Self::DirectoryPasskey,
             (Self::Provider | Self::ProviderTotp | Self::ProviderPasskey, FactorKind::Totp) => Self::ProviderTotp,
@@ -165,7 +173,7 @@ impl Held {
         match kind {
             FactorKind::Totp => self.totp,
             FactorKind::Passkey => self.passkey,
-            FactorKind::Recovery | FactorKind::Provider => false,
+            FactorKind::Recovery | FactorKind::Provider | FactorKind::Card => false,
         }
     }
 }

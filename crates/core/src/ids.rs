@@ -71,6 +71,8 @@ id_type!(/** The link of a person to a directory or sign-in provider. */ LinkId,
 id_type!(/** A line (回線): a row of the connection register. */ LineId, "lin-");
 id_type!(/** A device (端末): a row of the register of devices. */ DeviceId, "dev-");
 id_type!(/** A client certificate of a device. */ DeviceCertificateId, "crt-");
+id_type!(/** An emergency account. */ EmergencyId, "emg-");
+id_type!(/** One use of an emergency account. */ EmergencyUseId, "emu-");
 id_type!(/** A mail of the outbox. */ MailId, "mai-");
 id_type!(/** A login by SSH certificate. */ SshLoginId, "sln-");
 id_type!(/** A device's request for a login, which its person confirms in a browser. */ ConnectId, "con-");

@@ -13,6 +13,7 @@ pub mod device;
 pub mod directory;
 pub mod duty;
 pub mod exposure;
+pub mod emergency;
 pub mod factors;
 pub mod facts;
 pub mod identity;

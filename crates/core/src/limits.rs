@@ -288,6 +288,12 @@ limits! {
     CERTIFICATE_REFUSALS: "entries" = 5;
     /// Refused certificates of all sources that are written into the log within ten minutes.
     CERTIFICATE_REFUSALS_ALL: "entries" = 100;
+    /// Emergency accounts of one hospital that are in service.
+    EMERGENCY_ACCOUNTS: "accounts" = 20;
+    /// Persons who are told when an emergency account is opened.
+    EMERGENCY_TOLD: "persons" = 20;
+    /// Openings by the envelopes within one use of an emergency account; there are no more codes than that.
+    EMERGENCY_CODES: "codes" = 20;
     /// A mail address (RFC 5321 section 4.5.3.1.3, without the angle brackets).
     MAIL_ADDRESS_BYTES: "bytes" = 254;
     /// Mails that wait in the outbox; urgent ones may be twice as many.

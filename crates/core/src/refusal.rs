@@ -140,6 +140,10 @@ pub enum Refusal {
     ReviewOpenLines,
     /// A review of accounts runs already.
     ReviewRunning,
+    /// An emergency account is not in the state that the act belongs to.
+    EmergencyState,
+    /// The same person may not do both: print both halves, or open and review.
+    SameHand,
     /// No mail server is configured.
     MailNotSetUp,
     /// Sekisho's SSH authority is not at the step that the act belongs to.
@@ -189,6 +193,11 @@ pub enum Refusal {
     // Entering, 4xxx
     /// No approved plan of this worker names this target.
     NoPlan,
+    /// The work of the plan that names this target was declared ended.
+    WorkFinished {
+        /// Number of the plan.
+        number: String,
+    },
     /// The window has not opened.
     WindowNotOpen {
         /// Its beginning, JST.
@@ -367,6 +376,7 @@ impl Refusal {
             Self::WorkerNotReady { worker } => Some(worker.clone()),
             Self::TargetNotVendors { target } => Some(target.clone()),
             Self::WindowNotOpen { opens } => Some(opens.clone()),
+            Self::WorkFinished { number } => Some(number.clone()),
             Self::LineOutsideTimes { line } => Some(line.clone()),
             Self::FunctionNotInPlan { function } => Some(function.clone()),
             Self::FileRightNotInPlan { right } => Some(right.clone()),
@@ -449,6 +459,8 @@ impl Refusal {
             Self::ReviewOpenLines => ("SKS-2042", "まだ回答していない人がいるため、署名できません。", "すべての行に回答してください。ご自分の行は関所管理者が回答します。", "Some lines have no answer, so it cannot be signed.", "Answer every line; an administrator answers your own."),
             Self::ReviewRunning => ("SKS-2043", "すでに実施中の棚卸があります。", "先にそれを締め切ってください。", "A review is running already.", "Close it first."),
             Self::TestedTooOften => ("SKS-2013", "接続先の確認が続きすぎています。", "10分ほど待ってからお試しください(続けて失敗すると、接続先がアカウントを止めることがあります)。", "The target was tested too often.", "Wait ten minutes; after repeated failures a target may lock the account."),
+            Self::EmergencyState => ("SKS-2045", "非常時用アカウントは、その操作ができる状態ではありません。", "アカウントの画面で今の状態を確かめてください。", "The emergency account is not in a state for this.", "Look at the account's page."),
+            Self::SameHand => ("SKS-2046", "同じ人が両方を行うことはできません。", "別の人が行ってください。", "The same person may not do both.", "Have somebody else do it."),
             Self::MailNotSetUp => ("SKS-2044", "メールの送信が設定されていません。", "関所管理者に設定([mail])を依頼してください。", "No mail server is configured.", "Ask the administrator to set up [mail]."),
             Self::AuthorityStep => ("SKS-2014", "認証局の鍵の交換は、その段階にありません。", "認証局の画面で今の段階を確かめてください。", "The exchange of the authority's key is not at this step.", "Look at the authority's page."),
             Self::ContentScattered => ("SKS-2015", "このファイルは、順番どおりでなく飛び飛びに送られたうえ、大きすぎるので、内容を組み立てられません。", "録画と操作の記録を確かめてください。内容そのものは記録に残っています。", "The parts of this file went over out of order and lie too far apart to be put together.", "Look at the replay and the entries; the content stays in the recording."),
@@ -475,6 +487,7 @@ impl Refusal {
             Self::ConnectOver => ("SKS-1053", "この接続の確認は終わっています(時間切れ、確認済み、または端末側で中止)。", "端末で sekisho-connect login をもう一度実行してください。", "This request of a device is over: too old, answered, or given up on the device.", "Run sekisho-connect login again on the device."),
             Self::ConnectDenied => ("SKS-1054", "ブラウザーで「自分ではない」と答えたため、ログインしませんでした。", "心当たりがない場合は、病院の関所管理者に連絡してください。", "The login was declined in the browser.", "If you did not decline it yourself, contact the hospital's administrator."),
             Self::NoPlan => ("SKS-4001", "この接続先について承認された作業計画がありません。", "作業計画を申請し、病院の承認を受けてください。", "No approved work plan of yours names this target.", "Apply for a work plan and wait for approval."),
+            Self::WorkFinished { .. } => ("SKS-4040", "この計画は「作業を終了した」と届け出られているため、接続できません。", "続きの作業が必要な場合は、画面から新しい作業計画(急ぐときは緊急)を申請し、病院の承認を受けてください。", "The work of this plan was declared ended.", "If more work is needed, apply for a new plan (or an emergency) and wait for approval."),
             Self::WindowNotOpen { .. } => ("SKS-4002", "作業時間になっていません。", "開始時刻になってから接続してください。", "The window has not opened.", "Connect when it opens."),
             Self::WindowClosed => ("SKS-4003", "作業時間は終わりました。", "続ける場合は延長または新しい計画を申請してください。", "The window has closed.", "Apply for an extension or a new plan."),
             Self::WorkerNotInPlan => ("SKS-4004", "あなたはこの計画の作業者に含まれていません。", "計画の作業者を確かめてください。", "The plan does not list you as a worker.", "Check the workers of the plan."),

@@ -39,6 +39,9 @@ pub enum Command {
     /// Persons: list, add, change, reset, unlock
     #[command(subcommand)]
     Person(crate::admin::person::PersonCommand),
+    /// Directories (LDAP, Active Directory) and sign-in providers: check, test, link, unlink
+    #[command(subcommand)]
+    Directory(crate::admin::directory::DirectoryCommand),
     /// The connection register: the lines by which vendors come
     #[command(subcommand)]
     Line(crate::admin::line::LineCommand),

@@ -34,6 +34,10 @@ pub struct Config {
     pub door: Door,
     /// Outgoing mail.
     pub mail: Mail,
+    /// Directories, LDAP or Active Directory.
+    pub directory: Vec<sekisho_directory::DirectorySettings>,
+    /// Sign-in providers, OpenID Connect.
+    pub provider: Vec<sekisho_directory::ProviderSettings>,
     /// The program's own log.
     pub log: Log,
     /// Settings of the rules.
@@ -255,6 +259,7 @@ impl Config {
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut found = self.policy.problems();
+        found.extend(sekisho_directory::problems(&self.directory, &self.provider));
         found.extend(self.mail.problems());
         let id = &self.facility.id;
         let sound_id = (2..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');

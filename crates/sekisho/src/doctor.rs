@@ -57,6 +57,7 @@ pub async fn run(config: &Config, json: bool) -> Result<ExitCode> {
     }
     looks.push(passkeys(config));
     looks.push(mail(config).await);
+    looks.extend(directories(config).await);
     looks.push(clock(config));
     looks.extend(passwords(config));
     let all_well = looks.iter().all(|look| look.ok);
@@ -104,6 +105,19 @@ fn passwords(config: &Config) -> Vec<Look> {
         });
     }
     looks
+}
+
+/// Each directory and sign-in provider, tried out.
+async fn directories(config: &Config) -> Vec<Look> {
+    let clock: std::sync::Arc<dyn sekisho_core::time::Clock> = std::sync::Arc::new(crate::clock::SystemClock);
+    let tried = crate::directories::try_all(config, &clock).await;
+    tried
+        .into_iter()
+        .map(|one| {
+            let next = one.outcome.as_ref().err().map_or_else(String::new, |why| format!("{}; until then nobody linked to it logs in by it, and passkeys and local accounts work on", crate::directories::next_step(why)));
+            Look { what: format!("directory {}", one.name), ok: one.outcome.is_ok(), seen: one.outcome.unwrap_or_else(|why| why), next }
+        })
+        .collect()
 }
 
 fn data_folder(config: &Config) -> Look {

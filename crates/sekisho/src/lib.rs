@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod directories;
 pub mod doctor;
 pub mod post;
 pub mod serve;
@@ -64,6 +65,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Init(args) => runtime()?.block_on(setup::run(&config, &args, cli.json)),
         Command::Serve => runtime()?.block_on(serve::run(config)),
         Command::Doctor => runtime()?.block_on(doctor::run(&config, cli.json)),
+        Command::Directory(admin::directory::DirectoryCommand::Check) => runtime()?.block_on(directories::check(&config, cli.json)),
+        Command::Directory(admin::directory::DirectoryCommand::Test { login, source }) => runtime()?.block_on(directories::test(&config, &login, source.as_deref(), cli.json)),
         Command::Mail(admin::mail::MailCommand::Test { address }) => runtime()?.block_on(post::test(&config, &address, cli.json)),
         Command::Verify(args) => verify::run(&args, Some(&config), cli.json),
         other => {

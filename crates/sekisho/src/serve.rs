@@ -52,9 +52,15 @@ pub fn store_settings(config: &Config) -> Settings {
 /// # Errors
 /// Not initialised, in use by another process, or its log does not hold.
 pub async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Store> {
-    Store::open(store_settings(config), clock)
+    let store = Store::open(store_settings(config), clock.clone())
         .await
-        .with_context(|| format!("cannot open the data in {} (has `sekisho init` been run?)", config.data.dir.display()))
+        .with_context(|| format!("cannot open the data in {} (has `sekisho init` been run?)", config.data.dir.display()))?;
+    let (directories, broken) = crate::directories::read(config, &clock);
+    for (name, why) in broken {
+        tracing::error!(name, why, "ALARM: a directory or sign-in provider cannot be used; its persons cannot log in by it");
+    }
+    store.join_directories(Arc::new(directories));
+    Ok(store)
 }
 
 /// A Sekisho that runs in this process.
@@ -116,6 +122,10 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
         tokio::spawn({
             let store = store.clone();
             async move { store.run_jobs().await }
+        }),
+        tokio::spawn({
+            let store = store.clone();
+            async move { store.run_surveys().await }
         }),
         tokio::spawn({
             let store = store.clone();

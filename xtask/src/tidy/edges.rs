@@ -18,6 +18,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("sekisho-gateway", &["sekisho-core", "sekisho-protocol"]),
     // The pages show fingerprints of host keys, and evidence owns the hash.
     ("sekisho-web", &["sekisho-core", "sekisho-evidence", "sekisho-store"]),
+    // Speaks to directories and providers of others; it proves, and the store decides.
+    ("sekisho-directory", &["sekisho-core"]),
     // Runs on workers' machines; it shares with the server what both say to each other.
     ("sekisho-connect", &["sekisho-core"]),
     // Hands letters to the mail server and knows nothing of what they are about.
@@ -33,6 +35,7 @@ const EVERY_ROOM: &[&str] = &[
     "sekisho-gateway",
     "sekisho-web",
     "sekisho-connect",
+    "sekisho-directory",
     "sekisho-courier",
 ];
 const ROOMS_AND_ROOF: &[&str] = &[
@@ -42,6 +45,7 @@ const ROOMS_AND_ROOF: &[&str] = &[
     "sekisho-store",
     "sekisho-gateway",
     "sekisho-web",
+    "sekisho-directory",
     "sekisho-courier",
     "sekisho",
 ];
@@ -72,6 +76,9 @@ const OWNERS: &[(&str, &str)] = &[
     ("ed25519-dalek", "sekisho-evidence"),
     ("vt100", "sekisho-protocol"),
     ("tantivy", "sekisho-search"),
+    ("ldap3", "sekisho-directory"),
+    ("openidconnect", "sekisho-directory"),
+    ("chrono", "sekisho-directory"),
 ];
 
 /// Tests that make with a crate what the code under test must refuse.

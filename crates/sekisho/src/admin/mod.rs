@@ -4,6 +4,7 @@
 //! an approval needs a person's two factors.
 
 pub mod device;
+pub mod directory;
 pub mod exposure;
 pub mod line;
 pub mod log;
@@ -39,6 +40,8 @@ use std::sync::Arc;
 pub enum Ask {
     /// Persons.
     Person(person::PersonCommand),
+    /// Directories and providers.
+    Directory(directory::DirectoryCommand),
     /// Vendors.
     Vendor(vendor::VendorCommand),
     /// The connection register.
@@ -125,6 +128,7 @@ impl Ask {
     pub fn from_command(command: Command) -> Result<Self> {
         Ok(match command {
             Command::Person(command) => Self::Person(command),
+            Command::Directory(command) => Self::Directory(command),
             Command::Vendor(command) => Self::Vendor(command),
             Command::Line(command) => Self::Line(command),
             Command::Device(command) => Self::Device(command),
@@ -200,6 +204,7 @@ pub async fn answer(store: &Store, ask: Ask) -> Reply {
     let console = Actor::console();
     let outcome = match ask {
         Ask::Person(command) => person::answer(store, &console, command).await,
+        Ask::Directory(command) => directory::answer(store, &console, command).await,
         Ask::Vendor(command) => vendor::answer(store, &console, command).await,
         Ask::Line(command) => line::answer(store, &console, command).await,
         Ask::Device(command) => device::answer(store, &console, command).await,

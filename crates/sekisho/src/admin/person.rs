@@ -231,7 +231,7 @@ async fn save(store: &Store, by: &Actor, row: &PersonRow, change: PersonChange) 
     Ok(Reply::done(serde_json::to_value(&person)?, text))
 }
 
-async fn find(store: &Store, by: &Actor, login: &str) -> Result<PersonRow, Trouble> {
+pub(super) async fn find(store: &Store, by: &Actor, login: &str) -> Result<PersonRow, Trouble> {
     let rows = store.persons(by).await?;
     rows.into_iter().find(|row| row.person.login == login).ok_or_else(|| Trouble::Words(format!("no person has the login name {login:?}")))
 }
