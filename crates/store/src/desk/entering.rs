@@ -12,7 +12,7 @@ use sekisho_core::command::CommandRule;
 use sekisho_core::desk::{Admission, Entry, OpenRecording, PlanChoice, TargetCredential};
 use sekisho_core::device::Device;
 use sekisho_core::facts::Fact;
-use sekisho_core::ids::{PersonId, PlanId, SessionId};
+use sekisho_core::ids::{PersonId, PlanId, SessionId, TargetId};
 use sekisho_core::line::Line;
 use sekisho_core::people::{Actor, Person, Vendor, Via};
 use sekisho_core::plan::Plan;
@@ -87,6 +87,12 @@ impl Store {
         }
         if !open.is_empty() {
             return Ok(open);
+        }
+        // Whoever ended the work and comes back is told that, and not that there never was a plan.
+        if refused.is_empty()
+            && let Some(number) = self.finished_plan(&mut conn, principal.person(), &target.id, number, now).await?
+        {
+            return Err(Refusal::WorkFinished { number }.into());
         }
         if number.is_some() && !known {
             return Err(Refusal::PlanNotOpen.into());
@@ -203,6 +209,17 @@ impl Store {
         let standstill = writer.reins().demand(grant.witness, now);
         tx.commit().await?;
         Ok(Admission { session, grant, recording: OpenRecording::assertion(Box::new(sink)), credential, standstill })
+    }
+
+    /// The number of a plan whose work was declared ended while its window is still open.
+    async fn finished_plan(&self, conn: &mut AnyConnection, worker: &PersonId, target: &TargetId, number: Option<&str>, now: Timestamp) -> Result<Option<String>, Fault> {
+        let since = self.since();
+        let text = "SELECT p.body, p.seal FROM plans p JOIN plan_workers w ON w.plan = p.id \
+            WHERE w.person = $1 AND p.state IN ('reconcile', 'report', 'confirm', 'closed') AND p.until_at > $2 ORDER BY p.until_at DESC LIMIT 20";
+        let rows = sqlx::query(text).bind(worker.as_str().to_owned()).bind(now.0).fetch_all(conn).await?;
+        let plans = rows.iter().filter_map(|row| self.held::<Plan>(row, since).inspect_err(|fault| tracing::error!(%fault, "ALARM: a plan is passed over")).ok());
+        let mut fitting = plans.filter(|plan| plan.content.target(target).is_some() && number.is_none_or(|number| number == plan.number));
+        Ok(fitting.next().map(|plan| plan.number))
     }
 
     /// The plans that name the worker and admit sessions, by the beginning of their windows. One whose row was changed

@@ -170,3 +170,142 @@ fn seconds(at: Timestamp) -> Result<u64, Fault> {
 fn crypto(error: impl std::fmt::Display) -> Fault {
     Fault::Crypto(format!("a certificate for a login could not be made: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sekisho_core::ids::{DeviceId, PersonId, SshLoginId, WebLoginId};
+    use sekisho_core::source::Network;
+
+    fn key(seed: u8) -> PrivateKey {
+        PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
+    }
+
+    fn login() -> SshLogin {
+        SshLogin {
+            id: SshLoginId::from_random([1; 10]),
+            person: PersonId::from_random([2; 10]),
+            login: "sato".into(),
+            device: DeviceId::from_random([3; 10]),
+            device_name: "NOTE-01".into(),
+            host: "note-01".into(),
+            serial: 4711,
+            key: fingerprint(key(2).public_key()),
+            source: IpAddr::from([192, 0, 2, 1]),
+            networks: vec![Network::parse("192.0.2.0/24").unwrap()],
+            plans: vec!["2026-0042".into()],
+            issued_at: Timestamp(1_790_000_000_000),
+            ends_at: Timestamp(1_790_003_600_000),
+            confirmed_in: WebLoginId::from_random([4; 10]),
+            proof: "passkey".into(),
+            ended: None,
+        }
+    }
+
+    /// A certificate of our authority's that says what `change` makes it say.
+    fn certificate(change: impl FnOnce(&mut Builder)) -> String {
+        let mut made = Builder::new([7; 32], key(2).public_key().key_data().clone(), 1_789_999_000, 1_790_003_600).unwrap();
+        made.serial(4711).unwrap();
+        made.key_id("sekisho-login:x:sato").unwrap();
+        change(&mut made);
+        made.sign(&key(1)).unwrap().to_openssh().unwrap()
+    }
+
+    fn sound(made: &mut Builder) {
+        made.cert_type(CertType::User).unwrap();
+        made.valid_principal("sato").unwrap();
+        made.critical_option(DEVICE_OPTION, "dev-x").unwrap();
+    }
+
+    fn judged(line: &str) -> Option<&'static str> {
+        read(line, key(1).public_key().key_data()).err()
+    }
+
+    #[test]
+    fn what_was_certified_is_read_again_and_fits_its_row_alone() {
+        let login = login();
+        let line = certify(&key(1), &login, key(2).public_key()).unwrap();
+        let shown = read(&line, key(1).public_key().key_data()).unwrap();
+        assert_eq!((shown.serial, shown.principal.as_str(), shown.device.as_str()), (4711, "sato", login.device.as_str()));
+        assert_eq!(shown.differs(&login), None);
+        assert_eq!(shown.out_of_time(login.issued_at), None);
+        assert_eq!(shown.out_of_time(login.ends_at), Some("expired"));
+        assert_eq!(shown.out_of_time(Timestamp(login.issued_at.0 - 400_000)), Some("not_yet"));
+        for other in [
+            SshLogin { login: "mori".into(), ..login.clone() },
+            SshLogin { device: DeviceId::from_random([9; 10]), ..login.clone() },
+            SshLogin { key: "SHA256:other".into(), ..login.clone() },
+            SshLogin { networks: Vec::new(), ..login.clone() },
+            SshLogin { ends_at: Timestamp(login.ends_at.0 + 60_000), ..login.clone() },
+            SshLogin { id: SshLoginId::from_random([9; 10]), ..login.clone() },
+        ] {
+            assert_eq!(shown.differs(&other), Some("row"), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_plain_user_certificate_of_our_authority_is_one() {
+        assert_eq!(judged(&certificate(sound)), None);
+        let host = certificate(|made| {
+            sound(made);
+            made.cert_type(CertType::Host).unwrap();
+        });
+        assert_eq!(judged(&host), Some("type"), "a host's");
+        let two = certificate(|made| {
+            sound(made);
+            made.valid_principal("root").unwrap();
+        });
+        assert_eq!(judged(&two), Some("principal"), "two principals");
+        let all = certificate(|made| {
+            made.cert_type(CertType::User).unwrap();
+            made.all_principals_valid().unwrap();
+            made.critical_option(DEVICE_OPTION, "dev-x").unwrap();
+        });
+        assert_eq!(judged(&all), Some("principal"), "none, which means everybody");
+        let comma = certificate(|made| {
+            made.cert_type(CertType::User).unwrap();
+            made.valid_principal("sato,root").unwrap();
+            made.critical_option(DEVICE_OPTION, "dev-x").unwrap();
+        });
+        assert_eq!(read(&comma, key(1).public_key().key_data()).unwrap().principal, "sato,root", "a separator in a name is a part of it, and nobody has such a name");
+        let option = certificate(|made| {
+            sound(made);
+            made.critical_option("force-command", "true").unwrap();
+        });
+        assert_eq!(judged(&option), Some("option"), "a critical option that we do not know");
+        let permit = certificate(|made| {
+            sound(made);
+            made.extension("permit-port-forwarding", "").unwrap();
+        });
+        assert_eq!(judged(&permit), Some("option"), "an extension that ours never have");
+        let unbound = certificate(|made| {
+            made.cert_type(CertType::User).unwrap();
+            made.valid_principal("sato").unwrap();
+        });
+        assert_eq!(judged(&unbound), Some("option"), "one that names no device");
+        assert_eq!(read(&certificate(sound), key(9).public_key().key_data()).err(), Some("authority"), "another authority");
+        for bad in ["", "ssh-ed25519 AAAA", &key(2).public_key().to_openssh().unwrap(), &certificate(sound).replace("AAAAB", "AAAAC")] {
+            assert!(judged(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn of_a_changed_certificate_no_letter_passes() {
+        let line = certify(&key(1), &login(), key(2).public_key()).unwrap();
+        let (kind, coded) = line.split_once(' ').unwrap();
+        for at in (0..coded.len().saturating_sub(4)).step_by(7) {
+            let other = if &coded[at..=at] == "A" { "Q" } else { "A" };
+            let bent = format!("{kind} {}{other}{}", &coded[..at], &coded[at + 1..]);
+            assert!(bent == line || judged(&bent).is_some(), "letter {at}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_the_whole_world_binds_nothing() {
+        let here = IpAddr::from([192, 0, 2, 1]);
+        let networks = |all: &[&str]| all.iter().map(|text| Network::parse(text).unwrap()).collect::<Vec<_>>();
+        assert_eq!(bound_to(&networks(&["192.0.2.0/24"]), here).len(), 1);
+        assert!(bound_to(&networks(&["0.0.0.0/0"]), here).is_empty());
+        assert!(bound_to(&networks(&["192.0.2.0/24", "0.0.0.0/0"]), here).is_empty());
+    }
+}
