@@ -124,6 +124,11 @@ impl Default for Web {
     }
 }
 
+/// Whether a text can be a hospital's short name, which stands in file names and behind dots.
+fn is_short_name(text: &str) -> bool {
+    (2..=32).contains(&text.len()) && !text.starts_with('-') && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
 /// Section `[door]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -132,6 +137,8 @@ pub struct Door {
     pub listen: String,
     /// The address and port by which devices reach it, for the words of pages; empty to derive it.
     pub address: String,
+    /// Short name under which devices keep this hospital, the end of `ssh TARGET.NAME`; empty for `facility.id`.
+    pub name: String,
 }
 
 /// How the connection to the mail server is protected.
@@ -284,8 +291,11 @@ impl Config {
         if let Some(host) = self.door_host().filter(|host| !self.web.hosts.iter().any(|own| own.eq_ignore_ascii_case(host))) {
             found.push(format!("door.address names {host}, which is none of web.hosts: pages would refuse it, and devices would take the box for another one; add it to web.hosts"));
         }
-        if !self.door.listen.is_empty() && self.facility.id == Facility::default().id {
-            found.push("the outer door needs a facility.id of this hospital's own: devices of vendors keep each hospital under it, and \"facility\" is what every box is shipped with; choose it before `sekisho init`, because it also names the log".into());
+        if !self.door.name.is_empty() && !is_short_name(&self.door.name) {
+            found.push("door.name must be 2 to 32 of a-z, 0-9 and -, and begin with none of -".into());
+        }
+        if !self.door.listen.is_empty() && self.door_name() == Facility::default().id {
+            found.push("the outer door needs a door.name of this hospital's own, such as \"aoba\": devices of vendors keep each hospital under it, and \"facility\" is what every box is shipped with".into());
         }
         if self.ssh.sources.len() > limits::CERTIFICATE_SOURCES {
             found.push(format!("ssh.sources may name {} addresses", limits::CERTIFICATE_SOURCES));
@@ -317,6 +327,12 @@ impl Config {
     #[must_use]
     pub fn door_listen(&self) -> Option<SocketAddr> {
         self.door.listen.parse().ok()
+    }
+
+    /// The short name under which devices keep this hospital.
+    #[must_use]
+    pub fn door_name(&self) -> &str {
+        if self.door.name.is_empty() { &self.facility.id } else { &self.door.name }
     }
 
     /// The name in `door.address`, if one is given.
@@ -436,7 +452,12 @@ mod tests {
     fn a_door_needs_a_name_of_its_own_that_the_box_answers_to() {
         let read = |text: &str| toml::from_str::<Config>(text).unwrap().problems();
         let shipped = read("[door]\nlisten = \"0.0.0.0:443\"");
-        assert!(shipped.iter().any(|problem| problem.contains("facility.id")), "{shipped:?}");
+        assert!(shipped.iter().any(|problem| problem.contains("door.name")), "{shipped:?}");
+        let named = |name: &str| read(&format!("[web]\nhosts = [\"gate.example\"]\n[door]\nlisten = \"0.0.0.0:443\"\nname = \"{name}\""));
+        assert!(named("aoba").is_empty(), "a box whose log keeps the shipped name opens a door under one of its own: {:?}", named("aoba"));
+        for bad in ["facility", "A", "a b", "-a", "a.b", "a"] {
+            assert!(!named(bad).is_empty(), "{bad}");
+        }
         let web = "[facility]\nid = \"aoba\"\n[web]\nhosts = [\"gate.example\", \"2001:db8::1\"]\n[door]\nlisten = \"0.0.0.0:443\"\n";
         for (address, sound) in [("", true), ("Gate.example:443", true), ("[2001:db8::1]:443", true), ("other.example:443", false), ("gate.example.evil.test:443", false)] {
             let found = read(&format!("{web}address = \"{address}\""));

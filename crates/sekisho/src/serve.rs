@@ -41,6 +41,7 @@ pub fn store_settings(config: &Config) -> Settings {
         policy: config.policy(),
         base_url: config.base_url(),
         passkey_origins: config.passkey_origins(),
+        door_name: config.door.name.clone(),
         mail: (!config.mail.server.is_empty()).then(|| MailSettings { alarm: config.mail.alarm.clone() }),
         ssh_sources: config.ssh.sources.clone(),
         leaked_passwords: (!config.data.leaked_passwords.as_os_str().is_empty()).then(|| config.data.leaked_passwords.clone()),
@@ -166,6 +167,11 @@ impl Behind for Inside {
 /// the box by it from their enrolment on.
 async fn door(config: &Config, store: &Store, gateway: &Gateway, face: Face, clock: Arc<dyn Clock>) -> Result<Option<Door>> {
     let Some(listen) = config.door_listen() else { return Ok(None) };
+    if !store.device_authority_stands() {
+        // Without it nobody could be told from anybody else. Sessions from closed lines and the pages go on.
+        tracing::error!("ALARM: the outer door stays shut: the authority for devices (keys/device-ca.keys) cannot be read; put it back from a backup and restart");
+        return Ok(None);
+    }
     let own = store.tls_certificate(&config.web.hosts)?;
     let keys = store.ssh_host_keys()?;
     let ssh_host_keys = keys.iter().map(sekisho_gateway::public_line).collect::<Result<Vec<_>, _>>().context("the SSH host keys cannot be read")?;

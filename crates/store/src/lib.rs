@@ -24,6 +24,7 @@ mod db;
 mod desk;
 mod disk;
 mod exposure;
+mod emergency;
 mod fault;
 pub mod faults;
 mod flows;
@@ -60,10 +61,12 @@ mod tokens;
 mod views;
 mod write;
 
+pub use certificates::{DeviceAuthority, RootLock, sign_device_issuing};
 pub use certificates::{CertificateEnd, CertifiedBy, DeviceCertificate, DeviceCertificates, NewDeviceCode};
 pub use accounts::{LeaveAsk, Leaver, LeaverSheet, Privilege, PrivilegeAsk, PrivilegeRow, ReviewAsk, ReviewGroupAsk, ReviewPlace};
 pub use control::{HeldCommand, HeldFile, Mark, Pause, Standing, Told, Watcher};
 pub use exposure::Exposure;
+pub use emergency::{EmergencyAsk, EmergencyDuties, EnvelopeSheet, OpenEmergency};
 pub use fault::{Denied, Done, Fault};
 pub use flows::{FlowPart, FlowSeen, FlowsSeen, TakenFlow};
 pub use health::Health;
@@ -137,6 +140,7 @@ pub(crate) struct Inner {
     pub login_refusals: ssh_logins::Refusals,
     pub tower: exposure::Watchtower,
     pub older_lines: ledger::OlderLines,
+    pub watchfire: emergency::Watchfire,
     /// Rings when a letter was written into the outbox.
     pub bell: tokio::sync::Notify,
     /// Held while the store lives, so that no second instance opens the same folder.
@@ -163,6 +167,15 @@ impl Store {
     #[must_use]
     pub fn facility_id(&self) -> &str {
         self.inner.settings.origin.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Short name under which devices of vendors keep this hospital: `ssh TARGET.NAME`.
+    #[must_use]
+    pub fn door_name(&self) -> &str {
+        match self.inner.settings.door_name.as_str() {
+            "" => self.facility_id(),
+            name => name,
+        }
     }
 
     /// The folder that holds all state.

@@ -55,6 +55,8 @@ pub struct Settings {
     pub facility: String,
     /// Origin line of the log, such as `sekisho.example/aoba`. Fixed by `init`.
     pub origin: String,
+    /// Short name under which devices of vendors keep this hospital; empty for the last part of `origin`.
+    pub door_name: String,
     /// The hospital's settings.
     pub policy: Policy,
     /// Address under which browsers reach this box, for links: `https://gateway.example:8443`.

@@ -82,6 +82,7 @@ impl Base {
             mail: self.mail.clone(),
             ssh_sources: Vec::new(),
             leaked_passwords: None,
+            door_name: String::new(),
         }
     }
 

@@ -81,6 +81,7 @@ pub fn settings(dir: &Path) -> Settings {
         mail: None,
         ssh_sources: Vec::new(),
         leaked_passwords: None,
+        door_name: String::new(),
     }
 }
 

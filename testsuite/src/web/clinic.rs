@@ -67,6 +67,7 @@ impl Clinic {
             mail: None,
             ssh_sources: Vec::new(),
             leaked_passwords: None,
+            door_name: String::new(),
         };
         Store::init(settings.clone(), clock.clone(), FirstAdministrator::default()).await.unwrap();
         let store = Store::open(settings, clock.clone()).await.unwrap();

@@ -1,10 +1,12 @@
 //! Client certificates of devices: codes, certificates, their renewal and their end.
 
 mod authority;
+mod ceremony;
 mod codes;
 mod porter;
 mod registry;
 
+pub use ceremony::{DeviceAuthority, RootLock, sign_device_issuing};
 pub(crate) use porter::AwayCount;
 pub(crate) use registry::Registry;
 
@@ -276,7 +278,7 @@ impl Store {
             device: device.id.clone(),
             device_name: device.content.name.clone(),
             facility: self.facility().to_owned(),
-            facility_id: self.facility_id().to_owned(),
+            facility_id: self.door_name().to_owned(),
             from,
             until,
             // The door knows the keys that it leads to.

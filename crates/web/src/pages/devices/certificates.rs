@@ -144,7 +144,7 @@ async fn show(call: Call) -> Reply {
         code_until => held.code_until.map(Timestamp::minute),
         minutes => ctx.store().policy().device_code_minutes,
         server => ctx.house.settings.door.as_deref(),
-        facility => ctx.store().facility_id(),
+        facility => ctx.store().door_name(),
         may_certify => ctx.may(Action::CertifyDevice),
         may_enrol => ctx.may(Action::CertifyDevice) && device.active && device.lost_at.is_none(),
         form => Value::from_object(form),
