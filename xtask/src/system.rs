@@ -99,6 +99,21 @@ const NEEDS: &[Need] = &[
     },
     Need {
         group: Group::Test,
+        seen: || shell::find("testssl").is_some() || shell::find("testssl.sh").is_some(),
+        package: || "testssl.sh",
+    },
+    Need {
+        group: Group::Test,
+        seen: || shell::find("faketime").is_some(),
+        package: || "faketime",
+    },
+    Need {
+        group: Group::Test,
+        seen: || shell::find("softhsm2-util").is_some(),
+        package: || "softhsm2",
+    },
+    Need {
+        group: Group::Test,
         seen: python,
         package: || "python3-venv",
     },
@@ -106,6 +121,16 @@ const NEEDS: &[Need] = &[
         group: Group::Test,
         seen: japanese_font,
         package: || "fonts-noto-cjk",
+    },
+    Need {
+        group: Group::Test,
+        seen: || Path::new("/usr/sbin/slapd").exists() || shell::find("slapd").is_some(),
+        package: || "slapd",
+    },
+    Need {
+        group: Group::Test,
+        seen: || shell::find("ldapmodify").is_some(),
+        package: || "ldap-utils",
     },
     Need {
         group: Group::Test,

@@ -4,12 +4,14 @@
 
 pub mod accounts;
 mod authenticator;
+mod authority;
 pub mod base;
 mod certificates;
 mod contents;
 mod control;
 mod credentials;
 mod desk;
+mod directory;
 mod exposure;
 mod factors;
 mod faults;
@@ -23,6 +25,7 @@ pub mod postgres;
 mod recordings;
 mod roads;
 mod rotation;
+pub mod slapd;
 mod rules;
 mod search;
 mod uploads;

@@ -10,6 +10,7 @@ mod ledger;
 mod log_page;
 mod plans;
 mod rules;
+mod sign_in;
 mod step_up;
 mod tokens;
 mod visitor;
