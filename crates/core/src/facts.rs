@@ -1,8 +1,9 @@
 //! What is written into the tamper-evident log: a closed list. Nothing else is evidence, and no log line becomes one.
 
 use crate::desk::{Cause, Dialled, RefusedAsk};
-use crate::ids::{AccountId, AttachmentId, DeviceCertificateId, DeviceCodeId, DeviceId, IdentityCheckId, KeyWindowId, LineId, LinkId, MailId, PasskeyId, PersonId, PlanId, ReviewId, ServiceId, SessionId, SshLoginId, TargetId, TokenId, VendorId, WebLoginId, WorkerKeyId};
+use crate::ids::{AccountId, AttachmentId, DeviceCertificateId, DeviceCodeId, DeviceId, EmergencyId, EmergencyUseId, IdentityCheckId, KeyWindowId, LineId, LinkId, MailId, PasskeyId, PersonId, PlanId, ReviewId, ServiceId, SessionId, SshLoginId, TargetId, TokenId, VendorId, WebLoginId, WorkerKeyId};
 use crate::line::LineClass;
+use crate::emergency::{EmergencyCause, Half};
 use crate::factors::{FactorKind, Proof};
 use crate::identity::CheckMethod;
 use crate::people::{Actor, Role};
@@ -242,6 +243,108 @@ pub enum Fact {
         passkey: PasskeyId,
         /// What they call it.
         name: String,
+    },
+    /// An emergency account was made, changed or taken out of service.
+    EmergencyKept {
+        /// Which.
+        account: EmergencyId,
+        /// Its login name.
+        login: String,
+        /// Who is told when it is opened.
+        told: Vec<String>,
+        /// False once it is out of service.
+        active: bool,
+    },
+    /// One half of what opens an emergency account was made anew and printed; what it replaces has ended.
+    EnvelopeMade {
+        /// Which account.
+        account: EmergencyId,
+        /// Its login name.
+        login: String,
+        /// Which half.
+        half: Half,
+        /// The number on the envelope.
+        number: String,
+        /// Who keeps it.
+        holder: String,
+        /// Where it lies.
+        place: String,
+    },
+    /// Somebody looked at the envelopes of an emergency account.
+    EnvelopesSeen {
+        /// Which account.
+        account: EmergencyId,
+        /// Its login name.
+        login: String,
+        /// They are sealed and in their place.
+        intact: bool,
+        /// What was seen.
+        note: String,
+    },
+    /// A code of an emergency account's card was used.
+    EmergencyCodeUsed {
+        /// Which account.
+        account: EmergencyId,
+        /// Its login name.
+        login: String,
+        /// Codes left.
+        left: usize,
+    },
+    /// An emergency account was opened by its envelopes. Those who are named were told.
+    EmergencyOpened {
+        /// The use that this belongs to.
+        #[serde(rename = "use")]
+        usage: EmergencyUseId,
+        /// Login name of the account.
+        login: String,
+        /// The names that those who opened it gave.
+        openers: Vec<String>,
+        /// The cause.
+        cause: EmergencyCause,
+        /// The reason.
+        reason: String,
+        /// True for a further opening of the same use.
+        again: bool,
+        /// How many are told by mail.
+        mails: usize,
+    },
+    /// Somebody tried to open an emergency account, with something that is not in its envelopes.
+    EmergencyTried {
+        /// Login name of the account.
+        login: String,
+    },
+    /// What was in the envelopes of an emergency account opens nothing any more.
+    EmergencyEnded {
+        /// Which account.
+        account: EmergencyId,
+        /// Its login name.
+        login: String,
+        /// `returned`, `broken`, `retired`.
+        why: String,
+    },
+    /// The return to normal was declared after a use.
+    EmergencyClosed {
+        /// Which use.
+        #[serde(rename = "use")]
+        usage: EmergencyUseId,
+        /// Login name of the account.
+        login: String,
+        /// What was said.
+        note: String,
+    },
+    /// A use of an emergency account was reviewed and signed.
+    EmergencyReviewed {
+        /// Which use.
+        #[serde(rename = "use")]
+        usage: EmergencyUseId,
+        /// Login name of the account.
+        login: String,
+        /// True if it was in order.
+        sound: bool,
+        /// What was found.
+        note: String,
+        /// Entries of the log by the account during the use.
+        entries: u64,
     },
     /// A mail was written into the outbox, in the change that it tells of.
     MailWritten {
@@ -767,6 +870,25 @@ pub enum Fact {
         /// Why, if a person did it.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
+    },
+    /// The root's key of the authority for devices was taken off the box, encrypted into a file.
+    DeviceRootTaken {
+        /// SHA-256 of the root's certificate.
+        root: String,
+        /// To whom it was encrypted: `passphrase`, or an age recipient.
+        how: String,
+        /// SHA-256 of the file.
+        file: String,
+    },
+    /// A new key for the part that certifies devices was made, and its certificate asked for.
+    DeviceIssuingAsked {
+        /// SHA-256 of the key.
+        key: String,
+    },
+    /// The root's answer to that was brought.
+    DeviceIssuingBrought {
+        /// SHA-256 of the part's certificate.
+        issuing: String,
     },
     /// A certificate was shown at the outer door and not accepted.
     CertificateRefused {

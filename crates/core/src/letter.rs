@@ -4,6 +4,7 @@
 //! are cut to one line each, so that nobody writes a header or a second letter into one.
 
 use crate::desk::Answer;
+use crate::emergency::EmergencyCause;
 use crate::ids::MailId;
 use crate::limits;
 use crate::secret::Secret;
@@ -53,6 +54,8 @@ pub enum Letter {
         url: Secret,
         /// Until when it works.
         until: Timestamp,
+        /// For a worker, how their device comes in through the outer door.
+        device: Option<DoorWords>,
     },
     /// A person is enrolled again after a loss: their new link.
     Reset {
@@ -65,6 +68,39 @@ pub enum Letter {
         /// Until when it works.
         until: Timestamp,
     },
+    /// An emergency account was opened.
+    EmergencyOpened {
+        /// Its login name.
+        login: String,
+        /// The names that were given.
+        openers: Vec<String>,
+        /// The cause.
+        cause: EmergencyCause,
+        /// The reason.
+        reason: String,
+        /// From where.
+        source: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Somebody tried to open one, with something that is not in its envelopes.
+    EmergencyTried {
+        /// Its login name.
+        login: String,
+        /// From where.
+        source: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// The return to normal was declared.
+    EmergencyClosed {
+        /// Its login name.
+        login: String,
+        /// By whom.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
     /// Somebody tries whether mail arrives.
     Test {
         /// Who.
@@ -72,6 +108,30 @@ pub enum Letter {
         /// When.
         at: Timestamp,
     },
+}
+
+/// What a worker's device is told of the outer door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoorWords {
+    /// Its name and port.
+    pub address: String,
+    /// The hospital's short name, the end of targets' names.
+    pub hospital: String,
+}
+
+impl DoorWords {
+    /// The way from the account to the first session, in Japanese and in English.
+    fn steps(&self) -> (String, String) {
+        let (address, hospital) = (one_line(&self.address), one_line(&self.hospital));
+        (
+            format!(
+                "\n\n作業を始めるまで(あわせて5分ほどです)\n\n1. 上のリンクを開き、引渡しコード、パスワード、パスキー(または認証アプリ)を設定して、ログインします。\n2. 作業する端末の画面(ターミナル、PowerShell)で次を実行し、病院から聞いた端末の登録コード(20文字)を入力します。\n\n  sekisho-connect enrol --server {address}\n\n3. 続けて次を実行します。ブラウザーに確認の画面が開くので、コードを見比べて承認します。\n\n  sekisho-connect ssh-config\n\n4. 承認された作業計画の時間になったら、表示された名前で接続します。\n\n  ssh 接続先の名前.{hospital}\n\nプログラム sekisho-connect と端末の登録コードは、病院の担当者から受け取ってください。"
+            ),
+            format!(
+                "\nThen, on the device you work from: run \"sekisho-connect enrol --server {address}\" and type the enrolment code of 20 letters; run \"sekisho-connect ssh-config\" and confirm in the browser; and connect by \"ssh TARGET.{hospital}\" in the window of your plan. The hospital gives you the program and the code."
+            ),
+        )
+    }
 }
 
 /// A letter in words.
@@ -97,6 +157,9 @@ impl Letter {
         match self {
             Self::Invitation { .. } => "invitation",
             Self::Reset { .. } => "reset",
+            Self::EmergencyOpened { .. } => "emergency_opened",
+            Self::EmergencyTried { .. } => "emergency_tried",
+            Self::EmergencyClosed { .. } => "emergency_closed",
             Self::Test { .. } => "test",
         }
     }
@@ -104,7 +167,7 @@ impl Letter {
     /// True for a letter that somebody must see at once: it goes before all others and is tried more often.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        false
+        matches!(self, Self::EmergencyOpened { .. } | Self::EmergencyTried { .. })
     }
 
     /// The moment after which it would only mislead.
@@ -112,7 +175,7 @@ impl Letter {
     pub fn until(&self) -> Option<Timestamp> {
         match self {
             Self::Invitation { until, .. } | Self::Reset { until, .. } => Some(*until),
-            Self::Test { .. } => None,
+            Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } | Self::EmergencyClosed { .. } | Self::Test { .. } => None,
         }
     }
 
@@ -130,19 +193,22 @@ impl Letter {
 
     fn texts(&self) -> (&'static str, String, String) {
         match self {
-            Self::Invitation { name, login, url, until } => (
+            Self::Invitation { name, login, url, until, device } => {
+                let (ja, en) = device.as_ref().map(DoorWords::steps).unwrap_or_default();
+                (
                 "アカウント登録のご案内 (Your account)",
                 format!(
-                    "{} 様\n\n関所のアカウントが用意されました。次のリンクを開き、パスワードと二つ目の認証を設定してください。\n\n  {}\n\n  ログイン名: {login}\n  リンクの期限: {} まで(1回だけ使えます)\n\nリンクを開くときに、8桁の引渡しコードを尋ねます。コードは、このメールとは別の方法(電話など)で病院の担当者から伝えられます。メールで尋ねることはありません。\n\n心当たりがない場合は、リンクを開かずに病院の担当者へ連絡してください。",
+                    "{} 様\n\n関所のアカウントが用意されました。次のリンクを開き、パスワードと二つ目の認証を設定してください。\n\n  {}\n\n  ログイン名: {login}\n  リンクの期限: {} まで(1回だけ使えます)\n\nリンクを開くときに、8桁の引渡しコードを尋ねます。コードは、このメールとは別の方法(電話など)で病院の担当者から伝えられます。メールで尋ねることはありません。{ja}\n\n心当たりがない場合は、リンクを開かずに病院の担当者へ連絡してください。",
                     one_line(name),
                     url.expose(),
                     until.minute()
                 ),
                 format!(
-                    "An account at Sekisho was made for you. Open the link above and set your password and second factor.\nLogin name: {login}. The link works once, until {} (Japan time).\nYou will be asked for an 8-digit code, which the hospital tells you by another way, such as the telephone. It is never asked for by mail.\nIf you do not expect this, do not open the link, and contact the hospital.",
+                    "An account at Sekisho was made for you. Open the link above and set your password and second factor.\nLogin name: {login}. The link works once, until {} (Japan time).\nYou will be asked for an 8-digit code, which the hospital tells you by another way, such as the telephone. It is never asked for by mail.{en}\nIf you do not expect this, do not open the link, and contact the hospital.",
                     until.minute()
                 ),
-            ),
+            )
+            }
             Self::Reset { name, login, url, until } => (
                 "再登録のご案内 (Enrol again)",
                 format!(
@@ -155,6 +221,39 @@ impl Letter {
                     "Your password and second factor at Sekisho were taken back, and the link above lets you set new ones.\nLogin name: {login}. The link works once, until {} (Japan time), with an 8-digit code that the hospital tells you by another way.\nIf you did not ask for this, somebody may be impersonating you: do not open the link, and telephone the hospital at once.",
                     until.minute()
                 ),
+            ),
+            Self::EmergencyOpened { login, openers, cause, reason, source, at } => (
+                "【緊急】非常時用アカウントが開封されました (Emergency account opened)",
+                format!(
+                    "非常時用アカウント「{login}」が開封され、使われています。\n\n  日時: {}\n  開封者(本人の申告): {}\n  原因: {}\n  理由: {}\n  接続元: {source}\n\n心当たりがない場合は、すぐに病院へ電話で確かめてください。関所の画面の上部に表示され、行ったことはすべて証跡に残ります。通常に戻ったら「通常復帰」を行うと、封筒の中身は使えなくなります。",
+                    at.second(),
+                    one_line(&openers.join("、")),
+                    cause.ja(),
+                    one_line(reason)
+                ),
+                format!(
+                    "The emergency account \"{login}\" was opened and is in use: {}, from {source}, by {} (as they say), cause: {}. If you know nothing of this, telephone the hospital at once. Everything done with it stands in the log.",
+                    at.second(),
+                    one_line(&openers.join(", ")),
+                    cause.en()
+                ),
+            ),
+            Self::EmergencyTried { login, source, at } => (
+                "【緊急】非常時用アカウントへの不正な試み (Attempt on an emergency account)",
+                format!(
+                    "非常時用アカウント「{login}」を、封筒の中身と違うパスワードまたはコードで開けようとした人がいます。アカウントは開いていません。\n\n  日時: {}\n  接続元: {source}\n\n非常時でなければ、封筒が封緘されたまま保管場所にあるか確かめてください。1時間に1通だけ知らせます。すべての試みは証跡に残ります。",
+                    at.second()
+                ),
+                format!("Somebody tried to open the emergency account \"{login}\" with something that is not in its envelopes: {}, from {source}. It was not opened. Unless there is an emergency, see whether the envelopes are sealed and in their place.", at.second()),
+            ),
+            Self::EmergencyClosed { login, by, at } => (
+                "非常時用アカウントの使用が終わりました (Emergency account closed)",
+                format!(
+                    "非常時用アカウント「{login}」の使用が終わり、封筒の中身は使えなくなりました。\n\n  日時: {}\n  通常復帰: {}\n\n新しい封筒を印刷して封緘し、開封した人以外が使用を確認してください。",
+                    at.second(),
+                    one_line(by)
+                ),
+                format!("The use of the emergency account \"{login}\" ended at {}, declared by {}. What was in the envelopes opens nothing any more: print new ones, and have somebody who did not open it review the use.", at.second(), one_line(by)),
             ),
             Self::Test { by, at } => (
                 "送信テスト (Test)",
@@ -239,9 +338,16 @@ mod tests {
 
     #[test]
     fn a_link_stands_on_a_line_of_its_own_and_in_no_subject() {
-        let letter = Letter::Invitation { name: "山田 太郎".into(), login: "yamada".into(), url: Secret::new("https://gateway.example/enrol/abc"), until: Timestamp(1_800_000_000_000) };
+        let letter = Letter::Invitation { name: "山田 太郎".into(), login: "yamada".into(), url: Secret::new("https://gateway.example/enrol/abc"), until: Timestamp(1_800_000_000_000), device: None };
         let written = letter.written(&LetterHead { facility: "青葉病院", base_url: "https://gateway.example" });
         assert!(written.body.expose().lines().any(|line| line.trim() == "https://gateway.example/enrol/abc"));
         assert_eq!(written.subject, "【青葉病院 関所】アカウント登録のご案内 (Your account)");
+        assert!(!written.body.expose().contains("sekisho-connect"), "who has no device is told of none");
+        let device = Some(DoorWords { address: "gate.example:443".into(), hospital: "aoba".into() });
+        let letter = Letter::Invitation { name: "山田 太郎".into(), login: "yamada".into(), url: Secret::new("https://gateway.example/enrol/abc"), until: Timestamp(1_800_000_000_000), device };
+        let written = letter.written(&LetterHead { facility: "青葉病院", base_url: "https://gateway.example" });
+        for line in ["sekisho-connect enrol --server gate.example:443", "sekisho-connect ssh-config", "ssh 接続先の名前.aoba"] {
+            assert!(written.body.expose().lines().any(|text| text.trim() == line), "{line}");
+        }
     }
 }

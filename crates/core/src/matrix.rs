@@ -45,7 +45,7 @@ fn person(n: u8, role: Role, vendor: Option<&VendorId>) -> Person {
         valid_until: None,
         pledged_until: Some("2027-03-31".into()),
         trained_until: Some("2027-03-31".into()),
-        robot: None,
+        robot: None, emergency: false,
     }
 }
 

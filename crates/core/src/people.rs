@@ -141,6 +141,9 @@ pub struct Person {
     /// Who answers for it, if this is a robot: a program of its own, with tokens and without password, pages and SSH.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub robot: Option<PersonId>,
+    /// True for the entry in whose name an emergency account acts. It belongs to no one, and comes in by its envelopes alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emergency: bool,
 }
 
 impl Person {
@@ -299,6 +302,9 @@ pub struct Actor {
     /// The token that it came in by, if one did. It narrows what the roles reach.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenUse>,
+    /// True for an emergency account.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emergency: bool,
 }
 
 /// The door by which an act came in.
@@ -331,7 +337,7 @@ impl Actor {
     }
 
     fn without_person(login: &str, name: &str, via: Via) -> Self {
-        Self { person: None, login: login.into(), name: name.into(), roles: BTreeSet::new(), vendor: None, via, source: None, token: None }
+        Self { person: None, login: login.into(), name: name.into(), roles: BTreeSet::new(), vendor: None, via, source: None, token: None, emergency: false }
     }
 
     /// The person behind a proved login.
@@ -346,6 +352,7 @@ impl Actor {
             via,
             source,
             token: None,
+            emergency: person.emergency,
         }
     }
 

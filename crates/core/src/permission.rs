@@ -88,11 +88,15 @@ pub enum Action {
     ReadIdentityChecks,
     /// Have waiting mail tried again at once, and send a test.
     KeepMail,
+    /// Print envelopes of emergency accounts, look after them, declare the return to normal.
+    KeepEmergency,
+    /// Review a use of an emergency account.
+    ReviewEmergency,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::WritePlan,
         Self::ReadPlan,
         Self::WithdrawPlan,
@@ -132,12 +136,14 @@ impl Action {
         Self::KeepOwnFactors,
         Self::ReadIdentityChecks,
         Self::KeepMail,
+        Self::KeepEmergency,
+        Self::ReviewEmergency,
     ];
 
     /// True if the act is refused without a one-time code given a few minutes ago at most.
     #[must_use]
     pub fn needs_step_up(self) -> bool {
-        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::SearchRecords | Self::KeepLedger | Self::KeepOwnLogin | Self::KeepOwnFactors | Self::OpenKeyWindow | Self::ConnectDevice | Self::CertifyDevice)
+        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::SearchRecords | Self::KeepLedger | Self::KeepOwnLogin | Self::KeepOwnFactors | Self::OpenKeyWindow | Self::ConnectDevice | Self::CertifyDevice | Self::KeepEmergency | Self::ReviewEmergency)
     }
 }
 
@@ -213,6 +219,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::CertifyDevice
                 | A::UnlockPerson
                 | A::KeepMail
+                | A::KeepEmergency
                 | A::KeepOwnLogin
                 | A::KeepOwnFactors
         )),
@@ -256,6 +263,8 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::SearchRecords
                 | A::ReadLog
                 | A::ReadLedger
+                | A::KeepEmergency
+                | A::ReviewEmergency
                 | A::KeepOwnLogin
                 | A::KeepOwnFactors
         )),
@@ -278,6 +287,8 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::SearchRecords
                 | A::ReadLog
                 | A::ReadLedger
+                | A::KeepEmergency
+                | A::ReviewEmergency
                 | A::KeepOwnLogin
                 | A::KeepOwnFactors
         )),
@@ -298,7 +309,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::KeepOwnFactors
                 | A::ReadIdentityChecks
         )),
-        R::Administrator => all(matches!(action, A::ReadLedger | A::KeepLedger | A::ReadRoads | A::DeclareLoss | A::CertifyDevice | A::UnlockPerson | A::KeepOwnLogin | A::KeepOwnFactors | A::ReadIdentityChecks | A::KeepMail)),
+        R::Administrator => all(matches!(action, A::ReadLedger | A::KeepLedger | A::ReadRoads | A::DeclareLoss | A::CertifyDevice | A::UnlockPerson | A::KeepOwnLogin | A::KeepOwnFactors | A::ReadIdentityChecks | A::KeepMail | A::KeepEmergency)),
     }
 }
 
@@ -325,6 +336,7 @@ pub fn console_reach(action: Action) -> bool {
             | A::CertifyDevice
             | A::UnlockPerson
             | A::KeepMail
+            | A::KeepEmergency
     )
 }
 
@@ -341,6 +353,10 @@ pub fn may(actor: &Actor, action: Action, owner: Option<&VendorId>) -> Result<()
     // A token reaches what its scopes name and the roles of its holder reach: never more than either.
     if actor.token.as_ref().is_some_and(|token| !token.scopes.contains(&action)) {
         return Err(Refusal::TokenScope);
+    }
+    // What outlives an emergency is not done by an emergency account.
+    if actor.emergency && crate::emergency::is_shut(action) {
+        return Err(Refusal::NotAllowed);
     }
     let reaches = actor.roles.iter().map(|role| reach(*role, action));
     let mut best = Reach::None;

@@ -113,6 +113,12 @@ pub struct Policy {
     pub devices: DeviceRule,
     /// On a closed line a registered fixed address is enough to know a device by. Off, every device needs a certificate.
     pub device_by_address: bool,
+    /// Persons who must open an emergency account together, 1 or 2. With 2, no one person prints both envelopes.
+    pub emergency_persons: u32,
+    /// Hours for which an opening of an emergency account holds; another one, with its alarm, goes on from there.
+    pub emergency_hours: u32,
+    /// Days after which the envelopes of emergency accounts must be looked at again (院内設定).
+    pub emergency_check_days: u32,
 }
 
 impl Default for Policy {
@@ -152,6 +158,9 @@ impl Default for Policy {
             quarantine_uploads: Quarantine::Never,
             devices: DeviceRule::Required,
             device_by_address: true,
+            emergency_persons: 2,
+            emergency_hours: 24,
+            emergency_check_days: 90,
         }
     }
 }
@@ -188,6 +197,9 @@ impl Policy {
         let bounded = |value: u32, most: usize| value >= 1 && usize::try_from(value).is_ok_and(|value| value <= most);
         ask(bounded(self.device_certificate_days, limits::DEVICE_CERTIFICATE_DAYS), "policy.device_certificate_days must lie between 1 and 398");
         ask(bounded(self.device_code_minutes, limits::DEVICE_CODE_MINUTES), "policy.device_code_minutes must lie between 1 and 1440");
+        ask((1..=2).contains(&self.emergency_persons), "policy.emergency_persons must be 1 or 2");
+        ask((1..=72).contains(&self.emergency_hours), "policy.emergency_hours must lie between 1 and 72");
+        ask((7..=400).contains(&self.emergency_check_days), "policy.emergency_check_days must lie between 7 and 400");
         ask(self.warn_minutes.len() <= 5, "policy.warn_minutes takes at most five values");
         for (name, days) in [
             ("report_days", self.report_days),

@@ -48,6 +48,9 @@ pub enum Command {
     /// The register of devices from which workers come
     #[command(subcommand)]
     Device(crate::admin::device::DeviceCommand),
+    /// The authority that certifies devices, and its root away from this box
+    #[command(subcommand)]
+    Ca(crate::admin::ca::CaCommand),
     /// Which ports of this machine answer, how Sekisho's own doors speak, and what to do about it
     Exposure {
         /// What is asked [default: look at once]

@@ -32,6 +32,8 @@ pub struct Config {
     pub web: Web,
     /// The outer door.
     pub door: Door,
+    /// The authority that certifies devices.
+    pub device_ca: DeviceCa,
     /// Outgoing mail.
     pub mail: Mail,
     /// Directories, LDAP or Active Directory.
@@ -219,6 +221,26 @@ impl Mail {
     }
 }
 
+/// Section `[device_ca]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DeviceCa {
+    /// A token or HSM for the key that certifies devices.
+    pub pkcs11: Option<Pkcs11>,
+}
+
+/// A token or HSM, by PKCS #11.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pkcs11 {
+    /// The library of its maker.
+    pub module: PathBuf,
+    /// Its label.
+    pub token: String,
+    /// A file that holds its PIN.
+    pub pin_file: PathBuf,
+}
+
 /// Section `[log]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -296,6 +318,9 @@ impl Config {
         }
         if !self.door.listen.is_empty() && self.door_name() == Facility::default().id {
             found.push("the outer door needs a door.name of this hospital's own, such as \"aoba\": devices of vendors keep each hospital under it, and \"facility\" is what every box is shipped with".into());
+        }
+        if self.device_ca.pkcs11.as_ref().is_some_and(|token| !token.module.is_absolute() || !token.pin_file.is_absolute() || token.token.is_empty()) {
+            found.push("device_ca.pkcs11 needs the whole paths of module and pin_file, and the token's label".into());
         }
         if self.ssh.sources.len() > limits::CERTIFICATE_SOURCES {
             found.push(format!("ssh.sources may name {} addresses", limits::CERTIFICATE_SOURCES));

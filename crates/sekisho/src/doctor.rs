@@ -182,6 +182,7 @@ async fn of_store(store: &Store, actor: &Actor) -> Result<Vec<Look>, Denied> {
     let exposure = Look { what: "exposure".into(), ok: sound, seen, next: "`sekisho exposure` says what each of this means and what to do".into() };
     Ok(vec![
         exposure,
+        authority(store, actor),
         Look {
             what: "vendors".into(),
             ok: names.is_empty(),
@@ -195,6 +196,24 @@ async fn of_store(store: &Store, actor: &Actor) -> Result<Vec<Look>, Denied> {
             next: "put the earlier name back as the host of web.base_url or first in web.hosts, or have these persons register passkeys anew (`sekisho person reset` for whoever holds nothing else)".into(),
         },
     ])
+}
+
+/// How the authority for devices stands, and its root above all.
+fn authority(store: &Store, actor: &Actor) -> Look {
+    let what = "device authority".to_owned();
+    match store.device_authority_state(actor) {
+        Ok(state) => {
+            let due = store.now() >= state.exchange_from;
+            let root = if state.root_here { "its root's key lies on this box (`sekisho ca export-root` takes it off)" } else { "its root's key was taken off this box" };
+            let seen = format!("{root}; the part that certifies devices is to be exchanged from {}", state.exchange_from.minute());
+            let seen = if state.in_token { format!("{seen}; its key is in the token") } else { seen };
+            if !state.signs {
+                return Look { what, ok: false, seen: format!("{seen}, which does not answer"), next: "plug the token in, or set device_ca.pkcs11 right; until then no device is certified".into() };
+            }
+            Look { what, ok: !due, seen, next: "sekisho ca request, sign the request with the root, sekisho ca import".into() }
+        }
+        Err(fault) => Look { what, ok: false, seen: fault.to_string(), next: "put keys/device-ca.keys back from a backup and restart; until then the outer door is shut and no device is certified".into() },
+    }
 }
 
 /// The same, for a doctor outside of the running Sekisho.

@@ -9,7 +9,7 @@ use sekisho_core::exposure::Part;
 use sekisho_core::secret::Secret;
 use sekisho_core::time::Clock;
 use sekisho_gateway::{Behind, Door, DoorSettings, DoorStream, Gateway, GatewaySettings, Sentry};
-use sekisho_store::{MailSettings, Settings, Store};
+use sekisho_store::{DeviceToken, MailSettings, Settings, Store};
 use sekisho_web::{Face, Web, WebSettings};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -42,7 +42,9 @@ pub fn store_settings(config: &Config) -> Settings {
         base_url: config.base_url(),
         passkey_origins: config.passkey_origins(),
         door_name: config.door.name.clone(),
+        door_address: config.door_listen().map(|listen| config.door_address(listen.port())).unwrap_or_default(),
         mail: (!config.mail.server.is_empty()).then(|| MailSettings { alarm: config.mail.alarm.clone() }),
+        device_token: config.device_ca.pkcs11.clone().map(|token| DeviceToken { module: token.module, token: token.token, pin_file: token.pin_file }),
         ssh_sources: config.ssh.sources.clone(),
         leaked_passwords: (!config.data.leaked_passwords.as_os_str().is_empty()).then(|| config.data.leaked_passwords.clone()),
     }

@@ -12,6 +12,7 @@ use crate::write::Tx;
 use sekisho_core::device::Device;
 use sekisho_core::exposure::Service;
 use sekisho_core::facts::Fact;
+use sekisho_core::ids::PersonId;
 use sekisho_core::line::Line;
 use sekisho_core::people::{Actor, Person, Vendor};
 use sekisho_core::plan::Plan;
@@ -21,6 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use std::borrow::Cow;
 
 /// File of the keys folder that stands for: every row of this box was sealed.
 const DONE: &str = "rows.sealed";
@@ -46,9 +48,19 @@ macro_rules! held {
 
 held!(Plan: "plans", Person: "persons", Vendor: "vendors", Target: "targets", Account: "accounts", Line: "lines", Device: "devices", Service: "exposure_services");
 
+/// What the recovery codes of a person are called: they are one row, and have no identifier of their own.
+pub(crate) fn recovery_row(person: &PersonId) -> String {
+    format!("recovery:{person}")
+}
+
 /// The row that a line of the log tells the last change of.
-pub(crate) fn row_of(fact: &Fact) -> Option<&str> {
-    Some(match fact {
+pub(crate) fn row_of(fact: &Fact) -> Option<Cow<'_, str>> {
+    if let Fact::RecoveryMade { person } | Fact::RecoveryUsed { person, .. } | Fact::IdentityChecked { person, .. } = fact {
+        // A reset takes the codes away, and an identity check is part of each.
+        return Some(Cow::Owned(recovery_row(person)));
+    }
+    Some(Cow::Borrowed(match fact {
+        Fact::PasskeyAdded { passkey, .. } | Fact::PasskeyUsed { passkey, .. } | Fact::PasskeyCloned { passkey, .. } | Fact::PasskeyRemoved { passkey, .. } => passkey.as_str(),
         Fact::PlanDrawn { plan, .. } | Fact::PlanActed { plan, .. } | Fact::Entered { plan, .. } => plan.as_str(),
         Fact::PersonAdded { person, .. } | Fact::PersonChanged { person, .. } => person.as_str(),
         Fact::VendorKept { vendor, .. } => vendor.as_str(),
@@ -60,13 +72,15 @@ pub(crate) fn row_of(fact: &Fact) -> Option<&str> {
         Fact::DeviceCertified { certificate, .. } | Fact::DeviceCertificateEnded { certificate, .. } => certificate.as_str(),
         Fact::ReviewStarted { review, .. } | Fact::ReviewAnswered { review, .. } | Fact::ReviewClosed { review, .. } | Fact::ReviewDisabled { review, .. } => review.as_str(),
         Fact::SshLoginIssued { ssh_login, .. } | Fact::SshLoginEnded { ssh_login, .. } => ssh_login.as_str(),
+        Fact::EmergencyKept { account, .. } | Fact::EnvelopeMade { account, .. } | Fact::EnvelopesSeen { account, .. } | Fact::EmergencyCodeUsed { account, .. } | Fact::EmergencyEnded { account, .. } => account.as_str(),
+        Fact::EmergencyOpened { usage, .. } | Fact::EmergencyClosed { usage, .. } | Fact::EmergencyReviewed { usage, .. } => usage.as_str(),
         Fact::TokenMade { token, .. } | Fact::TokenEnded { token, .. } => token.as_str(),
         Fact::KeyWindowOpened { window, .. } | Fact::KeyWindowUsed { window, .. } | Fact::KeyWindowClosed { window, .. } | Fact::KeyWindowExpired { window, .. } => window.as_str(),
         Fact::TargetKept { target, .. } | Fact::HostKeyAlarmed { target, .. } | Fact::HostKeyDecided { target, .. } => target.as_str(),
         Fact::CredentialKept { account, .. } | Fact::CredentialRotated { account, .. } => account.as_str(),
         Fact::RulesKept { class, .. } => crate::rules::row_id(*class),
         _ => return None,
-    })
+    }))
 }
 
 /// Identifier and body, in a form that has one reading only: identifiers hold no colon.
@@ -111,10 +125,15 @@ impl Store {
         let place = Place { table: T::TABLE, row: &bound, column: "body" };
         let seq = self.inner.keys.unseal(place, &Sealed::from_bytes(seal.unwrap_or_default())).map_err(|_| broken("changed"))?;
         let seq: [u8; 8] = seq.as_slice().try_into().map_err(|_| broken("changed"))?;
-        let last = self.inner.log.last_told(held.key());
-        // A change that came between the look at the log and the row proves nothing against the row.
-        let older = last.is_some_and(|last| u64::from_be_bytes(seq) < last && last < since);
+        let older = self.is_older(held.key(), u64::from_be_bytes(seq), since);
         if older { Err(broken("put back to an older state")) } else { Ok(held) }
+    }
+
+    /// Whether a row that says it was written with the log's line `seq` is older than the log knows it to be, by a look at the log
+    /// that was taken at `since`, before the row was read.
+    pub(crate) fn is_older(&self, row: &str, seq: u64, since: u64) -> bool {
+        // A change that came between the look at the log and the row proves nothing against the row.
+        self.inner.log.last_told(row).is_some_and(|last| seq < last && last < since)
     }
 
     /// Marks a new box as one whose rows were sealed from the beginning.

@@ -83,7 +83,7 @@ pub use rotation::{RobotSession, Rotation};
 pub use rules::{AlertRow, ClassRules, FileDecision, HeldFileRow, HeldFileView, HeldRow, RulesChange};
 pub use search::{Piece, RecordGroup, RecordHit, RecordKind, RecordQuery, RecordsFound};
 pub use sessions::{RecordingInfo, SessionFilter, SessionPage, SessionRow, SessionView};
-pub use settings::{Database, FirstAdministrator, MailSettings, Settings};
+pub use settings::{Database, FirstAdministrator, MailSettings, Settings, DeviceToken};
 pub use ssh_logins::ConnectRequest;
 pub use ssh_ca::{AuthorityAct, AuthorityKey, SshAuthority};
 pub use taking::TakenFile;

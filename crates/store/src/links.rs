@@ -115,7 +115,7 @@ impl Store {
         let known_as = check_known_as(known_as)?.to_owned();
         let info = self.source(source).ok_or_else(|| Refusal::bad_field("source"))?;
         let person = self.load_person_now(id).await?;
-        if !info.may_serve(&person) {
+        if person.emergency || !info.may_serve(&person) {
             return Err(Refusal::LinkRefused.into());
         }
         let subject = match info.kind {

@@ -54,6 +54,7 @@ impl Store {
         let store = Self::assemble(settings, clock, db, conn, keys, lock, empty);
         store.create_ca()?;
         store.mark_sealed()?;
+        store.mark_numbered()?;
         let mut tx = store.write(&Actor::console()).await?;
         let (origin, key) = (store.inner.settings.origin.clone(), store.log_public_key());
         for (name, value) in [("origin", &origin), ("log_key", &key)] {
@@ -106,8 +107,10 @@ impl Store {
         store.settle_device_authority(&mut tx).await?;
         tx.commit().await?;
         store.seal_all_once().await?;
+        store.number_factors_once().await?;
         store.take_over_sources().await?;
         store.load_certificates().await?;
+        store.light_watchfire().await?;
         store.load_older_lines().await?;
         store.sweep().await?;
         store.publish().await?;
@@ -149,6 +152,7 @@ impl Store {
             login_refusals: crate::ssh_logins::Refusals::default(),
             older_lines: crate::ledger::OlderLines::default(),
             tower: crate::exposure::Watchtower::default(),
+            watchfire: crate::emergency::Watchfire::default(),
             bell: tokio::sync::Notify::new(),
             lock,
         };

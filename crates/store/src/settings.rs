@@ -57,6 +57,8 @@ pub struct Settings {
     pub origin: String,
     /// Short name under which devices of vendors keep this hospital; empty for the last part of `origin`.
     pub door_name: String,
+    /// Name and port by which devices reach the outer door, for letters; empty without one.
+    pub door_address: String,
     /// The hospital's settings.
     pub policy: Policy,
     /// Address under which browsers reach this box, for links: `https://gateway.example:8443`.
@@ -68,8 +70,21 @@ pub struct Settings {
     pub leaked_passwords: Option<PathBuf>,
     /// Mail, if a server is configured.
     pub mail: Option<MailSettings>,
+    /// The token that holds the key which certifies devices; none for a file of the keys folder.
+    pub device_token: Option<DeviceToken>,
     /// Addresses from which this box reaches its targets; certificates are bound to them. Empty: they are not bound.
     pub ssh_sources: Vec<Network>,
+}
+
+/// A token or HSM, by PKCS #11.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceToken {
+    /// The library of its maker.
+    pub module: PathBuf,
+    /// Its label.
+    pub token: String,
+    /// A file that holds its PIN.
+    pub pin_file: PathBuf,
 }
 
 /// What the store knows of mail; the way to the server is the courier's.

@@ -156,7 +156,7 @@ pub(crate) fn moment(at: Timestamp) -> time::OffsetDateTime {
     time::OffsetDateTime::from_unix_timestamp(at.0.div_euclid(1000)).unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
 }
 
-fn pem_body(pem: &str) -> Option<Vec<u8>> {
+pub(crate) fn pem_body(pem: &str) -> Option<Vec<u8>> {
     let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     STANDARD.decode(body).ok()
 }

@@ -212,7 +212,8 @@ impl Ctx {
 #[must_use]
 pub fn reaches(actor: &Actor, action: Action) -> bool {
     let named = actor.token.as_ref().is_none_or(|token| token.scopes.contains(&action));
-    named && actor.roles.iter().any(|role| reach(*role, action) != Reach::None)
+    let shut = actor.emergency && sekisho_core::emergency::is_shut(action);
+    named && !shut && actor.roles.iter().any(|role| reach(*role, action) != Reach::None)
 }
 
 /// One request, checked by the gate. Cheap to clone.

@@ -127,7 +127,7 @@ impl Form {
     /// A form for showing again: without secrets, codes and the anti-forgery field.
     #[must_use]
     pub fn typed(&self) -> Self {
-        const SECRET: [&str; 13] = ["csrf", "code", "passkey", "recovery", "handover", "new_code", "password", "password2", "old_password", "new_password", "new_password2", "credential_password", "credential_key"];
+        const SECRET: [&str; 14] = ["csrf", "code", "card", "passkey", "recovery", "handover", "new_code", "password", "password2", "old_password", "new_password", "new_password2", "credential_password", "credential_key"];
         let pairs = self.pairs.iter().filter(|(name, _)| !SECRET.contains(&name.as_str())).cloned().collect();
         Self { pairs, files: Vec::new() }
     }

@@ -69,6 +69,8 @@ pub fn base(call: &Call, title: &str) -> Value {
         idle_seconds => ctx.login.as_ref().map(|_| policy.login_idle_minutes * 60),
         fresh => ctx.is_fresh(),
         held => ctx.login.as_ref().map(|login| value(login.held)),
+        by_card => ctx.login.as_ref().is_some_and(|login| login.person.emergency),
+        emergencies => emergencies(ctx),
         confined => ctx.login.as_ref().is_some_and(|login| login.confined),
         passkey_origins => value(ctx.store().passkey_origins()),
         small_facility => policy.small_facility,
@@ -93,6 +95,15 @@ pub fn base(call: &Call, title: &str) -> Value {
         error_at,
         ..logged_in
     }
+}
+
+/// Emergency accounts that are open, for everybody of the hospital to see on every page.
+fn emergencies(ctx: &crate::call::Ctx) -> Vec<Value> {
+    if !ctx.login.as_ref().is_some_and(|login| login.actor.is_hospital()) {
+        return Vec::new();
+    }
+    let may_read = ctx.may(sekisho_core::permission::Action::ReadLedger);
+    ctx.store().open_emergencies().into_iter().map(|open| context! { login => open.login, since => open.since.0, href => may_read.then(|| format!("/emergency_uses/{}", open.usage)) }).collect()
 }
 
 /// `t("key")` and `t("key", name=value)`.

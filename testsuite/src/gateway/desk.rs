@@ -300,7 +300,7 @@ impl FakeDesk {
             valid_until: None,
             pledged_until: Some("2027-03-31".into()),
             trained_until: Some("2027-03-31".into()),
-            robot: None,
+            robot: None, emergency: false,
         };
         let target = Target {
             id: TargetId::from_random([2; 10]),

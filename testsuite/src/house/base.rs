@@ -80,9 +80,11 @@ impl Base {
             base_url: "https://gateway.example:8443".into(),
             passkey_origins: vec!["https://gateway.example:8443".into()],
             mail: self.mail.clone(),
+            device_token: None,
             ssh_sources: Vec::new(),
             leaked_passwords: None,
             door_name: String::new(),
+            door_address: String::new(),
         }
     }
 
@@ -151,6 +153,13 @@ pub fn source() -> IpAddr {
 }
 
 impl Town {
+    /// The same box, stopped and started again.
+    pub async fn restarted(mut self) -> Self {
+        self.store.close().await.unwrap();
+        self.store = self.base.open().await.unwrap();
+        self
+    }
+
     async fn new(base: Base) -> Self {
         let store = base.store().await;
         let console = Actor::console();

@@ -27,10 +27,13 @@ on_both! {
     a_certificate_is_the_proof_that_an_open_line_asks_for,
     who_may_issue_and_revoke,
     of_many_refused_certificates_a_few_are_written_down,
+    a_right_code_is_not_used_up_outside_of_closed_lines,
+    losses_beyond_a_few_ask_for_a_factor_and_can_be_taken_back_for_a_day,
 }
 
+/// An address of the vendor's line.
 fn from() -> IpAddr {
-    [198, 51, 100, 9].into()
+    [10, 20, 0, 9].into()
 }
 
 fn request_of(pair: &KeyPair) -> Vec<u8> {
@@ -233,7 +236,7 @@ async fn a_certificate_is_the_proof_that_an_open_line_asks_for(base: Base) {
     ward.approved(ward.content()).await;
     let console = Actor::console();
     let line = ward.store.lines(&console).await.unwrap().remove(0);
-    let mut content = roads::line("インターネット", "198.51.100.0/24");
+    let mut content = roads::line("インターネット", "10.20.0.0/24");
     content.class = LineClass::Tls13;
     ward.store.change_line(&console, &line.id, content).await.unwrap();
     enrolled(&ward).await;
@@ -277,4 +280,46 @@ async fn of_many_refused_certificates_a_few_are_written_down(base: Base) {
         ward.store.porter().turned_away(TurnedAway { source: from(), serial: "41".repeat(16), fault: CertificateFault::Chain }).await;
     }
     assert_eq!(facts_of(&ward.store, "certificate_refused").await.len(), limits::CERTIFICATE_REFUSALS);
+}
+
+async fn a_right_code_is_not_used_up_outside_of_closed_lines(base: Base) {
+    let ward = Ward::over(base).await;
+    let code = code(&ward).await;
+    let elsewhere: IpAddr = [198, 51, 100, 9].into();
+    assert_eq!(ward.store.porter().enrol(elsewhere, code.ticket.clone(), request()).await, Err(Refusal::SourceNotAllowed));
+    let why: Vec<String> = facts_of(&ward.store, "device_code_failed").await.into_iter().map(|entry| if let Fact::DeviceCodeFailed { why, .. } = entry.fact { why } else { String::new() }).collect();
+    assert_eq!(why, ["place"]);
+    assert!(ward.store.porter().enrol(from(), code.ticket, request()).await.is_ok(), "it is good where the device belongs");
+    // A vendor that comes over the internet has no place of its own.
+    let line = ward.store.lines(&Actor::console()).await.unwrap().remove(0);
+    let mut content = line.content;
+    content.class = LineClass::Tls13;
+    ward.store.change_line(&Actor::console(), &line.id, content).await.unwrap();
+    let next = self::code(&ward).await;
+    assert!(ward.store.porter().enrol(elsewhere, next.ticket, request()).await.is_ok());
+}
+
+async fn losses_beyond_a_few_ask_for_a_factor_and_can_be_taken_back_for_a_day(base: Base) {
+    let ward = Ward::over(base).await;
+    let console = Actor::console();
+    enrolled(&ward).await;
+    let serial = newest(&ward).await;
+    let first = device(&ward).await;
+    let vendor = ward.store.devices(&console).await.unwrap().remove(0).vendor;
+    let mut all = vec![first.clone()];
+    for n in 10..10 + limits::DEVICE_LOSSES_A_DAY as u8 {
+        all.push(ward.store.add_device(&console, &vendor, roads::device(&format!("NOTE-{n}"), [10, 20, 0, n].into())).await.unwrap().id);
+    }
+    for id in &all[..limits::DEVICE_LOSSES_A_DAY] {
+        ward.store.lose_device(&ward.clerk, id, "").await.unwrap();
+    }
+    let last = all.last().unwrap();
+    assert_eq!(ward.store.lose_device(&ward.clerk, last, "").await.unwrap_err().refusal(), Refusal::StepUpNeeded);
+    assert!(ward.store.lose_device(&ward.operator, last, "").await.is_ok(), "each person has a count of their own");
+    assert_eq!(ward.store.find_device_again(&ward.clerk, &first, "鞄の底に").await.unwrap_err().refusal(), Refusal::NotAllowed);
+    let found = ward.store.find_device_again(&console, &first, "鞄の底に").await.unwrap();
+    assert!(found.active && found.lost_at.is_none());
+    assert!(!is_good(&ward, &serial), "its certificate stays revoked");
+    ward.clock.pass(Duration::from_secs(24 * 3600));
+    assert_eq!(ward.store.find_device_again(&console, last, "見つかった").await.unwrap_err().refusal(), Refusal::NotFound, "a day has passed");
 }

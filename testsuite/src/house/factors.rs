@@ -442,3 +442,32 @@ async fn a_link_takes_a_passkey_where_the_role_asks_for_one(base: Base) {
     let any = store.log_in("kanri2", Secret::new(PASSWORD), Secret::new("000000"), source(), Via::Web).await;
     assert_eq!(told(any).err(), Some(Refusal::LoginFailed));
 }
+
+/// Postgres alone: what is done here with the database is done by hand.
+#[tokio::test]
+async fn a_passkey_that_was_removed_and_codes_that_were_spent_cannot_be_put_back() {
+    let town = Base::postgres().town().await;
+    let (store, db) = (&town.store, town.base.db.as_ref().unwrap());
+    let mut stolen = with_passkey(&town, &town.planner, 7).await;
+    let login = login_of(&town, &town.planner).await;
+    let codes = store.make_recovery_codes(&login).await.unwrap();
+    let by_code = async |code: &Secret| store.log_in_with_recovery("kida", Secret::new(PASSWORD), code.clone(), source()).await;
+    by_passkey(&town, &mut stolen, "").await.unwrap();
+    db.sql("CREATE TABLE kept AS SELECT * FROM passkeys; CREATE TABLE kept_codes AS SELECT * FROM recovery_codes");
+    let id = store.my_passkeys(&login.actor).await.unwrap()[0].id.clone();
+    let login = login_of(&town, &town.planner).await;
+    store.remove_passkey(&login, &id).await.unwrap();
+    by_code(&codes[0]).await.unwrap();
+    // A restart knows it from the log again.
+    let town = town.restarted().await;
+    let (store, db) = (&town.store, town.base.db.as_ref().unwrap());
+    db.sql("INSERT INTO passkeys SELECT * FROM kept; UPDATE recovery_codes r SET made_at = k.made_at, body = k.body FROM kept_codes k WHERE k.person = r.person");
+    let question = store.ask_passkey_login(BROWSER, "", source()).await.unwrap();
+    assert!(store.log_in_with_passkey(BROWSER, &stolen.prove(&question), None, source()).await.is_err(), "a passkey that was removed");
+    assert!(store.log_in_with_recovery("kida", Secret::new(PASSWORD), codes[0].clone(), source()).await.is_err(), "a code that was spent");
+    // A reset ends them also for who kept the rows.
+    db.sql("DELETE FROM passkeys; DELETE FROM recovery_codes");
+    store.reset_person(&Actor::console(), town.planner.id(), reset_ask("紛失")).await.unwrap();
+    db.sql("INSERT INTO recovery_codes SELECT * FROM kept_codes");
+    assert!(store.log_in_with_recovery("kida", Secret::new(PASSWORD), codes[1].clone(), source()).await.is_err());
+}

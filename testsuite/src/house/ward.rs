@@ -79,9 +79,11 @@ pub fn settings(dir: &Path) -> Settings {
         base_url: "https://gateway.example:8443".into(),
         passkey_origins: vec!["https://gateway.example:8443".into()],
         mail: None,
+        device_token: None,
         ssh_sources: Vec::new(),
         leaked_passwords: None,
         door_name: String::new(),
+            door_address: String::new(),
     }
 }
 

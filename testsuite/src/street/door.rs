@@ -22,34 +22,34 @@ fn alone() -> MutexGuard<'static, ()> {
     DEVICE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn words(bytes: &[u8]) -> String {
+pub fn words(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn device(house: &House) -> String {
+pub fn device(house: &House) -> String {
     let devices = house.api.get(&house.admin, "/api/v1/devices");
     text(devices.get(0).expect("a device"), "id")
 }
 
-fn new_code(house: &House) -> String {
+pub(super) fn new_code(house: &House) -> String {
     text(&house.api.post(&house.admin, &format!("/api/v1/devices/{}/codes", device(house)), &json!({})), "code")
 }
 
-fn server(house: &House) -> String {
+pub pub(super) fn server(house: &House) -> String {
     format!("127.0.0.1:{}", house.door)
 }
 
-fn connect(dir: &Path, words: &[&str]) -> Output {
+pub(super) fn connect(dir: &Path, words: &[&str]) -> Output {
     output(program::command(&["connect"]).args(words).arg("--dir").arg(dir), PATIENCE)
 }
 
-fn enrol(house: &House, dir: &Path) {
+pub pub(super) fn enrol(house: &House, dir: &Path) {
     let done = connect(dir, &["enrol", "--server", &server(house), "--code", &new_code(house)]);
     assert!(done.status.success() && words(&done.stdout).contains("street"), "{}", said(&done));
 }
 
 /// The device's key and certificate as PEM, for programs of others.
-fn pem(dir: &Path) -> (PathBuf, PathBuf) {
+pub fn pem(dir: &Path) -> (PathBuf, PathBuf) {
     let kept: Value = serde_json::from_slice(&std::fs::read(dir.join("street/identity.json")).unwrap()).unwrap();
     let (key, certificate) = (dir.join("key.pem"), dir.join("certificate.pem"));
     std::fs::write(&key, format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", text(&kept, "key"))).unwrap();
@@ -133,7 +133,7 @@ fn line_output(child: &mut std::process::Child) -> Output {
 }
 
 /// Runs `openssl s_client` and gives what it said.
-fn s_client(house: &House, more: &[&str], input: &[u8]) -> String {
+pub fn s_client(house: &House, more: &[&str], input: &[u8]) -> String {
     let mut child = Command::new("openssl").args(["s_client", "-connect", &server(house), "-ign_eof"]).args(more).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("openssl is missing");
     let mut stdin = child.stdin.take().unwrap();
     let _ = stdin.write_all(input);

@@ -58,6 +58,17 @@ fn log_file(folder: &Path) -> PathBuf {
     folder.join("sekisho.log")
 }
 
+/// What the server's clock stands beside the real one, for a timed house.
+fn clock_file(folder: &Path) -> PathBuf {
+    folder.join("clock")
+}
+
+/// The library that stands between a program and its clock.
+fn faketime() -> PathBuf {
+    let libraries = std::fs::read_dir("/usr/lib").expect("/usr/lib").flatten().map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));
+    libraries.into_iter().find(|path| path.is_file()).expect("libfaketime is missing")
+}
+
 fn now() -> Timestamp {
     sekisho::clock::SystemClock.now()
 }
@@ -105,6 +116,22 @@ impl House {
         let temporary = tempfile::Builder::new().prefix("street-").tempdir().expect("a temporary folder");
         let folder = temporary.path().to_path_buf();
         Self::open(folder.clone(), folder.join("data"), Some(temporary), policy)
+    }
+
+    /// The same by a clock that the test sets: see [`House::set_clock`].
+    pub fn own_timed() -> Self {
+        let temporary = tempfile::Builder::new().prefix("street-").tempdir().expect("a temporary folder");
+        let folder = temporary.path().to_path_buf();
+        std::fs::write(clock_file(&folder), "+0s").expect("the clock");
+        Self::open(folder.clone(), folder.join("data"), Some(temporary), "")
+    }
+
+    /// Sets the clock of a timed house so many seconds beside the real one.
+    pub fn set_clock(&self, beside: i64) {
+        // Put in its place at once, because the server reads it at any moment.
+        let next = self.folder.join("clock.next");
+        std::fs::write(&next, format!("{beside:+}s")).expect("the clock");
+        std::fs::rename(next, clock_file(&self.folder)).expect("the clock");
     }
 
     /// The same with its data in a folder elsewhere.
@@ -242,6 +269,11 @@ impl House {
         self.checked(token, login, &["shell"])
     }
 
+    /// The vendor's id.
+    pub fn vendor(&self) -> &str {
+        &self.vendor
+    }
+
     /// Address of the pages.
     pub fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.web)
@@ -361,7 +393,13 @@ impl Drop for Server {
 
 fn start(folder: &Path, config: &Path, web: u16, sweep: bool) -> Server {
     let log = std::fs::File::options().append(true).create(true).open(log_file(folder)).expect("the server's log");
-    let child = Command::new(program::sekisho())
+    let mut command = Command::new(program::sekisho());
+    let clock = clock_file(folder);
+    if clock.exists() {
+        // Timers go on by the machine's own: a jump of the clock is no jump of time.
+        command.env("LD_PRELOAD", faketime()).env("FAKETIME_TIMESTAMP_FILE", clock).env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
+    let child = command
         .arg("--config")
         .arg(config)
         .arg("serve")

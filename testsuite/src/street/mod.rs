@@ -27,6 +27,8 @@ mod key_windows;
 mod rotation;
 mod layers;
 mod matrix;
+mod newcomer;
+mod outer;
 mod quarantine;
 mod ssh;
 mod walk;

@@ -65,9 +65,11 @@ impl Clinic {
             base_url: format!("https://{HOST}"),
             passkey_origins: vec![format!("https://{HOST}")],
             mail: None,
+            device_token: None,
             ssh_sources: Vec::new(),
             leaked_passwords: None,
             door_name: String::new(),
+            door_address: String::new(),
         };
         Store::init(settings.clone(), clock.clone(), FirstAdministrator::default()).await.unwrap();
         let store = Store::open(settings, clock.clone()).await.unwrap();

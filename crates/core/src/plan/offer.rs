@@ -124,7 +124,7 @@ mod tests {
             valid_until: None,
             pledged_until: Some("2099-01-01".into()),
             trained_until: Some("2099-01-01".into()),
-            robot: None,
+            robot: None, emergency: false,
         }
     }
 

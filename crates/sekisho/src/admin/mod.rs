@@ -3,6 +3,7 @@
 //! The console has the rights of the box's own account: it keeps ledgers, reads and cuts. It approves nothing, because
 //! an approval needs a person's two factors.
 
+pub mod ca;
 pub mod device;
 pub mod directory;
 pub mod exposure;
@@ -48,6 +49,8 @@ pub enum Ask {
     Line(line::LineCommand),
     /// The register of devices.
     Device(device::DeviceCommand),
+    /// The authority for devices.
+    Ca(ca::CaCommand),
     /// The exposure of this machine.
     Exposure(exposure::ExposureCommand),
     /// Targets.
@@ -132,6 +135,7 @@ impl Ask {
             Command::Vendor(command) => Self::Vendor(command),
             Command::Line(command) => Self::Line(command),
             Command::Device(command) => Self::Device(command),
+            Command::Ca(command) => Self::Ca(command.gather()?),
             Command::Exposure { command } => Self::Exposure(command.unwrap_or_default()),
             Command::Target(command) => Self::Target(command.gather()?),
             Command::Plan(command) => Self::Plan(command),
@@ -153,6 +157,7 @@ impl Ask {
 pub async fn run(config: &Config, ask: Ask, json: bool) -> Result<ExitCode> {
     let file = match &ask {
         Ask::Recording(recording::RecordingCommand::Export { output, .. }) | Ask::Session(session::SessionCommand::File { output, .. }) => output.clone(),
+        Ask::Ca(command) => command.output(),
         _ => None,
     };
     let reply = match control::ask(&config.data.dir, &ask).await? {
@@ -208,6 +213,7 @@ pub async fn answer(store: &Store, ask: Ask) -> Reply {
         Ask::Vendor(command) => vendor::answer(store, &console, command).await,
         Ask::Line(command) => line::answer(store, &console, command).await,
         Ask::Device(command) => device::answer(store, &console, command).await,
+        Ask::Ca(command) => ca::answer(store, &console, command).await,
         Ask::Exposure(command) => exposure::answer(store, &console, command).await,
         Ask::Target(command) => target::answer(store, &console, command).await,
         Ask::Plan(command) => plan::answer(store, &console, command).await,

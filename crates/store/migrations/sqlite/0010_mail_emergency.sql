@@ -18,3 +18,27 @@ CREATE TABLE mails (
 ) STRICT;
 CREATE INDEX mails_state ON mails (state, next_at);
 CREATE INDEX mails_made ON mails (made_at);
+
+-- Emergency accounts. `body` is under the seal; `password` and `card` hold the hashes of what is in the envelopes, sealed and
+-- bound to the number of the envelope, and are NULL while there is none.
+CREATE TABLE emergency_accounts (
+    id TEXT PRIMARY KEY NOT NULL,
+    person TEXT NOT NULL UNIQUE REFERENCES persons (id),
+    login TEXT NOT NULL UNIQUE,
+    is_open INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    seal BLOB,
+    password BLOB,
+    card BLOB
+) STRICT;
+
+-- Uses of emergency accounts, each whole in its `body` under the seal. `is_due` until it is closed and reviewed.
+CREATE TABLE emergency_uses (
+    id TEXT PRIMARY KEY NOT NULL,
+    account TEXT NOT NULL REFERENCES emergency_accounts (id),
+    opened_at INTEGER NOT NULL,
+    is_due INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    seal BLOB
+) STRICT;
+CREATE INDEX emergency_uses_due ON emergency_uses (is_due, opened_at);

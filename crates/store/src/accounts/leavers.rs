@@ -89,6 +89,9 @@ impl Store {
         let mut tx = self.write(actor).await?;
         let now = tx.now();
         let person = self.load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        if person.emergency {
+            return Err(Refusal::NotAllowed.into());
+        }
         let mut leaver = Leaver { person: id.clone(), last_day: ask.last_day, reason: ask.reason, noted_by: actor.name.clone(), noted_at: now, ended_at: None, ended: Ended::default() };
         tx.fact(Fact::LeaverNoted { person: id.clone(), last_day: leaver.last_day.clone(), reason: leaver.reason.clone() });
         if ask.at_once || end <= now {

@@ -3,6 +3,8 @@
 //! It certifies nothing but the key that a device made itself, for client authentication alone. The server's own
 //! certificates come from another authority (`tls.rs`), so that neither can ever stand for the other.
 
+use super::ceremony::ISSUING_DAYS;
+use super::token::{self, IN_TOKEN, Signer, TokenKey};
 use crate::Store;
 use crate::fault::Fault;
 use crate::secrets::random_bytes;
@@ -32,8 +34,6 @@ const FILE: &str = "device-ca.keys";
 const TOLD: &str = "device_authority";
 /// Days for which the root is valid: the life of such a box, and of the one that follows it.
 const ROOT_DAYS: u32 = 20 * 365;
-/// Days for which the issuing part is valid.
-const ISSUING_DAYS: u32 = 5 * 365;
 /// Days before its end at which the issuing part is exchanged: no certificate that it signs may outlive it.
 const EXCHANGE_DAYS: u32 = 450;
 /// By how much a certificate begins before it is issued, for devices whose clocks are behind.
@@ -43,34 +43,47 @@ const POINT_BYTES: usize = 65;
 
 /// The authority as it lies in the file.
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
-struct Kept {
-    root: Part,
-    issuing: Part,
+pub(super) struct Kept {
+    /// Its key is empty where it was taken off the box.
+    pub root: Part,
+    /// The part that signs.
+    pub issuing: Part,
     /// Certificates (DER, base64) of issuing parts that were exchanged; what they signed still holds.
-    former: Vec<String>,
+    pub former: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
-struct Part {
+pub(super) struct Part {
     /// Common name; the issuer of what it signs.
-    name: String,
+    pub name: String,
     /// PKCS #8, base64.
-    key: String,
+    pub key: String,
     /// DER, base64.
-    certificate: String,
-    ends_at: i64,
+    pub certificate: String,
+    /// Its last moment.
+    pub ends_at: i64,
 }
 
 impl Part {
-    fn certificate(&self) -> Result<Vec<u8>, Fault> {
+    /// The same once more. There is no `Clone`, so that a key is not copied by accident.
+    pub fn copy(&self) -> Self {
+        Self { name: self.name.clone(), key: self.key.clone(), certificate: self.certificate.clone(), ends_at: self.ends_at }
+    }
+
+    /// The same without its key.
+    pub fn without_key(&self) -> Self {
+        Self { name: self.name.clone(), key: String::new(), certificate: self.certificate.clone(), ends_at: self.ends_at }
+    }
+
+    pub fn certificate(&self) -> Result<Vec<u8>, Fault> {
         STANDARD.decode(&self.certificate).map_err(crypto)
     }
 
-    fn fingerprint(&self) -> Result<String, Fault> {
+    pub fn fingerprint(&self) -> Result<String, Fault> {
         Ok(Digest::of(&self.certificate()?).to_string())
     }
 
-    fn issuer(&self, path: u8) -> Result<Issuer<'static, KeyPair>, Fault> {
+    pub fn issuer(&self, path: u8) -> Result<Issuer<'static, KeyPair>, Fault> {
         let der = Zeroizing::new(STANDARD.decode(&self.key).map_err(crypto)?);
         let pair = KeyPair::try_from(der.as_slice()).map_err(crypto)?;
         // The name and the key are all that the issuer gives to a certificate.
@@ -116,15 +129,26 @@ impl Wanted {
 
 impl Store {
     /// Makes the authority of a box that has none, and exchanges an issuing part that is about to end. An authority that
-    /// the log tells of and that is missing is a fault: a new one would shut every device out without a word.
+    /// the log tells of and that is missing is not made anew: that would shut every device out without a word.
     pub(crate) async fn settle_device_authority(&self, tx: &mut Tx) -> Result<(), Fault> {
         let row = sqlx::query("SELECT value FROM meta WHERE key = $1").bind(TOLD).fetch_optional(tx.sql()).await?;
         let told: Option<String> = row.map(|row| row.try_get("value")).transpose()?;
         let now = tx.now();
-        let mut kept = match (self.load_device_authority()?, &told) {
-            (Some(kept), _) => kept,
-            (None, Some(_)) => return Err(Fault::Folder(format!("keys/{FILE} is missing"))),
-            (None, None) => {
+        let loaded = self.load_device_authority();
+        let mut kept = match (loaded, &told) {
+            (Ok(Some(kept)), _) => kept,
+            // The rest of the box works without it: sessions from closed lines, and the pages. Nobody comes in at the outer
+            // door, which stays shut, and nothing is issued.
+            (Ok(None), Some(_)) => {
+                tracing::error!("ALARM: keys/{FILE} is missing; the outer door stays shut and no device is certified until it is put back from a backup");
+                return Ok(());
+            }
+            (Err(fault), Some(_)) => {
+                tracing::error!(%fault, "ALARM: keys/{FILE} cannot be read; the outer door stays shut and no device is certified until it is put back from a backup");
+                return Ok(());
+            }
+            (Err(fault), None) => return Err(fault),
+            (Ok(None), None) => {
                 let root = root(now)?;
                 let issuing = issuing(&root, now)?;
                 let kept = Kept { root, issuing, former: Vec::new() };
@@ -132,13 +156,23 @@ impl Store {
                 kept
             }
         };
-        if now.plus(DAY * EXCHANGE_DAYS).0 > kept.issuing.ends_at {
+        let is_due = now >= exchange_from(&kept.issuing);
+        if is_due && (kept.root.key.is_empty() || self.inner.settings.device_token.is_some()) {
+            tracing::error!("ALARM: the part that certifies devices is to be exchanged: sekisho ca request, sign it with the root, sekisho ca import");
+        } else if is_due {
             let next = issuing(&kept.root, now)?;
             let former = std::mem::replace(&mut kept.issuing, next);
             kept.former.push(former.certificate.clone());
             self.keep_device_authority(&kept)?;
         }
         // A crash between file and log leaves an authority that no entry tells of; the next start tells.
+        self.tell_device_authority(tx, &kept).await
+    }
+
+    /// Writes down which authority there is, if the log does not tell of this one.
+    pub(super) async fn tell_device_authority(&self, tx: &mut Tx, kept: &Kept) -> Result<(), Fault> {
+        let row = sqlx::query("SELECT value FROM meta WHERE key = $1").bind(TOLD).fetch_optional(tx.sql()).await?;
+        let told: Option<String> = row.map(|row| row.try_get("value")).transpose()?;
         let (root, issuing) = (kept.root.fingerprint()?, kept.issuing.fingerprint()?);
         let value = format!("{root} {issuing}");
         if told.as_deref() != Some(value.as_str()) {
@@ -152,16 +186,30 @@ impl Store {
         Ok(())
     }
 
+    /// Who signs for an issuing part: a key of the keys folder, or one in the token.
+    pub(super) fn signer_of(&self, key: &str) -> Result<Signer, Fault> {
+        if !key.starts_with(IN_TOKEN) {
+            return token::here(&Zeroizing::new(STANDARD.decode(key).map_err(crypto)?));
+        }
+        let token = self.inner.settings.device_token.as_ref();
+        let token = token.ok_or_else(|| Fault::Settings("the key that certifies devices is in a token, and device_ca.pkcs11 names none".into()))?;
+        Ok(Signer::Token(TokenKey::open(token, key)?))
+    }
+
+    pub(super) fn issuer_of(&self, part: &Part) -> Result<Issuer<'static, Signer>, Fault> {
+        Ok(Issuer::new(authority_params(&part.name, 0)?, self.signer_of(&part.key)?))
+    }
+
     fn load_device_authority(&self) -> Result<Option<Kept>, Fault> {
         let Some(bytes) = self.inner.keys.load_file(FILE)? else { return Ok(None) };
         Ok(Some(serde_json::from_slice(&bytes)?))
     }
 
-    fn keep_device_authority(&self, kept: &Kept) -> Result<(), Fault> {
+    pub(super) fn keep_device_authority(&self, kept: &Kept) -> Result<(), Fault> {
         self.inner.keys.keep_file(FILE, &Zeroizing::new(serde_json::to_vec(kept)?))
     }
 
-    fn device_authority(&self) -> Result<Kept, Fault> {
+    pub(super) fn device_authority(&self) -> Result<Kept, Fault> {
         self.load_device_authority()?.ok_or_else(|| Fault::Folder(format!("keys/{FILE} is missing")))
     }
 
@@ -203,10 +251,15 @@ impl Store {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&wanted.0, &kept.issuing.issuer(0)?).map_err(crypto)?;
+        let certificate = params.signed_by(&wanted.0, &self.issuer_of(&kept.issuing)?).map_err(crypto)?;
         let der = certificate.der().to_vec();
         Ok(Signed { serial, fingerprint: Digest::of(&der).to_string(), chain: vec![der, kept.issuing.certificate()?], from, until })
     }
+}
+
+/// From when on an issuing part is to be exchanged: no certificate that it signs may outlive it.
+pub(super) fn exchange_from(issuing: &Part) -> Timestamp {
+    Timestamp(issuing.ends_at).minus(DAY * EXCHANGE_DAYS)
 }
 
 fn root(now: Timestamp) -> Result<Part, Fault> {
@@ -232,7 +285,7 @@ fn issuing(root: &Part, now: Timestamp) -> Result<Part, Fault> {
     Ok(Part { name, key: STANDARD.encode(pair.serialized_der()), certificate: STANDARD.encode(certificate.der()), ends_at: ends_at.0 })
 }
 
-fn authority_params(name: &str, path: u8) -> Result<CertificateParams, Fault> {
+pub(super) fn authority_params(name: &str, path: u8) -> Result<CertificateParams, Fault> {
     let mut params = CertificateParams::new(Vec::new()).map_err(crypto)?;
     params.distinguished_name = named(name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(path));
@@ -240,7 +293,7 @@ fn authority_params(name: &str, path: u8) -> Result<CertificateParams, Fault> {
     Ok(params)
 }
 
-fn dated(params: &mut CertificateParams, now: Timestamp, ends_at: Timestamp) -> Result<(), Fault> {
+pub(super) fn dated(params: &mut CertificateParams, now: Timestamp, ends_at: Timestamp) -> Result<(), Fault> {
     params.not_before = moment(now.minus(DAY));
     params.not_after = moment(ends_at);
     params.serial_number = Some(serial()?.1);
@@ -253,7 +306,7 @@ fn named(name: &str) -> DistinguishedName {
     named
 }
 
-fn mark() -> Result<String, Fault> {
+pub(super) fn mark() -> Result<String, Fault> {
     random_bytes::<4>().map(hex::encode)
 }
 

@@ -5,6 +5,7 @@ mod ceremony;
 mod codes;
 mod porter;
 mod registry;
+mod token;
 
 pub use ceremony::{DeviceAuthority, RootLock, sign_device_issuing};
 pub(crate) use porter::AwayCount;

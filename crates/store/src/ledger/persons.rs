@@ -209,6 +209,7 @@ impl Store {
             pledged_until: None,
             trained_until: None,
             robot: Some(responsible),
+            emergency: false,
         };
         let mut tx = self.write(actor).await?;
         self.put_person(&mut tx, &robot).await?;
@@ -219,12 +220,12 @@ impl Store {
     async fn insert_person(&self, tx: &mut Tx, ask: NewPerson) -> Done<Person> {
         let NewPerson { login, name, vendor, department, mail, phone, roles, valid_until, pledged_until, trained_until, by_hand: _ } = ask;
         let id: PersonId = random_id()?;
-        let person = Person { id, login, name, vendor, department, mail, phone, roles, active: true, valid_until, pledged_until, trained_until, robot: None };
+        let person = Person { id, login, name, vendor, department, mail, phone, roles, active: true, valid_until, pledged_until, trained_until, robot: None, emergency: false };
         self.put_person(tx, &person).await?;
         Ok(person)
     }
 
-    async fn put_person(&self, tx: &mut Tx, person: &Person) -> Done<()> {
+    pub(crate) async fn put_person(&self, tx: &mut Tx, person: &Person) -> Done<()> {
         self.check_person(tx, person).await?;
         let taken = sqlx::query("SELECT id FROM persons WHERE login = $1").bind(person.login.clone()).fetch_optional(tx.sql()).await?;
         if taken.is_some() {
@@ -258,10 +259,14 @@ impl Store {
         self.require(actor, Action::KeepLedger, None, "change_person").await?;
         let mut tx = self.write(actor).await?;
         let before = self.load_person(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        // Who it is for and what opens it stand in the ledger of emergency accounts.
+        if before.emergency {
+            return Err(Refusal::NotAllowed.into());
+        }
         let PersonChange { name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until, responsible } = change;
         // What is a robot stays one, and its responsible person stays unless another is named.
         let robot = before.robot.clone().map(|held| responsible.unwrap_or(held));
-        let after = Person { id: id.clone(), login: before.login.clone(), vendor: before.vendor.clone(), name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until, robot };
+        let after = Person { id: id.clone(), login: before.login.clone(), vendor: before.vendor.clone(), name, department, mail, phone, roles, active, valid_until, pledged_until, trained_until, robot, emergency: before.emergency };
         self.check_person(&mut tx, &after).await?;
         // A closure over the transaction would keep this verb's future from moving between threads.
         let now = tx.now();
@@ -313,7 +318,7 @@ impl Store {
             return Err(Refusal::PersonInactive.into());
         }
         // A robot has nothing that could be reset: its tokens are ended one by one, or with it.
-        if person.robot.is_some() {
+        if person.robot.is_some() || person.emergency {
             return Err(Refusal::NotAllowed.into());
         }
         self.remember_password(&mut tx, id).await?;

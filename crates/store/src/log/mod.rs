@@ -146,7 +146,7 @@ impl Head {
         for line in lines {
             state.grow(leaf_hash(&line.body));
             if let Some(row) = row_of(&line.entry.fact) {
-                state.told.insert(row.to_owned(), line.entry.seq);
+                state.told.insert(row.into_owned(), line.entry.seq);
             }
             state.last_at = state.last_at.max(line.entry.at);
             state.jumped |= matches!(line.entry.fact, Fact::ClockJumped { .. });
@@ -169,7 +169,7 @@ impl Head {
             state.grow(leaf_hash(body));
             let entry: Entry = serde_json::from_slice(body)?;
             if let Some(row) = row_of(&entry.fact) {
-                state.told.insert(row.to_owned(), entry.seq);
+                state.told.insert(row.into_owned(), entry.seq);
             }
             state.last_at = state.last_at.max(Timestamp(row.try_get("at")?));
         }

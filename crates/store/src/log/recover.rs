@@ -55,7 +55,7 @@ pub(crate) async fn recover(conn: &mut AnyConnection, data_dir: &Path, key: &Pub
             tree.append(leaf_hash(body));
             last_at = last_at.max(entry.at);
             if let Some(row) = row_of(&entry.fact) {
-                told.insert(row.to_owned(), entry.seq);
+                told.insert(row.into_owned(), entry.seq);
             }
             if signed.iter().any(|checkpoint| checkpoint.size == tree.size() && checkpoint.root != tree.root()) {
                 return Err(first_altered(conn, &files, tree.size()).await?);

@@ -14,9 +14,9 @@ use crate::write::Tx;
 use sekisho_core::facts::Fact;
 use sekisho_core::factors::{FactorKind, Held, allowed};
 use sekisho_core::ids::PersonId;
-use sekisho_core::letter::Letter;
+use sekisho_core::letter::{DoorWords, Letter};
 use sekisho_core::limits;
-use sekisho_core::people::{Actor, Person, Via};
+use sekisho_core::people::{Actor, Person, Role, Via};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use sekisho_core::time::Timestamp;
@@ -120,7 +120,7 @@ impl Store {
         let mut link = self.issue_link_with_code(tx, person, reason, LINK_SPAN).await?;
         let (name, login, url, until) = (person.name.clone(), person.login.clone(), link.url.clone(), link.expires_at);
         let letter = match letter {
-            LinkLetter::Invitation => Letter::Invitation { name, login, url, until },
+            LinkLetter::Invitation => Letter::Invitation { name, login, url, until, device: self.door_words(person) },
             LinkLetter::Reset => Letter::Reset { name, login, url, until },
         };
         if let Posted::Written { to, .. } = tx.mail(person, &letter).await? {
@@ -129,6 +129,12 @@ impl Store {
             link.token = Secret::new("");
         }
         Ok(link)
+    }
+
+    /// What a worker's letter says of the outer door, if there is one.
+    fn door_words(&self, person: &Person) -> Option<DoorWords> {
+        let address = self.inner.settings.door_address.clone();
+        (person.is(Role::Worker) && !address.is_empty()).then(|| DoorWords { address, hospital: self.door_name().to_owned() })
     }
 
     async fn put_link(&self, tx: &mut Tx, person: &Person, reason: &str, span: Duration, handover: Option<Secret>) -> Result<EnrolmentLink, Fault> {

@@ -4,6 +4,7 @@ mod ceremonies;
 mod decoy;
 mod elsewhere;
 mod enrolment;
+mod envelopes;
 mod factors;
 mod failures;
 mod hashing;
@@ -29,6 +30,7 @@ pub(crate) use failures::{Stripes, by_source, count_source, count_token_source, 
 pub(crate) use hashing::Hashing;
 pub use own_factors::{Notice, NoticeKind, OwnFactors};
 pub(crate) use passkeys::remove_all_factors;
+pub(crate) use recovery::{draw_letters, spelled_as};
 pub use passkeys::{PasskeyQuestion, PasskeyRow};
 pub(crate) use sign_in::SignIns;
 pub use sign_in::{SignInEnd, SignInHalf, SignInStart};

@@ -141,7 +141,7 @@ impl Store {
         if named.is_none() && credential.get_user_unique_id().is_none() {
             return Err(self.passkey_failed(&attempt, "malformed", Refusal::PasskeyRefused).await);
         }
-        let proved = self.proved(&attempt, &found.person.clone(), &credential, state).await?;
+        let mut proved = self.proved(&attempt, &found.person.clone(), &credential, state).await?;
         let Some(mut record) = self.record_of(&login).await?.filter(|record| record.may_log_in(self.now())) else {
             return Err(self.passkey_failed(&attempt, "inactive", Refusal::PasskeyRefused).await);
         };
@@ -157,7 +157,7 @@ impl Store {
         self.may_use(&attempt, &record, FactorKind::Passkey).await?;
         let actor = Actor::of(&record.person, Via::Web, Some(source.to_string()));
         let mut tx = self.write(&actor).await?;
-        self.keep_passkey(&mut tx, &proved.found, true).await?;
+        self.keep_passkey(&mut tx, &mut proved.found, true).await?;
         if with_password {
             unlock(tx.sql(), &login).await?;
         }
@@ -176,13 +176,13 @@ impl Store {
         self.may_try_from(login.source).await?;
         let (asked, credential) = self.taken(&attempt, &in_login("step_up", login), answer).await?;
         let Asked::StepUp { state } = asked else { return Err(self.passkey_failed(&attempt, "ceremony", Refusal::CeremonyOver).await) };
-        let proved = self.proved(&attempt, &person.id, &credential, state).await?;
+        let mut proved = self.proved(&attempt, &person.id, &credential, state).await?;
         let Some(record) = self.record_of(&person.login).await?.filter(|record| record.may_log_in(self.now())) else {
             return Err(self.passkey_failed(&attempt, "inactive", Refusal::PasskeyRefused).await);
         };
         self.may_use(&attempt, &record, FactorKind::Passkey).await?;
         let mut tx = self.write(&login.actor).await?;
-        self.keep_passkey(&mut tx, &proved.found, true).await?;
+        self.keep_passkey(&mut tx, &mut proved.found, true).await?;
         tx.fact(Fact::PasskeyUsed { person: person.id.clone(), passkey: proved.found.row.id.clone(), stage: "step_up".into() });
         self.fresh_in(&mut tx, login, FactorKind::Passkey).await?;
         Ok(tx.commit().await?)
@@ -196,13 +196,13 @@ impl Store {
         self.may_try_from(second.source).await?;
         let (asked, credential) = self.taken(&attempt, &in_browser(second.form), answer).await?;
         let Asked::Login { state, .. } = asked else { return Err(self.passkey_failed(&attempt, "ceremony", Refusal::CeremonyOver).await) };
-        let proved = self.proved(&attempt, second.person, &credential, state).await?;
+        let mut proved = self.proved(&attempt, second.person, &credential, state).await?;
         let Some(record) = self.record_of(second.login).await?.filter(|record| record.may_log_in(self.now())) else {
             return Err(self.passkey_failed(&attempt, "inactive", Refusal::PasskeyRefused).await);
         };
         self.may_use(&attempt, &record, FactorKind::Passkey).await?;
         let mut tx = self.write(&Actor::of(&record.person, Via::Web, Some(second.source.to_string()))).await?;
-        self.keep_passkey(&mut tx, &proved.found, true).await?;
+        self.keep_passkey(&mut tx, &mut proved.found, true).await?;
         tx.fact(Fact::PasskeyUsed { person: record.person.id.clone(), passkey: proved.found.row.id.clone(), stage: "login".into() });
         Ok((record.person, tx))
     }
@@ -252,9 +252,9 @@ impl Store {
         let mut actor = Actor::system();
         (actor.via, actor.source) = (attempt.via, Some(attempt.source.to_string()));
         let mut tx = self.write(&actor).await?;
-        self.keep_passkey(&mut tx, &found, false).await?;
-        self.notice(&mut tx, &found.person, NoticeKind::PasskeyCloned, &found.row.name).await?;
+        self.keep_passkey(&mut tx, &mut found, false).await?;
         tx.fact(Fact::PasskeyCloned { person: found.person.clone(), passkey: found.row.id.clone(), name: found.row.name.clone() });
+        self.notice(&mut tx, &found.person, NoticeKind::PasskeyCloned, &found.row.name).await?;
         tx.commit().await
     }
 

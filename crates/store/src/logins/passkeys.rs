@@ -27,6 +27,9 @@ use sqlx::any::AnyRow;
 use std::net::IpAddr;
 use webauthn_rs::prelude::{Passkey, RegisterPublicKeyCredential};
 
+/// File of the keys folder that stands for: every passkey and every set of recovery codes names its line of the log.
+const NUMBERED: &str = "factors.numbered";
+
 /// A question to a passkey, for the browser: it hands `options` to the authenticator, and `ceremony` back with the answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct PasskeyQuestion {
@@ -60,6 +63,9 @@ pub(super) struct Kept {
     /// The name of the box under which it was made, and under which alone it works.
     #[serde(default)]
     pub site: String,
+    /// The log's line that told of it when this was written. A row that says less than the log knows was put back.
+    #[serde(default)]
+    pub seq: u64,
 }
 
 /// A row, opened.
@@ -178,7 +184,8 @@ impl Store {
             return Err(Refusal::too_many("PASSKEYS").into());
         }
         let now = tx.now();
-        let body = self.seal_passkey(&id, person, &credential, &Kept { passkey, suspended: false, site: self.site()?.name.clone() })?;
+        let kept = Kept { passkey, suspended: false, site: self.site()?.name.clone(), seq: tx.next_seq() };
+        let body = self.seal_passkey(&id, person, &credential, &kept)?;
         sqlx::query("INSERT INTO passkeys (id, person, credential, name, added_at, body) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(id.as_str().to_owned())
             .bind(person.as_str().to_owned())
@@ -188,8 +195,8 @@ impl Store {
             .bind(body.into_bytes())
             .execute(tx.sql())
             .await?;
-        self.notice(tx, person, NoticeKind::PasskeyAdded, name.trim()).await?;
         tx.fact(Fact::PasskeyAdded { person: person.clone(), passkey: id.clone(), name: name.trim().to_owned() });
+        self.notice(tx, person, NoticeKind::PasskeyAdded, name.trim()).await?;
         Ok(id)
     }
 
@@ -203,8 +210,9 @@ impl Store {
         let person = &login.person;
         let mut tx = self.write(&login.actor).await?;
         // Read within the change, so that two removals at once cannot each count on the other's passkey.
+        let since = self.since();
         let rows = sqlx::query(ROWS).bind(person.id.as_str().to_owned()).fetch_all(tx.sql()).await?;
-        let held = rows.iter().map(|row| self.opened(row)).collect::<Result<Vec<_>, _>>()?;
+        let held = rows.iter().map(|row| self.opened(row, since)).collect::<Result<Vec<_>, _>>()?;
         let gone = held.iter().find(|found| found.row.id == *id).ok_or(Refusal::NotFound)?;
         let mut left = self.held_factors_in(&mut tx, &person.id).await?;
         left.passkey = held.iter().any(|found| found.row.id != *id && !found.row.suspended);
@@ -219,15 +227,17 @@ impl Store {
     }
 
     pub(super) async fn passkeys_of(&self, person: &PersonId) -> Result<Vec<Found>, Fault> {
+        let since = self.since();
         let rows = sqlx::query(ROWS).bind(person.as_str().to_owned()).fetch_all(self.read()).await?;
-        rows.iter().map(|row| self.opened(row)).collect()
+        rows.iter().map(|row| self.opened(row, since)).collect()
     }
 
     /// The row of a credential, if it is registered.
     pub(super) async fn passkey_of(&self, credential: &[u8]) -> Result<Option<Found>, Fault> {
         let text = "SELECT id, person, credential, name, added_at, used_at, body FROM passkeys WHERE credential = $1";
+        let since = self.since();
         let row = sqlx::query(text).bind(credential_key(credential)).fetch_optional(self.read()).await?;
-        row.map(|row| self.opened(&row)).transpose()
+        row.map(|row| self.opened(&row, since)).transpose()
     }
 
     /// How many passkeys were made under another name than the box has: browsers offer none of them.
@@ -236,18 +246,22 @@ impl Store {
     /// A fault.
     pub async fn passkeys_of_another_name(&self) -> Result<usize, Fault> {
         let name = self.inner.site.as_ref().map_or("", |site| site.name.as_str());
+        let since = self.since();
         let rows = sqlx::query("SELECT id, person, credential, name, added_at, used_at, body FROM passkeys").fetch_all(self.read()).await?;
         // One that cannot be opened is told where it is used.
-        let opened = rows.iter().filter_map(|row| self.opened(row).ok());
+        let opened = rows.iter().filter_map(|row| self.opened(row, since).ok());
         Ok(opened.filter(|found| !found.kept.site.is_empty() && found.kept.site != name).count())
     }
 
-    fn opened(&self, row: &AnyRow) -> Result<Found, Fault> {
+    fn opened(&self, row: &AnyRow, since: u64) -> Result<Found, Fault> {
         let (id, person, credential): (String, String, String) = (row.try_get("id")?, row.try_get("person")?, row.try_get("credential")?);
         let place = bound(&id, &person, &credential);
         let body = Sealed::from_bytes(row.try_get("body")?);
         let plain = self.inner.keys.unseal(Place { table: "passkeys", row: &place, column: "body" }, &body)?;
         let kept: Kept = serde_json::from_slice(&plain)?;
+        if self.is_older(&id, kept.seq, since) {
+            return Err(Fault::Damaged(format!("the row of passkey {id} was put back to an older state by somebody else")));
+        }
         let damaged = || Fault::Damaged(format!("the row of passkey {id:?} is malformed"));
         let row = PasskeyRow {
             id: PasskeyId::parse(&id).ok_or_else(damaged)?,
@@ -264,8 +278,35 @@ impl Store {
         self.inner.keys.seal(Place { table: "passkeys", row: &place, column: "body" }, &serde_json::to_vec(kept)?)
     }
 
-    /// Writes a passkey back after a proof, or after it was suspended.
-    pub(super) async fn keep_passkey(&self, tx: &mut Tx, found: &Found, used: bool) -> Result<(), Fault> {
+    /// Names to each passkey and each set of recovery codes the log's line that told of it last; once, on a box that was set up
+    /// before they bore it. The mark lies with the keys, so who has the database alone cannot ask for it again.
+    pub(crate) async fn number_factors_once(&self) -> Result<(), Fault> {
+        if self.inner.keys.load_file(NUMBERED)?.is_some() {
+            return Ok(());
+        }
+        let mut tx = self.write(&Actor::system()).await?;
+        let rows = sqlx::query("SELECT id, person, credential, name, added_at, used_at, body FROM passkeys").fetch_all(tx.sql()).await?;
+        for row in rows {
+            // Read as of the first line: none is older than that.
+            let mut found = self.opened(&row, 0)?;
+            found.kept.seq = self.inner.log.last_told(found.row.id.as_str()).unwrap_or(0);
+            let body = self.seal_passkey(&found.row.id, &found.person, &found.credential, &found.kept)?;
+            sqlx::query("UPDATE passkeys SET body = $1 WHERE id = $2").bind(body.into_bytes()).bind(found.row.id.as_str().to_owned()).execute(tx.sql()).await?;
+        }
+        self.number_recovery(&mut tx).await?;
+        tx.commit().await?;
+        self.mark_numbered()
+    }
+
+    /// Marks a box whose factors name their lines.
+    pub(crate) fn mark_numbered(&self) -> Result<(), Fault> {
+        self.inner.keys.keep_file(NUMBERED, b"")
+    }
+
+    /// Writes a passkey back after a proof, or after it was suspended. The next fact of the change must be the one that tells of
+    /// it.
+    pub(super) async fn keep_passkey(&self, tx: &mut Tx, found: &mut Found, used: bool) -> Result<(), Fault> {
+        found.kept.seq = tx.next_seq();
         let body = self.seal_passkey(&found.row.id, &found.person, &found.credential, &found.kept)?;
         let used_at = if used { Some(tx.now().0) } else { found.row.used_at.map(|at| at.0) };
         sqlx::query("UPDATE passkeys SET body = $1, used_at = $2 WHERE id = $3").bind(body.into_bytes()).bind(used_at).bind(found.row.id.as_str().to_owned()).execute(tx.sql()).await?;

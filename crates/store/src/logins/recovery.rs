@@ -7,6 +7,7 @@ use super::own_factors::NoticeKind;
 use super::web::{NewLogin, Origin, WebLogin};
 use crate::Store;
 use crate::fault::{Done, Fault};
+use crate::held::recovery_row;
 use crate::secrets::{Place, Sealed, random_bytes};
 use crate::write::Tx;
 use sekisho_core::facts::Fact;
@@ -33,6 +34,9 @@ const CHARS: usize = 10;
 struct Kept {
     salt: String,
     codes: Vec<KeptCode>,
+    /// The log's line that told of them when this was written. A row that says less than the log knows was put back.
+    #[serde(default)]
+    seq: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -68,8 +72,13 @@ fn hash(salt: &str, code: &str) -> String {
 
 /// One spelling for what a person typed: wide letters, small ones, spaces and hyphens, `O` for nought and `l` for one.
 fn spelled(typed: &str) -> Option<Zeroizing<String>> {
-    let mut code = Zeroizing::new(String::with_capacity(CHARS));
-    for letter in typed.chars().take(CHARS * 4) {
+    spelled_as(typed, CHARS)
+}
+
+/// The same for a text of so many letters.
+pub(crate) fn spelled_as(typed: &str, chars: usize) -> Option<Zeroizing<String>> {
+    let mut code = Zeroizing::new(String::with_capacity(chars));
+    for letter in typed.chars().take(chars * 4) {
         // Full-width forms stand at a fixed distance from ASCII.
         let letter = char::from_u32(u32::from(letter)).map_or(letter, |letter| match letter {
             '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(letter) - 0xfee0).unwrap_or(letter),
@@ -83,13 +92,18 @@ fn spelled(typed: &str) -> Option<Zeroizing<String>> {
             _ => return None,
         }
     }
-    (code.len() == CHARS).then_some(code)
+    (code.len() == chars).then_some(code)
 }
 
 fn draw() -> Result<Zeroizing<String>, Fault> {
-    let bytes = Zeroizing::new(random_bytes::<CHARS>()?);
-    let mut code = Zeroizing::new(String::with_capacity(CHARS));
-    for byte in bytes.iter() {
+    draw_letters(CHARS)
+}
+
+/// So many letters of the operating system's chance, five bits each; at most 32.
+pub(crate) fn draw_letters(chars: usize) -> Result<Zeroizing<String>, Fault> {
+    let bytes = Zeroizing::new(random_bytes::<32>()?);
+    let mut code = Zeroizing::new(String::with_capacity(chars));
+    for byte in bytes.iter().take(chars) {
         code.push(char::from(LETTERS.get(usize::from(byte & 31)).copied().unwrap_or(b'0')));
     }
     Ok(code)
@@ -123,14 +137,16 @@ impl Store {
         }
         let mut tx = self.write(&login.actor).await?;
         let made_at = tx.now();
-        self.put_recovery(&mut tx, &person.id, &Codes { made_at, kept: Kept { salt, codes } }).await?;
+        self.put_recovery(&mut tx, &person.id, &mut Codes { made_at, kept: Kept { salt, codes, seq: 0 } }).await?;
         self.notice(&mut tx, &person.id, NoticeKind::RecoveryMade, "").await?;
         tx.fact(Fact::RecoveryMade { person: person.id.clone() });
         tx.commit().await?;
         Ok(shown)
     }
 
-    async fn put_recovery(&self, tx: &mut Tx, person: &PersonId, codes: &Codes) -> Result<(), Fault> {
+    /// Writes the codes of a person. The next fact of the change must be the one that tells of them.
+    async fn put_recovery(&self, tx: &mut Tx, person: &PersonId, codes: &mut Codes) -> Result<(), Fault> {
+        codes.kept.seq = tx.next_seq();
         let place = place_of(person, codes.made_at);
         let body = self.inner.keys.seal(Place { table: "recovery_codes", row: &place, column: "body" }, &serde_json::to_vec(&codes.kept)?)?;
         let text = "INSERT INTO recovery_codes (person, made_at, body) VALUES ($1, $2, $3) ON CONFLICT (person) DO UPDATE SET made_at = excluded.made_at, body = excluded.body";
@@ -139,12 +155,32 @@ impl Store {
     }
 
     pub(super) async fn recovery_of(&self, person: &PersonId) -> Result<Option<Codes>, Fault> {
+        let since = self.since();
         let row = sqlx::query("SELECT made_at, body FROM recovery_codes WHERE person = $1").bind(person.as_str().to_owned()).fetch_optional(self.read()).await?;
         let Some(row) = row else { return Ok(None) };
         let made_at = Timestamp(row.try_get("made_at")?);
         let place = place_of(person, made_at);
         let plain = self.inner.keys.unseal(Place { table: "recovery_codes", row: &place, column: "body" }, &Sealed::from_bytes(row.try_get("body")?))?;
-        Ok(Some(Codes { made_at, kept: serde_json::from_slice(&plain)? }))
+        let kept: Kept = serde_json::from_slice(&plain)?;
+        if self.is_older(&recovery_row(person), kept.seq, since) {
+            return Err(Fault::Damaged(format!("the recovery codes of {person} were put back to an older state by somebody else")));
+        }
+        Ok(Some(Codes { made_at, kept }))
+    }
+
+    /// Names to each set of codes the log's line that told of it last, on a box where they did not bear it.
+    pub(super) async fn number_recovery(&self, tx: &mut Tx) -> Result<(), Fault> {
+        for row in sqlx::query("SELECT person, made_at, body FROM recovery_codes").fetch_all(tx.sql()).await? {
+            let person: String = row.try_get("person")?;
+            let person = PersonId::parse(&person).ok_or_else(|| Fault::Damaged(format!("{person:?} is no identifier of a person")))?;
+            let place = place_of(&person, Timestamp(row.try_get("made_at")?));
+            let place = Place { table: "recovery_codes", row: &place, column: "body" };
+            let mut kept: Kept = serde_json::from_slice(&self.inner.keys.unseal(place, &Sealed::from_bytes(row.try_get("body")?))?)?;
+            kept.seq = self.inner.log.last_told(&recovery_row(&person)).unwrap_or(0);
+            let body = self.inner.keys.seal(place, &serde_json::to_vec(&kept)?)?;
+            sqlx::query("UPDATE recovery_codes SET body = $1 WHERE person = $2").bind(body.into_bytes()).bind(person.as_str().to_owned()).execute(tx.sql()).await?;
+        }
+        Ok(())
     }
 
     /// Begins a login of a browser with password and recovery code. It reaches no act that asks for a fresh factor, but
@@ -172,13 +208,13 @@ impl Store {
             _ => self.password_holds(&attempt, record, &password).await?,
         };
         let Some(record) = record.filter(|record| record.may_log_in(self.now())) else { return Err(self.failed(&attempt).await) };
-        let Some(codes) = codes else { return Err(self.failed(&attempt).await) };
+        let Some(mut codes) = codes else { return Err(self.failed(&attempt).await) };
         self.may_use(&attempt, &record, FactorKind::Recovery).await?;
         let proof = record.proof(Proof::PasswordRecovery);
         let person = record.person;
         let mut tx = self.write(&Actor::of(&person, Via::Web, Some(source.to_string()))).await?;
         // It is this name's turn, so nobody else takes the same code between reading and writing.
-        self.put_recovery(&mut tx, &person.id, &codes).await?;
+        self.put_recovery(&mut tx, &person.id, &mut codes).await?;
         unlock(tx.sql(), login).await?;
         let left = codes.left();
         self.notice(&mut tx, &person.id, NoticeKind::RecoveryUsed, &left.to_string()).await?;

@@ -255,6 +255,10 @@ impl Store {
         {
             return Err(Refusal::LoginNeeded.into());
         }
+        // An emergency account comes in by its envelopes alone, and its login holds no longer than the opening.
+        if person.emergency != (proof == Proof::Envelopes) || (person.emergency && !self.still_open(&person.id).await?) {
+            return Err(Refusal::LoginNeeded.into());
+        }
         let fresh_until = row.try_get::<Option<i64>, _>("stepped_up_until")?.map(Timestamp);
         // A recovery code is no factor for grave acts; it leads to a new one.
         let is_recovered = proof.kind() == FactorKind::Recovery;
@@ -265,7 +269,7 @@ impl Store {
             return Err(Refusal::LoginNeeded.into());
         }
         let login = WebLogin {
-            confined: self.is_confined(&person, proof.kind()),
+            confined: proof != Proof::Envelopes && self.is_confined(&person, proof.kind()),
             held: Held { totp: row.try_get::<i64, _>("authenticators")? > 0, passkey: row.try_get::<i64, _>("passkeys")? > 0 },
             id: id_of(row.try_get("id")?)?,
             actor: Actor::of(&person, via, Some(source.to_string())),
@@ -336,6 +340,9 @@ impl Store {
     pub async fn step_up(&self, login: &WebLogin, code: Secret) -> Done<()> {
         if login.actor.token.is_some() {
             return Err(Refusal::TokenNeedsPerson.into());
+        }
+        if login.proof == Some(Proof::Envelopes) {
+            return self.step_up_by_card(login, &code).await;
         }
         let attempt = Attempt { login: &login.person.login, source: login.source, via: login.actor.via, stage: "second_factor" };
         let (_, mut tx) = self.prove(&attempt, None, &code).await?;

@@ -40,6 +40,8 @@ async fn show(call: Call) -> Reply {
     let now = ctx.now();
     let all = store.vendors(actor).await?;
     let unregistered = all.iter().filter(|vendor| vendor.active && vendor.subcontractor_of.is_some() && !vendor.is_in_force(now)).count();
+    let waiting = store.emergency_duties(actor).await?;
+    let emergency = waiting.open + waiting.unprepared + waiting.look_due + waiting.unreviewed.len();
     let parts = vec![
         part("/reviews", "people", "reviews", open_reviews, ""),
         part("/accounts/privileges", "stamp", "privileges", unproved, "warn"),
@@ -47,6 +49,7 @@ async fn show(call: Call) -> Reply {
         part("/vendors", "building", "subcontractors", unregistered, "warn"),
         part("/tokens", "key", "tokens", unused, "warn"),
         part("/accounts/locks", "ban", "locks", store.locks(actor).await?.len(), "warn"),
+        part("/emergency_accounts", "bolt", "emergency", emergency, "warn"),
         part("/accounts/passwords", "shield", "passwords", unmet, "warn"),
     ];
     call.page("accounts/show.html", "accounts.title", context! { parts })

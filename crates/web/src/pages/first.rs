@@ -36,7 +36,7 @@ async fn show(call: Call) -> Reply {
     let ctx = &call.ctx;
     let duties = ctx.store().duties(ctx.actor()?).await?;
     let moving = moving(ctx, &duties).await?;
-    call.page("first/show.html", "first.title", context! { hello => hello(ctx)?, cards => cards(ctx, &duties), rows => rows(ctx, &duties), work => work(ctx, &duties).await?, notices => super::account::factors::notices(ctx).await?, reviews => super::reviews::waiting(ctx).await?, deviations => deviations(ctx).await?, kept_out => kept_out(ctx).await?, observed_devices => ctx.store().policy().devices == sekisho_core::policy::DeviceRule::Observed && ctx.actor()?.is_hospital(), ..moving })
+    call.page("first/show.html", "first.title", context! { hello => hello(ctx)?, cards => [super::emergency::cards(ctx).await?, cards(ctx, &duties)].concat(), rows => rows(ctx, &duties), work => work(ctx, &duties).await?, door => ctx.house.settings.door.as_deref(), notices => super::account::factors::notices(ctx).await?, reviews => super::reviews::waiting(ctx).await?, deviations => deviations(ctx).await?, kept_out => kept_out(ctx).await?, observed_devices => ctx.store().policy().devices == sekisho_core::policy::DeviceRule::Observed && ctx.actor()?.is_hospital(), ..moving })
 }
 
 /// The part that is fetched anew every few seconds: emergencies and running sessions.
@@ -320,7 +320,7 @@ async fn work(ctx: &Ctx, duties: &[Duty]) -> Result<Vec<Value>, Stop> {
         let view = ctx.store().plan(&login.actor, &duty.plan).await?;
         let (from, until) = view.plan.window();
         let targets = view.plan.content.targets.iter().filter_map(|used| view.targets.get(&used.target));
-        let lines: Vec<Value> = targets.map(|target| context! { name => target.title.as_str(), line => ssh_line(ctx, &login.person.login, &target.name) }).collect();
+        let lines: Vec<Value> = targets.map(|target| context! { name => target.title.as_str(), line => ssh_line(ctx, &login.person.login, &target.name), door => door_line(ctx, &target.name) }).collect();
         let keyed = ctx.store().policy().key_window_minutes > 0 && view.plan.content.targets.iter().any(|used| used.key_window);
         let is_open = from <= ctx.now();
         open.push(context! { number => duty.number.as_str(), title => duty.title.as_str(), plan => duty.plan.as_str(), from => from.0, until => until.0, is_open, lines, keyed => keyed && is_open });
@@ -333,6 +333,11 @@ async fn work(ctx: &Ctx, duties: &[Duty]) -> Result<Vec<Value>, Stop> {
 pub fn ssh_line(ctx: &Ctx, login: &str, target: &str) -> String {
     let settings = &ctx.house.settings;
     format!("ssh -p {} {login}+{target}@{}", settings.ssh_port, settings.ssh_host)
+}
+
+/// What a worker types on a device that came by its certificate, if there is an outer door.
+fn door_line(ctx: &Ctx, target: &str) -> Option<String> {
+    ctx.house.settings.door.as_ref().map(|_| format!("ssh {target}.{}", ctx.store().door_name()))
 }
 
 /// Vendors none of whose workers could come in, for those who keep the registers or are called when somebody cannot.

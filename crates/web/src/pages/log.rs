@@ -80,6 +80,8 @@ const KINDS: &[&str] = &[
     "source_locked", "source_unlocked", "dormant_disabled", "leaver_noted", "leaver_ended", "privilege_kept", "review_started", "review_answered", "review_closed", "review_disabled", "token_made", "token_ended", "token_refused",
     "device_authority", "device_code_issued", "device_code_failed", "device_code_ended", "device_certified", "device_certificate_ended", "certificate_refused",
     "person_linked", "link_pinned", "person_unlinked", "directory_ended", "directory_roles_lost", "directory_doubted",
+    "emergency_opened", "emergency_tried", "emergency_closed", "emergency_reviewed", "emergency_kept", "emergency_ended", "emergency_code_used", "envelope_made", "envelopes_seen",
+    "mail_written", "mail_sent", "mail_late", "mail_failed",
     "started", "clock_jumped",
 ];
 

@@ -44,7 +44,8 @@ pub fn person(ctx: &Ctx, login: &WebLogin) -> Value {
 /// The links of that panel.
 #[must_use]
 pub fn person_links(ctx: &Ctx) -> Vec<Value> {
-    if ctx.login.is_none() {
+    // An emergency account has nothing of its own to keep.
+    if ctx.login.as_ref().is_none_or(|login| login.person.emergency) {
         return Vec::new();
     }
     let own = context! { href => "/account/factors", label => ctx.t("factors.title") };

@@ -145,6 +145,7 @@ async fn show(call: Call) -> Reply {
         minutes => ctx.store().policy().device_code_minutes,
         server => ctx.house.settings.door.as_deref(),
         facility => ctx.store().door_name(),
+        logs_in => ctx.store().policy().ssh_login_hours > 0,
         may_certify => ctx.may(Action::CertifyDevice),
         may_enrol => ctx.may(Action::CertifyDevice) && device.active && device.lost_at.is_none(),
         form => Value::from_object(form),

@@ -10,6 +10,9 @@ pub(super) fn sentence(lang: Lang, fact: &Fact) -> Option<String> {
     let because = |reason: &str| if reason.is_empty() { String::new() } else { say("certificate_because", &[("reason", reason.trim_end_matches(['。', '.']))]) };
     Some(match fact {
         Fact::DeviceAuthority { root, issuing } => say("device_authority", &[("root", root), ("issuing", issuing)]),
+        Fact::DeviceRootTaken { root, how, file } => say("device_root_taken", &[("root", root), ("how", if how == "passphrase" { words::find(lang, "log.root_passphrase").unwrap_or(how) } else { how }), ("file", file)]),
+        Fact::DeviceIssuingAsked { key } => say("device_issuing_asked", &[("key", key)]),
+        Fact::DeviceIssuingBrought { issuing } => say("device_issuing_brought", &[("issuing", issuing)]),
         Fact::DeviceCodeIssued { name, until, .. } => say("device_code_issued", &[("name", name), ("until", &until.minute())]),
         Fact::DeviceCodeFailed { name, why, source, .. } => say("device_code_failed", &[("name", name), ("why", &one_of(lang, "log.code_why", why)), ("source", source)]),
         Fact::DeviceCodeEnded { name, how, .. } => say("device_code_ended", &[("name", name), ("how", &one_of(lang, "log.code_how", how))]),

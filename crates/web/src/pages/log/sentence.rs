@@ -101,9 +101,11 @@ pub fn controlled(lang: Lang, control: &Control) -> String {
 /// How the row stands out: `bad`, `warn` or nothing.
 pub(super) fn tone(fact: &Fact) -> &'static str {
     match fact {
-        Fact::MailFailed { .. } | Fact::MailLate { .. } => "bad",
+        Fact::MailFailed { .. } | Fact::MailLate { .. } | Fact::EmergencyOpened { .. } | Fact::EmergencyTried { .. } => "bad",
+        Fact::EmergencyKept { .. } | Fact::EnvelopeMade { .. } | Fact::EmergencyEnded { .. } | Fact::EmergencyClosed { .. } => "warn",
+        Fact::EnvelopesSeen { intact: false, .. } | Fact::EmergencyReviewed { sound: false, .. } => "bad",
         Fact::TokenRefused { .. } | Fact::SourceLocked { .. } | Fact::ExposureNew { .. } => "bad",
-        Fact::ServiceKept { .. } => "warn",
+        Fact::ServiceKept { .. } | Fact::DeviceRootTaken { .. } | Fact::DeviceIssuingAsked { .. } | Fact::DeviceIssuingBrought { .. } => "warn",
         Fact::DeviceCodeFailed { .. } | Fact::CertificateRefused { .. } => "bad",
         Fact::DeviceCodeIssued { .. } | Fact::DeviceCertificateEnded { .. } => "warn",
         Fact::TokenMade { .. } | Fact::DormantDisabled { .. } | Fact::ReviewDisabled { .. } | Fact::PrivilegeKept { .. } => "warn",
@@ -237,6 +239,15 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::SteppedUp { by: None } => say("stepped_up", &[]),
         Fact::SteppedUp { by: Some(kind) } => say("stepped_up_by", &[("kind", &one_of(lang, "log.factor", kind.as_str()))]),
         Fact::PasskeyAdded { person, name, .. } => say("passkey_added", &[("person", &names.of(person.as_str())), ("name", name)]),
+        Fact::EmergencyKept { login, told, active, .. } => say(if *active { "emergency_kept" } else { "emergency_retired" }, &[("login", login), ("told", &told.join(if lang == Lang::Ja { "、" } else { ", " }))]),
+        Fact::EnvelopeMade { login, half, number, holder, place, .. } => say("envelope_made", &[("login", login), ("half", &one_of(lang, "emergency.half", half.as_str())), ("number", number), ("holder", holder), ("place", place)]),
+        Fact::EnvelopesSeen { login, intact, note, .. } => say(if *intact { "envelopes_seen" } else { "envelopes_broken" }, &[("login", login), ("because", &because(lang, note))]),
+        Fact::EmergencyCodeUsed { login, left, .. } => say("emergency_code_used", &[("login", login), ("left", &left.to_string())]),
+        Fact::EmergencyOpened { login, openers, cause, reason, again, mails, .. } => say(if *again { "emergency_opened_again" } else { "emergency_opened" }, &[("login", login), ("openers", &openers.join(if lang == Lang::Ja { "、" } else { ", " })), ("cause", &one_of(lang, "emergency.cause", cause.as_str())), ("reason", reason.trim_end_matches(['。', '.'])), ("mails", &mails.to_string())]),
+        Fact::EmergencyTried { login } => say("emergency_tried", &[("login", login)]),
+        Fact::EmergencyEnded { login, why, .. } => say("emergency_ended", &[("login", login), ("why", &one_of(lang, "emergency.why", why))]),
+        Fact::EmergencyClosed { login, note, .. } => say("emergency_closed", &[("login", login), ("because", &because(lang, note))]),
+        Fact::EmergencyReviewed { login, sound, note, entries, .. } => say(if *sound { "emergency_reviewed" } else { "emergency_reviewed_unsound" }, &[("login", login), ("n", &entries.to_string()), ("note", note)]),
         Fact::MailWritten { letter, to, .. } => say("mail_written", &[("to", to), ("letter", &one_of(lang, "mail.letter", letter))]),
         Fact::MailSent { letter, to, .. } => say("mail_sent", &[("to", to), ("letter", &one_of(lang, "mail.letter", letter))]),
         Fact::MailLate { letter, to, why, .. } => say("mail_late", &[("to", to), ("letter", &one_of(lang, "mail.letter", letter)), ("why", why)]),
@@ -285,6 +296,9 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
             &[("vendor", &names.of(vendor.as_str())), ("name", name), ("change", &one_of(lang, "log.device_change", change)), ("reason", &because(lang, reason))],
         ),
         Fact::DeviceAuthority { .. }
+        | Fact::DeviceRootTaken { .. }
+        | Fact::DeviceIssuingAsked { .. }
+        | Fact::DeviceIssuingBrought { .. }
         | Fact::DeviceCodeIssued { .. }
         | Fact::DeviceCodeFailed { .. }
         | Fact::DeviceCodeEnded { .. }

@@ -1,0 +1,88 @@
+//! The end of a use: the return to normal, with which everything that opened the account ends, and the review by another
+//! person.
+
+use super::Store;
+use crate::fault::Done;
+use crate::log::LogFilter;
+use crate::logins::end_web_logins;
+use sekisho_core::emergency::{EmergencyState, EmergencyUse, UseReview};
+use sekisho_core::facts::{Entry, Fact};
+use sekisho_core::ids::{EmergencyId, EmergencyUseId};
+use sekisho_core::letter::Letter;
+use sekisho_core::people::Actor;
+use sekisho_core::permission::Action;
+use sekisho_core::plan::content::check_text;
+use sekisho_core::refusal::Refusal;
+
+/// Entries of a use that a page shows; the log has them all.
+const ENTRIES: usize = 500;
+
+impl Store {
+    /// Declares the return to normal: logins of the account end, what was in its envelopes opens nothing any more, those who
+    /// are named are told, and new envelopes and the review wait to be done.
+    ///
+    /// # Errors
+    /// The rule that forbids it; [`Refusal::EmergencyState`] unless it is open; [`Refusal::ReasonNeeded`].
+    pub async fn close_emergency(&self, actor: &Actor, id: &EmergencyId, note: &str) -> Done<EmergencyUse> {
+        self.require(actor, Action::KeepEmergency, None, "close_emergency").await?;
+        check_text("note", note)?;
+        if note.trim().is_empty() {
+            return Err(Refusal::ReasonNeeded.into());
+        }
+        let mut tx = self.write(actor).await?;
+        let mut account = self.load_emergency(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        let Some(usage) = account.open.clone().filter(|_| account.state() == EmergencyState::Opened) else { return Err(Refusal::EmergencyState.into()) };
+        let mut usage = self.load_use(tx.sql(), &usage).await?.ok_or(Refusal::NotFound)?;
+        let now = tx.now();
+        (account.open, account.open_until) = (None, None);
+        self.end_envelopes(&mut tx, &mut account, "returned").await?;
+        usage.closed_at = Some(now);
+        usage.closed_by = Some(actor.name.clone());
+        usage.closing_note = note.trim().to_owned();
+        self.save_use(&mut tx, &usage).await?;
+        tx.fact(Fact::EmergencyClosed { usage: usage.id.clone(), login: account.login.clone(), note: usage.closing_note.clone() });
+        end_web_logins(&mut tx, &account.person, None, "emergency_closed").await?;
+        self.raise_alarm(&mut tx, &account, &Letter::EmergencyClosed { login: account.login.clone(), by: actor.name.clone(), at: now }).await?;
+        tx.commit().await?;
+        self.light_watchfire().await?;
+        tracing::warn!(account = account.login, "the use of an emergency account ended");
+        Ok(usage)
+    }
+
+    /// What the account did during a use, as the log has it, the oldest first.
+    ///
+    /// # Errors
+    /// Without the right to read the log; [`Refusal::NotFound`].
+    pub async fn emergency_entries(&self, actor: &Actor, id: &EmergencyUseId) -> Done<Vec<Entry>> {
+        let usage = self.emergency_use(actor, id).await?;
+        // The fact of the opening and the login bear the same moment.
+        let until = usage.closed_at.map(|at| at.plus(std::time::Duration::from_millis(1)));
+        let filter = LogFilter { person: Some(usage.person.clone()), from: Some(usage.opened_at()), until, rows: Some(ENTRIES), ..LogFilter::default() };
+        let mut entries = self.log_entries(actor, &filter).await?;
+        entries.reverse();
+        Ok(entries)
+    }
+
+    /// Signs the review of a use.
+    ///
+    /// # Errors
+    /// The rule that forbids it; [`EmergencyUse::may_review`]; [`Refusal::ReasonNeeded`].
+    pub async fn review_emergency(&self, actor: &Actor, id: &EmergencyUseId, sound: bool, note: &str) -> Done<EmergencyUse> {
+        self.require(actor, Action::ReviewEmergency, None, "review_emergency").await?;
+        check_text("note", note)?;
+        if note.trim().is_empty() {
+            return Err(Refusal::ReasonNeeded.into());
+        }
+        let by = actor.person.clone().filter(|_| actor.token.is_none()).ok_or(Refusal::NotAllowed)?;
+        let entries = self.emergency_entries(actor, id).await?.len() as u64;
+        let mut tx = self.write(actor).await?;
+        let mut usage = self.load_use(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        usage.may_review(actor)?;
+        let note = note.trim().to_owned();
+        usage.review = Some(UseReview { by, name: actor.name.clone(), at: tx.now(), sound, note: note.clone(), entries });
+        self.save_use(&mut tx, &usage).await?;
+        tx.fact(Fact::EmergencyReviewed { usage: usage.id.clone(), login: usage.login.clone(), sound, note, entries });
+        tx.commit().await?;
+        Ok(usage)
+    }
+}
