@@ -63,6 +63,11 @@ fn clock_file(folder: &Path) -> PathBuf {
     folder.join("clock")
 }
 
+/// The configuration of a house's token.
+fn token_file(folder: &Path) -> PathBuf {
+    folder.join("softhsm2.conf")
+}
+
 /// The library that stands between a program and its clock.
 fn faketime() -> PathBuf {
     let libraries = std::fs::read_dir("/usr/lib").expect("/usr/lib").flatten().map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));
@@ -124,6 +129,21 @@ impl House {
         let folder = temporary.path().to_path_buf();
         std::fs::write(clock_file(&folder), "+0s").expect("the clock");
         Self::open(folder.clone(), folder.join("data"), Some(temporary), "")
+    }
+
+    /// The same with a token (SoftHSM) for the key that certifies devices.
+    pub fn own_with_token() -> Self {
+        let temporary = tempfile::Builder::new().prefix("street-").tempdir().expect("a temporary folder");
+        let folder = temporary.path().to_path_buf();
+        let (tokens, pin) = (folder.join("tokens"), folder.join("token.pin"));
+        std::fs::create_dir(&tokens).expect("a folder for the token");
+        std::fs::write(token_file(&folder), format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display())).expect("its configuration");
+        std::fs::write(&pin, "4711-0815\n").expect("its PIN");
+        let made = Command::new("softhsm2-util").args(["--init-token", "--free", "--label", "sekisho", "--so-pin", "12345678", "--pin", "4711-0815"]).env("SOFTHSM2_CONF", token_file(&folder)).output().expect("softhsm2-util is missing");
+        assert!(made.status.success(), "{}", said(&made));
+        let module = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so", "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so"].into_iter().find(|path| Path::new(path).is_file()).expect("libsofthsm2 is missing");
+        let section = format!("\n[device_ca]\npkcs11 = {{ module = \"{module}\", token = \"sekisho\", pin_file = \"{}\" }}", pin.display());
+        Self::open(folder.clone(), folder.join("data"), Some(temporary), &section)
     }
 
     /// Sets the clock of a timed house so many seconds beside the real one.
@@ -398,6 +418,9 @@ fn start(folder: &Path, config: &Path, web: u16, sweep: bool) -> Server {
     if clock.exists() {
         // Timers go on by the machine's own: a jump of the clock is no jump of time.
         command.env("LD_PRELOAD", faketime()).env("FAKETIME_TIMESTAMP_FILE", clock).env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    }
+    if token_file(folder).exists() {
+        command.env("SOFTHSM2_CONF", token_file(folder));
     }
     let child = command
         .arg("--config")

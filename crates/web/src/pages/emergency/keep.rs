@@ -142,10 +142,9 @@ async fn show_sheet(call: Call) -> Reply {
     };
     let mut parts = kept.split(' ');
     let half = parts.next().and_then(Half::parse).ok_or_else(Stop::not_found)?;
-    let secrets: Vec<&str> = parts.collect();
+    let secrets: Vec<String> = parts.map(str::to_owned).collect();
     let envelope = account.envelope(half).ok_or_else(Stop::not_found)?;
-    let page = call.page("emergency/sheet.html", "emergency.sheet", context! { row => row(ctx, &account), half => half.as_str(), secrets, envelope => value(envelope), address => format!("{}/emergency", ctx.store().base_url()) });
-    page
+    call.page("emergency/sheet.html", "emergency.sheet", context! { row => row(ctx, &account), half => half.as_str(), secrets, envelope => value(envelope), address => format!("{}/emergency", ctx.store().base_url()) })
 }
 
 async fn show_look(call: Call) -> Reply {
