@@ -75,6 +75,9 @@ pub enum Command {
     /// The tamper-evident log: read, checkpoint, public key
     #[command(subcommand)]
     Log(crate::admin::log::LogCommand),
+    /// Emergency accounts: list, uses, return to normal
+    #[command(subcommand)]
+    Emergency(crate::admin::emergency::EmergencyCommand),
     /// Outgoing mail: list, try again, send a test
     #[command(subcommand)]
     Mail(crate::admin::mail::MailCommand),

@@ -62,6 +62,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("rcgen", "sekisho-connect"),
     ("x509-parser", "sekisho-gateway"),
     ("procfs", "sekisho-gateway"),
+    ("cryptoki", "sekisho-store"),
     ("if-addrs", "sekisho-gateway"),
     ("ssh-key", "sekisho-store"),
     ("russh", "sekisho-gateway"),

@@ -7,6 +7,7 @@ pub mod ca;
 pub mod device;
 pub mod directory;
 pub mod exposure;
+pub mod emergency;
 pub mod line;
 pub mod log;
 pub mod mail;
@@ -65,6 +66,8 @@ pub enum Ask {
     Log(log::LogCommand),
     /// Outgoing mail.
     Mail(mail::MailCommand),
+    /// Emergency accounts.
+    Emergency(emergency::EmergencyCommand),
     /// The search.
     Search(search::SearchCommand),
     /// Command rules.
@@ -143,6 +146,7 @@ impl Ask {
             Command::Recording(command) => Self::Recording(command),
             Command::Log(command) => Self::Log(command),
             Command::Mail(command) => Self::Mail(command),
+            Command::Emergency(command) => Self::Emergency(command),
             Command::Search(command) => Self::Search(command),
             Command::Rules(command) => Self::Rules(command),
             other => bail!("{other:?} is no command of administration"),
@@ -221,6 +225,7 @@ pub async fn answer(store: &Store, ask: Ask) -> Reply {
         Ask::Recording(command) => recording::answer(store, &console, command).await,
         Ask::Log(command) => log::answer(store, &console, command).await,
         Ask::Mail(command) => mail::answer(store, &console, command).await,
+        Ask::Emergency(command) => emergency::answer(store, &console, command).await,
         Ask::Search(command) => search::answer(store, &console, command).await,
         Ask::Rules(command) => rules::answer(store, &console, command).await,
         Ask::Doctor => crate::doctor::answer(store, &console).await,
