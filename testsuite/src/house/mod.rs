@@ -14,6 +14,7 @@ mod desk;
 mod directory;
 mod exposure;
 mod factors;
+mod emergency;
 mod faults;
 mod key_windows;
 mod ledger;

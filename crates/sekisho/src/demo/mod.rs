@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod clock;
 mod door;
+mod emergency;
 mod hosts;
 mod phone;
 mod service;
@@ -40,6 +41,8 @@ const YESTERDAY: Duration = Duration::from_secs(26 * 3600);
 
 /// A demo that runs.
 struct Demo {
+    /// What is in the envelopes of the emergency account.
+    emergency: serde_json::Value,
     /// Folder of the device that is enrolled at the outer door.
     device: PathBuf,
     config: Config,
@@ -136,7 +139,12 @@ async fn set_up(args: &DemoArgs, folder: &Path) -> Result<Demo> {
     let token = api.log_in(hospital.person(admin)?).await?;
     let device = door::enrol(&api, &token, &server, folder).await.context("a device at the outer door")?;
     clock.catch_up();
-    Ok(Demo { device, config, running, hospital, terminal, api, clock, ca_file, log_public_key: report.log_public_key, open_plan })
+    let emergency = emergency::prepare(&running.store).await.context("the emergency account")?;
+    // What else answers on the visitor's own machine is found as well: that is what the look is for.
+    if let Err(denied) = running.store.check_exposure(&sekisho_core::people::Actor::console()).await {
+        tracing::warn!(%denied, "the demo's machine was not looked at");
+    }
+    Ok(Demo { emergency, device, config, running, hospital, terminal, api, clock, ca_file, log_public_key: report.log_public_key, open_plan })
 }
 
 impl Demo {
@@ -183,6 +191,7 @@ fn facts(demo: &Demo) -> Value {
     json!({
         "web": { "url": demo.url(), "ca_file": demo.ca_file },
         "ssh": { "host": "127.0.0.1", "port": demo.running.ssh.port(), "known_hosts": demo.terminal.known_hosts() },
+        "emergency": demo.emergency,
         "door": { "server": demo.config.door.listen, "device_dir": demo.device },
         "pid": std::process::id(),
         "data_dir": demo.config.data.dir,
