@@ -168,7 +168,7 @@ fn shown(house: &House, dir: &Path, who: &str, key: &Path) -> Output {
     let mut command = Command::new("ssh");
     let proxy = format!("ProxyCommand={} connect open --dir '{}' --target {TARGET}", program::sekisho().display(), dir.display());
     command.args(["-F", "/dev/null", "-o", &proxy, "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "GlobalKnownHostsFile=/dev/null"]);
-    command.args(["-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes", "-o"]).arg(format!("IdentityFile={}", key.display())).args(["-l", who, &format!("{TARGET}.street"), "--", "true"]);
+    command.args(["-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes", "-o", "PubkeyAcceptedAlgorithms=ssh-ed25519-cert-v01@openssh.com", "-o"]).arg(format!("IdentityFile={}", key.display())).args(["-l", who, &format!("{TARGET}.street"), "--", "true"]);
     let _ = house;
     output(command.env_remove("SSH_AUTH_SOCK").stdin(Stdio::null()), PATIENCE)
 }

@@ -163,10 +163,10 @@ impl Store {
         let mut tx = self.write(actor).await?;
         let text = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE person = $1 AND id <> $2"));
         let rows = sqlx::query(text).bind(person.as_str().to_owned()).bind(except.map_or("", WebLoginId::as_str).to_owned()).fetch_all(tx.sql()).await?;
+        let mut ended = 0;
         for row in &rows {
-            self.end_web_login(&mut tx, person, row).await?;
+            ended += self.end_web_login(&mut tx, person, row).await?;
         }
-        let mut ended = rows.len();
         // Also those that the login which stays confirmed: all others are others.
         ended += self.end_ssh_logins(&mut tx, person, "ended").await?;
         if tokens {
@@ -184,7 +184,8 @@ impl Store {
         may(actor, Action::KeepLedger, None).map_err(|_| Refusal::NotFound)
     }
 
-    async fn end_web_login(&self, tx: &mut Tx, person: &PersonId, row: &AnyRow) -> Result<(), Fault> {
+    /// Ends a login of a browser or API client, with the certificates that were confirmed in it. Gives how many ended.
+    async fn end_web_login(&self, tx: &mut Tx, person: &PersonId, row: &AnyRow) -> Result<usize, Fault> {
         let id: String = row.try_get("id")?;
         let web_login = WebLoginId::parse(&id).ok_or_else(|| Fault::Damaged(format!("{id:?} is no identifier of a login")))?;
         let gone = sqlx::query("DELETE FROM web_logins WHERE id = $1").bind(id).execute(tx.sql()).await?;
@@ -192,10 +193,11 @@ impl Store {
             tx.fact(Fact::LoginEnded { web_login: web_login.clone(), person: person.clone(), via: row.try_get("via")?, came_from: row.try_get("source")? });
         }
         let confirmed: Vec<SshLogin> = self.open_ssh_logins(tx.sql(), person).await?.into_iter().filter(|login| login.confirmed_in == web_login).collect();
+        let ended = confirmed.len() + usize::from(gone.rows_affected() == 1);
         for login in confirmed {
             self.end_ssh_login(tx, login, "ended").await?;
         }
-        Ok(())
+        Ok(ended)
     }
 
     /// What a change of password or factors ends besides other logins: certificates of logins always, tokens for automation

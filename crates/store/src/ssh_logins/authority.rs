@@ -247,8 +247,9 @@ mod tests {
     fn only_a_plain_user_certificate_of_our_authority_is_one() {
         assert_eq!(judged(&certificate(sound)), None);
         let host = certificate(|made| {
-            sound(made);
             made.cert_type(CertType::Host).unwrap();
+            made.valid_principal("sato").unwrap();
+            made.critical_option(DEVICE_OPTION, "dev-x").unwrap();
         });
         assert_eq!(judged(&host), Some("type"), "a host's");
         let two = certificate(|made| {

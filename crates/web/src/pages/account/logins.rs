@@ -18,16 +18,17 @@ const PATH: &str = "/account/logins";
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
+    // Whoever sits at a login that was left open does not end the others of its person (ASVS 5.0, 7.5.2).
+    let own = Access::MayStepUp(Action::KeepOwnLogin);
     let (read, keep) = (Access::May(Action::ReadLedger), Access::MayStepUp(Action::KeepLedger));
     vec![
         Route::page(PATH, Access::LoggedIn, show),
-        Route::form("/account/logins/others/end", Access::LoggedIn, end_others).again(show),
-        Route::form("/account/logins/{login}/end", Access::LoggedIn, end).again(show),
+        Route::form(PATH, own, end).again(show),
         Route::page("/persons/{id}/logins", read, show_of),
         Route::form("/persons/{id}/logins", keep, end_of).again(show_of),
         Route::api(Method::GET, "/api/v1/me/logins", Access::LoggedIn, "Where one is logged in: browsers, API clients, devices with a login certificate.", api_own).gives::<Vec<LoginLine>>(),
-        Route::api(Method::DELETE, "/api/v1/me/logins", Access::LoggedIn, "End all other logins of one's own; tokens for automation stay.", api_end_others),
-        Route::api(Method::DELETE, "/api/v1/me/logins/{login}", Access::LoggedIn, "End a login of one's own.", api_end),
+        Route::api(Method::DELETE, "/api/v1/me/logins", own, "End all other logins of one's own; tokens for automation stay.", api_end_others),
+        Route::api(Method::DELETE, "/api/v1/me/logins/{login}", own, "End a login of one's own.", api_end),
         Route::api(Method::GET, "/api/v1/persons/{id}/logins", read, "Where a person is logged in.", api_of).gives::<Vec<LoginLine>>(),
         Route::api(Method::DELETE, "/api/v1/persons/{id}/logins/{login}", keep, "End a login of a person.", api_end_of),
     ]
@@ -113,14 +114,14 @@ fn which(call: &Call) -> Result<OpenLoginId, Stop> {
     call.id("login", OpenLoginId::parse)
 }
 
+/// One login, or all others with the tokens.
 async fn end(call: Call) -> Reply {
     let login = call.ctx.login()?;
-    call.ctx.store().end_login(&login.actor, &login.person.id, &which(&call)?).await?;
-    call.done(PATH, "logins.ended")
-}
-
-async fn end_others(call: Call) -> Reply {
-    let login = call.ctx.login()?;
+    if call.form().text("login") != "others" {
+        let one = OpenLoginId::parse(call.form().text("login")).ok_or_else(|| Stop::bad_field("login"))?;
+        call.ctx.store().end_login(&login.actor, &login.person.id, &one).await?;
+        return call.done(PATH, "logins.ended");
+    }
     let tokens = call.form().has("tokens");
     let ended = call.ctx.store().end_other_logins(&login.actor, &login.person.id, Some(&login.id), tokens).await?;
     call.ctx.note("success", call.ctx.t_with("logins.others_ended", &[("n", &ended.to_string())]));
