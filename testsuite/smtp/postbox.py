@@ -41,7 +41,7 @@ class Postbox:
             "headers": sorted(name.lower() for name in letter.keys()),
             "message_id": letter["message-id"],
             "text": letter.get_content().replace("\r\n", "\n"),
-            "tls": session.ssl is not None,
+            "tls": server.transport.get_extra_info("ssl_object") is not None,
             "account": getattr(session, "login_data", None) and "known",
             "raw": base64.b64encode(envelope.content).decode(),
         }

@@ -98,7 +98,7 @@ mod tests {
             vendor: vendor.clone(),
             content: DeviceContent { addresses: vec![[10, 20, 0, 5].into()], check, ..DeviceContent::default() },
             active: true,
-            lost_at: None,
+            lost_at: None, lost_by: None,
         };
         let (policy, none) = (Policy::default(), BTreeSet::new());
         let asked = |lines: &[Line], devices: &[Device], certified: &BTreeSet<DeviceId>, policy: &Policy| barrier(&vendor, lines, devices, certified, policy, now);

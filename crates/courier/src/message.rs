@@ -3,7 +3,7 @@
 use crate::CourierSettings;
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
-use sekisho_core::letter::Parcel;
+use sekisho_core::letter::{Parcel, one_line};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// RFC 3834: written by a program, so that no absence assistant answers.
@@ -33,9 +33,9 @@ pub(crate) fn written(settings: &CourierSettings, parcel: &Parcel) -> Result<(le
     let (from, to) = (address(settings.from.as_str())?, address(parcel.to.as_str())?);
     let at = UNIX_EPOCH + Duration::from_millis(u64::try_from(parcel.at.0).unwrap_or(0));
     let message = Message::builder()
-        .from(Mailbox::new(Some(settings.from_name.clone()), from.clone()))
+        .from(Mailbox::new(Some(one_line(&settings.from_name)), from.clone()))
         .to(Mailbox::new(None, to.clone()))
-        .subject(parcel.subject.clone())
+        .subject(one_line(&parcel.subject))
         .date(at)
         // The same at every try: who gets a letter twice can tell.
         .message_id(Some(format!("<{}@{}>", parcel.id, settings.from.domain())))

@@ -274,7 +274,7 @@ async fn whose_account_it_may_be(base: Base) {
 async fn ssh_asks_the_directory_too(base: Base) {
     let aoba = Aoba::new(base).await;
     let arrival = || Arrival::plain(IpAddr::from([10, 20, 0, 5]));
-    let first = async |password: &str| aoba.town.store.first_factor("ono", FirstProof::Password(Secret::new(password)), arrival()).await.map(|_| ());
+    let first = async |password: &str| aoba.town.store.first_factor("ono", &arrival(), FirstProof::Password(Secret::new(password))).await.map(|_| ());
     assert_eq!(first(PASSWORD).await, Err(Refusal::LoginFailed));
     assert_eq!(first("ninja-suzuki").await, Ok(()));
 }

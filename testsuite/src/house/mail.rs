@@ -54,7 +54,7 @@ fn whole(letter: &Arrived, link: &EnrolmentLink) -> EnrolmentLink {
 async fn a_link_goes_by_mail_and_its_code_by_another_way(base: Base) {
     let town = town(base).await;
     let postbox = Postbox::with(Mode::Implicit, Some(("sekisho", "himitsu-77")));
-    let (person, link) = town.store.add_person(&Actor::console(), asking("mori", "mori@aoba.example")).await.unwrap();
+    let (person, link) = town.store.add_person(&Actor::console(), asking("shinjin", "mori@aoba.example")).await.unwrap();
     assert_eq!(link.sent_to.as_deref(), Some("mori@aoba.example"));
     assert!(link.url.expose().is_empty() && link.token.expose().is_empty(), "whoever registers does not see the link");
     let code = link.handover.clone().expect("a code by another way");
@@ -62,7 +62,7 @@ async fn a_link_goes_by_mail_and_its_code_by_another_way(base: Base) {
     let letter = postbox.letter_to("mori@aoba.example");
     assert!(letter.tls && letter.account.is_some());
     assert_eq!(letter.subject, "【青葉病院 関所】アカウント登録のご案内 (Your account)");
-    assert!(letter.text.contains("ログイン名: mori") && !letter.text.contains(code.expose()), "{}", letter.text);
+    assert!(letter.text.contains("ログイン名: shinjin") && !letter.text.contains(code.expose()), "{}", letter.text);
     assert!(letter.headers.contains(&"auto-submitted".to_owned()) && letter.from == "sekisho@aoba.example" && letter.from_header.contains("青葉病院 関所"));
     // The link alone opens nothing, and with its code it does.
     let whole = whole(&letter, &link);
@@ -128,12 +128,12 @@ async fn one_refused_recipient_holds_up_nobody(base: Base) {
 async fn a_letter_tells_of_no_change_that_did_not_happen(base: Base) {
     let town = town(base).await;
     town.store.faults().fail_nth_write(0);
-    assert!(town.store.add_person(&Actor::console(), asking("mori", "mori@aoba.example")).await.is_err());
+    assert!(town.store.add_person(&Actor::console(), asking("shinjin", "mori@aoba.example")).await.is_err());
     town.store.faults().clear();
     assert!(rows(&town.store).await.is_empty());
     // A form of letter that a header could be made of is no address.
     for bad in ["mori@aoba.example\r\nBcc: x@evil.example", "mori@aoba.example,x@evil.example", "<mori@aoba.example>", "mori"] {
-        assert_eq!(told(town.store.add_person(&Actor::console(), asking("mori", bad)).await).err(), Some(Refusal::bad_field("mail")), "{bad:?}");
+        assert_eq!(told(town.store.add_person(&Actor::console(), asking("shinjin", bad)).await).err(), Some(Refusal::bad_field("mail")), "{bad:?}");
     }
 }
 
@@ -149,7 +149,7 @@ impl Courier for Nowhere {
 async fn what_cannot_be_delivered_is_told_and_given_up(base: Base) {
     let town = town(base).await;
     let nowhere: Arc<dyn Courier> = Arc::new(Nowhere);
-    town.store.add_person(&Actor::console(), asking("mori", "mori@aoba.example")).await.unwrap();
+    town.store.add_person(&Actor::console(), asking("shinjin", "mori@aoba.example")).await.unwrap();
     for _ in 0..6 {
         town.store.carry_due(&nowhere).await.unwrap();
         town.base.clock.pass(Duration::from_secs(3600));
@@ -166,16 +166,16 @@ async fn what_cannot_be_delivered_is_told_and_given_up(base: Base) {
 
 async fn without_a_server_or_an_address_the_link_is_handed_over(base: Base) {
     let none = base.town().await;
-    let (_, link) = none.store.add_person(&Actor::console(), asking("mori", "mori@aoba.example")).await.unwrap();
+    let (_, link) = none.store.add_person(&Actor::console(), asking("shinjin", "mori@aoba.example")).await.unwrap();
     assert!(link.sent_to.is_none() && link.url.expose().contains("/enrol/") && link.handover.is_none());
     assert_eq!(told(none.store.mail_test(&none.operator.actor).await).err(), Some(Refusal::MailNotSetUp));
     none.store.close().await.unwrap();
     let mut base = none.base;
     base.mail = Some(MailSettings::default());
     let store = base.open().await.unwrap();
-    let (_, link) = store.add_person(&Actor::console(), asking("nakano", "")).await.unwrap();
+    let (_, link) = store.add_person(&Actor::console(), asking("nakanishi", "")).await.unwrap();
     assert!(link.sent_to.is_none() && link.url.expose().contains("/enrol/"));
-    let by_hand = NewPerson { by_hand: true, ..asking("oda", "oda@aoba.example") };
+    let by_hand = NewPerson { by_hand: true, ..asking("odagiri", "oda@aoba.example") };
     let (_, link) = store.add_person(&Actor::console(), by_hand).await.unwrap();
     assert!(link.sent_to.is_none() && link.url.expose().contains("/enrol/"));
     assert!(rows(&store).await.is_empty());
@@ -184,8 +184,8 @@ async fn without_a_server_or_an_address_the_link_is_handed_over(base: Base) {
 async fn a_letter_that_was_changed_in_the_database_goes_nowhere(base: Base) {
     let town = town(base).await;
     let postbox = Postbox::new(Mode::Plain);
-    town.store.add_person(&Actor::console(), asking("mori", "mori@aoba.example")).await.unwrap();
-    town.store.add_person(&Actor::console(), asking("oda", "oda@aoba.example")).await.unwrap();
+    town.store.add_person(&Actor::console(), asking("shinjin", "mori@aoba.example")).await.unwrap();
+    town.store.add_person(&Actor::console(), asking("odagiri", "oda@aoba.example")).await.unwrap();
     if let Some(db) = &town.base.db {
         // Elsewhere, and with the text of another letter.
         db.sql("UPDATE mails SET recipient = 'thief@evil.example' WHERE recipient = 'mori@aoba.example'");
@@ -237,7 +237,7 @@ async fn nothing_is_handed_to_a_server_that_is_not_who_it_should_be() {
         assert!(postbox.letter_to("mori@aoba.example").tls);
     }
     let stripped = Postbox::new(Mode::Stripped);
-    town.store.add_person(&Actor::console(), asking("last", "last@aoba.example")).await.unwrap();
+    town.store.add_person(&Actor::console(), asking("saigo", "last@aoba.example")).await.unwrap();
     town.store.carry_due(&carrier(&stripped)).await.unwrap();
     assert!(stripped.letters().is_empty(), "no TLS, no letter");
 }

@@ -96,7 +96,7 @@ impl Slapd {
             modulepath /usr/lib/ldap\nmoduleload back_mdb\n\
             pidfile {dir}/pid\n\
             TLSCACertificateFile {dir}/ca.pem\nTLSCertificateFile {dir}/chain.pem\nTLSCertificateKeyFile {dir}/key.pem\n\
-            security simple_bind=128\n\
+            security simple_bind=128\nlocalSSF 256\n\
             database mdb\nsuffix \"dc=aoba,dc=example\"\nrootdn \"{MANAGER}\"\nrootpw manager-himitsu\ndirectory {dir}/db\nmaxsize 16777216\n\
             access to attrs=userPassword by anonymous auth by * none\naccess to * by dn.exact=\"{BIND}\" read by * none\n",
             dir = folder.path().display()
@@ -143,7 +143,7 @@ impl Slapd {
 
     /// Starts it again.
     pub fn resume(&mut self) {
-        let urls = format!("ldaps://127.0.0.1:{} ldap://127.0.0.1:{}", self.ldaps, self.ldap);
+        let urls = format!("ldaps://127.0.0.1:{} ldap://127.0.0.1:{} {}", self.ldaps, self.ldap, self.manager_url());
         // With -d it stays in the foreground and ends with its parent's hand on it.
         let running = Command::new(program("slapd")).arg("-f").arg(self.file("slapd.conf")).args(["-h", &urls, "-d", "0"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         self.running = Some(running);
@@ -169,9 +169,13 @@ impl Slapd {
         self.manage("ldapadd", &person(uid, uid, password, ""));
     }
 
+    /// Where the hospital's IT staff work: on the server itself.
+    fn manager_url(&self) -> String {
+        format!("ldapi://{}", self.file("manager").display().to_string().replace('/', "%2F"))
+    }
+
     fn manage(&self, with: &str, ldif: &str) {
-        let url = format!("ldaps://localhost:{}", self.ldaps);
-        let mut child = Command::new(program(with)).env("LDAPTLS_CACERT", self.file("ca.pem")).args(["-x", "-H", &url, "-D", MANAGER, "-w", "manager-himitsu"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(program(with)).args(["-x", "-H", &self.manager_url(), "-D", MANAGER, "-w", "manager-himitsu"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(ldif.as_bytes()).unwrap();
         let done = child.wait_with_output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

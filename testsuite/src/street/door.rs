@@ -35,7 +35,7 @@ pub(super) fn new_code(house: &House) -> String {
     text(&house.api.post(&house.admin, &format!("/api/v1/devices/{}/codes", device(house)), &json!({})), "code")
 }
 
-pub pub(super) fn server(house: &House) -> String {
+pub(super) fn server(house: &House) -> String {
     format!("127.0.0.1:{}", house.door)
 }
 
@@ -43,7 +43,7 @@ pub(super) fn connect(dir: &Path, words: &[&str]) -> Output {
     output(program::command(&["connect"]).args(words).arg("--dir").arg(dir), PATIENCE)
 }
 
-pub pub(super) fn enrol(house: &House, dir: &Path) {
+pub(super) fn enrol(house: &House, dir: &Path) {
     let done = connect(dir, &["enrol", "--server", &server(house), "--code", &new_code(house)]);
     assert!(done.status.success() && words(&done.stdout).contains("street"), "{}", said(&done));
 }

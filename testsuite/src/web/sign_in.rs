@@ -47,6 +47,8 @@ impl Idp {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let said: serde_json::Value = serde_json::from_str(&line).expect("the provider starts (npm ci in ui)");
+        let ahead = said["now"].as_i64().unwrap() - clinic.clock_now().0;
+        clinic.clock.pass(Duration::from_millis(u64::try_from(ahead).unwrap_or(0)));
         Self { port: u16::try_from(said["port"].as_u64().unwrap()).unwrap(), child, ca: authority.ca }
     }
 
@@ -73,7 +75,7 @@ impl Idp {
     }
 
     async fn bend(&self, how: &str) {
-        let seen = self.client().get(self.url("/bend")).query(&[("how", how)]).send().await.unwrap();
+        let seen = self.client().get(self.url(&format!("/bend?how={how}"))).send().await.unwrap();
         assert_eq!(seen.text().await.unwrap(), how);
     }
 }

@@ -386,6 +386,9 @@ impl Store {
     /// # Errors
     /// [`Refusal::StepUpNeeded`].
     pub fn require_step_up(&self, login: &WebLogin, action: Action) -> Result<(), Refusal> {
+        if login.actor.emergency && sekisho_core::emergency::is_shut(action) {
+            return Err(Refusal::NotAllowed);
+        }
         if action.needs_step_up() && login.actor.token.is_some() {
             return Err(Refusal::TokenNeedsPerson);
         }

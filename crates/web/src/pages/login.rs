@@ -49,7 +49,7 @@ async fn show(call: Call) -> Reply {
     let why = ["ended", "enrolled", "changed"].into_iter().find(|why| call.problem.is_none() && call.query().has(why));
     let form = call.typed_or(Form::default());
     let with_password = call.ctx.store().policy().passkey_with_password;
-    let providers = super::sign_in::providers(&call);
+    let providers = super::sign_in::providers(&call, &next);
     call.page("login.html", "login.title", context! { form => minijinja::Value::from_object(form), next, why, with_password, providers })
 }
 

@@ -33,10 +33,16 @@ pub(crate) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The buttons of the login page.
-pub(super) fn providers(call: &Call) -> Vec<Value> {
+/// The buttons of the login page, which lead to the page that was wanted.
+pub(super) fn providers(call: &Call, next: &str) -> Vec<Value> {
+    let onward = local_path(next).map_or_else(String::new, |next| format!("?next={}", escaped(next)));
     let sources = call.ctx.store().sources().iter().filter(|source| source.kind == SourceKind::Provider);
-    sources.map(|source| context! { name => source.name.as_str(), label => source.label.as_str() }).collect()
+    sources.map(|source| context! { label => source.label.as_str(), href => format!("/login/with/{}{onward}", source.name) }).collect()
+}
+
+/// A path as the value of a query.
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// The address by which this browser came, of the two that are ours. A sign-in comes back to it and to no other.
@@ -115,5 +121,15 @@ fn keep(response: &mut Response, value: &str) -> Result<(), Stop> {
 fn clear(response: &mut Response) {
     if let Ok(line) = HeaderValue::from_str(&format!("{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax")) {
         response.headers_mut().append(SET_COOKIE, line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wanted_page_stays_one_value() {
+        assert_eq!(escaped("/plans?state=open&x=あ#y"), "/plans%3Fstate%3Dopen%26x%3D%E3%81%82%23y");
     }
 }
