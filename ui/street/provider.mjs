@@ -5,9 +5,9 @@ import { CompactSign, exportJWK, generateKeyPair } from "jose";
 
 const given = JSON.parse(process.argv[2]);
 
-// It lives in the time of the test.
+// It lives in the time of the test, and never in the past: browsers drop cookies that have run out.
 const real = Date.now.bind(Date);
-const ahead = given.now - real();
+const ahead = Math.max(0, given.now - real());
 Date.now = () => real() + ahead;
 
 const [keys, stolen] = await Promise.all([generateKeyPair("ES256", { extractable: true }), generateKeyPair("ES256", { extractable: true })]);
@@ -93,7 +93,7 @@ server.listen(0, "127.0.0.1", () => {
     await next();
     if (bent && ctx.body?.id_token) ctx.body.id_token = await bend(ctx.body.id_token);
   });
-  console.log(JSON.stringify({ port }));
+  console.log(JSON.stringify({ port, now: Date.now() }));
 });
 
 process.stdin.resume();
