@@ -4,6 +4,9 @@ import Provider from "oidc-provider";
 import { CompactSign, exportJWK, generateKeyPair } from "jose";
 
 const given = JSON.parse(process.argv[2]);
+// Nobody reads what the library would like to say beside the one line at the start.
+console.info = console.warn = () => {};
+process.stdout.on("error", () => {});
 
 // It lives in the time of the test, and never in the past: browsers drop cookies that have run out.
 const real = Date.now.bind(Date);

@@ -187,7 +187,8 @@ impl Store {
             Ok(signed_in) => signed_in,
             Err(Away::Down(why)) => {
                 tracing::error!(provider = source, why, "ALARM: a sign-in provider cannot be asked");
-                return Err(self.told(&attempt, Refusal::ProviderFailed, "down").await);
+                let why: String = why.chars().take(200).collect();
+                return Err(self.told(&attempt, Refusal::ProviderFailed, &format!("down: {why}")).await);
             }
             Err(why) => return Err(self.sign_in_failed(&attempt, Refusal::ProviderFailed, &why.to_string()).await),
         };
