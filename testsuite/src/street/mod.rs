@@ -17,6 +17,7 @@ mod certificates;
 mod copy;
 mod crash;
 mod door;
+mod emergency;
 mod evidence;
 mod factors;
 mod flood;
