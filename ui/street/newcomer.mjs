@@ -66,6 +66,7 @@ await play(async () => {
   await look("newcomer first page");
   say("first", { text: await main() });
   await press(page.locator("main details", { hasText: "sekisho-connect enrol" }).locator("summary"));
+  await page.locator("main details", { hasText: "sekisho-connect enrol" }).evaluate((element) => element.closest(".card").scrollIntoView({ block: "start" }));
   await look("newcomer new device");
   say("lines", { text: await main() });
   done("4 login");
