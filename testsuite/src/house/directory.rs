@@ -202,7 +202,7 @@ async fn a_directory_that_is_down_disables_nobody(base: Base) {
     aoba.town.pass(REST);
     assert_eq!(aoba.log_in(&aoba.town.operator, "ninja-suzuki").await.err(), Some(Refusal::DirectoryDown));
     let refused = aoba.town.facts("refused").await;
-    assert!(matches!(&refused.last().unwrap().fact, Fact::Refused { code, login, .. } if code == "SKS-1051" && login == "ono"));
+    assert!(matches!(&refused.last().unwrap().fact, Fact::Refused { code, login, .. } if code == "SKS-1061" && login == "ono"));
     // Local people are not held up, and it is no failure of anybody.
     aoba.log_in(&aoba.town.planner, PASSWORD).await.unwrap();
     aoba.server.resume();

@@ -213,10 +213,10 @@ async fn a_token_that_is_wrong_in_anything_lets_nobody_in() {
     for (how, cause) in bends {
         idp.bend(how).await;
         let seen = sign_in(&idp, &mut Browser::new(&clinic), "aoba-id", &[("account", "ono"), ("amr", "mfa")]).await;
-        assert!(seen.text.contains("SKS-1055"), "{how}: {} {}", seen.status, seen.text);
+        assert!(seen.text.contains("SKS-1065"), "{how}: {} {}", seen.status, seen.text);
         assert!(!seen.headers.get_all("set-cookie").iter().any(|line| line.to_str().unwrap().starts_with("__Host-sekisho=")), "{how}");
         let told = causes(&clinic).await;
-        assert!(cause.is_empty() || told.contains(&("SKS-1055".into(), cause.into())), "{how}: {told:?}");
+        assert!(cause.is_empty() || told.contains(&("SKS-1065".into(), cause.into())), "{how}: {told:?}");
         clinic.clock.pass(Duration::from_secs(1));
     }
     idp.bend("").await;
@@ -237,9 +237,9 @@ async fn an_answer_is_good_once_for_the_browser_that_asked() {
     let back = at_provider(&idp, &begun, &account).await;
     // Somebody else's browser, with and without a sign-in of its own.
     let mut other = Browser::new(&clinic);
-    assert!(other.get(&back).await.text.contains("SKS-1054"));
+    assert!(other.get(&back).await.text.contains("SKS-1064"));
     other.get("/login/with/aoba-id").await;
-    assert!(other.get(&back).await.text.contains("SKS-1054"), "the state of another sign-in");
+    assert!(other.get(&back).await.text.contains("SKS-1064"), "the state of another sign-in");
     // The right one, twice.
     assert_eq!(browser.get(&back).await.status, StatusCode::OK);
     let mut replay = Browser::new(&clinic);
@@ -248,25 +248,25 @@ async fn an_answer_is_good_once_for_the_browser_that_asked() {
     let code = back.split("code=").nth(1).unwrap().split('&').next().unwrap().to_owned();
     // A used code with a fresh state: the provider itself refuses it, for it was spent and for another verifier.
     let seen = replay.get(&format!("/login/callback?code={code}&state={state}")).await;
-    assert!(seen.text.contains("SKS-1055"), "{}", seen.text);
-    assert!(replay.get(&format!("/login/callback?code={code}&state={state}")).await.text.contains("SKS-1054"), "and the state is spent");
+    assert!(seen.text.contains("SKS-1065"), "{}", seen.text);
+    assert!(replay.get(&format!("/login/callback?code={code}&state={state}")).await.text.contains("SKS-1064"), "and the state is spent");
     // Another provider's name in the answer (RFC 9207), and no code at all.
     let mut mixed = Browser::new(&clinic);
     let begun = mixed.get("/login/with/aoba-id").await;
     let back = at_provider(&idp, &begun, &account).await;
     let bent = back.replace(&format!("localhost%3A{}", idp.port), "evil.test");
     assert_ne!(bent, back);
-    assert!(mixed.get(&bent).await.text.contains("SKS-1055"));
+    assert!(mixed.get(&bent).await.text.contains("SKS-1065"));
     let mut refused = Browser::new(&clinic);
     let begun = refused.get("/login/with/aoba-id").await;
     let back = at_provider(&idp, &begun, &[("refuse", "1")]).await;
-    assert!(refused.get(&back).await.text.contains("SKS-1055"));
+    assert!(refused.get(&back).await.text.contains("SKS-1065"));
     // Too late.
     let mut late = Browser::new(&clinic);
     let begun = late.get("/login/with/aoba-id").await;
     let back = at_provider(&idp, &begun, &account).await;
     clinic.clock.pass(Duration::from_secs(600));
-    assert!(late.get(&back).await.text.contains("SKS-1054"));
+    assert!(late.get(&back).await.text.contains("SKS-1064"));
 }
 
 #[tokio::test]
@@ -285,7 +285,7 @@ async fn a_vendors_provider_lets_in_its_own_persons_alone() {
     // The same subject by the other provider's entry is nobody, and so is a subject that nobody is linked to.
     for (source, account) in [("aoba-id", "w"), ("hokuto", "operator")] {
         let seen = sign_in(&idp, &mut Browser::new(&clinic), source, &[("account", account), ("amr", "mfa")]).await;
-        assert!(seen.text.contains("SKS-1056"), "{source}: {}", seen.text);
+        assert!(seen.text.contains("SKS-1066"), "{source}: {}", seen.text);
     }
     // A contract that has ended ends this way in, too.
     clinic.store.change_person(&Actor::console(), &clinic.people["worker"].0.id, sekisho_store::PersonChange { active: false, ..sekisho_store::PersonChange::of(&clinic.people["worker"].0) }).await.unwrap();
@@ -315,7 +315,7 @@ async fn a_provider_that_is_down_says_so_and_keeps_nobody_else_out() {
     join(&clinic, &other_ca, vec![idp.settings(), ProviderSettings { name: "gone".into(), issuer: "https://localhost:1".into(), ..idp.settings() }]);
     for name in ["aoba-id", "gone"] {
         let seen = Browser::new(&clinic).get(&format!("/login/with/{name}")).await;
-        assert!(seen.text.contains("SKS-1055"), "{name}: {}", seen.text);
+        assert!(seen.text.contains("SKS-1065"), "{name}: {}", seen.text);
     }
     assert!(Browser::new(&clinic).get("/login/with/nobody").await.text.contains("SKS-2002"));
     Browser::of(&clinic, "planner").await;
