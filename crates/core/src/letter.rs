@@ -117,18 +117,24 @@ pub struct DoorWords {
     pub address: String,
     /// The hospital's short name, the end of targets' names.
     pub hospital: String,
+    /// The worker's login name, where the browser gives no login and the name has to be typed.
+    pub typed: Option<String>,
 }
 
 impl DoorWords {
     /// The way from the account to the first session, in Japanese and in English.
     fn steps(&self) -> (String, String) {
         let (address, hospital) = (one_line(&self.address), one_line(&self.hospital));
+        let (named, then_ja, then_en) = match &self.typed {
+            Some(login) => (format!(" --worker {}", one_line(login)), "", ""),
+            None => (String::new(), "ブラウザーに確認の画面が開くので、コードを見比べて承認します。", " and confirm in the browser"),
+        };
         (
             format!(
-                "\n\n作業を始めるまで(あわせて5分ほどです)\n\n1. 上のリンクを開き、引渡しコード、パスワード、パスキー(または認証アプリ)を設定して、ログインします。\n2. 作業する端末の画面(ターミナル、PowerShell)で次を実行し、病院から聞いた端末の登録コード(20文字)を入力します。\n\n  sekisho-connect enrol --server {address}\n\n3. 続けて次を実行します。ブラウザーに確認の画面が開くので、コードを見比べて承認します。\n\n  sekisho-connect ssh-config\n\n4. 承認された作業計画の時間になったら、表示された名前で接続します。\n\n  ssh 接続先の名前.{hospital}\n\nプログラム sekisho-connect と端末の登録コードは、病院の担当者から受け取ってください。"
+                "\n\n作業を始めるまで(あわせて5分ほどです)\n\n1. 上のリンクを開き、引渡しコード、パスワード、パスキー(または認証アプリ)を設定して、ログインします。\n2. 作業する端末の画面(ターミナル、PowerShell)で次を実行し、病院から聞いた端末の登録コード(20文字)を入力します。\n\n  sekisho-connect enrol --server {address}\n\n3. 続けて次を実行します。{then_ja}\n\n  sekisho-connect ssh-config{named}\n\n4. 承認された作業計画の時間になったら、表示された名前で接続します。\n\n  ssh 接続先の名前.{hospital}\n\nプログラム sekisho-connect と端末の登録コードは、病院の担当者から受け取ってください。"
             ),
             format!(
-                "\nThen, on the device you work from: run \"sekisho-connect enrol --server {address}\" and type the enrolment code of 20 letters; run \"sekisho-connect ssh-config\" and confirm in the browser; and connect by \"ssh TARGET.{hospital}\" in the window of your plan. The hospital gives you the program and the code."
+                "\nThen, on the device you work from: run \"sekisho-connect enrol --server {address}\" and type the enrolment code of 20 letters; run \"sekisho-connect ssh-config{named}\"{then_en}; and connect by \"ssh TARGET.{hospital}\" in the window of your plan. The hospital gives you the program and the code."
             ),
         )
     }
@@ -343,7 +349,7 @@ mod tests {
         assert!(written.body.expose().lines().any(|line| line.trim() == "https://gateway.example/enrol/abc"));
         assert_eq!(written.subject, "【青葉病院 関所】アカウント登録のご案内 (Your account)");
         assert!(!written.body.expose().contains("sekisho-connect"), "who has no device is told of none");
-        let device = Some(DoorWords { address: "gate.example:443".into(), hospital: "aoba".into() });
+        let device = Some(DoorWords { address: "gate.example:443".into(), hospital: "aoba".into(), typed: None });
         let letter = Letter::Invitation { name: "山田 太郎".into(), login: "yamada".into(), url: Secret::new("https://gateway.example/enrol/abc"), until: Timestamp(1_800_000_000_000), device };
         let written = letter.written(&LetterHead { facility: "青葉病院", base_url: "https://gateway.example" });
         for line in ["sekisho-connect enrol --server gate.example:443", "sekisho-connect ssh-config", "ssh 接続先の名前.aoba"] {

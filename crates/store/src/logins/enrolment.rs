@@ -134,7 +134,7 @@ impl Store {
     /// What a worker's letter says of the outer door, if there is one.
     fn door_words(&self, person: &Person) -> Option<DoorWords> {
         let address = self.inner.settings.door_address.clone();
-        (person.is(Role::Worker) && !address.is_empty()).then(|| DoorWords { address, hospital: self.door_name().to_owned() })
+        (person.is(Role::Worker) && !address.is_empty()).then(|| DoorWords { address, hospital: self.door_name().to_owned(), typed: (self.policy().ssh_login_hours == 0).then(|| person.login.clone()) })
     }
 
     async fn put_link(&self, tx: &mut Tx, person: &Person, reason: &str, span: Duration, handover: Option<Secret>) -> Result<EnrolmentLink, Fault> {

@@ -36,7 +36,7 @@ async fn show(call: Call) -> Reply {
     let ctx = &call.ctx;
     let duties = ctx.store().duties(ctx.actor()?).await?;
     let moving = moving(ctx, &duties).await?;
-    call.page("first/show.html", "first.title", context! { hello => hello(ctx)?, cards => [super::emergency::cards(ctx).await?, cards(ctx, &duties)].concat(), rows => rows(ctx, &duties), work => work(ctx, &duties).await?, door => ctx.house.settings.door.as_deref(), notices => super::account::factors::notices(ctx).await?, reviews => super::reviews::waiting(ctx).await?, deviations => deviations(ctx).await?, kept_out => kept_out(ctx).await?, observed_devices => ctx.store().policy().devices == sekisho_core::policy::DeviceRule::Observed && ctx.actor()?.is_hospital(), ..moving })
+    call.page("first/show.html", "first.title", context! { hello => hello(ctx)?, cards => [super::emergency::cards(ctx).await?, cards(ctx, &duties)].concat(), rows => rows(ctx, &duties), work => work(ctx, &duties).await?, door => ctx.house.settings.door.as_deref(), set_up => set_up(ctx)?, logs_in => ctx.store().policy().ssh_login_hours > 0, notices => super::account::factors::notices(ctx).await?, reviews => super::reviews::waiting(ctx).await?, deviations => deviations(ctx).await?, kept_out => kept_out(ctx).await?, observed_devices => ctx.store().policy().devices == sekisho_core::policy::DeviceRule::Observed && ctx.actor()?.is_hospital(), ..moving })
 }
 
 /// The part that is fetched anew every few seconds: emergencies and running sessions.
@@ -333,6 +333,12 @@ async fn work(ctx: &Ctx, duties: &[Duty]) -> Result<Vec<Value>, Stop> {
 pub fn ssh_line(ctx: &Ctx, login: &str, target: &str) -> String {
     let settings = &ctx.house.settings;
     format!("ssh -p {} {login}+{target}@{}", settings.ssh_port, settings.ssh_host)
+}
+
+/// What a worker types once on a device: without logins by the browser, the name is given and nobody is asked.
+fn set_up(ctx: &Ctx) -> Result<String, Stop> {
+    let named = if ctx.store().policy().ssh_login_hours > 0 { String::new() } else { format!(" --worker {}", ctx.login()?.person.login) };
+    Ok(format!("sekisho-connect ssh-config{named}"))
 }
 
 /// What a worker types on a device that came by its certificate, if there is an outer door.
