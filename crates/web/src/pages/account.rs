@@ -107,6 +107,7 @@ async fn show(call: Call) -> Reply {
         "account.title",
         context! {
             person => value(person),
+            elsewhere => elsewhere(&call).await?,
             factors => factors::context(&call).await?,
             roles,
             vendor,
@@ -116,6 +117,13 @@ async fn show(call: Call) -> Reply {
             ends_at => login.ends_at.0,
         },
     )
+}
+
+/// What people call the place that keeps this person's password, if Sekisho does not.
+async fn elsewhere(call: &Call) -> Result<Option<String>, Stop> {
+    let store = call.ctx.store();
+    let link = store.link_of_person(call.ctx.actor()?, &call.ctx.login()?.person.id).await?;
+    Ok(link.map(|link| store.source(&link.source).map_or(link.source.clone(), |source| source.label.clone())))
 }
 
 async fn show_password(call: Call) -> Reply {
