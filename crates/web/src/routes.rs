@@ -283,6 +283,8 @@ mod tests {
                 "GET /api/v1/enrolments/{token}",
                 "POST /api/v1/enrolments/{token}",
                 "POST /api/v1/enrolments/{token}/passkey",
+                "GET /emergency",
+                "POST /emergency",
             ]
         );
     }
