@@ -13,7 +13,8 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::page("/connect/{id}", may, show),
         Route::form("/connect/{id}", Access::MayStepUp(Action::ConnectDevice), confirm).again(show),
-        Route::form("/connect/{id}/deny", may, deny).again(show),
+        // Declining only makes things safer, so it asks for no fresh factor; whose request it is, the store knows.
+        Route::form("/connect/{id}/deny", Access::LoggedIn, deny).again(show),
     ]
 }
 
