@@ -42,7 +42,7 @@ class Postbox:
             "message_id": letter["message-id"],
             "text": letter.get_content().replace("\r\n", "\n"),
             "tls": server.transport.get_extra_info("ssl_object") is not None,
-            "account": getattr(session, "login_data", None) and "known",
+            "account": "known" if session.authenticated else None,
             "raw": base64.b64encode(envelope.content).decode(),
         }
         self.count += 1

@@ -17,6 +17,7 @@ use sekisho_core::permission::Action;
 use sekisho_core::refusal::Refusal;
 use sekisho_store::EmergencyAsk;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 pub(super) fn routes() -> Vec<Route> {
     let (may_keep, may_tend) = (Access::May(Action::KeepLedger), Access::May(Action::KeepEmergency));
@@ -35,8 +36,26 @@ pub(super) fn routes() -> Vec<Route> {
         Route::form("/emergency_accounts/{id}/look", tend, look).again(show_look),
         Route::page("/emergency_accounts/{id}/close", may_tend, show_close),
         Route::form("/emergency_accounts/{id}/close", tend, close).again(show_close),
+        Route::api(Method::POST, "/api/v1/emergency_accounts", keep, "Make an emergency account; its envelopes are printed by persons at a page.", api_add).takes::<AccountAsk>().gives::<super::EmergencyAnswer>(),
         Route::api(Method::POST, "/api/v1/emergency_accounts/{id}/close", tend, "Declare the return to normal: what opened the account ends.", api_close).takes::<CloseAsk>(),
     ]
+}
+
+/// An emergency account to make.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct AccountAsk {
+    /// Login name, as it is printed on the envelopes.
+    login: String,
+    /// Display name.
+    name: String,
+    /// Its duties.
+    roles: BTreeSet<Role>,
+    /// What it is for, and where the procedure lies.
+    #[serde(default)]
+    purpose: String,
+    /// Who is told at once when it is opened.
+    told: Vec<PersonId>,
 }
 
 /// The return to normal.
@@ -175,6 +194,12 @@ async fn close(call: Call) -> Reply {
     let id = id_of(&call)?;
     call.ctx.store().close_emergency(call.ctx.actor()?, &id, call.form().text("reason")).await?;
     call.done(&format!("/emergency_accounts/{id}"), "emergency.closed")
+}
+
+async fn api_add(call: Call) -> Reply {
+    let AccountAsk { login, name, roles, purpose, told } = call.json()?;
+    let account = call.ctx.store().add_emergency(call.ctx.actor()?, EmergencyAsk { login, name, roles, purpose, told }).await?;
+    call.answer(&super::EmergencyAnswer::of(&call.ctx, account))
 }
 
 async fn api_close(call: Call) -> Reply {
