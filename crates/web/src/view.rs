@@ -70,7 +70,7 @@ pub fn base(call: &Call, title: &str) -> Value {
         fresh => ctx.is_fresh(),
         held => ctx.login.as_ref().map(|login| value(login.held)),
         by_card => ctx.login.as_ref().is_some_and(|login| login.person.emergency),
-        emergencies => emergencies(ctx),
+        open_accounts => emergencies(ctx),
         confined => ctx.login.as_ref().is_some_and(|login| login.confined),
         passkey_origins => value(ctx.store().passkey_origins()),
         small_facility => policy.small_facility,
