@@ -1,5 +1,5 @@
 // The clerk's night, on a telephone: an emergency is asked for, allowed, watched and cut.
-import { debts, launch, visitor } from "./browser.mjs";
+import { debts, launch, picture, visitor } from "./browser.mjs";
 import { ask, play, say } from "./line.mjs";
 
 const given = JSON.parse(process.argv[2]);

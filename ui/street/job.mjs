@@ -1,5 +1,5 @@
 // The operator's evening: log in, approve, watch, cut, replay. Run by the test; argument: {"url", "login", "password", ...}.
-import { debts, launch, tabTo, visitor } from "./browser.mjs";
+import { debts, launch, picture, tabTo, visitor } from "./browser.mjs";
 import { ask, play, say } from "./line.mjs";
 
 const given = JSON.parse(process.argv[2]);
