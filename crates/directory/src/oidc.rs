@@ -6,12 +6,19 @@ use crate::settings::ProviderSettings;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
-use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreJwsSigningAlgorithm, CoreProviderMetadata};
-use openidconnect::{AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, SignatureVerificationError, TokenResponse};
+use openidconnect::core::{
+    CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod, CoreGrantType, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm,
+    CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm, CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
+};
+use openidconnect::{
+    AdditionalProviderMetadata, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, ProviderMetadata, RedirectUrl, Scope,
+    SignatureVerificationError, TokenResponse,
+};
 use sekisho_core::directory::{Away, Claims, SignInAsk, SignedIn};
 use sekisho_core::limits;
 use sekisho_core::secret::Secret;
 use sekisho_core::time::{Clock, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_rustls::TlsConnector;
@@ -31,13 +38,38 @@ fn algorithms() -> Vec<CoreJwsSigningAlgorithm> {
     vec![Alg::RsaSsaPkcs1V15Sha256, Alg::RsaSsaPkcs1V15Sha384, Alg::RsaSsaPkcs1V15Sha512, Alg::RsaSsaPssSha256, Alg::RsaSsaPssSha384, Alg::RsaSsaPssSha512, Alg::EcdsaP256Sha256, Alg::EcdsaP384Sha384, Alg::EdDsa]
 }
 
+/// What a provider says of itself beside what the library knows.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Beside {
+    /// It names itself in each answer (RFC 9207 section 3), so an answer without its name is not its own.
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+}
+
+impl AdditionalProviderMetadata for Beside {}
+
+type Metadata = ProviderMetadata<
+    Beside,
+    CoreAuthDisplay,
+    CoreClientAuthMethod,
+    CoreClaimName,
+    CoreClaimType,
+    CoreGrantType,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJweKeyManagementAlgorithm,
+    CoreJsonWebKey,
+    CoreResponseMode,
+    CoreResponseType,
+    CoreSubjectIdentifierType,
+>;
+
 /// One provider.
 pub(crate) struct Provider {
     settings: ProviderSettings,
     secret: Secret,
     http: Http,
     clock: Arc<dyn Clock>,
-    known: Mutex<Option<(Timestamp, CoreProviderMetadata)>>,
+    known: Mutex<Option<(Timestamp, Metadata)>>,
 }
 
 /// Why an ID token was not taken.
@@ -55,7 +87,7 @@ impl Provider {
 
     /// What the provider says of itself (OpenID Connect Discovery), with its keys. That it names itself as it is configured
     /// is checked by the library.
-    async fn metadata(&self, for_at_most: Duration) -> Result<CoreProviderMetadata, Away> {
+    async fn metadata(&self, for_at_most: Duration) -> Result<Metadata, Away> {
         let now = self.clock.now();
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((since, metadata)) = known
@@ -64,7 +96,7 @@ impl Provider {
             return Ok(metadata);
         }
         let issuer = IssuerUrl::new(self.settings.issuer.clone()).map_err(|fault| Away::Down(fault.to_string()))?;
-        let found = CoreProviderMetadata::discover_async(issuer, &self.http).await.map_err(|fault| Away::Down(chain(&fault)))?;
+        let found = Metadata::discover_async(issuer, &self.http).await.map_err(|fault| Away::Down(chain(&fault)))?;
         let addresses = [Some(found.authorization_endpoint().as_str()), found.token_endpoint().map(|address| address.as_str())];
         if !addresses.into_iter().all(|address| address.is_some_and(|address| address.starts_with("https://"))) {
             return Err(Away::Down("the provider names an address without TLS, or none".into()));
@@ -95,6 +127,9 @@ impl Provider {
             return Err(Away::No("issuer"));
         }
         let metadata = self.metadata(KNOWN_FOR).await?;
+        if issuer.is_none() && metadata.additional_metadata().authorization_response_iss_parameter_supported {
+            return Err(Away::No("no_issuer"));
+        }
         let client = CoreClient::from_provider_metadata(metadata.clone(), self.client_id(), Some(self.client_secret())).set_redirect_uri(redirect(ask)?);
         let request = client.exchange_code(AuthorizationCode::new(code.expose().to_owned())).map_err(|_| Away::Down("the provider names no token endpoint".into()))?;
         let answer = match request.set_pkce_verifier(verifier(ask)?).request_async(&self.http).await {
@@ -113,7 +148,7 @@ impl Provider {
     }
 
     /// Looks at an ID token (OpenID Connect Core section 3.1.3.7).
-    fn believed(&self, text: &str, nonce: &Secret, metadata: CoreProviderMetadata) -> Result<SignedIn, Bad> {
+    fn believed(&self, text: &str, nonce: &Secret, metadata: Metadata) -> Result<SignedIn, Bad> {
         let token: openidconnect::core::CoreIdToken = text.parse().map_err(|_| Bad::Token("malformed"))?;
         let client = CoreClient::from_provider_metadata(metadata, self.client_id(), Some(self.client_secret()));
         let now = DateTime::<Utc>::from_timestamp_millis(self.clock.now().0).ok_or(Bad::Token("time"))?;

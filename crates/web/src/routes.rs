@@ -274,7 +274,7 @@ mod tests {
                 "POST /api/v1/logins",
                 "POST /api/v1/passkeys/login",
                 "GET /login/with/{name}",
-                "GET /login/callback",
+                "GET /login/callback/{name}",
                 "GET /login/second",
                 "POST /login/second",
                 "GET /enrol/{token}",

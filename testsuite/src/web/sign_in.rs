@@ -41,7 +41,7 @@ impl Drop for Idp {
 impl Idp {
     fn start(clinic: &Clinic) -> Self {
         let authority = Authority::new();
-        let given = json!({ "chain": authority.chain, "key": authority.key, "now": clinic.clock_now().0, "client": "sekisho", "secret": SECRET, "redirects": ["https://localhost/login/callback"] });
+        let given = json!({ "chain": authority.chain, "key": authority.key, "now": clinic.clock_now().0, "client": "sekisho", "secret": SECRET, "redirects": ["aoba-id", "hokuto"].map(|name| format!("https://localhost/login/callback/{name}")) });
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/street/provider.mjs");
         let mut child = Command::new("node").arg(script).arg(given.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("node runs");
         let mut line = String::new();
@@ -246,10 +246,11 @@ async fn an_answer_is_good_once_for_the_browser_that_asked() {
     let begun = replay.get("/login/with/aoba-id").await;
     let state = begun.location().split("state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
     let code = back.split("code=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    let issuer = idp.url("");
     // A used code with a fresh state: the provider itself refuses it, for it was spent and for another verifier.
-    let seen = replay.get(&format!("/login/callback?code={code}&state={state}")).await;
+    let seen = replay.get(&format!("/login/callback/aoba-id?code={code}&state={state}&iss={issuer}")).await;
     assert!(seen.text.contains("SKS-1065"), "{}", seen.text);
-    assert!(replay.get(&format!("/login/callback?code={code}&state={state}")).await.text.contains("SKS-1064"), "and the state is spent");
+    assert!(replay.get(&format!("/login/callback/aoba-id?code={code}&state={state}&iss={issuer}")).await.text.contains("SKS-1064"), "and the state is spent");
     // Another provider's name in the answer (RFC 9207), and no code at all.
     let mut mixed = Browser::new(&clinic);
     let begun = mixed.get("/login/with/aoba-id").await;
@@ -257,6 +258,13 @@ async fn an_answer_is_good_once_for_the_browser_that_asked() {
     let bent = back.replace(&format!("localhost%3A{}", idp.port), "evil.test");
     assert_ne!(bent, back);
     assert!(mixed.get(&bent).await.text.contains("SKS-1065"));
+    // Without its name, though this provider says that it gives it.
+    let begun = mixed.get("/login/with/aoba-id").await;
+    let back = at_provider(&idp, &begun, &account).await;
+    let bare = back.split("&iss=").next().unwrap();
+    assert_ne!(bare, back);
+    assert!(mixed.get(bare).await.text.contains("SKS-1065"));
+    assert!(causes(&clinic).await.contains(&("SKS-1065".into(), "no_issuer".into())));
     let mut refused = Browser::new(&clinic);
     let begun = refused.get("/login/with/aoba-id").await;
     let back = at_provider(&idp, &begun, &[("refuse", "1")]).await;
@@ -267,6 +275,30 @@ async fn an_answer_is_good_once_for_the_browser_that_asked() {
     let back = at_provider(&idp, &begun, &account).await;
     clinic.clock.pass(Duration::from_secs(600));
     assert!(late.get(&back).await.text.contains("SKS-1064"));
+}
+
+/// A vendor's provider that is hostile would send the browser on to the hospital's provider, and have the code that comes back.
+/// Each has an address of its own, so an answer that comes to the wrong one is nobody's.
+#[tokio::test]
+async fn an_answer_at_another_providers_address_is_refused_before_its_code_is_redeemed() {
+    let clinic = Clinic::with(&["operator"]).await;
+    let idp = Idp::start(&clinic);
+    let of = |name: &str, vendor: Option<VendorId>| ProviderSettings { name: name.into(), vendor, ..idp.settings() };
+    join(&clinic, &idp.ca, vec![of("hokuto", Some(clinic.vendor.clone())), of("aoba-id", None)]);
+    link(&clinic, "operator", "aoba-id", "ono").await;
+    for account in [&[("account", "ono"), ("amr", "mfa")][..], &[("refuse", "1")]] {
+        let mut browser = Browser::new(&clinic);
+        let begun = browser.get("/login/with/aoba-id").await;
+        let back = at_provider(&idp, &begun, account).await;
+        assert!(back.starts_with("/login/callback/aoba-id?"), "{back}");
+        let before = causes(&clinic).await.len();
+        let seen = browser.get(&back.replace("/callback/aoba-id", "/callback/hokuto")).await;
+        assert!(seen.text.contains("SKS-1064"), "{}", seen.text);
+        let told = causes(&clinic).await;
+        assert!(told.len() == before + 1 && told.contains(&("SKS-1064".into(), "mix_up".into())), "{told:?}");
+        // The sign-in is over with it, at the right address, too.
+        assert!(browser.get(&back).await.text.contains("SKS-1064"));
+    }
 }
 
 #[tokio::test]

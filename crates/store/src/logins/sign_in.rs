@@ -24,7 +24,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The address that a provider sends the browser back to, below the one by which the browser came.
+/// The address that a provider sends the browser back to, with its name behind it, below the one by which the browser came.
+/// Each provider has its own, so that the answer of one cannot be taken for that of another (RFC 9700 section 4.4).
 const CALLBACK: &str = "/login/callback";
 
 /// What waits for a browser.
@@ -154,7 +155,7 @@ impl Store {
         self.may_try_from(source).await?;
         let info = self.source(name).filter(|info| info.kind == SourceKind::Provider).ok_or(Refusal::NotFound)?;
         let directory = self.directory().ok_or(Refusal::NotFound)?;
-        let ask = Arc::new(SignInAsk { state: random_token()?, nonce: random_token()?, verifier: random_token()?, redirect: format!("{base}{CALLBACK}") });
+        let ask = Arc::new(SignInAsk { state: random_token()?, nonce: random_token()?, verifier: random_token()?, redirect: format!("{base}{CALLBACK}/{}", info.name) });
         let address = match directory.begin(&info.name, &ask).await {
             Ok(address) => address,
             Err(why) => {
@@ -167,15 +168,18 @@ impl Store {
         Ok(SignInStart { browser, address })
     }
 
-    /// Takes what the provider sent the browser back with.
+    /// Takes what the provider sent the browser back with. `name` is whose address the browser came back to.
     ///
     /// # Errors
     /// [`Refusal::SignInOver`], [`Refusal::ProviderFailed`], [`Refusal::NotLinked`], [`Refusal::PersonInactive`]; the
     /// refusals of a login.
-    pub async fn finish_sign_in(&self, browser: &str, state: &str, code: Secret, issuer: Option<&str>, origin: Origin) -> Done<SignInEnd> {
+    pub async fn finish_sign_in(&self, name: &str, browser: &str, state: &str, code: Secret, issuer: Option<&str>, origin: Origin) -> Done<SignInEnd> {
         let attempt = Attempt { login: "", source: origin.source, via: Via::Web, stage: "sign_in" };
         self.may_try_from(origin.source).await?;
         let Some((source, ask, next)) = self.inner.sign_ins.take_asked(browser, self.now()) else { return Err(self.sign_in_failed(&attempt, Refusal::SignInOver, "unknown").await) };
+        if source != name {
+            return Err(self.sign_in_failed(&attempt, Refusal::SignInOver, "mix_up").await);
+        }
         if token_hash(state) != token_hash(ask.state.expose()) {
             return Err(self.sign_in_failed(&attempt, Refusal::SignInOver, "state").await);
         }
@@ -279,9 +283,10 @@ impl Store {
     ///
     /// # Errors
     /// Always: [`Refusal::ProviderFailed`], or [`Refusal::SignInOver`].
-    pub async fn give_up_sign_in(&self, browser: &str, state: &str, source: IpAddr) -> Done<()> {
+    pub async fn give_up_sign_in(&self, name: &str, browser: &str, state: &str, source: IpAddr) -> Done<()> {
         let attempt = Attempt { login: "", source, via: Via::Web, stage: "sign_in" };
         match self.inner.sign_ins.take_asked(browser, self.now()) {
+            Some((asked, _, _)) if asked != name => Err(self.sign_in_failed(&attempt, Refusal::SignInOver, "mix_up").await),
             Some((_, ask, _)) if token_hash(state) == token_hash(ask.state.expose()) => Err(self.told(&attempt, Refusal::ProviderFailed, "refused_there").await),
             _ => Err(self.sign_in_failed(&attempt, Refusal::SignInOver, "unknown").await),
         }

@@ -27,7 +27,7 @@ const COOKIE: &str = "__Host-sekisho-sign-in";
 pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::page("/login/with/{name}", Access::Public, begin),
-        Route::page("/login/callback", Access::Public, finish),
+        Route::page("/login/callback/{name}", Access::Public, finish),
         Route::page("/login/second", Access::Public, show_second),
         Route::form("/login/second", Access::Public, second).again(show_second),
     ]
@@ -65,12 +65,12 @@ async fn begin(call: Call) -> Reply {
 
 async fn finish(call: Call) -> Reply {
     let (query, ctx) = (call.query(), &call.ctx);
-    let browser = cookie(&call.asked.headers, COOKIE).ok_or(Refusal::SignInOver)?;
+    let (name, browser) = (call.param("name"), cookie(&call.asked.headers, COOKIE).ok_or(Refusal::SignInOver)?);
     if query.has("error") || query.text("code").is_empty() {
-        ctx.store().give_up_sign_in(browser, query.text("state"), ctx.source).await?;
+        ctx.store().give_up_sign_in(name, browser, query.text("state"), ctx.source).await?;
     }
     let issuer = query.raw("iss");
-    match ctx.store().finish_sign_in(browser, query.text("state"), Secret::new(query.text("code")), issuer, ctx.origin()).await? {
+    match ctx.store().finish_sign_in(name, browser, query.text("state"), Secret::new(query.text("code")), issuer, ctx.origin()).await? {
         SignInEnd::In(new, next) => {
             let next = local_path(&next).unwrap_or("/").to_owned();
             if let Ok(login) = ctx.store().login_of(new.token.expose(), ctx.source).await {
