@@ -83,7 +83,7 @@ server.listen(0, "127.0.0.1", () => {
     cookies: { keys: ["test"] },
     features: { devInteractions: { enabled: false } },
     interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
-    findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub, employee_number: `E-${sub}` }) }),
+    findAccount: (_, sub) => ({ accountId: sub, claims: () => ({ sub, employee_number: `E-${sub.split(".")[0]}` }) }),
     // The hospital has agreed for its staff.
     async loadExistingGrant(ctx) {
       const grant = new ctx.oidc.provider.Grant({ clientId: ctx.oidc.client.clientId, accountId: ctx.oidc.session.accountId });

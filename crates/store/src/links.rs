@@ -163,8 +163,7 @@ impl Store {
 
     async fn write_link(&self, tx: &mut Tx, link: &Link) -> Result<(), Fault> {
         let body = serde_json::to_string(link)?;
-        sqlx::query("INSERT INTO links (id, person, source, known_as, subject, body) VALUES ($1, $2, $3, $4, $5, $6) \
-            ON CONFLICT (id) DO UPDATE SET subject = excluded.subject, body = excluded.body")
+        sqlx::query("INSERT INTO links (id, person, source, known_as, subject, body) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(link.id.as_str().to_owned())
             .bind(link.person.as_str().to_owned())
             .bind(link.source.clone())
@@ -182,12 +181,22 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps what a provider calls the person, from the first sign-in on.
-    pub(crate) async fn pin_link(&self, tx: &mut Tx, link: Link, subject: &str) -> Result<Link, Fault> {
+    /// Keeps what a provider calls the person, from the first sign-in on that they ended by a factor of their own. False, and
+    /// nothing is changed, if the link is another subject's, or the subject another link's.
+    pub(crate) async fn pin_link(&self, tx: &mut Tx, link: Link, subject: &str) -> Result<bool, Fault> {
+        if let Some(pinned) = link.subject.as_deref() {
+            return Ok(pinned == subject);
+        }
         let link = Link { subject: Some(subject.to_owned()), ..link };
-        self.write_link(tx, &link).await?;
+        let body = serde_json::to_string(&link)?;
+        let text = "UPDATE links SET subject = $2, body = $3 WHERE id = $1 AND subject IS NULL AND NOT EXISTS (SELECT 1 FROM links o WHERE o.source = $4 AND o.subject = $2)";
+        let pinned = sqlx::query(text).bind(link.id.as_str().to_owned()).bind(subject.to_owned()).bind(body.clone()).bind(link.source.clone()).execute(tx.sql()).await?;
+        if pinned.rows_affected() != 1 {
+            return Ok(false);
+        }
+        self.seal_row(tx, &link, &body).await?;
         tx.fact(Fact::LinkPinned { link: link.id.clone(), person: link.person.clone(), source: link.source.clone(), subject: subject.to_owned() });
-        Ok(link)
+        Ok(true)
     }
 
     /// Ends the link of a person, and their logins. They then have no password anywhere: registering them anew gives them one.

@@ -41,7 +41,8 @@ impl Drop for Idp {
 impl Idp {
     fn start(clinic: &Clinic) -> Self {
         let authority = Authority::new();
-        let given = json!({ "chain": authority.chain, "key": authority.key, "now": clinic.clock_now().0, "client": "sekisho", "secret": SECRET, "redirects": ["aoba-id", "hokuto"].map(|name| format!("https://localhost/login/callback/{name}")) });
+        let redirects = ["aoba-id", "hokuto"].map(|name| format!("https://localhost/login/callback/{name}"));
+        let given = json!({ "chain": authority.chain, "key": authority.key, "now": clinic.clock_now().0, "client": "sekisho", "secret": SECRET, "redirects": redirects });
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ui/street/provider.mjs");
         let mut child = Command::new("node").arg(script).arg(given.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("node runs");
         let mut line = String::new();
@@ -331,12 +332,28 @@ async fn a_claim_finds_the_person_once_and_the_subject_counts_from_then_on() {
     let idp = Idp::start(&clinic);
     join(&clinic, &idp.ca, vec![ProviderSettings { claim: "employee_number".into(), ..idp.settings() }]);
     link(&clinic, "operator", "aoba-id", "E-ono").await;
-    let seen = sign_in(&idp, &mut Browser::new(&clinic), "aoba-id", &[("account", "ono"), ("amr", "mfa")]).await;
-    assert_eq!(seen.status, StatusCode::OK, "{}", seen.text);
+    let held = async || clinic.store.link_of_person(&Actor::console(), &clinic.people["operator"].0.id).await.unwrap().unwrap();
+    // Somebody else of the same number, whose sign-in waits for the second factor, pins nothing.
+    let mut other = Browser::new(&clinic);
+    let seen = sign_in(&idp, &mut other, "aoba-id", &[("account", "ono.2"), ("amr", "mfa")]).await;
+    assert_eq!(seen.location(), "/login/second", "{}", seen.text);
+    assert_eq!(held().await.subject, None);
+    let mut browser = Browser::new(&clinic);
+    let seen = sign_in(&idp, &mut browser, "aoba-id", &[("account", "ono"), ("amr", "mfa")]).await;
+    assert_eq!(seen.location(), "/login/second", "a claim alone names nobody: {}", seen.text);
+    let seen = browser.post("/login/second", &[("code", &clinic.code("operator"))]).await;
+    assert_eq!(seen.location(), "/plans", "{}", seen.text);
+    let late = other.post("/login/second", &[("code", &clinic.code("operator"))]).await;
+    assert!(late.text.contains("SKS-1066"), "pinned to another subject in the meantime: {}", late.text);
     let entries = clinic.store.log_entries(&Actor::console(), &LogFilter { kind: Some("link_pinned".into()), ..LogFilter::default() }).await.unwrap();
     assert!(matches!(&entries[0].fact, Fact::LinkPinned { subject, .. } if subject == "ono"));
-    let held = clinic.store.link_of_person(&Actor::console(), &clinic.people["operator"].0.id).await.unwrap().unwrap();
-    assert_eq!(held.subject.as_deref(), Some("ono"));
+    assert_eq!((entries.len(), held().await.subject.as_deref()), (1, Some("ono")));
+    // Linked anew while a sign-in waits for the second factor: another statement, though it names the same provider.
+    let mut waiting = Browser::new(&clinic);
+    sign_in(&idp, &mut waiting, "aoba-id", &[("account", "ono"), ("amr", "pwd")]).await;
+    link(&clinic, "operator", "aoba-id", "E-kato").await;
+    let over = waiting.post("/login/second", &[("code", &clinic.code("operator"))]).await;
+    assert!(over.text.contains("SKS-1064"), "{}", over.text);
 }
 
 #[tokio::test]

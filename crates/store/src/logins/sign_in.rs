@@ -11,11 +11,13 @@ use crate::Store;
 use crate::fault::{Denied, Done, Fault};
 use crate::links::By;
 use crate::secrets::{random_token, token_hash};
+use crate::write::Tx;
 use sekisho_core::directory::{Away, Claims, Link, SignInAsk, SourceKind};
+use sekisho_core::facts::Fact;
 use sekisho_core::factors::{FactorKind, Proof, Standing};
-use sekisho_core::ids::PersonId;
+use sekisho_core::ids::{LinkId, PersonId};
 use sekisho_core::limits;
-use sekisho_core::people::{Actor, Via};
+use sekisho_core::people::{Actor, Person, Via};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use sekisho_core::time::Timestamp;
@@ -33,7 +35,7 @@ enum Step {
     /// For the provider's answer.
     Asked { source: String, ask: Arc<SignInAsk> },
     /// For the second factor of somebody whom the provider proved.
-    Half { person: PersonId, login: String, source: String },
+    Half(Proved),
 }
 
 struct Waiting {
@@ -84,7 +86,7 @@ impl SignIns {
         let found = held.waiting.remove(&key)?;
         match found {
             Waiting { step: Step::Asked { source, ask }, next, ends_at, .. } if now < ends_at => Some((source, ask, next)),
-            Waiting { step: Step::Half { .. }, .. } => {
+            Waiting { step: Step::Half(_), .. } => {
                 // The page of the second factor was opened, and the provider's answer came once more.
                 held.waiting.insert(key, found);
                 None
@@ -96,9 +98,7 @@ impl SignIns {
     /// Who waits for the second factor. It may be tried as often as the locks allow.
     fn half(&self, browser: &str, now: Timestamp) -> Option<Half> {
         match self.held().waiting.get(&token_hash(browser))? {
-            Waiting { step: Step::Half { person, login, source }, next, ends_at, .. } if now < *ends_at => {
-                Some(Half { person: person.clone(), login: login.clone(), source: source.clone(), next: next.clone() })
-            }
+            Waiting { step: Step::Half(proved), next, ends_at, .. } if now < *ends_at => Some(Half { proved: proved.clone(), next: next.clone() }),
             _ => None,
         }
     }
@@ -109,10 +109,20 @@ impl SignIns {
 }
 
 /// Somebody whom a provider proved, and who owes the second factor.
-struct Half {
+#[derive(Clone)]
+struct Proved {
     person: PersonId,
     login: String,
     source: String,
+    /// The link that they were found by. Another one, though to the same provider, is another statement of an administrator.
+    link: LinkId,
+    /// What the provider calls them.
+    subject: String,
+}
+
+/// The same, and the page that was wanted.
+struct Half {
+    proved: Proved,
     next: String,
 }
 
@@ -209,18 +219,23 @@ impl Store {
         if !record.may_log_in(self.now()) {
             return Err(self.told(&attempt, Refusal::PersonInactive, &source).await);
         }
+        // A claim finds a person for the first time; who it is, they prove by a factor of their own.
+        let alone = link.subject.is_some() && claims.several_factors && self.factor_standing(&record, FactorKind::Provider).await? == Standing::Full;
         let mut tx = self.write(&Actor::of(&record.person, Via::Web, Some(origin.source.to_string()))).await?;
-        if link.subject.is_none() {
-            self.pin_link(&mut tx, link, &claims.subject).await?;
+        // An administrator may have changed the link while the person was on the way.
+        if self.link_within(tx.sql(), &record.person.id).await?.as_ref() != Some(&link) {
+            drop(tx);
+            return Err(self.told(&attempt, Refusal::NotLinked, &source).await);
         }
-        if claims.several_factors && self.factor_standing(&record, FactorKind::Provider).await? == Standing::Full {
+        if alone {
             let new = self.begin_login(tx, record.person, Proof::Provider, origin, Via::Web).await?;
             return Ok(SignInEnd::In(Box::new(new), next));
         }
-        tx.commit().await?;
+        drop(tx);
         // A new token: what the browser brought along to the provider is worth nothing after it.
         let browser = random_token()?;
-        self.inner.sign_ins.keep(&browser, Step::Half { person: record.person.id, login, source }, &next, origin.source, self.now());
+        let proved = Proved { person: record.person.id, login, source, link: link.id, subject: claims.subject.clone() };
+        self.inner.sign_ins.keep(&browser, Step::Half(proved), &next, origin.source, self.now());
         Ok(SignInEnd::Factor { browser })
     }
 
@@ -240,7 +255,7 @@ impl Store {
     /// # Errors
     /// [`Refusal::SignInOver`].
     pub async fn sign_in_half(&self, browser: &str) -> Done<SignInHalf> {
-        let half = self.inner.sign_ins.half(browser, self.now()).ok_or(Refusal::SignInOver)?;
+        let half = self.inner.sign_ins.half(browser, self.now()).ok_or(Refusal::SignInOver)?.proved;
         let name = self.record_of(&half.login).await?.ok_or(Refusal::SignInOver)?.person.name;
         let label = self.source(&half.source).ok_or(Refusal::SignInOver)?.label.clone();
         Ok(SignInHalf { label, name })
@@ -249,33 +264,52 @@ impl Store {
     /// Ends a sign-in with a one-time code.
     ///
     /// # Errors
-    /// [`Refusal::SignInOver`]; the refusals of a code.
+    /// [`Refusal::SignInOver`]; [`Refusal::NotLinked`]; the refusals of a code.
     pub async fn finish_with_code(&self, browser: &str, code: Secret, origin: Origin) -> Done<(NewLogin, String)> {
-        let half = self.half_of(browser).await?;
+        let Half { proved: half, next } = self.half_of(browser).await?;
         let attempt = Attempt { login: &half.login, source: origin.source, via: Via::Web, stage: "sign_in_factor" };
         let (record, tx) = self.prove(&attempt, None, &code).await?;
         self.inner.sign_ins.forget(browser);
+        let tx = self.still_linked(tx, &half, &record.person).await?;
         let new = self.begin_login(tx, record.person, Proof::ProviderTotp, origin, Via::Web).await?;
-        Ok((new, half.next))
+        Ok((new, next))
     }
 
     /// Ends a sign-in with a passkey of the same person.
     ///
     /// # Errors
-    /// [`Refusal::SignInOver`]; the refusals of a passkey.
+    /// [`Refusal::SignInOver`]; [`Refusal::NotLinked`]; the refusals of a passkey.
     pub async fn finish_with_passkey(&self, browser: &str, form: &str, answer: &str, origin: Origin) -> Done<(NewLogin, String)> {
-        let half = self.half_of(browser).await?;
+        let Half { proved: half, next } = self.half_of(browser).await?;
         let second = Second { person: &half.person, login: &half.login, source: origin.source, form };
         let (person, tx) = self.prove_second(&second, answer).await?;
         self.inner.sign_ins.forget(browser);
+        let tx = self.still_linked(tx, &half, &person).await?;
         let new = self.begin_login(tx, person, Proof::ProviderPasskey, origin, Via::Web).await?;
-        Ok((new, half.next))
+        Ok((new, next))
+    }
+
+    /// Looks at the link once more, in the change that ends the sign-in, and keeps there what the provider calls the person
+    /// if this is the first one that ends.
+    async fn still_linked(&self, mut tx: Tx, half: &Proved, person: &Person) -> Done<Tx> {
+        let link = self.link_within(tx.sql(), &person.id).await?.filter(|link| link.id == half.link && link.person == half.person);
+        let stands = match link {
+            Some(link) => self.pin_link(&mut tx, link, &half.subject).await?,
+            None => false,
+        };
+        if stands {
+            return Ok(tx);
+        }
+        // The factor holds, so it is spent and the person is told why.
+        tx.fact(Fact::Refused { stage: "sign_in_factor".into(), login: half.login.clone(), code: Refusal::NotLinked.code().to_owned(), detail: half.source.clone() });
+        tx.commit().await?;
+        Err(Refusal::NotLinked.into())
     }
 
     /// The half, while its link stands.
     async fn half_of(&self, browser: &str) -> Done<Half> {
         let half = self.inner.sign_ins.half(browser, self.now()).ok_or(Refusal::SignInOver)?;
-        let stands = self.link_of(&half.person).await?.is_some_and(|link| link.source == half.source);
+        let stands = self.link_of(&half.proved.person).await?.is_some_and(|link| link.id == half.proved.link);
         if stands { Ok(half) } else { Err(Refusal::SignInOver.into()) }
     }
 
@@ -311,7 +345,7 @@ mod tests {
     }
 
     fn half() -> Step {
-        Step::Half { person: PersonId::from_random([1; 10]), login: "sato".into(), source: "op".into() }
+        Step::Half(Proved { person: PersonId::from_random([1; 10]), login: "sato".into(), source: "op".into(), link: LinkId::from_random([2; 10]), subject: "s-1".into() })
     }
 
     #[test]
