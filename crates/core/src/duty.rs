@@ -60,6 +60,11 @@ pub struct Duty {
     pub overdue: bool,
 }
 
+/// Whether the duty ends in one of the decisions that are shut to emergency accounts ([`crate::emergency::is_shut`]).
+fn is_decision(kind: DutyKind) -> bool {
+    matches!(kind, DutyKind::Approve | DutyKind::ApproveAfterFact | DutyKind::Reconcile | DutyKind::Confirm | DutyKind::DecideExtension)
+}
+
 /// Everything that this actor must do on this plan. `digest` is that of the plan's signed bytes.
 #[must_use]
 pub fn duties(plan: &Plan, actor: &Actor, policy: &Policy, digest: &str, session_running: bool, now: Timestamp) -> Vec<Duty> {
@@ -120,5 +125,7 @@ pub fn duties(plan: &Plan, actor: &Actor, policy: &Policy, digest: &str, session
             add(DutyKind::ApproveAfterFact, Some(emergency.decide_by));
         }
     }
+    // What an emergency account may not do is no duty of it.
+    list.retain(|duty| !actor.emergency || !is_decision(duty.kind));
     list
 }

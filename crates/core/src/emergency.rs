@@ -20,12 +20,15 @@ use std::time::Duration;
 /// The roles that an emergency account may hold. None of them keeps ledgers: whoever needs that has the box's own console.
 pub const ROLES: [Role; 5] = [Role::DutyClerk, Role::Operator, Role::Supervisor, Role::Planner, Role::SafetyManager];
 
-/// What an emergency account never does, whatever its roles: nothing that would outlive the emergency, and nothing about
-/// emergency accounts.
+/// What an emergency account never does, whatever its roles: nothing that would outlive the emergency, nothing about
+/// emergency accounts, and none of the decisions for which another person than the applicant or the first approver is asked.
+/// Who sits behind the account the box does not know, so it cannot keep these apart. To allow an emergency stays: that is what
+/// the account is for, and the decision after the fact is made under a login of one's own.
 #[must_use]
 pub fn is_shut(action: Action) -> bool {
     use Action as A;
     matches!(action, A::KeepLedger | A::KeepOwnLogin | A::KeepOwnFactors | A::OpenKeyWindow | A::CertifyDevice | A::KeepEmergency | A::ReviewEmergency | A::UnlockPerson)
+        || matches!(action, A::ApprovePlan | A::ApproveAfterFact | A::DecideFinding | A::ConfirmReport | A::DecideExtension)
 }
 
 /// One half of what opens an account.
@@ -333,10 +336,15 @@ impl EmergencyUse {
         if self.closed_at.is_none() || self.review.is_some() {
             return Err(Refusal::EmergencyState);
         }
-        let own = [squeezed(&actor.name), squeezed(&actor.login)];
-        let opened = self.openings.iter().flat_map(|opening| &opening.openers).any(|name| own.contains(&squeezed(name)));
+        let opened = is_among(self.openings.iter().flat_map(|opening| &opening.openers), actor);
         if opened { Err(Refusal::SameHand) } else { Ok(()) }
     }
+}
+
+/// Whether one of the names that were typed at an opening is this person's, be it the name or the login.
+pub fn is_among<'a>(openers: impl IntoIterator<Item = &'a String>, actor: &Actor) -> bool {
+    let own = [squeezed(&actor.name), squeezed(&actor.login)];
+    openers.into_iter().any(|name| own.contains(&squeezed(name)))
 }
 
 /// A name without its blanks: 佐藤　健 and 佐藤健 are one.

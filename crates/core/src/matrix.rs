@@ -61,6 +61,7 @@ struct World {
     device: Device,
     plan: Plan,
     policy: Policy,
+    openers: Vec<String>,
 }
 
 fn line(vendor: &VendorId) -> Line {
@@ -151,7 +152,7 @@ fn world() -> World {
         content,
         ..Plan::blank(PlanId::from_random([40; 10]), "2026-0001".into(), own.id.clone(), worker.id.clone(), at("2026-11-17T09:00"))
     };
-    World { lines: vec![line(&own.id)], device: device(&own.id), vendor: own, other, worker, people, target, account, plan, policy: Policy::default() }
+    World { lines: vec![line(&own.id)], device: device(&own.id), vendor: own, other, worker, people, target, account, plan, policy: Policy::default(), openers: Vec::new() }
 }
 
 impl World {
@@ -172,6 +173,7 @@ impl World {
             privileged: self.account.is_privileged(),
             vendor_active: true,
             session_running: false,
+            openers: &self.openers,
             findings: Vec::new(),
         };
         act(plan, what, by, when, &context)
@@ -495,6 +497,10 @@ fn whoever_opened_the_emergency_does_not_review_it() {
     let decide = PlanAct::DecideAfterFact { approved: true, reason: String::new() };
     assert_eq!(world.does(&allowed, &decide, &world.actor("planner"), now()), Err(Refusal::AlreadyApproved));
     assert!(world.does(&allowed, &decide, &world.actor("safety manager"), now()).is_ok());
+    // Allowed by an emergency account, it was allowed by those who opened that.
+    let typed = world.actor("safety manager").name;
+    world.openers = vec!["原 看護".into(), format!(" {typed}\u{3000}")];
+    assert_eq!(world.does(&allowed, &decide, &world.actor("safety manager"), now()), Err(Refusal::SameHand));
 }
 
 #[test]

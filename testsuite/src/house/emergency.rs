@@ -8,10 +8,13 @@ use sekisho_core::factors::Proof;
 use sekisho_core::letter::{Carried, Courier, Parcel};
 use sekisho_core::people::{Actor, Role, Via};
 use sekisho_core::permission::Action;
+use sekisho_core::plan::act::PlanAct;
+use sekisho_core::plan::state::PlanState;
 use sekisho_core::policy::Policy;
 use sekisho_core::refusal::Refusal;
+use sekisho_core::review::ReviewEnding;
 use sekisho_core::secret::Secret;
-use sekisho_store::{EmergencyAsk, LogFilter, MailSettings, NewLogin, PersonChange, Store, WebLogin};
+use sekisho_store::{EmergencyAsk, LogFilter, MailSettings, NewLogin, PersonChange, ReviewAsk, ReviewGroupAsk, Store, WebLogin};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +28,8 @@ on_both!(
     an_opening_that_cannot_be_written_opens_nothing,
     broken_envelopes_end_at_once_and_old_ones_are_asked_for,
     nobody_who_writes_to_the_database_opens_it,
+    whoever_opened_it_does_not_decide_on_what_it_allowed,
+    a_review_of_accounts_leaves_it_as_it_is,
 );
 
 /// An account with the contents of its envelopes.
@@ -116,10 +121,10 @@ async fn opening_it_is_told_to_everybody_and_ends_with_the_return_to_normal(base
     assert_eq!((uses.len(), uses[0].openings.len()), (1, 2));
     // A fresh factor is the next code of the card.
     town.pass(Duration::from_secs(600));
-    assert_eq!(town.store.require_step_up(&inside(&town.store, &login).await, Action::ApprovePlan).err(), Some(Refusal::StepUpNeeded));
+    assert_eq!(town.store.require_step_up(&inside(&town.store, &login).await, Action::ViewRecording).err(), Some(Refusal::StepUpNeeded));
     assert_eq!(told(town.store.step_up(&seen, ready.codes[1].clone()).await).err(), Some(Refusal::LoginFailed));
     town.store.step_up(&seen, ready.codes[2].clone()).await.unwrap();
-    assert!(town.store.require_step_up(&inside(&town.store, &login).await, Action::ApprovePlan).is_ok());
+    assert!(town.store.require_step_up(&inside(&town.store, &login).await, Action::ViewRecording).is_ok());
     // Nobody reviews what goes on, and the account itself ends nothing.
     let usage = uses[0].id.clone();
     assert_eq!(told(town.store.review_emergency(&town.planner.actor, &usage, true, "問題なし").await).err(), Some(Refusal::EmergencyState));
@@ -224,7 +229,7 @@ async fn it_does_nothing_that_outlives_the_emergency(base: Base) {
     let ready = ready(&town).await;
     let login = open(&town.store, &ready, 0).await.unwrap();
     let seen = inside(&town.store, &login).await;
-    for action in [Action::KeepLedger, Action::KeepOwnLogin, Action::KeepOwnFactors, Action::KeepEmergency, Action::ReviewEmergency, Action::CertifyDevice, Action::UnlockPerson] {
+    for action in [Action::KeepLedger, Action::KeepOwnLogin, Action::KeepOwnFactors, Action::KeepEmergency, Action::ReviewEmergency, Action::CertifyDevice, Action::UnlockPerson, Action::ApprovePlan, Action::ApproveAfterFact, Action::DecideFinding, Action::ConfirmReport, Action::DecideExtension] {
         assert_eq!(sekisho_core::permission::may(&seen.actor, action, None), Err(Refusal::NotAllowed), "{action:?}");
     }
     assert!(sekisho_core::permission::may(&seen.actor, Action::AllowEmergency, None).is_ok());
@@ -288,6 +293,45 @@ async fn nobody_who_writes_to_the_database_opens_it(base: Base) {
     open(&town.store, &ready, 0).await.unwrap();
     db.sql("UPDATE emergency_accounts a SET body = k.body, seal = k.seal, is_open = k.is_open FROM kept k WHERE k.id = a.id");
     assert!(town.store.open_emergency("hijo-01", ready.password.clone(), ready.codes[0].clone(), &claim(), source()).await.is_err(), "the log knows a later state");
+}
+
+async fn whoever_opened_it_does_not_decide_on_what_it_allowed(base: Base) {
+    let town = town(base, Policy::default()).await;
+    let ready = ready(&town).await;
+    let mut content = town.content();
+    content.emergency_reason = Some("電子カルテ停止".into());
+    let plan = town.submitted(content).await;
+    // The planner is one of the two who open it; their name is typed with another blank.
+    let typed = town.planner.person.name.replace(' ', "\u{3000}");
+    let claim = OpeningClaim { openers: vec!["戸田 当直".into(), format!("{typed} ")], ..claim() };
+    let login = town.store.open_emergency("hijo-01", ready.password.clone(), ready.codes[0].clone(), &claim, source()).await.unwrap();
+    let seen = inside(&town.store, &login).await;
+    let allowed = told(town.store.act_on_plan(&seen.actor, &plan.id, PlanAct::AllowEmergency { hours: 2 }, None).await).unwrap();
+    assert_eq!(allowed.state, PlanState::Emergency, "that is what the account is for");
+    let decide = || PlanAct::DecideAfterFact { approved: true, reason: String::new() };
+    assert_eq!(told(town.store.act_on_plan(&seen.actor, &plan.id, decide(), None).await).err(), Some(Refusal::NotAllowed));
+    assert_eq!(town.act(&town.planner, &allowed, decide()).await, Err(Refusal::SameHand));
+    assert!(!town.store.plan(&town.planner.actor, &plan.id).await.unwrap().allowed.contains(&"decide_after_fact"), "no button for what is refused");
+    // Nor after the return to normal; somebody else does.
+    town.store.close_emergency(&town.operator.actor, &ready.account.id, "復旧").await.unwrap();
+    assert_eq!(town.act(&town.planner, &allowed, decide()).await, Err(Refusal::SameHand));
+    assert!(!town.act(&town.safety, &allowed, decide()).await.unwrap().owes_after_fact());
+}
+
+async fn a_review_of_accounts_leaves_it_as_it_is(base: Base) {
+    let town = town(base, Policy::default()).await;
+    let places = async || -> usize { town.store.review_places(&town.admin.actor).await.unwrap().iter().map(|place| place.accounts).sum() };
+    let before = places().await;
+    let ready = ready(&town).await;
+    assert_eq!(places().await, before, "nobody could answer for it");
+    let of_hospital = |place: &sekisho_store::ReviewPlace| ReviewGroupAsk { vendor: place.vendor.clone(), name: place.name.clone(), reviewer: Some(town.planner.id().clone()) };
+    let reviewers = town.store.review_places(&town.admin.actor).await.unwrap().iter().map(of_hospital).collect();
+    let ask = ReviewAsk { title: "棚卸".into(), deadline: town.now().plus(Duration::from_secs(7 * 86_400)), reviewers };
+    let review = told(town.store.start_review(&town.admin.actor, ask).await).unwrap();
+    assert!(review.groups.iter().flat_map(|group| &group.lines).all(|line| line.person != ready.account.person));
+    town.store.close_review(&town.admin.actor, &review.id).await.unwrap();
+    town.store.disable_reviewed(&town.admin.actor, &review.id, ReviewEnding::Unanswered).await.unwrap();
+    open(&town.store, &ready, 0).await.expect("nobody answered for anybody, and it still opens");
 }
 
 #[tokio::test]

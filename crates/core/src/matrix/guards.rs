@@ -124,6 +124,7 @@ fn bare(world: &World, findings: Vec<Finding>) -> Context<'_> {
         privileged: false,
         vendor_active: true,
         session_running: false,
+        openers: &[],
         findings,
     }
 }

@@ -5,6 +5,7 @@ use super::content::{PlanContent, check_text};
 use super::state::PlanState;
 use super::{AfterFact, ChangeNote, Edition, Emergency, ExtensionWish, Mark, Plan, Report, ReportContent, TrailEntry};
 use crate::calendar::business_deadline;
+use crate::emergency::is_among;
 use crate::ids::{PersonId, SessionId, VendorId};
 use crate::limits;
 use crate::people::{Actor, Person, Role};
@@ -138,6 +139,9 @@ pub struct Context<'a> {
     pub vendor_active: bool,
     /// True while a session of the plan runs.
     pub session_running: bool,
+    /// Names that those typed who opened the emergency account by which the plan was allowed; none where a person allowed it
+    /// under a login of their own.
+    pub openers: &'a [String],
     /// What reconciliation finds at this moment; used when the work ends.
     pub findings: Vec<Finding>,
 }
@@ -223,6 +227,10 @@ fn step(plan: &mut Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Co
             if emergency.allowed.by == mark.by && !context.policy.small_facility {
                 // Who opened the emergency does not review it (domain.md section 3).
                 return Err(Refusal::AlreadyApproved);
+            }
+            if is_among(context.openers, by) && !context.policy.small_facility {
+                // An emergency account acts for those who opened it.
+                return Err(Refusal::SameHand);
             }
             emergency.decision = Some(AfterFact { mark, approved: *approved, reason: reason.clone() });
         }

@@ -6,6 +6,7 @@ use super::Plan;
 use super::act::Context;
 use super::approval::slot_for;
 use super::state::PlanState;
+use crate::emergency::is_among;
 use crate::limits;
 use crate::people::{Actor, Role};
 use crate::permission::{Action, may};
@@ -62,7 +63,7 @@ fn makes_sense(name: &str, plan: &Plan, actor: &Actor, now: Timestamp, context: 
         "allow_emergency" => is(&[S::Submitted]) && plan.is_emergency() && is_apart && !is_writer && has_person,
         "decide_after_fact" => {
             let owed = plan.emergency.as_ref().filter(|emergency| emergency.decision.is_none());
-            let review = |by| context.policy.small_facility || !actor.is_person(by);
+            let review = |by| context.policy.small_facility || (!actor.is_person(by) && !is_among(context.openers, actor));
             is_apart && !is_writer && has_person && owed.is_some_and(|emergency| review(&emergency.allowed.by))
         }
         "ask_extension" => {
@@ -173,6 +174,7 @@ mod tests {
         let mut actors = vec![worker.clone(), second.clone(), allower.clone(), person(13, Role::VendorManager, Some(&vendor))];
         let hospital = [Role::DutyClerk, Role::Operator, Role::Supervisor, Role::Planner, Role::SafetyManager, Role::Auditor, Role::Administrator];
         actors.extend((20..).zip(hospital).map(|(n, role)| person(n, role, None)));
+        let openers = [person(23, Role::Planner, None).login];
         let policy = Policy::default();
         let (workers, targets, principals) = ([worker.clone()], [(target.clone(), "db".to_owned(), vendor.clone())], [vendor.clone()]);
         let content = PlanContent {
@@ -228,6 +230,7 @@ mod tests {
                 privileged: false,
                 vendor_active: true,
                 session_running: running,
+                openers: if variant & 4 == 0 { &[] } else { &openers },
                 findings: Vec::new(),
             };
             for who in &actors {

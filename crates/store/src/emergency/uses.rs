@@ -2,17 +2,19 @@
 //! person.
 
 use super::Store;
-use crate::fault::Done;
+use crate::fault::{Done, Fault};
 use crate::log::LogFilter;
 use crate::logins::end_web_logins;
 use sekisho_core::emergency::{EmergencyState, EmergencyUse, UseReview};
 use sekisho_core::facts::{Entry, Fact};
-use sekisho_core::ids::{EmergencyId, EmergencyUseId};
+use sekisho_core::ids::{EmergencyId, EmergencyUseId, PersonId};
 use sekisho_core::letter::Letter;
 use sekisho_core::people::Actor;
 use sekisho_core::permission::Action;
 use sekisho_core::plan::content::check_text;
 use sekisho_core::refusal::Refusal;
+use sekisho_core::time::Timestamp;
+use sqlx::AnyConnection;
 
 /// Entries of a use that a page shows; the log has them all.
 const ENTRIES: usize = 500;
@@ -61,6 +63,21 @@ impl Store {
         let mut entries = self.log_entries(actor, &filter).await?;
         entries.reverse();
         Ok(entries)
+    }
+
+    /// Names that those typed who opened the emergency account in whose name this person acted at a moment; none for anybody
+    /// else. An emergency account that acted without a use is no state that the box makes: then nothing is decided.
+    pub(crate) async fn openers_at(&self, conn: &mut AnyConnection, person: &PersonId, at: Timestamp) -> Result<Vec<String>, Fault> {
+        if !self.load_person(&mut *conn, person).await?.is_some_and(|person| person.emergency) {
+            return Ok(Vec::new());
+        }
+        let since = self.since();
+        let text = "SELECT u.body, u.seal FROM emergency_uses u JOIN emergency_accounts a ON a.id = u.account WHERE a.person = $1 AND u.opened_at <= $2 ORDER BY u.opened_at DESC LIMIT 1";
+        let row = sqlx::query(text).bind(person.as_str().to_owned()).bind(at.0).fetch_optional(&mut *conn).await?;
+        let usage = row.map(|row| self.held::<EmergencyUse>(&row, since)).transpose()?;
+        let usage = usage.filter(|usage| usage.person == *person && usage.opened_at() <= at && usage.closed_at.is_none_or(|closed| at <= closed));
+        let usage = usage.ok_or_else(|| Fault::Damaged(format!("the emergency account {person} acted without a use of it")))?;
+        Ok(usage.openings.into_iter().flat_map(|opening| opening.openers).collect())
     }
 
     /// Signs the review of a use.

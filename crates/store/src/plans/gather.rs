@@ -24,6 +24,7 @@ pub(super) struct Gathered {
     subcontractors: Vec<VendorId>,
     vendor_active: bool,
     privileged: bool,
+    openers: Vec<String>,
     pub session_running: bool,
     pub findings: Vec<Finding>,
 }
@@ -41,6 +42,7 @@ impl Gathered {
             vendor_active: self.vendor_active,
             privileged: self.privileged,
             session_running: self.session_running,
+            openers: &self.openers,
             findings: self.findings.clone(),
         }
     }
@@ -68,12 +70,17 @@ impl Store {
         let vendors = self.load_vendors(&mut *conn).await?;
         let vendor = vendors.iter().find(|vendor| vendor.id == plan.vendor);
         let running = sqlx::query("SELECT COUNT(*) AS n FROM sessions WHERE plan = $1 AND ended_at IS NULL").bind(plan.id.as_str().to_owned()).fetch_one(&mut *conn).await?;
+        let openers = match plan.emergency.as_ref().filter(|emergency| emergency.decision.is_none()) {
+            Some(emergency) => self.openers_at(&mut *conn, &emergency.allowed.by, emergency.allowed.at).await?,
+            None => Vec::new(),
+        };
         let mut gathered = Gathered {
             digest: digest_of(plan),
             principals: principals(&vendors, &plan.vendor),
             subcontractors: subcontractors(&vendors, &plan.vendor),
             vendor_active: vendor.is_some_and(|vendor| vendor.is_in_force(now)),
             session_running: running.try_get::<i64, _>("n")? > 0,
+            openers,
             findings: Vec::new(),
             privileged,
             workers,
