@@ -74,9 +74,14 @@ impl Store {
         Ok(())
     }
 
-    /// Disables an account and ends everything that it could be used by. Gives `None` for the last administrator, who
-    /// stays.
+    /// Disables an account and ends everything that it could be used by. Gives `None` for those who stay: the last
+    /// administrator, and emergency accounts, which are retired with their envelopes and by no other act.
     pub(crate) async fn disable_account(&self, tx: &mut Tx, before: &Person) -> Result<Option<Ended>, Fault> {
+        if before.emergency { Ok(None) } else { self.disable_any(tx, before).await }
+    }
+
+    /// The same for every account; called for an emergency account when it is retired.
+    pub(crate) async fn disable_any(&self, tx: &mut Tx, before: &Person) -> Result<Option<Ended>, Fault> {
         let now = tx.now();
         if before.is(Role::Administrator) && before.may_act(now) && !self.leaves_an_administrator(tx, &before.id).await? {
             return Ok(None);

@@ -77,7 +77,7 @@ impl Store {
         may(actor, Action::KeepLedger, None)?;
         let rows = sqlx::query("SELECT body FROM persons WHERE active = 1 ORDER BY login LIMIT $1").bind(LEDGER_ROWS).fetch_all(self.read()).await?;
         let vendors = self.load_vendors(self.read()).await?;
-        Ok(places(&bodies::<Person>(&rows)?, &|id| vendors.iter().find(|vendor| vendor.id == *id).map(|vendor| vendor.name.clone())))
+        Ok(places(&reviewed(&rows)?, &|id| vendors.iter().find(|vendor| vendor.id == *id).map(|vendor| vendor.name.clone())))
     }
 
     /// Begins a review of all active accounts.
@@ -104,7 +104,7 @@ impl Store {
             return Err(Refusal::ReviewRunning.into());
         }
         let rows = sqlx::query("SELECT body FROM persons WHERE active = 1 ORDER BY login LIMIT $1").bind(LEDGER_ROWS).fetch_all(tx.sql()).await?;
-        let persons: Vec<Person> = bodies(&rows)?;
+        let persons = reviewed(&rows)?;
         if persons.len() > limits::REVIEW_LINES {
             return Err(Refusal::too_many("REVIEW_LINES").into());
         }
@@ -240,7 +240,7 @@ impl Store {
             if actor.is_person(&person) {
                 continue;
             }
-            let Some(held) = self.load_person(tx.sql(), &person).await?.filter(|held| held.active) else { continue };
+            let Some(held) = self.load_person(tx.sql(), &person).await?.filter(|held| held.active && !held.emergency) else { continue };
             if self.disable_account(&mut tx, &held).await?.is_some() {
                 done.push(person);
             }
@@ -295,6 +295,12 @@ impl Store {
             .await?;
         self.seal_row(tx, review, &body).await
     }
+}
+
+/// Those whom a review asks about. An emergency account belongs to nobody who could be asked: its envelopes are looked at,
+/// and each of its uses is reviewed.
+fn reviewed(rows: &[AnyRow]) -> Result<Vec<Person>, Fault> {
+    Ok(bodies::<Person>(rows)?.into_iter().filter(|person| !person.emergency).collect())
 }
 
 /// Persons of the hospital without a department answer together.

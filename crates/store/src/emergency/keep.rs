@@ -137,7 +137,7 @@ impl Store {
         let person = self.load_person(tx.sql(), &account.person).await?.ok_or(Refusal::NotFound)?;
         account.retired = true;
         self.end_envelopes(&mut tx, &mut account, "retired").await?;
-        self.disable_account(&mut tx, &person).await?;
+        self.disable_any(&mut tx, &person).await?;
         Ok(tx.commit().await?)
     }
 
