@@ -15,10 +15,11 @@ use sekisho_core::letter::Letter;
 use sekisho_core::people::{Actor, Person, Via};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
-use sqlx::Row;
+use sqlx::{Any, Executor, Row};
 use std::time::Duration;
 
 /// An account with the sealed halves of what opens it.
+#[derive(PartialEq)]
 struct Found {
     account: EmergencyAccount,
     person: Person,
@@ -40,9 +41,20 @@ impl Store {
         self.may_try_from(origin.source).await?;
         let _turn = self.turn(login).await;
         let Some(found) = self.envelopes_of(login).await? else { return Err(self.not_in_the_envelopes(&attempt, None).await) };
-        let Some(at) = self.both_halves(&found, &password, &code)? else { return Err(self.not_in_the_envelopes(&attempt, Some(&found.account)).await) };
+        if self.both_halves(&found, &password, &code)?.is_none() {
+            return Err(self.not_in_the_envelopes(&attempt, Some(&found.account)).await);
+        }
+        let mut tx = self.write(&Actor::of(&found.person, Via::Web, Some(origin.source.to_string()))).await?;
+        // Between the look and this turn to write, the return to normal may have been declared or the code spent.
+        let at_last = self.envelopes_in(tx.sql(), login).await?;
+        let (found, at) = match self.unchanged(found, at_last, |found| self.both_halves(found, &password, &code))? {
+            Ok(sound) => sound,
+            Err(account) => {
+                drop(tx);
+                return Err(self.not_in_the_envelopes(&attempt, Some(&account)).await);
+            }
+        };
         let Found { mut account, person, .. } = found;
-        let mut tx = self.write(&Actor::of(&person, Via::Web, Some(origin.source.to_string()))).await?;
         let now = tx.now();
         let opening = Opening { at: now, source: origin.source.to_string(), openers: claim.openers.clone(), cause: claim.cause, reason: claim.reason.clone() };
         let before = match &account.open {
@@ -89,9 +101,19 @@ impl Store {
         let _turn = self.turn(&login.person.login).await;
         let found = self.envelopes_of(&login.person.login).await?.filter(|found| found.account.is_in_force(self.now()));
         let Some(found) = found else { return Err(self.not_in_the_envelopes(&attempt, None).await) };
-        let Some(at) = self.half_at(&found, Half::Card, code)? else { return Err(self.not_in_the_envelopes(&attempt, Some(&found.account)).await) };
-        let mut account = found.account;
+        if self.half_at(&found, Half::Card, code)?.is_none() {
+            return Err(self.not_in_the_envelopes(&attempt, Some(&found.account)).await);
+        }
         let mut tx = self.write(&login.actor).await?;
+        let at_last = self.envelopes_in(tx.sql(), &login.person.login).await?.filter(|found| found.account.is_in_force(tx.now()));
+        let (found, at) = match self.unchanged(found, at_last, |found| self.half_at(found, Half::Card, code))? {
+            Ok(sound) => sound,
+            Err(account) => {
+                drop(tx);
+                return Err(self.not_in_the_envelopes(&attempt, Some(&account)).await);
+            }
+        };
+        let mut account = found.account;
         account.spent |= 1_u32.checked_shl(at).unwrap_or(0);
         self.save_emergency(&mut tx, &account).await?;
         tx.fact(Fact::EmergencyCodeUsed { account: account.id.clone(), login: account.login.clone(), left: account.codes_left() });
@@ -105,9 +127,20 @@ impl Store {
     }
 
     async fn envelopes_of(&self, login: &str) -> Done<Option<Found>> {
+        self.envelopes_in(self.read(), login).await
+    }
+
+    /// What is read within the transaction that opens, if it is what was looked at before and the halves are still right;
+    /// otherwise the account that somebody tried.
+    fn unchanged(&self, before: Found, at_last: Option<Found>, look: impl Fn(&Found) -> Done<Option<u32>>) -> Done<Result<(Found, u32), EmergencyAccount>> {
+        let Some(found) = at_last.filter(|found| *found == before) else { return Ok(Err(before.account)) };
+        Ok(look(&found)?.map(|at| (found, at)).ok_or(before.account))
+    }
+
+    async fn envelopes_in(&self, executor: impl Executor<'_, Database = Any>, login: &str) -> Done<Option<Found>> {
         let since = self.since();
         let text = "SELECT a.body, a.seal, a.password, a.card, p.body AS person_body, p.seal AS person_seal FROM emergency_accounts a JOIN persons p ON p.id = a.person WHERE a.login = $1";
-        let Some(row) = sqlx::query(text).bind(login.to_owned()).fetch_optional(self.read()).await? else { return Ok(None) };
+        let Some(row) = sqlx::query(text).bind(login.to_owned()).fetch_optional(executor).await? else { return Ok(None) };
         let account: EmergencyAccount = self.held(&row, since)?;
         let person: Person = self.held_as(&row, "person_body", "person_seal", since)?;
         // The columns found the rows; what counts is what is sealed.
