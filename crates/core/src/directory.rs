@@ -77,6 +77,10 @@ pub struct Link {
     /// What the place itself calls the person and never gives to another one (`objectGUID`, `entryUUID`, `sub`). Known from
     /// the beginning for a directory; for a provider that is asked by another claim, from the first sign-in on.
     pub subject: Option<String>,
+    /// The person ended a sign-in through it once by a code or passkey of their own. Until then a provider's own several
+    /// factors do not count alone: an administrator typed the link, and nobody else has said that it is theirs.
+    #[serde(default)]
+    pub confirmed: bool,
     /// When it was made.
     pub made_at: Timestamp,
     /// Who made it.

@@ -109,9 +109,14 @@ impl Store {
     /// Links a person to an account of a directory or provider. The password that they had here ends, and so do their logins.
     ///
     /// # Errors
-    /// Without the right; [`Refusal::NotFound`]; [`Refusal::LinkRefused`]; [`Refusal::DirectoryDown`]; [`Refusal::DirectoryClosed`].
+    /// Without the right, or for oneself; [`Refusal::NotFound`]; [`Refusal::LinkRefused`]; [`Refusal::DirectoryDown`]; [`Refusal::DirectoryClosed`].
     pub async fn link_person(&self, actor: &Actor, id: &PersonId, source: &str, known_as: &str) -> Done<Link> {
         self.require(actor, Action::KeepLedger, None, "link_person").await?;
+        // Nobody links themselves: the account could be one that others use, or one of another person's.
+        if actor.is_person(id) {
+            self.note_refused_act(actor, &format!("link_person {id}"), &Refusal::NotAllowed).await;
+            return Err(Refusal::NotAllowed.into());
+        }
         let known_as = check_known_as(known_as)?.to_owned();
         let info = self.source(source).ok_or_else(|| Refusal::bad_field("source"))?;
         let person = self.load_person_now(id).await?;
@@ -132,7 +137,7 @@ impl Store {
         if let Some(before) = self.link_within(tx.sql(), id).await? {
             self.drop_link(&mut tx, &before).await?;
         }
-        let link = Link { id: random_id()?, person: id.clone(), kind: info.kind, source: source.to_owned(), known_as, subject, made_at: tx.now(), made_by: actor.login.clone() };
+        let link = Link { id: random_id()?, person: id.clone(), kind: info.kind, source: source.to_owned(), known_as, subject, confirmed: false, made_at: tx.now(), made_by: actor.login.clone() };
         self.write_link(&mut tx, &link).await?;
         tx.fact(Fact::PersonLinked { link: link.id.clone(), person: id.clone(), source: link.source.clone(), known_as: link.known_as.clone() });
         self.remember_password(&mut tx, id).await?;
@@ -181,13 +186,20 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps what a provider calls the person, from the first sign-in on that they ended by a factor of their own. False, and
-    /// nothing is changed, if the link is another subject's, or the subject another link's.
-    pub(crate) async fn pin_link(&self, tx: &mut Tx, link: Link, subject: &str) -> Result<bool, Fault> {
-        if let Some(pinned) = link.subject.as_deref() {
-            return Ok(pinned == subject);
+    /// Keeps that the person ended a sign-in by a factor of their own, and, from the first time on, what the provider calls
+    /// them. False, and nothing is changed, if the link is another subject's, or the subject another link's.
+    pub(crate) async fn confirm_link(&self, tx: &mut Tx, link: Link, subject: &str) -> Result<bool, Fault> {
+        if let Some(same) = link.subject.as_deref().map(|pinned| pinned == subject) {
+            if same && !link.confirmed {
+                let link = Link { confirmed: true, ..link };
+                let body = serde_json::to_string(&link)?;
+                sqlx::query("UPDATE links SET body = $2 WHERE id = $1").bind(link.id.as_str().to_owned()).bind(body.clone()).execute(tx.sql()).await?;
+                // The login that follows tells of it: it names the person, the provider and the factor.
+                self.seal_row(tx, &link, &body).await?;
+            }
+            return Ok(same);
         }
-        let link = Link { subject: Some(subject.to_owned()), ..link };
+        let link = Link { subject: Some(subject.to_owned()), confirmed: true, ..link };
         let body = serde_json::to_string(&link)?;
         let text = "UPDATE links SET subject = $2, body = $3 WHERE id = $1 AND subject IS NULL AND NOT EXISTS (SELECT 1 FROM links o WHERE o.source = $4 AND o.subject = $2)";
         let pinned = sqlx::query(text).bind(link.id.as_str().to_owned()).bind(subject.to_owned()).bind(body.clone()).bind(link.source.clone()).execute(tx.sql()).await?;

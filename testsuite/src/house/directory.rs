@@ -264,6 +264,7 @@ async fn whose_account_it_may_be(base: Base) {
     let town = &aoba.town;
     let link = async |who: &Resident, by: &Resident, name: &str| told(town.store.link_person(&by.actor, who.id(), "aoba", name).await).err();
     assert_eq!(link(&town.clerk, &town.planner, "tanaka").await, Some(Refusal::NotAllowed), "administrators alone");
+    assert_eq!(link(&town.admin, &town.admin, "tanaka").await, Some(Refusal::NotAllowed), "nobody links themselves");
     assert_eq!(link(&town.worker, &town.admin, "tanaka").await, Some(Refusal::LinkRefused), "a vendor's person");
     assert_eq!(link(&town.clerk, &town.admin, "suzuki").await, Some(Refusal::LinkRefused), "somebody else's account");
     assert_eq!(link(&town.clerk, &town.admin, "nobody").await, Some(Refusal::LinkRefused));

@@ -119,6 +119,15 @@ async fn sign_in(idp: &Idp, browser: &mut Browser<'_>, source: &str, account: &[
     browser.get(&back).await
 }
 
+/// The first sign-in after a link, which the person ends by a code of their own.
+async fn confirm(clinic: &Clinic, idp: &Idp, login: &str, source: &str, account: &str) {
+    let mut browser = Browser::new(clinic);
+    let seen = sign_in(idp, &mut browser, source, &[("account", account), ("amr", "mfa")]).await;
+    assert_eq!(seen.location(), "/login/second", "{}", seen.text);
+    let seen = browser.post("/login/second", &[("code", &clinic.code(login))]).await;
+    assert_eq!(seen.location(), "/plans", "{}", seen.text);
+}
+
 async fn causes(clinic: &Clinic) -> Vec<(String, String)> {
     let entries = clinic.store.log_entries(&Actor::console(), &LogFilter { kind: Some("refused".into()), ..LogFilter::default() }).await.unwrap();
     entries.into_iter().filter_map(|entry| match entry.fact {
@@ -133,6 +142,8 @@ async fn a_provider_with_its_own_several_factors_lets_in_and_grave_acts_ask_for_
     let idp = Idp::start(&clinic);
     join(&clinic, &idp.ca, vec![idp.settings()]);
     link(&clinic, "operator", "aoba-id", "ono").await;
+    // What the administrator typed, the person confirms; the provider's word alone is not enough for it.
+    confirm(&clinic, &idp, "operator", "aoba-id", "ono").await;
     let mut browser = Browser::new(&clinic);
     let page = browser.get("/login").await;
     assert!(page.text.contains("青葉病院 ID でログイン") && page.text.contains("/login/with/aoba-id"), "{}", page.text);
@@ -207,6 +218,7 @@ async fn a_token_that_is_wrong_in_anything_lets_nobody_in() {
     let idp = Idp::start(&clinic);
     join(&clinic, &idp.ca, vec![idp.settings()]);
     link(&clinic, "operator", "aoba-id", "ono").await;
+    confirm(&clinic, &idp, "operator", "aoba-id", "ono").await;
     let bends = [
         ("nonce", "nonce"), ("no nonce", "nonce"), ("audience", "audience"), ("audiences", "audience"), ("party", "authorised_party"), ("issuer", "issuer"), ("expired", "expired"),
         ("old", "expired"), ("early", "expired"), ("unsigned", "algorithm"), ("symmetric", "algorithm"), ("key", "signature"), ("unknown key", "unknown_key"), ("malformed", ""),
@@ -232,6 +244,7 @@ async fn an_answer_is_good_once_for_the_browser_that_asked() {
     let idp = Idp::start(&clinic);
     join(&clinic, &idp.ca, vec![idp.settings()]);
     link(&clinic, "operator", "aoba-id", "ono").await;
+    confirm(&clinic, &idp, "operator", "aoba-id", "ono").await;
     let account = [("account", "ono"), ("amr", "mfa")];
     let mut browser = Browser::new(&clinic);
     let begun = browser.get("/login/with/aoba-id").await;
@@ -309,6 +322,7 @@ async fn a_vendors_provider_lets_in_its_own_persons_alone() {
     let of = |name: &str, vendor: Option<VendorId>| ProviderSettings { name: name.into(), vendor, ..idp.settings() };
     join(&clinic, &idp.ca, vec![of("hokuto", Some(clinic.vendor.clone())), of("aoba-id", None)]);
     link(&clinic, "worker", "hokuto", "w").await;
+    confirm(&clinic, &idp, "worker", "hokuto", "w").await;
     for (login, source) in [("stranger", "hokuto"), ("operator", "hokuto"), ("worker", "aoba-id")] {
         let refused = clinic.store.link_person(&Actor::console(), &clinic.people[login].0.id, source, login).await;
         assert!(matches!(refused, Err(Denied::Refusal(Refusal::LinkRefused))), "{login} {source}");

@@ -219,8 +219,8 @@ impl Store {
         if !record.may_log_in(self.now()) {
             return Err(self.told(&attempt, Refusal::PersonInactive, &source).await);
         }
-        // A claim finds a person for the first time; who it is, they prove by a factor of their own.
-        let alone = link.subject.is_some() && claims.several_factors && self.factor_standing(&record, FactorKind::Provider).await? == Standing::Full;
+        // An administrator typed the link. That it is theirs the person says once, by a factor of their own.
+        let alone = link.confirmed && link.subject.is_some() && claims.several_factors && self.factor_standing(&record, FactorKind::Provider).await? == Standing::Full;
         let mut tx = self.write(&Actor::of(&record.person, Via::Web, Some(origin.source.to_string()))).await?;
         // An administrator may have changed the link while the person was on the way.
         if self.link_within(tx.sql(), &record.person.id).await?.as_ref() != Some(&link) {
@@ -289,12 +289,11 @@ impl Store {
         Ok((new, next))
     }
 
-    /// Looks at the link once more, in the change that ends the sign-in, and keeps there what the provider calls the person
-    /// if this is the first one that ends.
+    /// Looks at the link once more, in the change that ends the sign-in, and keeps there that the person confirmed it.
     async fn still_linked(&self, mut tx: Tx, half: &Proved, person: &Person) -> Done<Tx> {
         let link = self.link_within(tx.sql(), &person.id).await?.filter(|link| link.id == half.link && link.person == half.person);
         let stands = match link {
-            Some(link) => self.pin_link(&mut tx, link, &half.subject).await?,
+            Some(link) => self.confirm_link(&mut tx, link, &half.subject).await?,
             None => false,
         };
         if stands {

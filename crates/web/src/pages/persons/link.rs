@@ -12,6 +12,7 @@ use sekisho_core::directory::{Link, SourceKind};
 use sekisho_core::ids::PersonId;
 use sekisho_core::people::Person;
 use sekisho_core::permission::Action;
+use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +62,7 @@ impl From<Link> for LinkAnswer {
 /// What the page of a person shows of their link; nothing where neither a link nor a place to link to exists.
 pub(super) async fn of_person(ctx: &Ctx, person: &Person) -> Result<Option<Value>, Stop> {
     let link = ctx.store().link_of_person(ctx.actor()?, &person.id).await?;
-    let possible = ctx.store().sources().iter().any(|source| source.may_serve(person));
+    let possible = !ctx.actor()?.is_person(&person.id) && ctx.store().sources().iter().any(|source| source.may_serve(person));
     if link.is_none() && !possible {
         return Ok(None);
     }
@@ -83,6 +84,9 @@ pub(super) async fn of_person(ctx: &Ctx, person: &Person) -> Result<Option<Value
 async fn show_link(call: Call) -> Reply {
     let found = find(&call).await?;
     let ctx = &call.ctx;
+    if ctx.actor()?.is_person(&found.person.id) {
+        return Err(Refusal::NotAllowed.into());
+    }
     let sources: Vec<(String, String)> = ctx.store().sources().iter().filter(|source| source.may_serve(&found.person)).map(|source| (source.name.clone(), source.label.clone())).collect();
     if sources.is_empty() {
         return Err(Stop::not_found());
