@@ -14,7 +14,7 @@ use sekisho_core::policy::Policy;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::review::ReviewEnding;
 use sekisho_core::secret::Secret;
-use sekisho_store::{EmergencyAsk, LogFilter, MailSettings, NewLogin, PersonChange, ReviewAsk, ReviewGroupAsk, Store, WebLogin};
+use sekisho_store::{EmergencyAsk, LockSubject, LogFilter, MailSettings, NewLogin, PersonChange, ReviewAsk, ReviewGroupAsk, Store, WebLogin};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -218,8 +218,15 @@ async fn what_is_not_in_the_envelopes_opens_nothing_and_is_told(base: Base) {
         let _ = wrong(Secret::new("x"), Secret::new("y")).await;
     }
     assert_eq!(wrong(Secret::new("x"), Secret::new("y")).await, Some(Refusal::SourceBlocked));
+    let locks = town.store.locks(&town.admin.actor).await.unwrap();
+    assert!(matches!(&locks[..], [lock] if lock.of == LockSubject::EmergencySource("10.20.0.77".into())), "{locks:?}");
     // The usual doors know no such name.
     assert!(town.store.log_in("hijo-01", ready.password.clone(), ready.codes[0].clone(), source(), Via::Web).await.is_err());
+    // Who types wrong passwords at the usual door keeps nobody behind the same address from opening it.
+    for n in 0..40 {
+        let _ = town.store.log_in(&format!("nobody-{n}"), Secret::new("x"), Secret::new("000000"), source(), Via::Web).await;
+    }
+    assert_eq!(told(town.store.log_in("nobody-x", Secret::new("x"), Secret::new("000000"), source(), Via::Web).await).err(), Some(Refusal::SourceBlocked));
     let spoken = Secret::new(ready.codes[0].expose().to_lowercase().replace('-', " "));
     told(town.store.open_emergency("hijo-01", ready.password.clone(), spoken, &claim(), source()).await).unwrap();
 }

@@ -8,6 +8,7 @@ mod uses;
 use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::held::Held;
+use crate::logins::Stripes;
 use crate::write::Tx;
 pub use keep::{EmergencyAsk, EnvelopeSheet};
 use sekisho_core::emergency::{EmergencyAccount, EmergencyState, EmergencyUse};
@@ -48,6 +49,8 @@ impl Held for EmergencyUse {
 pub(crate) struct Watchfire {
     open: Mutex<Vec<OpenEmergency>>,
     tried: Mutex<HashMap<EmergencyId, Timestamp>>,
+    /// Openings of one account wait for each other, and for nobody's login.
+    pub(crate) turns: Stripes,
 }
 
 /// An emergency account that is open.

@@ -3,6 +3,7 @@
 //! server or anything else outside of this box.
 
 use super::factors::Attempt;
+use super::failures::{count_emergency_source, emergency_source_waits};
 use super::web::{NewLogin, Origin, WebLogin};
 use crate::Store;
 use crate::fault::{Denied, Done};
@@ -12,10 +13,11 @@ use sekisho_core::factors::{FactorKind, Proof};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::PersonId;
 use sekisho_core::letter::Letter;
-use sekisho_core::people::{Actor, Person, Via};
+use sekisho_core::people::{Actor, Person, Via, check_login_name};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use sqlx::{Any, Executor, Row};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// An account with the sealed halves of what opens it.
@@ -38,8 +40,8 @@ impl Store {
         let claim = claim.check(self.policy())?;
         let attempt = Attempt { login, source: origin.source, via: Via::Web, stage: "emergency" };
         // By the source alone: nobody who types wrong passwords keeps the account shut.
-        self.may_try_from(origin.source).await?;
-        let _turn = self.turn(login).await;
+        self.may_try_envelopes(origin.source).await?;
+        let _turn = self.inner.watchfire.turns.take(login).await;
         let Some(found) = self.envelopes_of(login).await? else { return Err(self.not_in_the_envelopes(&attempt, None).await) };
         if self.both_halves(&found, &password, &code)?.is_none() {
             return Err(self.not_in_the_envelopes(&attempt, Some(&found.account)).await);
@@ -97,8 +99,8 @@ impl Store {
     /// Takes another code of the card for acts that need a fresh factor.
     pub(super) async fn step_up_by_card(&self, login: &WebLogin, code: &Secret) -> Done<()> {
         let attempt = Attempt { login: &login.person.login, source: login.source, via: login.actor.via, stage: "second_factor" };
-        self.may_try_from(login.source).await?;
-        let _turn = self.turn(&login.person.login).await;
+        self.may_try_envelopes(login.source).await?;
+        let _turn = self.inner.watchfire.turns.take(&login.person.login).await;
         let found = self.envelopes_of(&login.person.login).await?.filter(|found| found.account.is_in_force(self.now()));
         let Some(found) = found else { return Err(self.not_in_the_envelopes(&attempt, None).await) };
         if self.half_at(&found, Half::Card, code)?.is_none() {
@@ -124,6 +126,11 @@ impl Store {
     /// Whether the login of an emergency account still holds.
     pub(super) async fn still_open(&self, person: &PersonId) -> Done<bool> {
         Ok(self.emergency_in_force(person).await?)
+    }
+
+    /// Refuses while the source must wait for its wrong halves. Wrong passwords at other doors do not count here.
+    async fn may_try_envelopes(&self, source: IpAddr) -> Done<()> {
+        if emergency_source_waits(self.read(), source, self.now()).await? { Err(Refusal::SourceBlocked.into()) } else { Ok(()) }
     }
 
     async fn envelopes_of(&self, login: &str) -> Done<Option<Found>> {
@@ -170,12 +177,17 @@ impl Store {
     /// Counts and writes down an attempt, and tells those who are named once an hour.
     async fn not_in_the_envelopes(&self, attempt: &Attempt<'_>, account: Option<&EmergencyAccount>) -> Denied {
         let refused = async {
-            self.count_source_failure(attempt, &Refusal::LoginFailed, "").await?;
-            let Some(account) = account else { return Ok(()) };
             let mut actor = Actor::system();
             (actor.via, actor.source) = (attempt.via, Some(attempt.source.to_string()));
             let mut tx = self.write(&actor).await?;
             let now = tx.now();
+            if count_emergency_source(tx.sql(), attempt.source, now).await? {
+                tx.fact(Fact::SourceLocked { source: attempt.source.to_string() });
+            }
+            // A text that can be nobody's name is not kept: it may be the password in the wrong field.
+            let login = Some(attempt.login).filter(|login| check_login_name(login).is_ok()).unwrap_or_default().to_owned();
+            tx.fact(Fact::Refused { stage: attempt.stage.to_owned(), login, code: Refusal::LoginFailed.code().to_owned(), detail: String::new() });
+            let Some(account) = account else { return tx.commit().await };
             tx.fact(Fact::EmergencyTried { login: account.login.clone() });
             if self.inner.watchfire.may_write_of(&account.id, now) {
                 self.raise_alarm(&mut tx, account, &Letter::EmergencyTried { login: account.login.clone(), source: attempt.source.to_string(), at: now }).await?;

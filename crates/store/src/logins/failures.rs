@@ -62,6 +62,12 @@ fn by_token_source(source: IpAddr) -> String {
     format!("token-{}", by_source(source))
 }
 
+/// From where somebody tried to open an emergency account in vain. Counted apart from logins: in the hour of an emergency a
+/// whole hospital may stand behind one address, and who types wrong passwords there must not keep the envelopes shut.
+fn by_emergency_source(source: IpAddr) -> String {
+    format!("emergency-{}", by_source(source))
+}
+
 /// Until when the subject must wait, if it must.
 async fn waits(executor: impl sqlx::Executor<'_, Database = sqlx::Any>, subject: String, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
     let row = sqlx::query("SELECT locked_until FROM failures WHERE subject = $1").bind(subject).fetch_optional(executor).await?;
@@ -128,6 +134,16 @@ pub(crate) async fn count_token_source(conn: &mut AnyConnection, source: IpAddr,
     count_span(conn, by_token_source(source), limits::TOKEN_FAILURES, now).await
 }
 
+/// Whether nothing of an emergency account is looked at from a source for a while.
+pub(super) async fn emergency_source_waits(executor: impl sqlx::Executor<'_, Database = sqlx::Any>, source: IpAddr, now: Timestamp) -> Result<bool, Fault> {
+    Ok(waits(executor, by_emergency_source(source), now).await?.is_some())
+}
+
+/// Counts one attempt from a source on an emergency account. True if it makes the source wait.
+pub(super) async fn count_emergency_source(conn: &mut AnyConnection, source: IpAddr, now: Timestamp) -> Result<bool, Fault> {
+    count_span(conn, by_emergency_source(source), limits::SOURCE_FAILURES, now).await
+}
+
 /// Counts one failure from a source. True if it makes the source wait.
 pub(crate) async fn count_source(conn: &mut AnyConnection, source: IpAddr, now: Timestamp) -> Result<bool, Fault> {
     count_span(conn, by_source(source), limits::SOURCE_FAILURES, now).await
@@ -161,6 +177,8 @@ pub enum Subject {
     Source(String),
     /// A source of tokens.
     TokenSource(String),
+    /// A source of attempts on emergency accounts.
+    EmergencySource(String),
 }
 
 impl Subject {
@@ -171,6 +189,7 @@ impl Subject {
             "login" => Some(Self::Login(name.to_owned())),
             "source" => Some(Self::Source(name.to_owned())),
             "token-source" => Some(Self::TokenSource(name.to_owned())),
+            "emergency-source" => Some(Self::EmergencySource(name.to_owned())),
             _ => None,
         }
     }
@@ -180,6 +199,7 @@ impl Subject {
             Self::Login(login) => by_login(login),
             Self::Source(source) => format!("source:{source}"),
             Self::TokenSource(source) => format!("token-source:{source}"),
+            Self::EmergencySource(source) => format!("emergency-source:{source}"),
         }
     }
 }

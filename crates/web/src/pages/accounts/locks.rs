@@ -22,6 +22,7 @@ fn row(lock: &Lock) -> Value {
         LockSubject::Login(login) => ("login", login),
         LockSubject::Source(source) => ("source", source),
         LockSubject::TokenSource(source) => ("token_source", source),
+        LockSubject::EmergencySource(source) => ("emergency_source", source),
     };
     context! {
         subject => lock.subject.as_str(),
