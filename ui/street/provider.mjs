@@ -30,6 +30,7 @@ async function bend(token) {
   const changes = {
     nonce: { nonce: "another" }, "no nonce": { nonce: undefined }, audience: { aud: "somebody-else" }, audiences: { aud: [given.client, "somebody-else"] },
     party: { azp: "somebody-else" }, issuer: { iss: "https://evil.test" }, expired: { exp: now - 100 }, old: { iat: now - 4000 }, early: { iat: now + 4000 },
+    "no sign-in time": { auth_time: undefined }, "old sign-in": { auth_time: now - 4000 }, "later sign-in": { auth_time: now + 4000 },
   };
   if (bent in changes) return sign({ ...payload, ...changes[bent] }, keys.privateKey, header);
   if (bent === "unsigned") return `${encode({ alg: "none" })}.${encode(payload)}.`;

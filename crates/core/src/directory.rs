@@ -225,6 +225,8 @@ pub struct SignInAsk {
     pub verifier: Secret,
     /// Where the browser comes back to.
     pub redirect: String,
+    /// When the person pressed the button.
+    pub begun_at: Timestamp,
 }
 
 /// Who speaks to directories and providers implements this; the store asks it. Every answer is bounded in size and time.

@@ -29,6 +29,9 @@ const KNOWN_FOR: Duration = Duration::from_secs(600);
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// How far the clocks of box and provider may differ.
 const SKEW: TimeDelta = TimeDelta::seconds(60);
+/// Whoever signed in at the provider longer ago than this before the button was pressed signs in there anew: a browser that
+/// somebody left open is not its owner.
+const SIGNED_IN_WITHIN: Duration = Duration::from_secs(300);
 /// An ID token that was issued longer ago answers another question than ours.
 const ISSUED_WITHIN: TimeDelta = TimeDelta::seconds(limits::SIGN_IN_SECONDS as i64);
 
@@ -110,7 +113,7 @@ impl Provider {
         let redirect = redirect(ask)?;
         let client = CoreClient::from_provider_metadata(metadata, self.client_id(), Some(self.client_secret())).set_redirect_uri(redirect);
         let (state, nonce) = (CsrfToken::new(ask.state.expose().to_owned()), Nonce::new(ask.nonce.expose().to_owned()));
-        let mut request = client.authorize_url(CoreAuthenticationFlow::AuthorizationCode, move || state, move || nonce).set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier(ask)?));
+        let mut request = client.authorize_url(CoreAuthenticationFlow::AuthorizationCode, move || state, move || nonce).set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier(ask)?)).set_max_age(SIGNED_IN_WITHIN);
         for scope in self.settings.scopes.iter().filter(|scope| *scope != "openid") {
             request = request.add_scope(Scope::new(scope.clone()));
         }
@@ -139,28 +142,33 @@ impl Provider {
             Err(fault) => return Err(Away::Down(chain(&fault))),
         };
         let token = answer.id_token().ok_or(Away::No("no_id_token"))?.to_string();
-        match self.believed(&token, &ask.nonce, metadata) {
+        match self.believed(&token, ask, metadata) {
             Ok(signed_in) => Ok(signed_in),
             // The provider may have exchanged its keys since it was asked.
-            Err(Bad::UnknownKey) => self.believed(&token, &ask.nonce, self.metadata(LOOK_AGAIN).await?).map_err(|bad| bad.away()),
+            Err(Bad::UnknownKey) => self.believed(&token, ask, self.metadata(LOOK_AGAIN).await?).map_err(|bad| bad.away()),
             Err(bad) => Err(bad.away()),
         }
     }
 
     /// Looks at an ID token (OpenID Connect Core section 3.1.3.7).
-    fn believed(&self, text: &str, nonce: &Secret, metadata: Metadata) -> Result<SignedIn, Bad> {
+    fn believed(&self, text: &str, ask: &SignInAsk, metadata: Metadata) -> Result<SignedIn, Bad> {
         let token: openidconnect::core::CoreIdToken = text.parse().map_err(|_| Bad::Token("malformed"))?;
         let client = CoreClient::from_provider_metadata(metadata, self.client_id(), Some(self.client_secret()));
-        let now = DateTime::<Utc>::from_timestamp_millis(self.clock.now().0).ok_or(Bad::Token("time"))?;
+        let time = |at: Timestamp| DateTime::<Utc>::from_timestamp_millis(at.0).ok_or(Bad::Token("time"));
+        let (now, begun) = (time(self.clock.now())?, time(ask.begun_at)?);
         let verifier = client
             .id_token_verifier()
             .set_allowed_algs(algorithms())
             .set_other_audience_verifier_fn(|_| false)
             .set_time_fn(move || now)
             .set_issue_time_verifier_fn(move |issued| if issued <= now + SKEW && issued >= now - ISSUED_WITHIN { Ok(()) } else { Err("issued at another time".into()) });
-        let claims = token.claims(&verifier, &Nonce::new(nonce.expose().to_owned())).map_err(|error| cause(&error))?;
+        let claims = token.claims(&verifier, &Nonce::new(ask.nonce.expose().to_owned())).map_err(|error| cause(&error))?;
         if claims.authorized_party().is_some_and(|party| party.as_str() != self.settings.client_id) {
             return Err(Bad::Token("authorised_party"));
+        }
+        // It was asked for a young sign-in, so it must say how old this one is (OpenID Connect Core section 3.1.2.1).
+        if !claims.auth_time().is_some_and(|at| at <= now + SKEW && at + SIGNED_IN_WITHIN + SKEW >= begun) {
+            return Err(Bad::Token("auth_time"));
         }
         let subject = claims.subject().as_str();
         if subject.is_empty() || subject.len() > limits::DIRECTORY_VALUE_BYTES || subject.chars().any(char::is_control) {

@@ -222,6 +222,7 @@ async fn a_token_that_is_wrong_in_anything_lets_nobody_in() {
     let bends = [
         ("nonce", "nonce"), ("no nonce", "nonce"), ("audience", "audience"), ("audiences", "audience"), ("party", "authorised_party"), ("issuer", "issuer"), ("expired", "expired"),
         ("old", "expired"), ("early", "expired"), ("unsigned", "algorithm"), ("symmetric", "algorithm"), ("key", "signature"), ("unknown key", "unknown_key"), ("malformed", ""),
+        ("no sign-in time", "auth_time"), ("old sign-in", "auth_time"), ("later sign-in", "auth_time"),
     ];
     for (how, cause) in bends {
         idp.bend(how).await;

@@ -165,7 +165,7 @@ impl Store {
         self.may_try_from(source).await?;
         let info = self.source(name).filter(|info| info.kind == SourceKind::Provider).ok_or(Refusal::NotFound)?;
         let directory = self.directory().ok_or(Refusal::NotFound)?;
-        let ask = Arc::new(SignInAsk { state: random_token()?, nonce: random_token()?, verifier: random_token()?, redirect: format!("{base}{CALLBACK}/{}", info.name) });
+        let ask = Arc::new(SignInAsk { state: random_token()?, nonce: random_token()?, verifier: random_token()?, redirect: format!("{base}{CALLBACK}/{}", info.name), begun_at: self.now() });
         let address = match directory.begin(&info.name, &ask).await {
             Ok(address) => address,
             Err(why) => {
@@ -339,7 +339,7 @@ mod tests {
     use super::*;
 
     fn asked() -> Step {
-        let ask = SignInAsk { state: Secret::new("s"), nonce: Secret::new("n"), verifier: Secret::new("v"), redirect: String::new() };
+        let ask = SignInAsk { state: Secret::new("s"), nonce: Secret::new("n"), verifier: Secret::new("v"), redirect: String::new(), begun_at: Timestamp(0) };
         Step::Asked { source: "op".into(), ask: Arc::new(ask) }
     }
 
