@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
+use unicode_normalization::UnicodeNormalization as _;
 
 /// The roles that an emergency account may hold. None of them keeps ledgers: whoever needs that has the box's own console.
 pub const ROLES: [Role; 5] = [Role::DutyClerk, Role::Operator, Role::Supervisor, Role::Planner, Role::SafetyManager];
@@ -314,6 +315,9 @@ pub struct EmergencyUse {
     pub closed_at: Option<Timestamp>,
     /// By whom.
     pub closed_by: Option<String>,
+    /// The same as an entry of the ledger; `None` where the console did it.
+    #[serde(default)]
+    pub closed_by_id: Option<PersonId>,
     /// What they said.
     #[serde(default)]
     pub closing_note: String,
@@ -337,7 +341,8 @@ impl EmergencyUse {
             return Err(Refusal::EmergencyState);
         }
         let opened = is_among(self.openings.iter().flat_map(|opening| &opening.openers), actor);
-        if opened { Err(Refusal::SameHand) } else { Ok(()) }
+        let closed = self.closed_by_id.as_ref().is_some_and(|person| actor.is_person(person));
+        if opened || closed { Err(Refusal::SameHand) } else { Ok(()) }
     }
 }
 
@@ -347,9 +352,10 @@ pub fn is_among<'a>(openers: impl IntoIterator<Item = &'a String>, actor: &Actor
     openers.into_iter().any(|name| own.contains(&squeezed(name)))
 }
 
-/// A name without its blanks: 佐藤　健 and 佐藤健 are one.
+/// A name by its letters and digits alone, whatever width and case they were typed in: 佐藤　健 and 佐藤健 are one, and so are
+/// ｻﾄｳ and サトウ.
 fn squeezed(name: &str) -> String {
-    name.chars().filter(|letter| !letter.is_whitespace()).flat_map(char::to_lowercase).collect()
+    name.nfkc().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// What those who open say before anything is looked at.
@@ -405,6 +411,8 @@ mod tests {
         assert!(claim(&["佐藤 健"]).check(&policy(1)).is_ok());
         assert!(claim(&["佐藤 健"]).check(&policy(2)).is_err());
         assert!(claim(&["佐藤 健", "佐藤　健"]).check(&policy(2)).is_err());
+        assert!(claim(&["ｻﾄｳ･ｹﾝ", "サトウ ケン"]).check(&policy(2)).is_err());
+        assert!(claim(&["sato", "ＳＡＴＯ\u{200b}"]).check(&policy(2)).is_err());
         assert!(claim(&["佐藤 健", "森 明"]).check(&policy(2)).is_ok());
         assert!(claim(&["", " "]).check(&policy(1)).is_err());
         let silent = OpeningClaim { reason: " ".into(), ..claim(&["佐藤 健", "森 明"]) };

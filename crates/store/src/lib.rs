@@ -66,7 +66,7 @@ pub use certificates::{CertificateEnd, CertifiedBy, DeviceCertificate, DeviceCer
 pub use accounts::{LeaveAsk, Leaver, LeaverSheet, Privilege, PrivilegeAsk, PrivilegeRow, ReviewAsk, ReviewGroupAsk, ReviewPlace};
 pub use control::{HeldCommand, HeldFile, Mark, Pause, Standing, Told, Watcher};
 pub use exposure::Exposure;
-pub use emergency::{EmergencyAsk, EmergencyDuties, EnvelopeSheet, OpenEmergency};
+pub use emergency::{EmergencyAsk, EmergencyDuties, EnvelopeSheet, OpenEmergency, UseEntries};
 pub use fault::{Denied, Done, Fault};
 pub use flows::{FlowPart, FlowSeen, FlowsSeen, TakenFlow};
 pub use health::Health;

@@ -119,6 +119,7 @@ async fn opening_it_is_told_to_everybody_and_ends_with_the_return_to_normal(base
     open(&town.store, &ready, 1).await.unwrap();
     let uses = town.store.emergency_uses(&town.planner.actor, None).await.unwrap();
     assert_eq!((uses.len(), uses[0].openings.len()), (1, 2));
+    assert_eq!(uses[0].told.len(), 3, "each of those who were told stands there once: {:?}", uses[0].told);
     // A fresh factor is the next code of the card.
     town.pass(Duration::from_secs(600));
     assert_eq!(town.store.require_step_up(&inside(&town.store, &login).await, Action::ViewRecording).err(), Some(Refusal::StepUpNeeded));
@@ -146,8 +147,14 @@ async fn opening_it_is_told_to_everybody_and_ends_with_the_return_to_normal(base
     assert_eq!(town.store.emergency_duties(&town.operator.actor).await.unwrap().unprepared, 1, "new envelopes are asked for");
     // The review: by another person than those who opened it, with all that was done.
     assert_eq!(town.store.emergency_duties(&town.planner.actor).await.unwrap().unreviewed, [usage.clone()]);
-    let done = town.store.emergency_entries(&town.planner.actor, &usage).await.unwrap();
+    let done = town.store.emergency_entries(&town.planner.actor, &usage, 1).await.unwrap();
+    assert_eq!((done.total, done.pages), (done.entries.len() as u64, 1));
+    assert!(town.store.emergency_entries(&town.planner.actor, &usage, 2).await.unwrap().entries.is_empty());
+    let done = done.entries;
+    assert!(done.windows(2).all(|two| two[0].seq < two[1].seq), "the oldest first");
     assert!(done.iter().any(|entry| matches!(entry.fact, Fact::SteppedUp { .. })) && done.iter().all(|entry| entry.actor.emergency), "{done:?}");
+    let closer = Actor { roles: town.planner.actor.roles.clone(), ..town.operator.actor.clone() };
+    assert_eq!(told(town.store.review_emergency(&closer, &usage, true, "問題なし").await).err(), Some(Refusal::SameHand), "nor by whoever ended it");
     let opener = Actor { name: "原　看護".into(), ..town.planner.actor.clone() };
     assert_eq!(told(town.store.review_emergency(&opener, &usage, true, "問題なし").await).err(), Some(Refusal::SameHand));
     let reviewed = town.store.review_emergency(&town.planner.actor, &usage, true, "理由と操作が一致").await.unwrap();

@@ -11,6 +11,7 @@ use crate::held::Held;
 use crate::logins::Stripes;
 use crate::write::Tx;
 pub use keep::{EmergencyAsk, EnvelopeSheet};
+pub use uses::UseEntries;
 use sekisho_core::emergency::{EmergencyAccount, EmergencyState, EmergencyUse};
 use sekisho_core::ids::{EmergencyId, EmergencyUseId, PersonId};
 use sekisho_core::letter::Letter;
@@ -116,6 +117,13 @@ impl Store {
         let rows = sqlx::query(text).fetch_all(self.read()).await?;
         let sound = |row: &AnyRow| self.held::<EmergencyAccount>(row, since).inspect_err(|fault| tracing::error!(%fault, "ALARM: an emergency account is passed over")).ok();
         Ok(rows.iter().filter_map(sound).collect())
+    }
+
+    /// The same after a change that stands: what it did is not undone by a banner that cannot be read.
+    pub(crate) async fn relight_watchfire(&self) {
+        if let Err(fault) = self.light_watchfire().await {
+            tracing::error!(%fault, "ALARM: which emergency accounts are open could not be read; the banner of pages may be wrong");
+        }
     }
 
     pub(crate) async fn load_use(&self, executor: impl Executor<'_, Database = Any>, id: &EmergencyUseId) -> Result<Option<EmergencyUse>, Fault> {

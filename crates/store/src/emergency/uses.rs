@@ -3,21 +3,36 @@
 
 use super::Store;
 use crate::fault::{Done, Fault};
-use crate::log::LogFilter;
+use crate::log::as_i64;
 use crate::logins::end_web_logins;
 use sekisho_core::emergency::{EmergencyState, EmergencyUse, UseReview};
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::ids::{EmergencyId, EmergencyUseId, PersonId};
 use sekisho_core::letter::Letter;
+use sekisho_core::limits;
 use sekisho_core::people::Actor;
-use sekisho_core::permission::Action;
+use sekisho_core::permission::{Action, may};
 use sekisho_core::plan::content::check_text;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
-use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+use sqlx::{Any, AnyConnection, Executor, Row};
 
-/// Entries of a use that a page shows; the log has them all.
-const ENTRIES: usize = 500;
+/// A page of what was done during a use.
+#[derive(Clone, Debug)]
+pub struct UseEntries {
+    /// The entries of the page, the oldest first.
+    pub entries: Vec<Entry>,
+    /// Entries on all pages.
+    pub total: u64,
+    /// Pages; at least one.
+    pub pages: u64,
+}
+
+/// From when to when entries belong to a use. The fact of the end and those that it brings with it bear the same moment.
+fn span(usage: &EmergencyUse) -> (i64, i64) {
+    (usage.opened_at().0, usage.closed_at.map_or(i64::MAX, |at| at.0.saturating_add(1)))
+}
 
 impl Store {
     /// Declares the return to normal: logins of the account end, what was in its envelopes opens nothing any more, those who
@@ -39,30 +54,46 @@ impl Store {
         (account.open, account.open_until) = (None, None);
         self.end_envelopes(&mut tx, &mut account, "returned").await?;
         usage.closed_at = Some(now);
-        usage.closed_by = Some(actor.name.clone());
+        (usage.closed_by, usage.closed_by_id) = (Some(actor.name.clone()), actor.person.clone());
         usage.closing_note = note.trim().to_owned();
         self.save_use(&mut tx, &usage).await?;
         tx.fact(Fact::EmergencyClosed { usage: usage.id.clone(), login: account.login.clone(), note: usage.closing_note.clone() });
         end_web_logins(&mut tx, &account.person, None, "emergency_closed").await?;
         self.raise_alarm(&mut tx, &account, &Letter::EmergencyClosed { login: account.login.clone(), by: actor.name.clone(), at: now }).await?;
         tx.commit().await?;
-        self.light_watchfire().await?;
+        self.relight_watchfire().await;
         tracing::warn!(account = account.login, "the use of an emergency account ended");
         Ok(usage)
     }
 
-    /// What the account did during a use, as the log has it, the oldest first.
+    /// A page of what the account did during a use, as the log has it, the oldest first, and how much it did in all. Pages
+    /// begin with 1, and hold [`limits::PAGE_ROWS`] entries each.
     ///
     /// # Errors
     /// Without the right to read the log; [`Refusal::NotFound`].
-    pub async fn emergency_entries(&self, actor: &Actor, id: &EmergencyUseId) -> Done<Vec<Entry>> {
+    pub async fn emergency_entries(&self, actor: &Actor, id: &EmergencyUseId, page: u64) -> Done<UseEntries> {
         let usage = self.emergency_use(actor, id).await?;
-        // The fact of the opening and the login bear the same moment.
-        let until = usage.closed_at.map(|at| at.plus(std::time::Duration::from_millis(1)));
-        let filter = LogFilter { person: Some(usage.person.clone()), from: Some(usage.opened_at()), until, rows: Some(ENTRIES), ..LogFilter::default() };
-        let mut entries = self.log_entries(actor, &filter).await?;
-        entries.reverse();
-        Ok(entries)
+        may(actor, Action::ReadLog, None)?;
+        let total = self.count_entries(self.read(), &usage).await?;
+        let rows = limits::PAGE_ROWS as u64;
+        let text = "SELECT body FROM log WHERE person = $1 AND at >= $2 AND at < $3 ORDER BY seq LIMIT $4 OFFSET $5";
+        let (from, until) = span(&usage);
+        let found = sqlx::query(text)
+            .bind(usage.person.as_str().to_owned())
+            .bind(from)
+            .bind(until)
+            .bind(as_i64(rows))
+            .bind(as_i64(page.saturating_sub(1).saturating_mul(rows)))
+            .fetch_all(self.read())
+            .await?;
+        let read = |row: &AnyRow| -> Result<Entry, Fault> { Ok(serde_json::from_slice(row.try_get::<&[u8], _>("body")?)?) };
+        Ok(UseEntries { entries: found.iter().map(read).collect::<Result<_, _>>()?, total, pages: total.div_ceil(rows).max(1) })
+    }
+
+    async fn count_entries(&self, executor: impl Executor<'_, Database = Any>, usage: &EmergencyUse) -> Result<u64, Fault> {
+        let (from, until) = span(usage);
+        let row = sqlx::query("SELECT COUNT(*) AS n FROM log WHERE person = $1 AND at >= $2 AND at < $3").bind(usage.person.as_str().to_owned()).bind(from).bind(until).fetch_one(executor).await?;
+        Ok(u64::try_from(row.try_get::<i64, _>("n")?).unwrap_or(0))
     }
 
     /// Names that those typed who opened the emergency account in whose name this person acted at a moment; none for anybody
@@ -91,10 +122,11 @@ impl Store {
             return Err(Refusal::ReasonNeeded.into());
         }
         let by = actor.person.clone().filter(|_| actor.token.is_none()).ok_or(Refusal::NotAllowed)?;
-        let entries = self.emergency_entries(actor, id).await?.len() as u64;
+        may(actor, Action::ReadLog, None)?;
         let mut tx = self.write(actor).await?;
         let mut usage = self.load_use(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
         usage.may_review(actor)?;
+        let entries = self.count_entries(tx.sql(), &usage).await?;
         let note = note.trim().to_owned();
         usage.review = Some(UseReview { by, name: actor.name.clone(), at: tx.now(), sound, note: note.clone(), entries });
         self.save_use(&mut tx, &usage).await?;

@@ -75,6 +75,7 @@ impl Store {
                 told: Vec::new(),
                 closed_at: None,
                 closed_by: None,
+                closed_by_id: None,
                 closing_note: String::new(),
                 review: None,
             },
@@ -87,11 +88,16 @@ impl Store {
         tx.fact(Fact::EmergencyCodeUsed { account: account.id.clone(), login: account.login.clone(), left: account.codes_left() });
         let letter = Letter::EmergencyOpened { login: account.login.clone(), openers: claim.openers.clone(), cause: claim.cause, reason: claim.reason.clone(), source: origin.source.to_string(), at: now };
         let (told, mails) = self.raise_alarm(&mut tx, &account, &letter).await?;
-        usage.told = told;
+        // A later opening may tell others than the first: all of them were told.
+        for name in told {
+            if !usage.told.contains(&name) {
+                usage.told.push(name);
+            }
+        }
         self.save_use(&mut tx, &usage).await?;
         tx.fact(Fact::EmergencyOpened { usage: usage.id.clone(), login: account.login.clone(), openers: claim.openers, cause: claim.cause, reason: claim.reason, again, mails });
         let new = self.begin_login(tx, person, Proof::Envelopes, origin, Via::Web).await?;
-        self.light_watchfire().await?;
+        self.relight_watchfire().await;
         tracing::error!(account = account.login, usage = %usage.id, mails, "ALARM: an emergency account was opened");
         Ok(new)
     }

@@ -48,13 +48,14 @@ fn id_of(call: &Call) -> Result<EmergencyUseId, Stop> {
     call.id("id", EmergencyUseId::parse)
 }
 
-async fn entries(ctx: &Ctx, id: &EmergencyUseId) -> Result<Value, Stop> {
+async fn entries(ctx: &Ctx, id: &EmergencyUseId, page: u64) -> Result<Value, Stop> {
     if !ctx.may(Action::ReadLog) {
         return Ok(Value::from(()));
     }
-    let entries = ctx.store().emergency_entries(ctx.actor()?, id).await?;
+    let found = ctx.store().emergency_entries(ctx.actor()?, id, page).await?;
     let names = LogNames::read(ctx).await?;
-    Ok(Value::from(entries.iter().map(|held| entry(ctx, &names, held)).collect::<Vec<Value>>()))
+    let rows: Vec<Value> = found.entries.iter().map(|held| entry(ctx, &names, held)).collect();
+    Ok(context! { rows, total => found.total, pages => found.pages, page })
 }
 
 async fn show(call: Call) -> Reply {
@@ -62,9 +63,10 @@ async fn show(call: Call) -> Reply {
     let id = id_of(&call)?;
     let usage = ctx.store().emergency_use(ctx.actor()?, &id).await?;
     let form = call.typed_or(Form::default());
+    let page = call.query().text("page").parse().unwrap_or(1).clamp(1, u64::from(u32::MAX));
     let may_review = ctx.may(Action::ReviewEmergency) && usage.closed_at.is_some() && usage.review.is_none();
     let is_opener = may_review && usage.may_review(ctx.actor()?).is_err();
-    call.page("emergency/use.html", "emergency.use", context! { form => Value::from_object(form), row => row(&usage), account => usage.account.as_str(), usage => value(&usage), entries => entries(ctx, &id).await?, may_review, is_opener, may_tend => ctx.may(Action::KeepEmergency) })
+    call.page("emergency/use.html", "emergency.use", context! { form => Value::from_object(form), row => row(&usage), account => usage.account.as_str(), usage => value(&usage), entries => entries(ctx, &id, page).await?, may_review, is_opener, may_tend => ctx.may(Action::KeepEmergency) })
 }
 
 async fn sign(call: Call) -> Reply {
