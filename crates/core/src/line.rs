@@ -304,7 +304,7 @@ impl Line {
     /// True if TLS 1.2 may be spoken on it at this moment (guideline 13 ⑥: only where 1.3 is difficult).
     #[must_use]
     pub fn admits_tls12(&self, now: Timestamp) -> bool {
-        self.is_valid(now) && self.content.class == LineClass::Tls12 && self.content.exception.as_ref().is_some_and(|exception| exception.holds(now))
+        self.is_valid(now) && self.is_in_times(now) && self.content.class == LineClass::Tls12 && self.content.exception.as_ref().is_some_and(|exception| exception.holds(now))
     }
 }
 

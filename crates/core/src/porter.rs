@@ -278,6 +278,9 @@ pub trait Porter: Send + Sync {
     /// not run out. Answers from memory.
     fn admits_tls12(&self, source: IpAddr) -> bool;
 
+    /// Whether such a line is one of the vendor of this device: asked after the handshake, when the device is known.
+    fn admits_tls12_of<'a>(&'a self, source: IpAddr, device: &'a DeviceId) -> Answer<'a, bool>;
+
     /// A certificate for a code. Selector and secret of it are the `ticket`.
     fn enrol<'a>(&'a self, source: IpAddr, ticket: Secret, request: Vec<u8>) -> Answer<'a, Result<Issued, Refusal>>;
 

@@ -66,6 +66,7 @@ pub(crate) fn row_of(fact: &Fact) -> Option<Cow<'_, str>> {
         Fact::VendorKept { vendor, .. } => vendor.as_str(),
         Fact::PersonLinked { link, .. } | Fact::LinkPinned { link, .. } | Fact::PersonUnlinked { link, .. } => link.as_str(),
         Fact::LineKept { line, .. } => line.as_str(),
+        Fact::ExposureLooked { .. } => crate::exposure::LOOKS_ROW,
         Fact::DeviceKept { device, .. } => device.as_str(),
         Fact::ServiceKept { service, .. } => service.as_str(),
         Fact::DeviceCodeIssued { device_code, .. } | Fact::DeviceCodeFailed { device_code, .. } | Fact::DeviceCodeEnded { device_code, .. } => device_code.as_str(),

@@ -136,6 +136,9 @@ pub(crate) struct Inner {
     pub away: certificates::AwayCount,
     /// Devices that wait for their person to confirm a login.
     pub requests: ssh_logins::Requests,
+    /// The file of the device authority is read, changed and written by one act at a time: a key that was taken off the box
+    /// must not be written back by another act that had read it before.
+    pub ceremony: tokio::sync::Mutex<()>,
     /// Certificates of logins that did not count.
     pub login_refusals: ssh_logins::Refusals,
     pub tower: exposure::Watchtower,

@@ -149,6 +149,7 @@ impl Store {
             certified: crate::certificates::Registry::default(),
             away: crate::certificates::AwayCount::default(),
             requests: crate::ssh_logins::Requests::default(),
+            ceremony: tokio::sync::Mutex::default(),
             login_refusals: crate::ssh_logins::Refusals::default(),
             older_lines: crate::ledger::OlderLines::default(),
             tower: crate::exposure::Watchtower::default(),

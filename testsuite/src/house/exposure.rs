@@ -9,6 +9,7 @@ use sekisho_core::people::Actor;
 use sekisho_core::refusal::Refusal;
 use sekisho_store::LogFilter;
 use std::net::IpAddr;
+use std::time::Duration;
 use std::sync::{Arc, Mutex};
 
 on_both! {
@@ -54,8 +55,11 @@ async fn what_answers_anew_is_told_and_what_was_confirmed_is_not(base: Base) {
     assert_eq!(found(&ward.store.exposure(&console).await.unwrap()), [0_u16; 0], "a confirmation counts without another look");
     assert_eq!(told(ward.store.confirm_service(&console, ask(22)).await).err(), Some(Refusal::NameTaken));
     machine.0.lock().unwrap().push(23);
+    assert_eq!(found(&ward.store.check_exposure(&console).await.unwrap()), [0_u16; 0], "who presses again at once reads the look that was just made");
+    ward.clock.pass(Duration::from_secs(60));
     assert_eq!(found(&ward.store.check_exposure(&console).await.unwrap()), [23]);
     assert_eq!(new_places(&ward).await, ["0.0.0.0:23 tcp"]);
+    ward.clock.pass(Duration::from_secs(60));
     ward.store.check_exposure(&console).await.unwrap();
     assert_eq!(new_places(&ward).await.len(), 1, "once is told");
     ward.store.end_service(&console, &service.id, "不要になった").await.unwrap();
@@ -72,4 +76,19 @@ async fn who_may_look_and_who_may_confirm(base: Base) {
     for (bad, field) in [(ServiceAsk { port: 0, ..ask(22) }, "port"), (ServiceAsk { reason: " ".into(), ..ask(22) }, "reason"), (ServiceAsk { name: String::new(), ..ask(22) }, "name")] {
         assert_eq!(told(ward.store.confirm_service(&console, bad).await).err(), Some(Refusal::bad_field(field)));
     }
+}
+
+/// Postgres alone: what is done here with the database is done by hand.
+#[tokio::test]
+async fn a_look_that_was_removed_hushes_nothing() {
+    let ward = Ward::over(Base::postgres()).await;
+    let machine = Machine::default();
+    machine.0.lock().unwrap().push(8443);
+    ward.store.set_scout(Arc::new(machine.clone()));
+    ward.store.check_exposure(&Actor::console()).await.unwrap();
+    ward.db().sql("DELETE FROM exposure_looks");
+    machine.0.lock().unwrap().push(23);
+    ward.clock.pass(Duration::from_secs(60));
+    ward.store.check_exposure(&Actor::console()).await.unwrap();
+    assert_eq!(new_places(&ward).await, ["0.0.0.0:23 tcp"]);
 }

@@ -160,6 +160,7 @@ async fn what_ends_a_person_or_a_device_ends_its_certificate_and_what_it_let_in(
     assert!(recall.session.as_ref() == Some(&admission.session) && matches!(recall.word, RecallWord::End(_)), "{recall:?}");
     assert!(!counts(&town, "sato", &arrival, &issued.certificate).await);
     assert_eq!(why(&town).await.as_deref(), Some("SKS-1052 revoked"));
+    assert_eq!(desk(store).enter(&principal, "ehr-db01", None).await.err(), Some(Refusal::SshLoginRefused), "who had proved themselves before the end enters nothing after it");
     // A new login, and the password changes.
     let again = async || {
         let web = browser(&town, &town.worker).await;

@@ -183,6 +183,11 @@ impl Inner {
             return Some(Came { stream, certificate: None, device: None, want: Want::Renewal });
         }
         let (certificate, device) = seen.proof()?;
+        // By its address alone somebody else's device would speak it, too.
+        if tls12 && stream.get_ref().1.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) && !self.porter.admits_tls12_of(peer.ip().to_canonical(), &device).await {
+            tracing::info!(%peer, device = %device, "TLS 1.2 by the line of another vendor");
+            return None;
+        }
         let want = match spoken.as_deref() {
             None | Some(b"h2" | b"http/1.1") => Want::Pages,
             Some(ALPN_SSH) => Want::Ssh(target_line(&mut stream).await?),

@@ -41,6 +41,10 @@ impl Porter for House {
     fn standing(&self, serial: &str) -> Standing {
         if serial == "41".repeat(16) { self.standing.clone() } else { Standing::Unknown }
     }
+    fn admits_tls12_of<'a>(&'a self, _: IpAddr, _: &'a DeviceId) -> Answer<'a, bool> {
+        Box::pin(async { false })
+    }
+
     fn admits_tls12(&self, _: IpAddr) -> bool {
         false
     }

@@ -6,6 +6,7 @@ use super::cast::Player;
 use super::service::page;
 use super::story;
 use anyhow::{Context, Result, bail, ensure};
+use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Clock;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -83,10 +84,10 @@ async fn job(demo: &Demo, folder: &Path, tally: &mut Tally) -> Result<()> {
         .context("nobody could log in")?;
     tally.step("a code that was used is refused", replay(api, suzuki)).await;
     let plan = tally.step("the worker applies (作業計画書の申請)", apply(demo, &tokens.suzuki)).await.context("no plan to go on with")?;
-    tally.step("before approval ssh is refused with its code", refused_by_ssh(demo, suzuki)).await;
+    tally.step("before approval ssh is refused with its code", refused_by_ssh(demo, suzuki, Refusal::NoPlan)).await;
     tally.step("the applicant cannot approve", applicant_cannot_approve(api, &tokens.suzuki, &plan)).await;
     tally.step("the operator checks technically (技術確認)", api.approve(&tokens.operator, &plan)).await;
-    tally.step("one approval is not enough", refused_by_ssh(demo, suzuki)).await;
+    tally.step("one approval is not enough", refused_by_ssh(demo, suzuki, Refusal::NoPlan)).await;
     tally.step("the planner approves (最終承認)", api.approve(&tokens.planner, &plan)).await;
     tally.step("ssh reaches the real server, with its exit status", exec(demo, suzuki)).await;
     tally.step("a file is copied by scp and arrives whole", copy(demo, suzuki, folder)).await;
@@ -99,7 +100,7 @@ async fn job(demo: &Demo, folder: &Path, tally: &mut Tally) -> Result<()> {
     tally.step("the work ends and plan and fact are reconciled (照合)", reconcile(api, &tokens, &plan)).await;
     tally.step("the completion report is written (完了報告)", report(api, &tokens.suzuki, &plan)).await;
     tally.step("the planner confirms, and the plan is closed (確認)", confirm(api, &tokens.planner, &plan)).await;
-    tally.step("after closing ssh is refused again", refused_by_ssh(demo, suzuki)).await;
+    tally.step("after closing ssh is refused again", refused_by_ssh(demo, suzuki, Refusal::WorkFinished { number: String::new() })).await;
     tally.step("log and recordings verify offline, from a copy, with the public key", verified(demo, folder)).await;
     tally.step("one changed byte in a copy is found", tampering_found(demo, folder)).await;
     Ok(())
@@ -135,11 +136,11 @@ async fn apply(demo: &Demo, token: &str) -> Result<String> {
     Ok(plan)
 }
 
-async fn refused_by_ssh(demo: &Demo, worker: &Player) -> Result<()> {
+async fn refused_by_ssh(demo: &Demo, worker: &Player, refusal: Refusal) -> Result<()> {
     let output = demo.terminal.run(worker, "pacs01", "true", &[]).await?;
     let words = String::from_utf8_lossy(&output.stderr);
     ensure!(!output.status.success(), "the worker got in");
-    ensure!(words.contains("SKS-4001"), "the refusal reads: {words}");
+    ensure!(words.contains(refusal.code()), "the refusal reads: {words}");
     Ok(())
 }
 

@@ -125,6 +125,7 @@ impl Store {
     /// [`Refusal::NotFound`] if it is not here; a fault with words about the file or the passphrase.
     pub async fn export_device_root(&self, actor: &Actor, path: &Path, lock: &RootLock) -> Done<DeviceAuthority> {
         self.require(actor, Action::KeepLedger, None, "export_device_root").await?;
+        let _alone = self.inner.ceremony.lock().await;
         let kept = self.device_authority()?;
         if kept.root.key.is_empty() {
             return Err(Refusal::NotFound.into());
@@ -168,6 +169,7 @@ impl Store {
     /// Without the right; a fault of the keys or of the token.
     pub async fn ask_device_issuing(&self, actor: &Actor) -> Done<String> {
         self.require(actor, Action::KeepLedger, None, "ask_device_issuing").await?;
+        let _alone = self.inner.ceremony.lock().await;
         self.device_authority()?;
         let name = format!("{ISSUING_NAME}{}", mark()?);
         let key = match &self.inner.settings.device_token {
@@ -193,6 +195,7 @@ impl Store {
     /// [`Refusal::NotFound`] if no request waits; [`Refusal::CertificateAskBad`] for anything but the root's answer to it.
     pub async fn bring_device_issuing(&self, actor: &Actor, pem: &str) -> Done<DeviceAuthority> {
         self.require(actor, Action::KeepLedger, None, "bring_device_issuing").await?;
+        let _alone = self.inner.ceremony.lock().await;
         let waiting = self.inner.keys.load_file(WAITING)?.ok_or(Refusal::NotFound)?;
         let waiting: Waiting = serde_json::from_slice(&waiting).map_err(Fault::from)?;
         let kept = self.device_authority()?;

@@ -8,7 +8,7 @@ mod registry;
 mod token;
 
 pub use ceremony::{DeviceAuthority, RootLock, sign_device_issuing};
-pub(crate) use porter::AwayCount;
+pub(crate) use porter::{AwayCount, Budget};
 pub(crate) use registry::Registry;
 
 use crate::Store;
@@ -215,6 +215,7 @@ impl Store {
         let certificate = certificate.filter(|certificate| certificate.stands(now)).ok_or(Refusal::NotFound)?;
         let device = self.load_device(tx.sql(), &certificate.device).await?.ok_or(Refusal::NotFound)?;
         let ended = self.end_certificate(&mut tx, certificate, &device.content.name, "revoked", now, reason.trim()).await?;
+        self.end_device_logins(&mut tx, &device.id).await?;
         recall_device_sessions(&mut tx, &device.id).await?;
         tx.commit().await?;
         Ok(ended)

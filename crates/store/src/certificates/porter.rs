@@ -8,6 +8,7 @@ use crate::logins::by_source;
 use crate::ssh_logins::answered;
 use sekisho_core::desk::Answer;
 use sekisho_core::facts::Fact;
+use sekisho_core::ids::DeviceId;
 use sekisho_core::limits;
 use sekisho_core::people::Actor;
 use sekisho_core::porter::{CertificateFault, CODE_SECRET, CODE_SELECTOR, Issued, PendingLogin, Porter, Standing, TurnedAway};
@@ -42,7 +43,7 @@ struct Counted {
 
 /// What may be written down within one span. It holds no more sources than entries that were written.
 #[derive(Default)]
-struct Budget {
+pub(crate) struct Budget {
     all: usize,
     /// By network of the source: written.
     sources: HashMap<String, usize>,
@@ -51,7 +52,8 @@ struct Budget {
 }
 
 impl Budget {
-    fn take(&mut self, source: String) -> Option<u32> {
+    /// Whether one from here is written down, and how many were left out since the last that was.
+    pub(crate) fn take(&mut self, source: String) -> Option<u32> {
         let full = self.all >= limits::CERTIFICATE_REFUSALS_ALL;
         let written = self.sources.get(&source).copied().unwrap_or(0);
         if full || written >= limits::CERTIFICATE_REFUSALS {
@@ -64,7 +66,7 @@ impl Budget {
     }
 
     /// A new span. What was left out of the last one is told with the first of this one.
-    fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.all = 0;
         self.sources.clear();
     }
@@ -111,6 +113,7 @@ impl Store {
         for old in self.certificates_of(tx.sql(), &device.id).await?.into_iter().filter(|old| old.stands(now)) {
             self.end_certificate(&mut tx, old, &device.content.name, "enrolled_again", now, "").await?;
         }
+        self.end_device_logins(&mut tx, &device.id).await?;
         let ask = Issuing { device: &device, wanted: &wanted, source, how: CertifiedBy::Code, before: None };
         let issued = self.issue_certificate(&mut tx, ask).await?;
         tx.commit().await?;
@@ -173,7 +176,20 @@ impl Porter for Store {
     }
 
     fn admits_tls12(&self, source: IpAddr) -> bool {
-        self.inner.older_lines.admit(source, self.now())
+        self.inner.older_lines.admit(source, None, self.now())
+    }
+
+    fn admits_tls12_of<'a>(&'a self, source: IpAddr, device: &'a DeviceId) -> Answer<'a, bool> {
+        Box::pin(async move {
+            match self.load_device(self.read(), device).await {
+                Ok(Some(device)) => self.inner.older_lines.admit(source, Some(&device.vendor), self.now()),
+                Ok(None) => false,
+                Err(fault) => {
+                    tracing::error!(%fault, "the device of a connection cannot be looked up");
+                    false
+                }
+            }
+        })
     }
 
     fn enrol<'a>(&'a self, source: IpAddr, ticket: Secret, request: Vec<u8>) -> Answer<'a, Result<Issued, Refusal>> {

@@ -177,6 +177,12 @@ impl Store {
         let person = self.load_person(&mut *conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
         let target = self.target_named(&mut *conn, target).await?.ok_or(Refusal::NoPlan)?;
         let plan = self.load_plan(&mut *conn, plan).await?.ok_or(Refusal::NoPlan)?;
+        // Its end recalls the sessions that it let in; one that is entered only after it finds no end to come.
+        if let Some(id) = principal.ssh_login()
+            && !self.ssh_login(&mut *conn, id).await?.is_some_and(|login| login.stands(self.policy(), now))
+        {
+            return Err(Refusal::SshLoginRefused.into());
+        }
         let mut gathered = self.gathered(conn, principal, person, target, plan).await?;
         let grant = self.decide(principal, &gathered, now)??;
         let account = gathered.account.take().ok_or(Refusal::TargetNotReady)?;

@@ -209,6 +209,7 @@ impl Store {
         let device = Device { active: false, lost_at, lost_by, ..known };
         self.save_device(&mut tx, &device, change, reason).await?;
         self.end_device_certificates(&mut tx, &device, "device").await?;
+        self.end_device_logins(&mut tx, id).await?;
         recall_device_sessions(&mut tx, id).await?;
         tx.commit().await?;
         Ok(device)

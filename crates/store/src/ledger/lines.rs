@@ -41,10 +41,17 @@ impl OlderLines {
         }
     }
 
-    /// Whether somebody from here may speak TLS 1.2 at this moment.
-    pub fn admit(&self, source: IpAddr, now: Timestamp) -> bool {
+    /// Whether somebody from here, of this vendor if it is known, may speak TLS 1.2 at this moment.
+    pub fn admit(&self, source: IpAddr, vendor: Option<&VendorId>, now: Timestamp) -> bool {
         let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        held.iter().any(|line| line.admits_tls12(now) && line.carries(source))
+        held.iter().any(|line| line.admits_tls12(now) && line.carries(source) && vendor.is_none_or(|vendor| line.vendor == *vendor))
+    }
+
+    /// All lines as they are, in the place of what was known: one that is not among them, or was changed by somebody else,
+    /// admits nobody.
+    fn fill(&self, lines: Vec<Line>) {
+        let lines = lines.into_iter().filter(|line| line.active && line.content.class == LineClass::Tls12).collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = lines;
     }
 }
 
@@ -53,9 +60,7 @@ impl Store {
     pub(crate) async fn load_older_lines(&self) -> Result<(), Fault> {
         let since = self.since();
         let rows = sqlx::query("SELECT body, seal FROM lines WHERE active = 1 ORDER BY id LIMIT $1").bind(LEDGER_ROWS).fetch_all(self.read()).await?;
-        for line in self.sound_lines(&rows, since) {
-            self.inner.older_lines.put(line);
-        }
+        self.inner.older_lines.fill(self.sound_lines(&rows, since));
         Ok(())
     }
 

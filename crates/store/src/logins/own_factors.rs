@@ -47,10 +47,12 @@ pub enum NoticeKind {
     Linked,
     /// It is not any more.
     Unlinked,
+    /// A device was let in for SSH by a certificate.
+    DeviceLoggedIn,
 }
 
 impl NoticeKind {
-    const ALL: [Self; 9] = [Self::PasskeyAdded, Self::PasskeyRemoved, Self::PasskeyCloned, Self::AuthenticatorReplaced, Self::RecoveryMade, Self::RecoveryUsed, Self::Reset, Self::Linked, Self::Unlinked];
+    const ALL: [Self; 10] = [Self::PasskeyAdded, Self::PasskeyRemoved, Self::PasskeyCloned, Self::AuthenticatorReplaced, Self::RecoveryMade, Self::RecoveryUsed, Self::Reset, Self::Linked, Self::Unlinked, Self::DeviceLoggedIn];
 
     /// The name in the row and in the words of pages.
     #[must_use]
@@ -65,6 +67,7 @@ impl NoticeKind {
             Self::Reset => "reset",
             Self::Linked => "linked",
             Self::Unlinked => "unlinked",
+            Self::DeviceLoggedIn => "device_logged_in",
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::Store;
 use crate::fault::{Denied, Done, Fault};
 use crate::held::Held;
 use crate::ledger::recall_sessions;
-use crate::logins::WebLogin;
+use crate::logins::{NoticeKind, WebLogin};
 use crate::secrets::random_id;
 use crate::write::Tx;
 use authority::{bound_to, certify, device_key, fingerprint};
@@ -21,7 +21,7 @@ use requests::Asking;
 use sekisho_core::desk::{Cause, RecallWord};
 use sekisho_core::device::Device;
 use sekisho_core::facts::Fact;
-use sekisho_core::ids::{ConnectId, PersonId, SshLoginId};
+use sekisho_core::ids::{ConnectId, DeviceId, PersonId, SshLoginId};
 use sekisho_core::limits;
 use sekisho_core::line::line_of;
 use sekisho_core::people::{Actor, Person};
@@ -126,6 +126,8 @@ impl Store {
         let certificate = certify(&authority, &made, &key)?;
         let targets = self.reachable(tx.sql(), &plans, now).await?;
         self.insert_ssh_login(&mut tx, &made, &device).await?;
+        // Whoever was talked into confirming a device that is not theirs learns of it at their next page.
+        self.notice(&mut tx, &person.id, NoticeKind::DeviceLoggedIn, &device.content.name).await?;
         // Taken out last: what was refused until here can be tried again.
         let (_, answer) = self.inner.requests.take(id, now).ok_or(Refusal::ConnectOver)?;
         tx.commit().await?;
@@ -248,6 +250,16 @@ impl Store {
             self.end_ssh_login(tx, login, cause).await?;
         }
         Ok(ended)
+    }
+
+    /// Ends all logins by certificate on a device: it was lost or ended, its certificate was revoked, or it was enrolled anew.
+    pub(crate) async fn end_device_logins(&self, tx: &mut Tx, device: &DeviceId) -> Result<(), Fault> {
+        let since = self.since();
+        let rows = sqlx::query("SELECT body, seal FROM ssh_logins WHERE is_open = 1 AND ends_at > $1").bind(tx.now().0).fetch_all(tx.sql()).await?;
+        for login in self.sound_ssh_logins(&rows, since).into_iter().filter(|login| login.device == *device && login.ended.is_none()) {
+            self.end_ssh_login(tx, login, "device").await?;
+        }
+        Ok(())
     }
 
     /// Forgets logins that ended long ago.
