@@ -124,6 +124,7 @@ async fn confirm(clinic: &Clinic, idp: &Idp, login: &str, source: &str, account:
     let mut browser = Browser::new(clinic);
     let seen = sign_in(idp, &mut browser, source, &[("account", account), ("amr", "mfa")]).await;
     assert_eq!(seen.location(), "/login/second", "{}", seen.text);
+    browser.get("/login/second").await;
     let seen = browser.post("/login/second", &[("code", &clinic.code(login))]).await;
     assert_eq!(seen.location(), "/plans", "{}", seen.text);
 }
@@ -356,6 +357,9 @@ async fn a_claim_finds_the_person_once_and_the_subject_counts_from_then_on() {
     let mut browser = Browser::new(&clinic);
     let seen = sign_in(&idp, &mut browser, "aoba-id", &[("account", "ono"), ("amr", "mfa")]).await;
     assert_eq!(seen.location(), "/login/second", "a claim alone names nobody: {}", seen.text);
+    for waits in [&mut browser, &mut other] {
+        assert_eq!(waits.get("/login/second").await.status, StatusCode::OK);
+    }
     let seen = browser.post("/login/second", &[("code", &clinic.code("operator"))]).await;
     assert_eq!(seen.location(), "/plans", "{}", seen.text);
     let late = other.post("/login/second", &[("code", &clinic.code("operator"))]).await;
@@ -366,6 +370,7 @@ async fn a_claim_finds_the_person_once_and_the_subject_counts_from_then_on() {
     // Linked anew while a sign-in waits for the second factor: another statement, though it names the same provider.
     let mut waiting = Browser::new(&clinic);
     sign_in(&idp, &mut waiting, "aoba-id", &[("account", "ono"), ("amr", "pwd")]).await;
+    assert_eq!(waiting.get("/login/second").await.status, StatusCode::OK);
     link(&clinic, "operator", "aoba-id", "E-kato").await;
     let over = waiting.post("/login/second", &[("code", &clinic.code("operator"))]).await;
     assert!(over.text.contains("SKS-1064"), "{}", over.text);
