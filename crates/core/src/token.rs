@@ -50,6 +50,8 @@ pub enum TokenEnd {
     Reset,
     /// Its holder lost a role that one of its scopes rested on.
     RoleLost,
+    /// Its holder was linked to an account elsewhere, or such a link ended.
+    Linked,
 }
 
 impl TokenEnd {
@@ -62,6 +64,7 @@ impl TokenEnd {
             Self::Disabled => "disabled",
             Self::Reset => "reset",
             Self::RoleLost => "role_lost",
+            Self::Linked => "linked",
         }
     }
 }

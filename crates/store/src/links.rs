@@ -106,7 +106,8 @@ impl Store {
         Ok(link)
     }
 
-    /// Links a person to an account of a directory or provider. The password that they had here ends, and so do their logins.
+    /// Links a person to an account of a directory or provider. The password that they had here ends, and so do their
+    /// logins, those by certificate, and tokens.
     ///
     /// # Errors
     /// Without the right, or for oneself; [`Refusal::NotFound`]; [`Refusal::LinkRefused`]; [`Refusal::DirectoryDown`]; [`Refusal::DirectoryClosed`].
@@ -142,10 +143,18 @@ impl Store {
         tx.fact(Fact::PersonLinked { link: link.id.clone(), person: id.clone(), source: link.source.clone(), known_as: link.known_as.clone() });
         self.remember_password(&mut tx, id).await?;
         sqlx::query("UPDATE credentials SET password = '' WHERE person = $1").bind(id.as_str().to_owned()).execute(tx.sql()).await?;
-        end_web_logins(&mut tx, id, None, "unlinked").await?;
+        self.end_entered(&mut tx, id).await?;
         self.notice(&mut tx, &person.id, NoticeKind::Linked, &info.label).await?;
         tx.commit().await?;
         Ok(link)
+    }
+
+    /// Ends what was entered by the way in that ends: logins in browsers and by certificate, and tokens made in them.
+    async fn end_entered(&self, tx: &mut Tx, id: &PersonId) -> Result<(), Fault> {
+        end_web_logins(tx, id, None, "unlinked").await?;
+        self.end_ssh_logins(tx, id, "unlinked").await?;
+        self.end_tokens(tx, id, TokenEnd::Linked, None).await?;
+        Ok(())
     }
 
     async fn looked_up(&self, source: &str, known_as: &str) -> Done<String> {
@@ -211,7 +220,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Ends the link of a person, and their logins. They then have no password anywhere: registering them anew gives them one.
+    /// Ends the link of a person, and their logins, those by certificate, and tokens. They then have no password anywhere: registering them anew gives them one.
     ///
     /// # Errors
     /// Without the right; [`Refusal::NotFound`].
@@ -220,7 +229,7 @@ impl Store {
         let mut tx = self.write(actor).await?;
         let link = self.link_within(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
         self.drop_link(&mut tx, &link).await?;
-        end_web_logins(&mut tx, id, None, "unlinked").await?;
+        self.end_entered(&mut tx, id).await?;
         self.notice(&mut tx, id, NoticeKind::Unlinked, &link.source).await?;
         Ok(tx.commit().await?)
     }

@@ -8,11 +8,14 @@ use sekisho_core::directory::Directory as _;
 use sekisho_core::facts::Fact;
 use sekisho_core::factors::Proof;
 use sekisho_core::people::{Role, Via};
+use sekisho_core::permission::Action;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
+use sekisho_core::source::Network;
 use sekisho_core::time::Clock;
+use sekisho_core::token::TokenEnd;
 use sekisho_directory::{Directories, DirectoryKind, DirectorySettings, Trust};
-use sekisho_store::{NewLogin, PersonChange};
+use sekisho_store::{NewLogin, NewToken, PersonChange, TokenAsk};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, TcpListener};
 use std::sync::Arc;
@@ -29,6 +32,7 @@ on_both!(
     everybody_at_once_is_not_believed,
     an_account_of_the_same_name_is_another_person,
     a_link_ends_the_password_here_and_its_end_gives_none_back,
+    a_link_and_its_end_end_tokens,
     whose_account_it_may_be,
     ssh_asks_the_directory_too,
 );
@@ -257,6 +261,32 @@ async fn a_link_ends_the_password_here_and_its_end_gives_none_back(base: Base) {
         assert_eq!(aoba.log_in(&town.clerk, password).await.err(), Some(Refusal::LoginFailed), "{password:?}");
     }
     assert_eq!(town.facts("person_unlinked").await.len(), 1);
+}
+
+async fn a_link_and_its_end_end_tokens(base: Base) {
+    let aoba = Aoba::new(base).await;
+    let store = &aoba.town.store;
+    let enters = async |token: &NewToken| store.token_login(token.code.expose(), source()).await.is_ok();
+    let made = async |who: &Resident| {
+        let ask = TokenAsk {
+            person: who.id().clone(),
+            name: "部門システム連携".into(),
+            scopes: BTreeSet::from([Action::ReadPlan]),
+            sources: vec![Network::parse("10.20.0.0/24").unwrap()],
+            until: aoba.town.now().plus(Duration::from_secs(30 * 24 * 3600)),
+            reason: String::new(),
+        };
+        let token = store.make_token(&who.actor, ask).await.unwrap();
+        assert!(enters(&token).await);
+        token
+    };
+    let (planners, operators) = (made(&aoba.town.planner).await, made(&aoba.town.operator).await);
+    store.link_person(&aoba.town.admin.actor, aoba.town.planner.id(), "aoba", "tanaka").await.unwrap();
+    assert!(!enters(&planners).await && enters(&operators).await, "of who was linked alone");
+    store.unlink_person(&aoba.town.admin.actor, aoba.town.operator.id()).await.unwrap();
+    assert!(!enters(&operators).await);
+    let causes: Vec<TokenEnd> = aoba.town.facts("token_ended").await.into_iter().filter_map(|entry| if let Fact::TokenEnded { cause, .. } = entry.fact { Some(cause) } else { None }).collect();
+    assert_eq!(causes, [TokenEnd::Linked, TokenEnd::Linked]);
 }
 
 async fn whose_account_it_may_be(base: Base) {
