@@ -11,7 +11,7 @@ export async function launch(more = []) {
 }
 
 /** Opens a visitor of their own. `cookie` is a login that was made elsewhere, as `name=value`. */
-export async function visitor(browser, base, { width = 1280, height = 900, cookie, lang = "ja-JP", timeout = 20_000, overlook = true } = {}) {
+export async function visitor(browser, base, { width = 1280, height = 900, cookie, lang = "ja-JP", timeout = 45_000, overlook = true } = {}) {
   const context = await browser.newContext({
     viewport: { width, height }, deviceScaleFactor: 1, locale: lang, timezoneId: "Asia/Tokyo", ignoreHTTPSErrors: overlook, baseURL: base,
     ...(width < 500 ? { hasTouch: true, isMobile: true } : {}),

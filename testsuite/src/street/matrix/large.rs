@@ -51,7 +51,7 @@ fn a_file_beyond_four_gib_arrives_whole_both_ways() {
     mark(&source);
     let batch = folder.join("batch");
     std::fs::write(&batch, format!("put {0} {1}\nget {1} {2}\n", source.display(), there.display(), back.display())).expect("the batch");
-    let done = output(site.client("sftp").arg("-q").arg("-b").arg(&batch).arg(site.place()), Duration::from_secs(400));
+    let done = output(site.client("sftp").arg("-q").arg("-b").arg(&batch).arg(site.place()), Duration::from_secs(900));
     let size = |path: &Path| std::fs::metadata(path).map(|data| data.len()).unwrap_or_default();
     assert!(done.status.success(), "{}", crate::street::program::said(&done));
     for path in [&there, &back] {
