@@ -84,8 +84,10 @@ await play(async () => {
   await planner.page.waitForURL(/\/emergency_uses\/emu-[a-z0-9]+$/);
   await look(planner, "reviewed");
   say("reviewed", { text: await planner.page.locator("main").innerText() });
-  // A wrong code is answered with 401, which the browser tells as an error of its own.
-  say("out", { faults: [operator, planner, night].flatMap(({ faults }) => faults).filter((fault) => !/\/emergency: .*401/u.test(fault)) });
+  // The form that is shown again is answered with 422, which the browser tells as an error of its own: for the one wrong code.
+  const isRefusal = (fault) => /\/emergency: .*status of 422/u.test(fault);
+  say("refusals", { count: night.faults.filter(isRefusal).length });
+  say("out", { faults: [...operator.faults, ...planner.faults, ...night.faults.filter((fault) => !isRefusal(fault))] });
 }, [operator, planner, night]);
 await browser.close();
 process.exit();

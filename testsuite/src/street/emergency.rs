@@ -3,8 +3,10 @@
 use super::api::text;
 use super::browser::play;
 use super::house::House;
+use super::program::wait_for;
 use crate::postbox::{Mode, Postbox};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 #[test]
 fn two_envelopes_open_it_while_mail_is_down_and_everybody_learns_of_it() {
@@ -29,14 +31,17 @@ fn two_envelopes_open_it_while_mail_is_down_and_everybody_learns_of_it() {
         assert!(used.contains(word), "{word} is missing:\n{used}");
     }
     assert!(told.text("reviewed", "text").contains("適切な使用だった"));
+    assert_eq!(told.number("refusals", "count"), 1.0, "the wrong code is the only refusal");
     told.nothing_owed();
     // The letters waited for the mail server, and none was lost.
     let waiting = house.api.get(&house.admin, "/api/v1/mail");
     assert!(waiting["waiting"].as_u64().is_some_and(|n| n >= 3), "{waiting}");
     postbox.start();
-    let retried: Value = serde_json::from_slice(&house.console(&["--json", "mail", "retry"]).stdout).unwrap();
+    let answer = house.console(&["--json", "mail", "retry"]);
+    let retried: Value = serde_json::from_slice(&answer.stdout).unwrap_or_else(|fault| panic!("{fault}: {answer:?}"));
     assert!(retried["mails"].as_u64().is_some(), "{retried}");
     let letter = postbox.letter_to("alarm@aoba.example");
     assert!(letter.tls, "{letter:?}");
-    assert!(postbox.letters().iter().any(|letter| letter.subject.contains("開封されました")), "{:?}", postbox.letters());
+    // They are carried one after the other.
+    wait_for("the letter about the opening", Duration::from_secs(60), || postbox.letters().into_iter().find(|letter| letter.subject.contains("開封されました")));
 }
