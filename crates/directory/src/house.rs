@@ -35,27 +35,16 @@ impl Directories {
     /// Joins settings and what was read from files. One that cannot be used is told with its name, and left out.
     pub fn new(directories: Vec<(DirectorySettings, Trust)>, providers: Vec<(ProviderSettings, Trust)>, clock: &Arc<dyn Clock>, mut broken: impl FnMut(String, String)) -> Self {
         let mut house = Self { sources: Vec::new(), directories: BTreeMap::new(), providers: BTreeMap::new() };
+        let mut tls_of = |name: &str, trust: &Trust| connector(trust).map_err(|why| broken(name.to_owned(), why)).ok();
         for (settings, trust) in directories {
-            let tls = match connector(&trust) {
-                Ok(tls) => tls,
-                Err(why) => {
-                    broken(settings.name, why);
-                    continue;
-                }
-            };
+            let Some(tls) = tls_of(&settings.name, &trust) else { continue };
             let (name, label) = (settings.name.clone(), settings.label().to_owned());
             let server = Arc::new(DirectoryServer::new(settings, trust.secret, tls, Arc::clone(clock)));
             house.sources.push(SourceInfo { name: name.clone(), label, kind: SourceKind::Directory, vendor: None, claim: String::new(), mapped: server.mapped() });
             house.directories.insert(name, server);
         }
         for (settings, trust) in providers {
-            let tls = match connector(&trust) {
-                Ok(tls) => tls,
-                Err(why) => {
-                    broken(settings.name, why);
-                    continue;
-                }
-            };
+            let Some(tls) = tls_of(&settings.name, &trust) else { continue };
             let (name, label) = (settings.name.clone(), settings.label().to_owned());
             house.sources.push(SourceInfo { name: name.clone(), label, kind: SourceKind::Provider, vendor: settings.vendor.clone(), claim: settings.claim().to_owned(), mapped: BTreeSet::new() });
             house.providers.insert(name, Arc::new(Provider::new(settings, trust.secret, tls, Arc::clone(clock))));

@@ -140,7 +140,7 @@ pub(crate) struct Inner {
     /// must not be written back by another act that had read it before.
     pub ceremony: tokio::sync::Mutex<()>,
     /// Certificates of logins that did not count.
-    pub login_refusals: ssh_logins::Refusals,
+    pub login_refusals: certificates::AwayCount,
     pub tower: exposure::Watchtower,
     pub older_lines: ledger::OlderLines,
     pub watchfire: emergency::Watchfire,

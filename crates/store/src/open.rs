@@ -150,7 +150,7 @@ impl Store {
             away: crate::certificates::AwayCount::default(),
             requests: crate::ssh_logins::Requests::default(),
             ceremony: tokio::sync::Mutex::default(),
-            login_refusals: crate::ssh_logins::Refusals::default(),
+            login_refusals: crate::certificates::AwayCount::default(),
             older_lines: crate::ledger::OlderLines::default(),
             tower: crate::exposure::Watchtower::default(),
             watchfire: crate::emergency::Watchfire::default(),

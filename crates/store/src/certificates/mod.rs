@@ -1,6 +1,7 @@
 //! Client certificates of devices: codes, certificates, their renewal and their end.
 
 mod authority;
+mod away;
 mod ceremony;
 mod codes;
 mod porter;
@@ -8,7 +9,7 @@ mod registry;
 mod token;
 
 pub use ceremony::{DeviceAuthority, RootLock, sign_device_issuing};
-pub(crate) use porter::{AwayCount, Budget};
+pub(crate) use away::AwayCount;
 pub(crate) use registry::Registry;
 
 use crate::Store;

@@ -4,7 +4,6 @@ use super::authority::Wanted;
 use super::{CertifiedBy, Issuing, overlap};
 use crate::Store;
 use crate::fault::{Done, Fault};
-use crate::logins::by_source;
 use crate::ssh_logins::answered;
 use sekisho_core::desk::Answer;
 use sekisho_core::facts::Fact;
@@ -15,62 +14,12 @@ use sekisho_core::porter::{CertificateFault, CODE_SECRET, CODE_SELECTOR, Issued,
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use sekisho_core::ssh_login::LoginAsk;
-use sekisho_core::time::Timestamp;
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Refused certificates are counted over this time.
-const SPAN: Duration = Duration::from_secs(600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// For how long a certificate that was replaced may be replaced once more.
 const ASKED_AGAIN: Duration = Duration::from_secs(15 * 60);
-
-/// How many refused certificates were written down lately: scanners bring thousands.
-///
-/// Certificates of strangers and numbers of our own are counted apart: whoever shows a hundred certificates of their own
-/// making must not make the use of a stolen one go unwritten.
-#[derive(Default)]
-pub(crate) struct AwayCount(Mutex<Counted>);
-
-#[derive(Default)]
-struct Counted {
-    since: Timestamp,
-    strangers: Budget,
-    ours: Budget,
-}
-
-/// What may be written down within one span. It holds no more sources than entries that were written.
-#[derive(Default)]
-pub(crate) struct Budget {
-    all: usize,
-    /// By network of the source: written.
-    sources: HashMap<String, usize>,
-    /// Left out since the last one that was written.
-    left_out: u32,
-}
-
-impl Budget {
-    /// Whether one from here is written down, and how many were left out since the last that was.
-    pub(crate) fn take(&mut self, source: String) -> Option<u32> {
-        let full = self.all >= limits::CERTIFICATE_REFUSALS_ALL;
-        let written = self.sources.get(&source).copied().unwrap_or(0);
-        if full || written >= limits::CERTIFICATE_REFUSALS {
-            self.left_out = self.left_out.saturating_add(1);
-            return None;
-        }
-        self.sources.insert(source, written + 1);
-        self.all += 1;
-        Some(std::mem::take(&mut self.left_out))
-    }
-
-    /// A new span. What was left out of the last one is told with the first of this one.
-    pub(crate) fn begin(&mut self) {
-        self.all = 0;
-        self.sources.clear();
-    }
-}
 
 /// True for what only a certificate can show that our authority has signed.
 fn is_ours(fault: CertificateFault) -> bool {
@@ -78,20 +27,6 @@ fn is_ours(fault: CertificateFault) -> bool {
     match fault {
         F::NotYet | F::Expired | F::Unknown | F::OtherDevice | F::Revoked | F::Signature => true,
         F::TooLong | F::Malformed | F::Chain | F::Authority | F::KeyUsage | F::ExtendedUse | F::Names | F::Extras => false,
-    }
-}
-
-impl AwayCount {
-    /// Whether this one is written down, and how many of its kind were not.
-    fn take(&self, source: IpAddr, fault: CertificateFault, now: Timestamp) -> Option<u32> {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if now >= counted.since.plus(SPAN) {
-            counted.since = now;
-            counted.strangers.begin();
-            counted.ours.begin();
-        }
-        let budget = if is_ours(fault) { &mut counted.ours } else { &mut counted.strangers };
-        budget.take(by_source(source))
     }
 }
 
@@ -156,7 +91,7 @@ impl Store {
 
     async fn note_turned_away(&self, away: TurnedAway) -> Result<(), Fault> {
         tracing::info!(source = %away.source, serial = %away.serial, why = %away.fault, "a certificate was not accepted");
-        let Some(others) = self.inner.away.take(away.source, away.fault, self.now()) else { return Ok(()) };
+        let Some(others) = self.inner.away.take(away.source, is_ours(away.fault), self.now()) else { return Ok(()) };
         let mut tx = self.write(&Actor::system()).await?;
         tx.fact(Fact::CertificateRefused { why: away.fault.as_str().to_owned(), serial: away.serial, source: away.source.to_string(), others });
         tx.commit().await
@@ -218,32 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_flood_the_first_few_are_written_and_the_others_counted() {
-        let count = AwayCount::default();
-        let start = Timestamp(1_700_000_000_000);
-        let source: IpAddr = "192.0.2.1".parse().unwrap();
-        let take = |source, at| count.take(source, CertificateFault::Chain, at);
-        let written = (0..1000).filter(|_| take(source, start).is_some()).count();
-        assert_eq!(written, limits::CERTIFICATE_REFUSALS);
-        assert_eq!(take("192.0.2.2".parse().unwrap(), start), Some(1000 - limits::CERTIFICATE_REFUSALS as u32), "another source is told of");
-        assert_eq!(take(source, start.plus(SPAN)), Some(0));
-    }
-
-    #[test]
-    fn a_stranger_with_many_addresses_does_not_silence_the_use_of_a_revoked_certificate() {
-        let count = AwayCount::default();
-        let start = Timestamp(1_700_000_000_000);
-        for n in 0..5_000_u32 {
-            let source = IpAddr::from(std::net::Ipv4Addr::from_bits(0xC633_6400 + n));
-            let _ = count.take(source, CertificateFault::Chain, start);
-        }
-        let thief: IpAddr = "203.0.113.7".parse().unwrap();
-        assert_eq!(count.take(thief, CertificateFault::Chain, start), None);
-        assert_eq!(count.take(thief, CertificateFault::Revoked, start), Some(0));
-        assert!(count.0.lock().unwrap().strangers.sources.len() <= limits::CERTIFICATE_REFUSALS_ALL, "memory is bounded");
-        // A network of IPv6 is one source, however many addresses it has.
-        let six = AwayCount::default();
-        let written = (0..100_u128).filter(|n| six.take(IpAddr::from(std::net::Ipv6Addr::from_bits((0x2001_0db8 << 96) + n)), CertificateFault::Chain, start).is_some()).count();
-        assert_eq!(written, limits::CERTIFICATE_REFUSALS);
+    fn what_a_stranger_can_show_is_told_from_what_we_signed() {
+        assert!(!is_ours(CertificateFault::Chain) && is_ours(CertificateFault::Revoked));
     }
 }

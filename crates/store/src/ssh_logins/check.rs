@@ -2,9 +2,7 @@
 
 use super::nobody;
 use crate::Store;
-use crate::certificates::Budget;
 use crate::fault::{Denied, Fault};
-use crate::logins::by_source;
 use sekisho_core::authorize::Principal;
 use sekisho_core::desk::Arrival;
 use sekisho_core::device::DeviceProof;
@@ -13,41 +11,10 @@ use sekisho_core::limits;
 use sekisho_core::people::Person;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::ssh_login::SshLogin;
-use sekisho_core::time::Timestamp;
-use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-/// Certificates that did not count are told of over this time.
-const SPAN: Duration = Duration::from_secs(600);
-
-/// How many certificates of logins did not count lately, by source: who tries writes a few lines, and no more.
-///
-/// What anybody can show and what only our authority can have signed are counted apart: whoever offers a hundred certificates
-/// of their own making must not make the use of a stolen one go unwritten.
-#[derive(Default)]
-pub(crate) struct Refusals(Mutex<Counted>);
-
-#[derive(Default)]
-struct Counted {
-    since: Timestamp,
-    strangers: Budget,
-    ours: Budget,
-}
-
-impl Refusals {
-    /// Whether this one is written down, and how many of its kind were not since the last that was.
-    fn take(&self, source: IpAddr, why: &str, now: Timestamp) -> Option<u32> {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if now >= counted.since.plus(SPAN) {
-            counted.since = now;
-            counted.strangers.begin();
-            counted.ours.begin();
-        }
-        let anybodys = matches!(why, "off" | "tunnel" | "form" | "type" | "key" | "option" | "authority" | "signature");
-        let budget = if anybodys { &mut counted.strangers } else { &mut counted.ours };
-        budget.take(by_source(source))
-    }
+/// True for what only a certificate that our authority has signed can show.
+fn is_ours(why: &str) -> bool {
+    !matches!(why, "off" | "tunnel" | "form" | "authority")
 }
 
 /// A certificate that held, with whom and what it stands for.
@@ -168,7 +135,7 @@ impl Store {
     /// Writes down that a certificate did not count; of many from one source only the first, and how many there were.
     async fn note_certificate(&self, login: &str, arrival: &Arrival, why: &str) {
         tracing::info!(source = %arrival.source, why, "a certificate of a login did not count");
-        let Some(others) = self.inner.login_refusals.take(arrival.source, why, self.now()) else { return };
+        let Some(others) = self.inner.login_refusals.take(arrival.source, is_ours(why), self.now()) else { return };
         let detail = if others == 0 { why.to_owned() } else { format!("{why} (+{others})") };
         let login: String = login.chars().filter(|letter| !letter.is_control()).take(limits::LOGIN_NAME_CHARS).collect();
         let written = async {
@@ -184,26 +151,10 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::is_ours;
 
     #[test]
-    fn of_many_from_one_source_the_first_few_are_written_and_the_others_counted() {
-        let (count, start) = (Refusals::default(), Timestamp(1_700_000_000_000));
-        let source = IpAddr::from([192, 0, 2, 1]);
-        let written = (0..100).filter(|_| count.take(source, "authority", start).is_some()).count();
-        assert_eq!(written, limits::CERTIFICATE_REFUSALS);
-        let left_out = 100 - limits::CERTIFICATE_REFUSALS as u32;
-        assert_eq!(count.take(IpAddr::from([192, 0, 2, 2]), "authority", start), Some(left_out), "another source is told of, with what was left out");
-        assert_eq!(count.take(source, "authority", start.plus(SPAN)), Some(0));
-    }
-
-    #[test]
-    fn a_flood_of_strangers_does_not_hide_the_use_of_a_stolen_one() {
-        let (count, start) = (Refusals::default(), Timestamp(1_700_000_000_000));
-        for source in 0..2_000_u32 {
-            count.take(IpAddr::from(source.to_be_bytes()), "tunnel", start);
-        }
-        assert_eq!(count.take(IpAddr::from([192, 0, 2, 1]), "tunnel", start), None);
-        assert_eq!(count.take(IpAddr::from([192, 0, 2, 1]), "revoked", start), Some(0));
+    fn what_a_stranger_can_show_is_told_from_what_we_signed() {
+        assert!(!is_ours("tunnel") && !is_ours("authority") && is_ours("revoked"));
     }
 }

@@ -5,7 +5,6 @@ mod authority;
 mod check;
 mod requests;
 
-pub(crate) use check::Refusals;
 pub(crate) use requests::Requests;
 pub use requests::ConnectRequest;
 
