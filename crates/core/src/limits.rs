@@ -51,6 +51,18 @@ limits! {
     LINE_ADDRESSES: "items" = 64;
     /// Spans of the week in which one line may be used.
     LINE_TIMES: "items" = 16;
+    /// Countries from which one line may be used.
+    LINE_COUNTRIES: "items" = 60;
+    /// All files of one table of countries together. Those of the five registries have about 30 MB.
+    COUNTRY_FILE_BYTES: "bytes" = 64 * 1024 * 1024;
+    /// Rows of all files of one table of countries that name a country.
+    COUNTRY_ROWS: "items" = 2_000_000;
+    /// Spans of addresses in the table of countries, after neighbours were joined.
+    COUNTRY_SPANS: "items" = 600_000;
+    /// Places of one table of countries that its rows give to different countries; with more, the files do not belong together.
+    COUNTRY_CONFLICTS: "items" = 1_000;
+    /// Age from which a table of countries is called old: addresses move, and a line is then refused or let in wrongly.
+    COUNTRY_AGE_DAYS: "days" = 90;
     /// Persons named for one device.
     DEVICE_PERSONS: "items" = 100;
     /// Fixed addresses of one device.
@@ -306,6 +318,14 @@ limits! {
     MAIL_DAYS: "days" = 30;
     /// Time for handing one mail to the server.
     MAIL_SECONDS: "seconds" = 60;
+    /// One syslog message (RFC 5425 section 4.3.1 asks receivers to take 2,048 and commends 8,192).
+    SYSLOG_MESSAGE_BYTES: "bytes" = 8_192;
+    /// The value of one parameter in the structured data of a syslog message.
+    SYSLOG_PARAM_CHARS: "characters" = 1_000;
+    /// The words of a syslog message.
+    SYSLOG_TEXT_CHARS: "characters" = 4_000;
+    /// Time for handing a batch to a syslog server, and for its end of the connection.
+    SYSLOG_SECONDS: "seconds" = 20;
     /// Addresses that are told of alarms besides the persons.
     MAIL_ALARM_ADDRESSES: "addresses" = 20;
     /// Time for one question to a directory or sign-in provider, from the first packet to the last.
@@ -334,6 +354,8 @@ limits! {
     SIGN_INS_SOURCE: "sign-ins" = 64;
     /// Time for a sign-in at a provider, and for the factor after it.
     SIGN_IN_SECONDS: "seconds" = 600;
+    /// Time for one answer of the token or HSM that certifies devices.
+    TOKEN_ANSWER_SECONDS: "seconds" = 5;
     /// Free disk space below which no session is admitted.
     DISK_RESERVE_BYTES: "bytes" = 256 * 1024 * 1024;
     /// Longest window of one plan.

@@ -182,7 +182,7 @@ async fn of_store(store: &Store, actor: &Actor) -> Result<Vec<Look>, Denied> {
     let exposure = Look { what: "exposure".into(), ok: sound, seen, next: "`sekisho exposure` says what each of this means and what to do".into() };
     Ok(vec![
         exposure,
-        authority(store, actor),
+        authority(store, actor).await,
         Look {
             what: "vendors".into(),
             ok: names.is_empty(),
@@ -199,9 +199,9 @@ async fn of_store(store: &Store, actor: &Actor) -> Result<Vec<Look>, Denied> {
 }
 
 /// How the authority for devices stands, and its root above all.
-fn authority(store: &Store, actor: &Actor) -> Look {
+async fn authority(store: &Store, actor: &Actor) -> Look {
     let what = "device authority".to_owned();
-    match store.device_authority_state(actor) {
+    match store.device_authority_state(actor).await {
         Ok(state) => {
             let due = store.now() >= state.exchange_from;
             let root = if state.root_here { "its root's key lies on this box (`sekisho ca export-root` takes it off)" } else { "its root's key was taken off this box" };

@@ -43,7 +43,7 @@ async fn the_root_leaves_the_box_and_signs_elsewhere(base: Base) {
     let file = medium.path().join("root.age");
     let weak = RootLock::Passphrase(Secret::new("kurz"));
     assert!(ward.store.export_device_root(&console, &file, &weak).await.is_err() && !file.exists());
-    assert!(ward.store.device_authority_state(&console).unwrap().root_here);
+    assert!(ward.store.device_authority_state(&console).await.unwrap().root_here);
     let inside = ward.store.data_dir().join("root.age");
     assert!(ward.store.export_device_root(&console, &inside, &lock()).await.is_err(), "the data folder is no other medium");
     assert_eq!(ward.store.export_device_root(&ward.operator, &file, &lock()).await.unwrap_err().refusal(), Refusal::NotAllowed);
@@ -68,7 +68,7 @@ async fn the_root_leaves_the_box_and_signs_elsewhere(base: Base) {
     let issued = enrol(&ward.store).await.unwrap();
     assert_eq!(issued.chain.len(), 2);
     let ward = ward.restarted().await;
-    assert!(!ward.store.device_authority_state(&Actor::console()).unwrap().root_here, "it does not come back with a restart");
+    assert!(!ward.store.device_authority_state(&Actor::console()).await.unwrap().root_here, "it does not come back with a restart");
     enrol(&ward.store).await.unwrap();
 }
 

@@ -7,7 +7,8 @@ use super::house::{self, House, TARGET};
 use super::program::{output, said, wait_for};
 use sekisho_core::time::{Clock as _, format_date};
 use serde_json::{Value, json};
-use std::process::Command;
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -111,7 +112,19 @@ fn an_exception_of_a_line_admits_tls_12_until_it_ends() {
     let enrolling = s_client(&house, &["-tls1_2", "-alpn", "sekisho-enrol/1"], b"{}\n");
     assert!(!enrolling.contains("SKS-"), "who enrols speaks TLS 1.3: {enrolling}");
 
+    let mut tunnel = Command::new("openssl");
+    tunnel.args(["s_client", "-connect", &door::server(&house), "-tls1_2", "-alpn", "sekisho-ssh/1", "-quiet", "-key"]).arg(&key).arg("-cert").arg(&certificate);
+    let mut tunnel = tunnel.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut stdin = tunnel.stdin.take().unwrap();
+    stdin.write_all(b"TARGET -\n").unwrap();
+    let mut banner = [0; 8];
+    tunnel.stdout.as_mut().unwrap().read_exact(&mut banner).unwrap();
+    assert_eq!(&banner, b"SSH-2.0-");
+
     house.api.post(&house.admin, &format!("/api/v1/lines/{}/end", text(&plain, "id")), &json!({ "reason": "更新した" }));
+    // Half of the time in which nobody has to log in.
+    wait_for("the open tunnel ends with the line", PATIENCE, || tunnel.try_wait().unwrap());
+    drop(stdin);
     assert!(!get(&["-tls1_2"]).contains("HTTP/1.1 200"), "it ends with the line");
 }
 

@@ -12,7 +12,7 @@ use sekisho_core::limits;
 use sekisho_core::ssh_login::ALPN_LOGIN;
 use sekisho_core::porter::{ALPN_ENROL, ALPN_RENEW, ALPN_SSH, Porter, Standing, TurnedAway};
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -138,6 +138,7 @@ impl Inner {
         tokio::select! {
             () = served => {}
             () = self.fall(certificate.serial(), proved.as_ref()) => tracing::info!(%peer, "the certificate of a tunnel does not hold any more"),
+            () = self.outlive(peer.ip().to_canonical()), if came.is_older => tracing::info!(%peer, "the exception for TLS 1.2 of a tunnel's line has ended"),
         }
         cut.sever();
     }
@@ -154,6 +155,19 @@ impl Inner {
                 Standing::Good { until, .. } => self.house.clock.now() >= until && !proved.is_some_and(|proved| *proved.borrow()),
             };
             if falls {
+                tokio::time::sleep(Duration::from_secs(limits::DOOR_GOODBYE_SECONDS as u64)).await;
+                return;
+            }
+        }
+    }
+
+    /// Ends when the exception by which a tunnel speaks TLS 1.2 has ended, also for a session within it: it has an end that is
+    /// known beforehand, and whoever withdraws it wants the old channel closed.
+    async fn outlive(&self, source: IpAddr) {
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            looks.tick().await;
+            if !self.porter.admits_tls12(source) {
                 tokio::time::sleep(Duration::from_secs(limits::DOOR_GOODBYE_SECONDS as u64)).await;
                 return;
             }
@@ -180,11 +194,12 @@ impl Inner {
         };
         let spoken = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
         if spoken.as_deref() == Some(ALPN_ENROL) {
-            return Some(Came { stream, certificate: None, device: None, want: Want::Renewal });
+            return Some(Came { stream, certificate: None, device: None, is_older: false, want: Want::Renewal });
         }
         let (certificate, device) = seen.proof()?;
         // By its address alone somebody else's device would speak it, too.
-        if tls12 && stream.get_ref().1.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3) && !self.porter.admits_tls12_of(peer.ip().to_canonical(), &device).await {
+        let is_older = stream.get_ref().1.protocol_version() != Some(rustls::ProtocolVersion::TLSv1_3);
+        if is_older && !self.porter.admits_tls12_of(peer.ip().to_canonical(), &device).await {
             tracing::info!(%peer, device = %device, "TLS 1.2 by the line of another vendor");
             return None;
         }
@@ -195,7 +210,7 @@ impl Inner {
             Some(ALPN_LOGIN) => Want::Login,
             Some(_) => return None,
         };
-        Some(Came { stream, certificate: Some(certificate), device: Some(device), want })
+        Some(Came { stream, certificate: Some(certificate), device: Some(device), is_older, want })
     }
 
     async fn enrol(&self, stream: TlsStream<Line>, peer: SocketAddr) {
@@ -230,6 +245,8 @@ struct Came {
     /// `None` for who enrols.
     certificate: Option<ClientCertificate>,
     device: Option<DeviceId>,
+    /// True if it speaks TLS 1.2, by the exception of a line.
+    is_older: bool,
     want: Want,
 }
 

@@ -164,7 +164,7 @@ pub fn sign(args: &SignArgs) -> Result<()> {
 /// The store's refusal, or words about the input.
 pub async fn answer(store: &Store, by: &Actor, command: CaCommand) -> Result<Reply, Trouble> {
     match command {
-        CaCommand::Show => told(&store.device_authority_state(by)?),
+        CaCommand::Show => told(&store.device_authority_state(by).await?),
         CaCommand::ExportRoot { output, recipient, secret, .. } => {
             let lock = match recipient {
                 Some(recipient) => RootLock::Age(Secret::new(recipient)),

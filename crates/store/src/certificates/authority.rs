@@ -186,18 +186,22 @@ impl Store {
         Ok(())
     }
 
-    /// Who signs for an issuing part: a key of the keys folder, or one in the token.
-    pub(super) fn signer_of(&self, key: &str) -> Result<Signer, Fault> {
+    /// Does something with the key of an issuing part: one of the keys folder, or one in the token, which is asked where it may
+    /// hang.
+    pub(super) async fn with_signer<T: Send + 'static>(&self, key: &str, work: impl FnOnce(Signer) -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
         if !key.starts_with(IN_TOKEN) {
-            return token::here(&Zeroizing::new(STANDARD.decode(key).map_err(crypto)?));
+            return work(token::here(&Zeroizing::new(STANDARD.decode(key).map_err(crypto)?))?);
         }
-        let token = self.inner.settings.device_token.as_ref();
+        let token = self.inner.settings.device_token.clone();
         let token = token.ok_or_else(|| Fault::Settings("the key that certifies devices is in a token, and device_ca.pkcs11 names none".into()))?;
-        Ok(Signer::Token(TokenKey::open(token, key)?))
+        let name = key.to_owned();
+        token::ask(move || work(Signer::Token(TokenKey::open(&token, &name)?))).await
     }
 
-    pub(super) fn issuer_of(&self, part: &Part) -> Result<Issuer<'static, Signer>, Fault> {
-        Ok(Issuer::new(authority_params(&part.name, 0)?, self.signer_of(&part.key)?))
+    /// Does something in the name of an issuing part.
+    pub(super) async fn with_issuer<T: Send + 'static>(&self, part: &Part, work: impl FnOnce(&Issuer<'static, Signer>) -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+        let params = authority_params(&part.name, 0)?;
+        self.with_signer(&part.key, move |signer| work(&Issuer::new(params, signer))).await
     }
 
     fn load_device_authority(&self) -> Result<Option<Kept>, Fault> {
@@ -234,7 +238,7 @@ impl Store {
     }
 
     /// Signs a certificate over a device's key. Nothing may be handed out before the change that tells of it is committed.
-    pub(super) fn certify(&self, device: &DeviceId, wanted: &Wanted, now: Timestamp) -> Result<Signed, Fault> {
+    pub(super) async fn certify(&self, device: &DeviceId, wanted: &Wanted, now: Timestamp) -> Result<Signed, Fault> {
         let kept = self.device_authority()?;
         let (serial, number) = serial()?;
         let days = DAY * self.policy().device_certificate_days;
@@ -251,8 +255,8 @@ impl Store {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&wanted.0, &self.issuer_of(&kept.issuing)?).map_err(crypto)?;
-        let der = certificate.der().to_vec();
+        let key = wanted.0.clone();
+        let der = self.with_issuer(&kept.issuing, move |issuer| Ok(params.signed_by(&key, issuer).map_err(crypto)?.der().to_vec())).await?;
         Ok(Signed { serial, fingerprint: Digest::of(&der).to_string(), chain: vec![der, kept.issuing.certificate()?], from, until })
     }
 }

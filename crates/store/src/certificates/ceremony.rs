@@ -96,7 +96,7 @@ impl Store {
     ///
     /// # Errors
     /// Without the right to read the ledgers; a fault if its file is missing or damaged.
-    pub fn device_authority_state(&self, actor: &Actor) -> Done<DeviceAuthority> {
+    pub async fn device_authority_state(&self, actor: &Actor) -> Done<DeviceAuthority> {
         sekisho_core::permission::may(actor, Action::ReadLedger, None)?;
         let kept = self.device_authority()?;
         Ok(DeviceAuthority {
@@ -107,7 +107,7 @@ impl Store {
             issuing_until: Timestamp(kept.issuing.ends_at),
             exchange_from: super::authority::exchange_from(&kept.issuing),
             in_token: kept.issuing.key.starts_with(IN_TOKEN),
-            signs: self.signer_of(&kept.issuing.key).inspect_err(|fault| tracing::error!(%fault, "ALARM: no device can be certified")).is_ok(),
+            signs: self.with_signer(&kept.issuing.key, |_| Ok(())).await.inspect_err(|fault| tracing::error!(%fault, "ALARM: no device can be certified")).is_ok(),
             waiting: self.inner.keys.load_file(WAITING)?.is_some(),
         })
     }
@@ -160,7 +160,7 @@ impl Store {
         tx.commit().await?;
         // A crash before this line leaves the key here although the log says that it was taken; the command is given again.
         self.keep_device_authority(&Kept { root: kept.root.without_key(), issuing: kept.issuing.copy(), former: kept.former.clone() })?;
-        self.device_authority_state(actor)
+        self.device_authority_state(actor).await
     }
 
     /// Makes a new key for the issuing part, and the request for its certificate (PEM). A request that waited is forgotten.
@@ -173,13 +173,15 @@ impl Store {
         self.device_authority()?;
         let name = format!("{ISSUING_NAME}{}", mark()?);
         let key = match &self.inner.settings.device_token {
-            Some(token) => super::token::generate(token)?,
+            Some(token) => {
+                let token = token.clone();
+                super::token::ask(move || super::token::generate(&token)).await?
+            }
             None => STANDARD.encode(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(crypto)?.serialized_der()),
         };
-        let (request, public) = {
-            let pair = self.signer_of(&key)?;
-            (authority_params(&name, 0)?.serialize_request(&pair).map_err(crypto)?, Digest::of(&pair.subject_public_key_info()))
-        };
+        let params = authority_params(&name, 0)?;
+        let signed = move |pair: Signer| Ok((params.serialize_request(&pair).map_err(crypto)?, Digest::of(&pair.subject_public_key_info())));
+        let (request, public) = self.with_signer(&key, signed).await?;
         let waiting = Waiting { name, key };
         self.inner.keys.keep_file(WAITING, &Zeroizing::new(serde_json::to_vec(&waiting).map_err(Fault::from)?))?;
         let mut tx = self.write(actor).await?;
@@ -202,7 +204,8 @@ impl Store {
         let der = one_pem(pem, "CERTIFICATE").ok_or(Refusal::CertificateAskBad)?;
         let now = self.now();
         let mut issuing = Part { name: waiting.name.clone(), key: waiting.key.clone(), certificate: STANDARD.encode(&der), ends_at: 0 };
-        issuing.ends_at = prove(&kept.root, &issuing, &self.issuer_of(&issuing)?, now).ok_or(Refusal::CertificateAskBad)?;
+        let (root, part) = (kept.root.without_key(), issuing.without_key());
+        issuing.ends_at = self.with_issuer(&issuing, move |issuer| Ok(prove(&root, &part, issuer, now))).await?.ok_or(Refusal::CertificateAskBad)?;
         let mut former = kept.former.clone();
         former.push(kept.issuing.certificate.clone());
         let next = Kept { root: kept.root.copy(), issuing, former };
@@ -213,7 +216,7 @@ impl Store {
         self.tell_device_authority(&mut tx, &next).await?;
         tx.commit().await?;
         self.inner.keys.drop_file(WAITING)?;
-        self.device_authority_state(actor)
+        self.device_authority_state(actor).await
     }
 }
 

@@ -11,7 +11,7 @@ use sekisho_core::device::Device;
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::DeviceId;
 use sekisho_core::limits;
-use sekisho_core::line::is_off_closed_lines;
+use sekisho_core::line::is_off_all_lines;
 use sekisho_core::porter::{CODE_CHECK, CODE_SECRET, CODE_SELECTOR, checked_bytes, code_letters, grouped};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
@@ -109,8 +109,9 @@ impl Store {
             let why = if code.is_open(now) { "wrong" } else { "wrong_ended" };
             return self.code_failed(tx, Some((code, device.content.name, why)), source).await;
         }
-        // The device of a vendor that has closed lines alone stands at one of them. The code stays good for the right place.
-        if is_off_closed_lines(&self.load_lines(tx.sql(), &device.vendor).await?, source, now) {
+        // The device of a vendor that has closed lines alone stands at one of them, and in a country that one allows. The code
+        // stays good for the right place.
+        if is_off_all_lines(&self.load_lines(tx.sql(), &device.vendor).await?, source, self.place_of(source), now) {
             self.save_code(&mut tx, &code).await?;
             tx.fact(Fact::DeviceCodeFailed { device_code: code.id.clone(), device: device.id.clone(), name: device.content.name.clone(), why: "place".into(), source: source.to_string() });
             if crate::logins::count_source(tx.sql(), source, now).await? {

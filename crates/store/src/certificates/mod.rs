@@ -240,7 +240,7 @@ impl Store {
         if !device.active {
             return Err(Refusal::DeviceInactive.into());
         }
-        let Signed { chain, serial, fingerprint, from, until } = self.certify(&device.id, wanted, tx.now())?;
+        let Signed { chain, serial, fingerprint, from, until } = self.certify(&device.id, wanted, tx.now()).await?;
         let certificate = DeviceCertificate {
             id: random_id()?,
             device: device.id.clone(),

@@ -11,11 +11,15 @@ use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm, SigningKey};
+use sekisho_core::limits;
 use sekisho_evidence::Digest;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 /// What the key of a part in a token is written as, before its identifier there.
@@ -30,6 +34,46 @@ const PIN_BYTES: u64 = 256;
 
 /// A module is loaded once for the process: its state belongs to the process, not to whoever loaded it.
 static MODULES: LazyLock<Mutex<BTreeMap<PathBuf, Pkcs11>>> = LazyLock::new(Mutex::default);
+
+/// One question at a time is with the token. One that it does not answer stays with it.
+static TURN: LazyLock<Arc<tokio::sync::Mutex<()>>> = LazyLock::new(Arc::default);
+/// True from a question that was not answered in time until it was.
+static SILENT: AtomicBool = AtomicBool::new(false);
+
+/// Asks the token something, on a thread where it may hang, and waits no longer than [`limits::TOKEN_ANSWER_SECONDS`].
+///
+/// Whoever asks may be in the middle of a change, and then nobody else can write: so a token that hangs is waited for once,
+/// and until it answers, every other question fails at once.
+///
+/// # Errors
+/// What the question itself gives; a fault if the token does not answer.
+pub(super) async fn ask<T: Send + 'static>(question: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    ask_within(Duration::from_secs(limits::TOKEN_ANSWER_SECONDS as u64), question).await
+}
+
+async fn ask_within<T: Send + 'static>(patience: Duration, question: impl FnOnce() -> Result<T, Fault> + Send + 'static) -> Result<T, Fault> {
+    let silent = || Fault::Crypto(format!("the token did not answer within {} seconds", patience.as_secs()));
+    let turn = match Arc::clone(&TURN).try_lock_owned() {
+        Ok(turn) => turn,
+        Err(_) if SILENT.load(Ordering::SeqCst) => return Err(silent()),
+        Err(_) => timeout(patience, Arc::clone(&TURN).lock_owned()).await.map_err(|_| silent())?,
+    };
+    let answer = tokio::task::spawn_blocking(move || {
+        let answer = question();
+        SILENT.store(false, Ordering::SeqCst);
+        drop(turn);
+        answer
+    });
+    match timeout(patience, answer).await {
+        Ok(answer) => answer.map_err(|died| Fault::Crypto(format!("the token: {died}")))?,
+        Err(_) => {
+            // It may have answered in between: then the next question finds its turn free, whatever stands here.
+            SILENT.store(true, Ordering::SeqCst);
+            tracing::error!("ALARM: the token that certifies devices does not answer");
+            Err(silent())
+        }
+    }
+}
 
 fn failed(what: &str) -> impl FnOnce(Error) -> Fault {
     move |error| Fault::Crypto(format!("the token: {what}: {error}"))
@@ -166,6 +210,22 @@ pub(super) fn here(pkcs8: &[u8]) -> Result<Signer, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_token_that_hangs_is_waited_for_once() {
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let hung = ask_within(Duration::from_millis(20), move || {
+            held.recv().ok();
+            Ok(())
+        });
+        assert!(hung.await.is_err());
+        let next = timeout(Duration::from_secs(30), ask_within(Duration::from_secs(3_600), || Ok(()))).await;
+        assert!(next.expect("nobody else waits for it").is_err());
+        drop(let_go);
+        // The thread that hung gives its turn back by itself.
+        drop(TURN.lock().await);
+        assert_eq!(ask(|| Ok(7)).await.unwrap(), 7);
+    }
 
     #[test]
     fn numbers_are_written_shortest_and_positive() {
