@@ -1,7 +1,7 @@
 //! What is written into the tamper-evident log: a closed list. Nothing else is evidence, and no log line becomes one.
 
 use crate::desk::{Cause, Dialled, RefusedAsk};
-use crate::ids::{AccountId, AttachmentId, DeviceCertificateId, DeviceCodeId, DeviceId, EmergencyId, EmergencyUseId, IdentityCheckId, KeyWindowId, LineId, LinkId, MailId, PasskeyId, PersonId, PlanId, ReviewId, ServiceId, SessionId, SshLoginId, TargetId, TokenId, VendorId, WebLoginId, WorkerKeyId};
+use crate::ids::{AccountId, AlarmId, AttachmentId, DeviceCertificateId, DeviceCodeId, DeviceId, EmergencyId, EmergencyUseId, IdentityCheckId, KeyWindowId, LineId, LinkId, MailId, PasskeyId, PersonId, PlanId, ReviewId, ServiceId, SessionId, SshLoginId, TargetId, TokenId, VendorId, WebLoginId, WorkerKeyId};
 use crate::line::LineClass;
 use crate::emergency::{EmergencyCause, Half};
 use crate::factors::{FactorKind, Proof};
@@ -726,6 +726,20 @@ pub enum Fact {
         /// Active after it.
         active: bool,
     },
+    /// A table of countries was taken, in the place of the one before.
+    CountriesTaken {
+        /// SHA-256 of the table as it is given out, hex.
+        digest: String,
+        /// The registries that it is of; none for a list of one's own.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        registries: Vec<String>,
+        /// Date of the data, `YYYY-MM-DD`.
+        dated: String,
+        /// Rows that named a country.
+        rows: usize,
+        /// Places that rows gave to different countries; they belong to none.
+        conflicts: usize,
+    },
     /// A line of the connection register was added, changed or ended.
     LineKept {
         /// Which.
@@ -1260,6 +1274,97 @@ pub enum Fact {
         change: String,
         /// Why.
         reason: String,
+    },
+    /// Something about recordings needs a hand, as the box found.
+    RecordingTrouble {
+        /// One sentence.
+        text: String,
+    },
+    /// The log was not published for a while: nobody outside can check its last entries.
+    PublisherStuck {
+        /// Entries that the published checkpoint does not cover.
+        behind: u64,
+        /// What stood in the way, if it is known.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
+    },
+    /// A contract or certificate ends soon, or has ended. Written once for each stage.
+    EndsSoon {
+        /// What.
+        thing: crate::alarm::EndingThing,
+        /// Which; the fingerprint of a certificate of the pages.
+        id: String,
+        /// Its name.
+        name: String,
+        /// Its end.
+        until: Timestamp,
+        /// The stage: at most so many days are left; 0 once it has ended.
+        days: u32,
+    },
+    /// The disk fills up.
+    DiskLow {
+        /// MiB that are free.
+        free_mib: u64,
+        /// No session is admitted any more.
+        shut: bool,
+    },
+    /// An alarm was raised.
+    AlarmRaised {
+        /// Which.
+        alarm: AlarmId,
+        /// By which rule.
+        rule: crate::alarm::Rule,
+        /// How grave it is.
+        level: crate::alarm::Level,
+        /// Number of the entry that raised it.
+        entry: u64,
+        /// What happened, in English, as it was told.
+        text: String,
+        /// How many are told by mail.
+        mails: usize,
+    },
+    /// Nobody took a critical alarm on in time; further people are told.
+    AlarmEscalated {
+        /// Which.
+        alarm: AlarmId,
+        /// By which rule.
+        rule: crate::alarm::Rule,
+        /// Whom, by their roles.
+        roles: BTreeSet<Role>,
+        /// How many are told by mail.
+        mails: usize,
+    },
+    /// A person took an alarm on.
+    AlarmAcknowledged {
+        /// Which.
+        alarm: AlarmId,
+        /// By which rule.
+        rule: crate::alarm::Rule,
+    },
+    /// A person closed an alarm.
+    AlarmClosed {
+        /// Which.
+        alarm: AlarmId,
+        /// By which rule.
+        rule: crate::alarm::Rule,
+        /// What they found.
+        note: String,
+        /// Entries that it stood for.
+        count: u64,
+    },
+    /// A receiver of alarms or events did not take anything for a while.
+    ReceiverDown {
+        /// Its name in the configuration.
+        name: String,
+        /// What stands in the way.
+        why: String,
+        /// How many wait for it.
+        waiting: u64,
+    },
+    /// It takes them again.
+    ReceiverBack {
+        /// Its name in the configuration.
+        name: String,
     },
     /// The clock went backwards by more than a moment.
     ClockJumped {

@@ -78,6 +78,11 @@ id_type!(/** A login by SSH certificate. */ SshLoginId, "sln-");
 id_type!(/** A device's request for a login, which its person confirms in a browser. */ ConnectId, "con-");
 id_type!(/** A one-time code by which a device comes by its certificate. */ DeviceCodeId, "dcd-");
 id_type!(/** A service of this machine beside Sekisho that a person confirmed. */ ServiceId, "svc-");
+id_type!(/** A source of targets' logs. */ LogSourceId, "lsr-");
+id_type!(/** A case: a login that no session explains. */ CaseId, "cas-");
+id_type!(/** An entry of the list of logins that may go round the gateway. */ LoginAllowId, "lal-");
+
+id_type!(/** An alarm (警報). */ AlarmId, "alm-");
 
 /// RFC 4648 base32 in lower case without padding; 10 bytes give 16 characters.
 fn base32(bytes: [u8; 10]) -> String {

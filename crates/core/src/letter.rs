@@ -3,6 +3,7 @@
 //! Letters are plain text. What stands in them is the facility's own words and values that were checked; names of others
 //! are cut to one line each, so that nobody writes a header or a second letter into one.
 
+use crate::alarm::{Level, What};
 use crate::desk::Answer;
 use crate::emergency::EmergencyCause;
 use crate::ids::MailId;
@@ -101,6 +102,19 @@ pub enum Letter {
         /// When.
         at: Timestamp,
     },
+    /// An alarm was raised, or nobody took it on in time.
+    Alarm {
+        /// What happened.
+        what: Box<What>,
+        /// How grave it is.
+        level: Level,
+        /// Address of its page.
+        url: String,
+        /// When it happened.
+        at: Timestamp,
+        /// Nobody took it on within so many minutes.
+        waited: Option<u32>,
+    },
     /// Somebody tries whether mail arrives.
     Test {
         /// Who.
@@ -166,6 +180,7 @@ impl Letter {
             Self::EmergencyOpened { .. } => "emergency_opened",
             Self::EmergencyTried { .. } => "emergency_tried",
             Self::EmergencyClosed { .. } => "emergency_closed",
+            Self::Alarm { .. } => "alarm",
             Self::Test { .. } => "test",
         }
     }
@@ -173,7 +188,7 @@ impl Letter {
     /// True for a letter that somebody must see at once: it goes before all others and is tried more often.
     #[must_use]
     pub fn is_urgent(&self) -> bool {
-        matches!(self, Self::EmergencyOpened { .. } | Self::EmergencyTried { .. })
+        matches!(self, Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } | Self::Alarm { level: Level::Critical, .. })
     }
 
     /// The moment after which it would only mislead.
@@ -181,7 +196,7 @@ impl Letter {
     pub fn until(&self) -> Option<Timestamp> {
         match self {
             Self::Invitation { until, .. } | Self::Reset { until, .. } => Some(*until),
-            Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } | Self::EmergencyClosed { .. } | Self::Test { .. } => None,
+            Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } | Self::EmergencyClosed { .. } | Self::Alarm { .. } | Self::Test { .. } => None,
         }
     }
 
@@ -261,6 +276,25 @@ impl Letter {
                 ),
                 format!("The use of the emergency account \"{login}\" ended at {}, declared by {}. What was in the envelopes opens nothing any more: print new ones, and have somebody who did not open it review the use.", at.second(), one_line(by)),
             ),
+            Self::Alarm { what, level, url, at, waited } => {
+                let topic = match (level, waited) {
+                    (_, Some(_)) => "【未対応】警報に誰も対応していません (Alarm not taken on)",
+                    (Level::Critical, None) => "【重大】警報 (Critical alarm)",
+                    (Level::Warning, None) => "【警告】警報 (Alarm)",
+                    (Level::Notice, None) => "【注意】警報 (Notice)",
+                };
+                let (ja, en) = (what.ja(), what.en());
+                let (late_ja, late_en) = match waited {
+                    Some(minutes) => (format!("次の警報に {minutes} 分間誰も対応していないため、あなたにも知らせます。\n\n"), format!("Nobody took this alarm on within {minutes} minutes, so you are told as well.\n")),
+                    None => Default::default(),
+                };
+                let rule = what.rule();
+                (
+                    topic,
+                    format!("{late_ja}■ {}({})\n\n{}\n\n{}\n\n  日時: {}\n\n次の画面で内容を見て、「対応を始める」を押してください。\n\n  {url}", rule.ja(), level.ja(), one_line(&ja.what), one_line(&ja.why), at.second()),
+                    format!("{late_en}{} ({}), {}\n\n{}\n{}\n\n{url}", rule.en(), level.as_str(), at.second(), one_line(&en.what), one_line(&en.why)),
+                )
+            }
             Self::Test { by, at } => (
                 "送信テスト (Test)",
                 format!("関所からメールが届くことを確かめる送信テストです。対応は要りません。\n\n  実施: {}\n  日時: {}", one_line(by), at.second()),

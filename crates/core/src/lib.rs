@@ -4,10 +4,13 @@
 //! [`time::Timestamp`], identifiers come in ready made, and every rule is a pure function that gives a decision
 //! and its reason.
 
+pub mod alarm;
+pub mod around;
 pub mod authorize;
 pub mod calendar;
 pub mod command;
 pub mod control;
+pub mod country;
 pub mod desk;
 pub mod device;
 pub mod directory;

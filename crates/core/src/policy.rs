@@ -1,12 +1,15 @@
 //! The hospital's settings that rules depend on. Defaults are the safe ones; `sekisho.toml` documents each.
 
+use crate::alarm::Level;
 use crate::factors::{self, RoleFactors};
 use crate::limits;
 use crate::password::{PasswordProfile, PasswordRule};
+use crate::people::Role;
 use crate::plan::content::WorkClass;
 use crate::target::Quarantine;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Which contents of transferred files are kept in the recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -119,6 +122,24 @@ pub struct Policy {
     pub emergency_hours: u32,
     /// Days after which the envelopes of emergency accounts must be looked at again (院内設定).
     pub emergency_check_days: u32,
+    /// First hour of the day inside of office hours; sessions outside of them raise an alarm (時間外).
+    pub alarm_hours_from: u32,
+    /// First hour after them.
+    pub alarm_hours_until: u32,
+    /// Refusals of one login name, or from one source, that raise an alarm.
+    pub alarm_refusals: u32,
+    /// Minutes within which they are counted.
+    pub alarm_refusal_minutes: u32,
+    /// MiB that went over in one session that raise an alarm while there are too few sessions to know what is usual.
+    pub alarm_volume_mib: u32,
+    /// Least level of alarms that are told by mail.
+    pub alarm_mail: Level,
+    /// Roles whose holders are told by mail, besides the addresses of `mail.alarm`.
+    pub alarm_roles: BTreeSet<Role>,
+    /// Minutes after which a critical alarm that nobody took on goes to further people; 0 for never.
+    pub alarm_escalate_minutes: u32,
+    /// Roles of those further people.
+    pub alarm_escalate_roles: BTreeSet<Role>,
 }
 
 impl Default for Policy {
@@ -161,6 +182,15 @@ impl Default for Policy {
             emergency_persons: 2,
             emergency_hours: 24,
             emergency_check_days: 90,
+            alarm_hours_from: 8,
+            alarm_hours_until: 19,
+            alarm_refusals: 5,
+            alarm_refusal_minutes: 10,
+            alarm_volume_mib: 1024,
+            alarm_mail: Level::Warning,
+            alarm_roles: BTreeSet::from([Role::Operator]),
+            alarm_escalate_minutes: 30,
+            alarm_escalate_roles: BTreeSet::from([Role::Planner, Role::SafetyManager]),
         }
     }
 }
@@ -200,6 +230,13 @@ impl Policy {
         ask((1..=2).contains(&self.emergency_persons), "policy.emergency_persons must be 1 or 2");
         ask((1..=72).contains(&self.emergency_hours), "policy.emergency_hours must lie between 1 and 72");
         ask((7..=400).contains(&self.emergency_check_days), "policy.emergency_check_days must lie between 7 and 400");
+        ask(self.alarm_hours_from < self.alarm_hours_until && self.alarm_hours_until <= 24, "policy.alarm_hours_from must lie before policy.alarm_hours_until, and that at 24 at most");
+        ask((3..=100).contains(&self.alarm_refusals), "policy.alarm_refusals must lie between 3 and 100");
+        ask((1..=60).contains(&self.alarm_refusal_minutes), "policy.alarm_refusal_minutes must lie between 1 and 60");
+        ask((10..=1_048_576).contains(&self.alarm_volume_mib), "policy.alarm_volume_mib must lie between 10 and 1048576");
+        ask(self.alarm_escalate_minutes <= 1440, "policy.alarm_escalate_minutes must lie between 0 (never) and 1440");
+        let hospitals = |roles: &BTreeSet<Role>| roles.iter().all(|role| !role.is_vendors());
+        ask(hospitals(&self.alarm_roles) && hospitals(&self.alarm_escalate_roles), "policy.alarm_roles and policy.alarm_escalate_roles name roles of the hospital alone");
         ask(self.warn_minutes.len() <= 5, "policy.warn_minutes takes at most five values");
         for (name, days) in [
             ("report_days", self.report_days),

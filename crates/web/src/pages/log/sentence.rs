@@ -115,8 +115,15 @@ pub(super) fn tone(fact: &Fact) -> &'static str {
         Fact::CredentialRotated { outcome: Rotated::TakenBack { .. } | Rotated::Unsure { .. }, .. } => "bad",
         Fact::CredentialRotated { outcome: Rotated::Unchanged { .. } | Rotated::DoneOldRemains, .. } | Fact::RotationSet { .. } => "warn",
         Fact::SshAuthority { .. } | Fact::HostKeyDecided { .. } | Fact::CutAsked { .. } | Fact::Escalated { .. } | Fact::EnrolmentIssued { .. } | Fact::CredentialKept { .. } | Fact::KeyWindowOpened { .. } | Fact::RulesKept { .. } => "warn",
+        Fact::RecordingTrouble { .. } | Fact::PublisherStuck { .. } | Fact::AlarmRaised { level: sekisho_core::alarm::Level::Critical, .. } | Fact::AlarmEscalated { .. } | Fact::DiskLow { .. } => "bad",
+        Fact::AlarmRaised { .. } | Fact::EndsSoon { .. } | Fact::ReceiverDown { .. } => "warn",
         _ => "",
     }
+}
+
+/// The name of a rule that raises alarms.
+fn alarm_rule(lang: Lang, rule: sekisho_core::alarm::Rule) -> &'static str {
+    if lang == Lang::Ja { rule.ja() } else { rule.en() }
 }
 
 /// How dialling a target ended.
@@ -281,6 +288,16 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::KeyWindowClosed { person, target_name, .. } => say("key_window_closed", &[("person", &names.of(person.as_str())), ("target", target_name)]),
         Fact::KeyWindowExpired { person, target_name, used, .. } => say("key_window_expired", &[("person", &names.of(person.as_str())), ("target", target_name), ("used", &used.to_string())]),
         Fact::VendorKept { name, active, .. } => say("vendor_kept", &[("name", name), ("state", &state_of(*active))]),
+        Fact::CountriesTaken { registries, dated, rows, conflicts, digest } => say(
+            "countries_taken",
+            &[
+                ("registries", &if registries.is_empty() { words::word(lang, "log.countries_own") } else { registries.join(", ") }),
+                ("dated", dated),
+                ("rows", &rows.to_string()),
+                ("conflicts", &conflicts.to_string()),
+                ("digest", digest),
+            ],
+        ),
         Fact::LineKept { vendor, name, class, change, reason, .. } => say(
             "line_kept",
             &[
@@ -381,6 +398,20 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::ExposureLooked { open, findings } => say("exposure_looked", &[("open", &open.to_string()), ("findings", &findings.to_string())]),
         Fact::ExposureNew { place, program } => say(if program.is_empty() { "exposure_new" } else { "exposure_new_program" }, &[("place", place), ("program", program)]),
         Fact::ServiceKept { name, place, change, reason, .. } => say(&format!("service_{change}"), &[("name", name), ("place", place), ("reason", reason.trim_end_matches(['。', '.']))]),
+        Fact::RecordingTrouble { text } => say("recording_trouble", &[("text", text)]),
+        Fact::PublisherStuck { behind, why } => say("publisher_stuck", &[("behind", &behind.to_string()), ("because", &because(lang, why))]),
+        Fact::EndsSoon { thing, name, until, days, .. } => {
+            say(if *days == 0 { "ended_now" } else { "ends_soon" }, &[("thing", &one_of(lang, "alarms.thing", thing.as_str())), ("name", name), ("until", &until.minute()), ("days", &days.to_string())])
+        }
+        Fact::DiskLow { free_mib, shut } => say(if *shut { "disk_shut" } else { "disk_low" }, &[("free", &free_mib.to_string())]),
+        Fact::AlarmRaised { rule, level, entry, text, mails, .. } => {
+            say("alarm_raised", &[("rule", alarm_rule(lang, *rule)), ("level", &one_of(lang, "alarms.level", level.as_str())), ("entry", &entry.to_string()), ("text", if lang == Lang::En { text } else { "" }), ("mails", &mails.to_string())])
+        }
+        Fact::AlarmEscalated { rule, roles: to, mails, .. } => say("alarm_escalated", &[("rule", alarm_rule(lang, *rule)), ("roles", &roles(lang, to)), ("mails", &mails.to_string())]),
+        Fact::AlarmAcknowledged { rule, .. } => say("alarm_acknowledged", &[("rule", alarm_rule(lang, *rule))]),
+        Fact::AlarmClosed { rule, note, count, .. } => say("alarm_closed", &[("rule", alarm_rule(lang, *rule)), ("note", note), ("n", &count.to_string())]),
+        Fact::ReceiverDown { name, why, waiting } => say("receiver_down", &[("name", name), ("why", why), ("n", &waiting.to_string())]),
+        Fact::ReceiverBack { name } => say("receiver_back", &[("name", name)]),
         Fact::ClockJumped { back_ms } => say("clock_jumped", &[("back_ms", &back_ms.to_string())]),
     }
 }

@@ -1,0 +1,69 @@
+//! Baselines: what is usual for a person and for a target, from their own sessions of the past. Plain counts, a maximum and a
+//! 95th percentile: numbers that a person can check by hand.
+
+use crate::time::Timestamp;
+use std::collections::BTreeSet;
+
+/// Sessions from which on a baseline is believed.
+pub const HABIT_SESSIONS: usize = 10;
+/// Bytes below which no volume is unusual, whatever was usual.
+const SMALL_BYTES: u64 = 10 * 1024 * 1024;
+/// Hours on either side of an hour that count as around it.
+const AROUND: u8 = 1;
+
+/// How a person came in the past.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Habit {
+    /// How often, this time left out.
+    pub sessions: usize,
+    /// Addresses that they came from.
+    pub sources: BTreeSet<String>,
+    /// Devices that they came with.
+    pub devices: BTreeSet<String>,
+    /// When, as hours of the day in Japan, one for each time.
+    pub hours: Vec<u8>,
+}
+
+impl Habit {
+    /// How many began around the hour of a moment; `None` while there are too few to tell.
+    #[must_use]
+    pub fn around(&self, at: Timestamp) -> Option<usize> {
+        let hour = at.jst().hour();
+        let near = |other: &&u8| {
+            let apart = hour.abs_diff(**other);
+            apart.min(24 - apart) <= AROUND
+        };
+        (self.hours.len() >= HABIT_SESSIONS).then(|| self.hours.iter().filter(near).count())
+    }
+}
+
+/// What is usual of one number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usual {
+    /// Sessions that it is measured by.
+    pub sessions: usize,
+    /// The largest value.
+    pub most: u64,
+    /// What 95 of 100 stay at or below (nearest rank).
+    pub p95: u64,
+}
+
+impl Usual {
+    /// Measures values; `None` while there are too few to tell.
+    #[must_use]
+    pub fn of(values: &[u64]) -> Option<Self> {
+        if values.len() < HABIT_SESSIONS {
+            return None;
+        }
+        let mut sorted = values.to_vec();
+        sorted.sort_unstable();
+        let rank = (sorted.len() * 95).div_ceil(100).saturating_sub(1);
+        Some(Self { sessions: sorted.len(), most: sorted.last().copied().unwrap_or(0), p95: sorted.get(rank).copied().unwrap_or(0) })
+    }
+
+    /// More than there ever was, and more than twice the usual: one session that is a little larger than the last is none.
+    #[must_use]
+    pub fn is_exceeded_by(&self, bytes: u64) -> bool {
+        bytes > SMALL_BYTES && bytes > self.most && bytes > self.p95.saturating_mul(2)
+    }
+}

@@ -1,0 +1,343 @@
+//! An alarm in words for somebody who is no expert: this happened, this is why it matters, press this.
+
+use super::{EndingThing, Rule, Subject, What};
+use crate::command::RuleAct;
+
+/// A button: what stands on it, and where it leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Press {
+    /// The label in Japanese.
+    pub ja: &'static str,
+    /// The label in English.
+    pub en: &'static str,
+    /// The path of the page.
+    pub href: String,
+}
+
+/// Two sentences in one language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// This happened.
+    pub what: String,
+    /// This is why it matters, and what to do.
+    pub why: String,
+}
+
+fn mib(bytes: u64) -> String {
+    if bytes < 1 << 20 { format!("{} KiB", bytes >> 10) } else { format!("{} MiB", bytes >> 20) }
+}
+
+impl Rule {
+    /// The name in Japanese.
+    #[must_use]
+    pub fn ja(self) -> &'static str {
+        match self {
+            Self::OutsideHours => "時間外の接続",
+            Self::NewSource => "いつもと違う接続元",
+            Self::NewDevice => "いつもと違う端末",
+            Self::Refusals => "拒否の繰り返し",
+            Self::Volume => "いつもと違う転送量",
+            Self::Command => "注意するコマンド",
+            Self::Inside => "計画にない要求",
+            Self::PersonalData => "申告のない個人情報",
+            Self::Emergency => "非常時用アカウント",
+            Self::Recording => "録画の異常",
+            Self::Log => "証跡の異常",
+            Self::Clock => "時計の異常",
+            Self::Ending => "期限",
+            Self::HostKey => "ホスト鍵の相違",
+            Self::Exposure => "露出",
+            Self::Directory => "ディレクトリの異常",
+            Self::Mail => "メールの不達",
+            Self::Credential => "認証手段の異常",
+            Self::Overdue => "手続きの遅れ",
+            Self::Disk => "ディスクの残り",
+            Self::Receiver => "通知先の不達",
+        }
+    }
+
+    /// The name in English.
+    #[must_use]
+    pub fn en(self) -> &'static str {
+        match self {
+            Self::OutsideHours => "Outside office hours",
+            Self::NewSource => "New source",
+            Self::NewDevice => "New device",
+            Self::Refusals => "Repeated refusals",
+            Self::Volume => "Unusual volume",
+            Self::Command => "Command to look at",
+            Self::Inside => "Not in the plan",
+            Self::PersonalData => "Undeclared personal data",
+            Self::Emergency => "Emergency account",
+            Self::Recording => "Recording",
+            Self::Log => "Log",
+            Self::Clock => "Clock",
+            Self::Ending => "Ends soon",
+            Self::HostKey => "Host key",
+            Self::Exposure => "Exposure",
+            Self::Directory => "Directory",
+            Self::Mail => "Mail",
+            Self::Credential => "Credential",
+            Self::Overdue => "Overdue",
+            Self::Disk => "Disk",
+            Self::Receiver => "Receiver",
+        }
+    }
+}
+
+impl EndingThing {
+    fn ja(self) -> &'static str {
+        match self {
+            Self::Contract => "保守契約",
+            Self::Line => "回線の契約",
+            Self::DeviceCertificate => "端末の証明書",
+            Self::PageCertificate => "この画面の証明書",
+        }
+    }
+
+    fn en(self) -> &'static str {
+        match self {
+            Self::Contract => "The maintenance contract",
+            Self::Line => "The contract of the line",
+            Self::DeviceCertificate => "The certificate of the device",
+            Self::PageCertificate => "The certificate of these pages",
+        }
+    }
+}
+
+fn act_ja(act: RuleAct) -> &'static str {
+    match act {
+        RuleAct::Note => "記録しました",
+        RuleAct::Alert => "通知しました",
+        RuleAct::Hold => "保留しました",
+        RuleAct::Refuse => "拒否しました",
+    }
+}
+
+fn act_en(act: RuleAct) -> &'static str {
+    match act {
+        RuleAct::Note => "noted",
+        RuleAct::Alert => "reported",
+        RuleAct::Hold => "held",
+        RuleAct::Refuse => "refused",
+    }
+}
+
+fn duty_ja(duty: &str) -> &'static str {
+    match duty {
+        "report" => "完了報告",
+        "confirm" => "完了の確認",
+        "after_fact" => "事後承認",
+        "reconcile" => "照合",
+        _ => "手続き",
+    }
+}
+
+fn duty_en(duty: &str) -> &'static str {
+    match duty {
+        "report" => "completion report",
+        "confirm" => "confirmation",
+        "after_fact" => "approval after the fact",
+        "reconcile" => "reconciliation",
+        _ => "step",
+    }
+}
+
+/// `" on PLACE"`, or nothing.
+fn on(place: &str) -> String {
+    if place.is_empty() { String::new() } else { format!(" on {place}") }
+}
+
+fn told(what: String, why: &str) -> Told {
+    Told { what, why: why.to_owned() }
+}
+
+impl What {
+    /// In Japanese.
+    #[must_use]
+    pub fn ja(&self) -> Told {
+        match self {
+            Self::OutsideHours { who, place, at, around, .. } => told(
+                format!("{who} さんが {} に {place} へ入りました。", at.minute()),
+                match around {
+                    Some(_) => "この人はこれまで、この時間帯に作業をしたことがありません。なりすましの恐れがあります。計画にある作業か、本人に電話で確かめてください。",
+                    None => "診療時間外は、気付く人が少ない時間です。計画にある作業か確かめてください。(いつもの時間帯は、まだ接続の回数が少なく判断できません。)",
+                },
+            ),
+            Self::NewSource { who, source, place, sessions } => told(
+                if place.is_empty() { format!("{who} さんが、これまでと違う接続元 {source} から画面にログインしました(これまで {sessions} 回)。") } else { format!("{who} さんが、これまでと違う接続元 {source} から {place} へ入りました(これまで {sessions} 回)。") },
+                "パスワードや端末を盗んだ人は、別の場所から入ってきます。本人がその場所から接続したか確かめてください。",
+            ),
+            Self::NewDevice { who, name, place, sessions } => told(format!("{who} さんが、これまで使っていなかった端末「{name}」で {place} へ入りました(これまで {sessions} 回)。"), "登録された端末でも、本人のものとは限りません。端末を替えたか本人に確かめてください。"),
+            Self::RefusedName { login, source, code, count, minutes } => told(
+                format!("ログイン名「{login}」が {minutes} 分以内に {count} 回拒否されました(接続元 {source}、{code})。"),
+                "本人が困っているか、誰かが試しています。本人に確かめ、心当たりがなければ接続元を調べてください。",
+            ),
+            Self::RefusedSource { source, login, code, count, minutes } => told(
+                format!("接続元 {source} からの要求が {minutes} 分以内に {count} 回拒否されました(最後の名前「{login}」、{code})。"),
+                "一つの場所から何度も試すのは、攻撃の始まりによくある形です。どの事業者の回線か確かめてください。",
+            ),
+            Self::UnusualVolume { who, place, bytes, usual, sessions } => told(
+                match usual {
+                    Some(usual) => format!("{who} さんの {place} での転送量が {} でした。普段({sessions} 回の接続の95%)は {} 以下です。", mib(*bytes), mib(*usual)),
+                    None => format!("{who} さんの {place} での転送量が {} でした。比べる接続がまだ少ないため、設定された量と比べています。", mib(*bytes)),
+                },
+                "大量のデータの持出しかもしれません。セッションのファイル一覧と計画を見比べてください。",
+            ),
+            Self::VolumeLimit { who, place, text } => told(format!("{who} さんの {place} での作業: {text}"), "セッションが上限に達しました。続けさせるか切断するかを、画面を見て決めてください。"),
+            Self::Command { who, place, line, act, reason } => {
+                let because = if reason.is_empty() { String::new() } else { format!("理由: {reason}") };
+                told(format!("{who} さんが {place} で入力した「{line}」を、規則により{}。{because}", act_ja(*act)), "病院が注意すると決めたコマンドです。計画にある作業か確かめ、違えば切断してください。")
+            }
+            Self::Inside { who, place, ask, code } => told(format!("{who} さんが {place} で計画にないこと({ask})を求め、拒否されました({code})。"), "計画の書き漏れか、計画を超えた作業です。繰り返すときは作業者に電話してください。"),
+            Self::PersonalData { who, place, touched } => told(
+                format!("{who} さんが、個人情報のある {place} で「{touched}」を扱いました。計画には個人情報の利用が申告されていません。"),
+                "申告のない個人情報の利用は、漏えいの恐れがあります。すぐに作業者に確かめ、必要なら切断して企画管理者に知らせてください。",
+            ),
+            Self::EmergencyOpened { login, openers, reason } => told(format!("非常時用アカウント「{login}」が開封されました。開けた人: {openers}。理由: {reason}"), "通常の本人確認を通らない入口が開いています。本当に非常時か、名前の出ている人に確かめてください。"),
+            Self::EmergencyTried { login, source } => told(format!("非常時用アカウント「{login}」を、正しくない内容で開けようとした人がいます(接続元 {source})。"), "非常時用の入口が試されています。心当たりの人がいなければ、攻撃として扱ってください。"),
+            Self::RecordingLost { who, place } => told(format!("{who} さんの {place} でのセッションは、録画を書けなくなったため切断しました。"), "録画できない間の作業は証明できません。ディスクの残りと状態を確かめてください。"),
+            Self::RecordingTorn { who, place } => told(format!("{who} さんの {place} でのセッションは、関所か機器が止まったために途中で切れました。"), "録画は切れたところまで封をしました。最後の1秒ほどは失われた恐れがあります。停止の原因を調べてください。"),
+            Self::Orphan { file } => told(format!("証跡に記載のない録画ファイル「{file}」が見つかり、別の場所に移しました。"), "停止の瞬間に始まったセッションか、誰かが置いたファイルです。心当たりを調べてください。"),
+            Self::RecordingTrouble { text } => told(format!("録画に異常があります: {text}"), "録画は作業の証拠です。消したり直したりせず、そのまま保全して管理者に知らせてください。"),
+            Self::PublisherStuck { behind, why } => {
+                let because = if why.is_empty() { String::new() } else { format!("({why})") };
+                told(format!("証跡の最後の {behind} 件が公開されていません{because}。"), "公開されるまで、外部の人が改ざんの有無を確かめられません。ディスクと権限を確かめてください。")
+            }
+            Self::ClockJumped { seconds } => told(format!("この機器の時計が {seconds} 秒戻りました。"), "証跡の時刻が信頼できなくなります。時刻合わせ(NTP)の設定を確かめてください。"),
+            Self::Ending { thing, name, until, days } => told(
+                if *days == 0 { format!("{}「{name}」の期限が {} に切れました。", thing.ja(), until.minute()) } else { format!("{}「{name}」の期限が {} に切れます(あと {days} 日以内)。", thing.ja(), until.minute()) },
+                match thing {
+                    EndingThing::Contract => "契約が切れた事業者は接続できません。更新するか、終了の手続きをしてください。",
+                    EndingThing::Line => "契約の切れた回線からは接続できません。更新するか、回線を終了してください。",
+                    EndingThing::DeviceCertificate => "証明書が切れた端末は外側の入口に入れません。端末で更新するか、登録コードを出し直してください。",
+                    EndingThing::PageCertificate => "期限が切れると、ブラウザーが警告を出して画面を開けなくなります。新しい証明書に替えてください。",
+                },
+            ),
+            Self::HostKey { place, seen } => told(format!("接続先「{place}」が、登録と違うホスト鍵を示しました({seen})。"), "接続先が入れ替わっているか、途中に誰かがいます。決まるまで誰も入れません。サーバの管理者に鍵を確かめてください。"),
+            Self::Exposed { place, program } => {
+                let program = if program.is_empty() { String::new() } else { format!("(プログラム {program})") };
+                told(format!("この機器の {place} で、確認されていないサービスが応答しています{program}。"), "開いている口は侵入に使われます。何のサービスかを確かめ、要らなければ止めてください。")
+            }
+            Self::DirectoryDoubted { source, changed, linked } => told(format!("ディレクトリ「{source}」から、{linked} 人のうち {changed} 人が一度に消えました。誰も無効にしていません。"), "設定の誤りか、ディレクトリの異常です。確かめるまで、退職した人も入れるままです。"),
+            Self::Mail { to, why, tried_on } => told(
+                if *tried_on { format!("{to} へのメールが長く届いていません({why})。送り直しています。") } else { format!("{to} へのメールが届きませんでした({why})。") },
+                "警報や登録の案内が届かない状態です。宛先とメールサーバーを確かめ、急ぐ知らせは電話でしてください。",
+            ),
+            Self::PasskeyCloned { who, name } => told(format!("{who} さんのパスキー「{name}」が複製された恐れがあり、停止しました。"), "同じ鍵を二人が使っている形です。本人に確かめ、登録し直してください。"),
+            Self::TokenRefused { name, why, source } => told(format!("自動化用トークン「{name}」が、使えないはずの場面で使われ、拒否されました({why}、接続元 {source})。"), "トークンが漏れたか、設定が古いままです。心当たりがなければ終了してください。"),
+            Self::CertificateRefused { why, source, count } => told(format!("失効などで使えない端末証明書が、{source} から外側の入口に {count} 回示されました({why})。"), "失くした端末や終えた端末を、誰かが使っています。端末の持ち主に確かめてください。"),
+            Self::NotMine { who, name, source } => told(format!("{who} さんが、端末「{name}」からのログインの求めを「自分ではない」と答えました(接続元 {source})。"), "誰かがその端末を使っています。端末を紛失として届け、事業者に連絡してください。"),
+            Self::DeviceLost { name } => told(format!("端末「{name}」が紛失として届けられました。"), "端末に残った情報が漏れる恐れがあります。最近の使用と、影響のある計画を確かめてください。"),
+            Self::Overdue { duty } => told(format!("{}の期限が過ぎました。", duty_ja(duty)), "作業の確認が終わっていません。担当者に催促してください。"),
+            Self::DiskLow { free_mib, shut } => told(
+                if *shut { format!("ディスクの残りが {free_mib} MiB しかないため、新しい接続を受け付けていません。") } else { format!("ディスクの残りが {free_mib} MiB です。") },
+                "残りがなくなると録画ができず、保守の接続を止めます。古いデータを移すか、ディスクを増やしてください。",
+            ),
+            Self::ReceiverDown { name, why, waiting } => told(format!("通知先「{name}」に送れていません({why})。{waiting} 件が待っています。"), "送れなかったものは消えません。通知先が戻れば順に送ります。相手の機器と設定を確かめてください。"),
+        }
+    }
+
+    /// In English.
+    #[must_use]
+    pub fn en(&self) -> Told {
+        match self {
+            Self::OutsideHours { who, place, at, around, .. } => told(
+                format!("{who} entered {place} at {}.", at.minute()),
+                match around {
+                    Some(_) => "This person never worked around this hour; somebody else may be using their name. Call them and ask.",
+                    None => "Outside office hours few people would notice. Check that the work is planned. (Too few sessions yet to know this person's usual hours.)",
+                },
+            ),
+            Self::NewSource { who, source, place, sessions } => told(
+                if place.is_empty() { format!("{who} logged in to the pages from {source}, where they never came from ({sessions} times so far).") } else { format!("{who} entered {place} from {source}, where they never came from ({sessions} times so far).") },
+                "Whoever stole a password or a device comes from elsewhere. Ask whether it was them.",
+            ),
+            Self::NewDevice { who, name, place, sessions } => told(format!("{who} entered {place} with the device {name}, which they never used ({sessions} times so far)."), "A registered device need not be theirs. Ask whether they changed it."),
+            Self::RefusedName { login, source, code, count, minutes } => told(format!("The login name {login} was refused {count} times within {minutes} minutes (from {source}, {code})."), "The person is in trouble, or somebody is trying. Ask them; if it was not them, look at the source."),
+            Self::RefusedSource { source, login, code, count, minutes } => told(format!("Requests from {source} were refused {count} times within {minutes} minutes (last name {login}, {code})."), "Many tries from one place are how attacks begin. Find out whose line it is."),
+            Self::UnusualVolume { who, place, bytes, usual, sessions } => told(
+                match usual {
+                    Some(usual) => format!("{who} moved {} on {place}; 95 of 100 of {sessions} sessions stay below {}.", mib(*bytes), mib(*usual)),
+                    None => format!("{who} moved {} on {place}. There are too few sessions to know what is usual, so the configured amount counts.", mib(*bytes)),
+                },
+                "Data may have been taken out. Compare the files of the session with the plan.",
+            ),
+            Self::VolumeLimit { who, place, text } => told(format!("{who}{}: {text}", on(place)), "The session met a limit. Look at it and let it go on or cut it."),
+            Self::Command { who, place, line, act, reason } => {
+                let because = if reason.is_empty() { String::new() } else { format!(" Reason: {reason}") };
+                told(format!("A command of {who}{} was {} by a rule: {line}.{because}", on(place), act_en(*act)), "The hospital decided to look at this command. Check that it is planned, and cut the session if not.")
+            }
+            Self::Inside { who, place, ask, code } => told(format!("{who} asked{} for something that is not in the plan and was refused: {ask} ({code}).", on(place)), "The plan lacks something, or the work goes beyond it. If it repeats, call the worker."),
+            Self::PersonalData { who, place, touched } => told(format!("{who} handled {touched}{}, which holds personal data. The plan declares no use of any.", on(place)), "Undeclared use of personal data may be a leak. Ask the worker at once; cut the session and tell the planner if need be."),
+            Self::EmergencyOpened { login, openers, reason } => told(format!("The emergency account {login} was opened by {openers}. Reason: {reason}"), "A way in that passes the usual proof of identity is open. Ask the people named whether it is an emergency."),
+            Self::EmergencyTried { login, source } => told(format!("Somebody tried to open the emergency account {login} with wrong contents (from {source})."), "The emergency way in is being tried. If nobody knows of it, treat it as an attack."),
+            Self::RecordingLost { who, place } => told(format!("The session of {who}{} was cut because it could not be recorded.", on(place)), "What is not recorded cannot be proved. Look at the disk."),
+            Self::RecordingTorn { who, place } => told(format!("The session of {who}{} was torn off when Sekisho or the machine stopped.", on(place)), "The recording is sealed up to there; about the last second may be lost. Find out why it stopped."),
+            Self::Orphan { file } => told(format!("The recording {file}, which the log does not name, was found and set aside."), "A session that began in the moment of a crash, or a file that somebody put there. Find out which."),
+            Self::RecordingTrouble { text } => told(format!("Recordings need a hand: {text}"), "Recordings are evidence. Delete and repair nothing; keep it as it is and tell the administrator."),
+            Self::PublisherStuck { behind, why } => {
+                let because = if why.is_empty() { String::new() } else { format!(" ({why})") };
+                told(format!("The last {behind} entries of the log are not published{because}."), "Until they are, nobody outside can check that nothing was changed. Look at disk and rights.")
+            }
+            Self::ClockJumped { seconds } => told(format!("The clock of this machine went back by {seconds} s."), "Times in the log lose their worth. Check the time synchronisation (NTP)."),
+            Self::Ending { thing, name, until, days } => told(
+                if *days == 0 { format!("{} {name} ended at {}.", thing.en(), until.minute()) } else { format!("{} {name} ends at {} (within {days} days).", thing.en(), until.minute()) },
+                match thing {
+                    EndingThing::Contract => "A vendor without a contract cannot connect. Renew it or end the relation.",
+                    EndingThing::Line => "A line without a contract admits nobody. Renew it or end the line.",
+                    EndingThing::DeviceCertificate => "A device whose certificate ended does not pass the outer door. Renew it on the device or issue a new code.",
+                    EndingThing::PageCertificate => "Browsers will refuse these pages. Install a new certificate.",
+                },
+            ),
+            Self::HostKey { place, seen } => told(format!("The target {place} showed a host key that is not registered ({seen})."), "It was replaced, or somebody stands in between. Nobody enters until it is decided. Ask whoever keeps the server."),
+            Self::Exposed { place, program } => {
+                let program = if program.is_empty() { String::new() } else { format!(" (program {program})") };
+                told(format!("A service that nobody confirmed answers at {place} of this machine{program}."), "Open doors are used to break in. Find out what it is, and stop it if it is not needed.")
+            }
+            Self::DirectoryDoubted { source, changed, linked } => told(format!("{changed} of {linked} persons fell away from the directory {source} at once. Nobody was disabled."), "A wrong setting, or trouble there. Until it is clear, leavers can still come in."),
+            Self::Mail { to, why, tried_on } => told(if *tried_on { format!("A mail to {to} is late ({why}). It is tried on.") } else { format!("A mail to {to} was not delivered ({why}).") }, "Alarms and invitations do not arrive. Check address and mail server, and use the telephone for what is urgent."),
+            Self::PasskeyCloned { who, name } => told(format!("The passkey {name} of {who} may have been copied and was suspended."), "Two seem to use one key. Ask the person and register anew."),
+            Self::TokenRefused { name, why, source } => told(format!("The token {name} was used where it is not good and was refused ({why}, from {source})."), "It leaked, or a setting is old. End it if nobody knows of it."),
+            Self::CertificateRefused { why, source, count } => told(format!("A device certificate that does not count was shown at the outer door {count} times from {source} ({why})."), "Somebody uses a lost or ended device. Ask its keeper."),
+            Self::NotMine { who, name, source } => told(format!("{who} said that a login asked for by the device {name} was not theirs (from {source})."), "Somebody uses that device. Declare it lost and call the vendor."),
+            Self::DeviceLost { name } => told(format!("The device {name} was declared lost."), "What is on it may leak. Look at its last uses and the plans concerned."),
+            Self::Overdue { duty } => told(format!("The deadline of a {} passed.", duty_en(duty)), "The work is not confirmed. Remind whoever has to."),
+            Self::DiskLow { free_mib, shut } => told(
+                if *shut { format!("Only {free_mib} MiB are free on the disk; no new session is admitted.") } else { format!("{free_mib} MiB are free on the disk.") },
+                "Without room nothing can be recorded, and maintenance stops. Move old data away or add space.",
+            ),
+            Self::ReceiverDown { name, why, waiting } => told(format!("The receiver {name} takes nothing ({why}). {waiting} wait for it."), "Nothing is lost; it is sent when the receiver is back. Check the machine and the settings."),
+        }
+    }
+
+    /// The button: the page on which one looks further or acts.
+    #[must_use]
+    pub fn press(&self, subject: &Subject) -> Press {
+        let to = |ja, en, href: &str| Press { ja, en, href: href.to_owned() };
+        let session = subject.session.as_ref().map(|id| Press { ja: "セッションを見る", en: "See the session", href: format!("/sessions/{id}") });
+        let person = subject.person.as_ref().map(|id| Press { ja: "この人を見る", en: "See the person", href: format!("/persons/{id}") });
+        let device = subject.device.as_ref().map(|id| Press { ja: "端末を見る", en: "See the device", href: format!("/devices/{id}") });
+        let log = || to("証跡を見る", "See the log", "/log");
+        match self.rule() {
+            Rule::OutsideHours | Rule::NewSource | Rule::Volume | Rule::Command | Rule::Inside | Rule::PersonalData => session.or(person).unwrap_or_else(log),
+            Rule::NewDevice => session.or(device).unwrap_or_else(log),
+            Rule::Refusals => to("ロックの状態を見る", "See what is locked", "/accounts/locks"),
+            Rule::Emergency => to("非常時用アカウントを見る", "See the emergency accounts", "/emergency_accounts"),
+            Rule::Recording => session.unwrap_or_else(|| to("関所の状態を見る", "See how the box is", "/health")),
+            Rule::Log | Rule::Clock | Rule::Disk | Rule::Receiver => to("関所の状態を見る", "See how the box is", "/health"),
+            Rule::Ending => match self {
+                Self::Ending { thing: EndingThing::Contract, .. } => Press { ja: "事業者を見る", en: "See the vendor", href: subject.vendor.as_ref().map_or_else(|| "/vendors".to_owned(), |id| format!("/vendors/{id}")) },
+                Self::Ending { thing: EndingThing::Line, .. } => Press { ja: "回線を見る", en: "See the line", href: subject.line.as_ref().map_or_else(|| "/lines".to_owned(), |id| format!("/lines/{id}")) },
+                Self::Ending { thing: EndingThing::DeviceCertificate, .. } => device.unwrap_or_else(|| to("端末を見る", "See the devices", "/devices")),
+                _ => to("関所の状態を見る", "See how the box is", "/health"),
+            },
+            Rule::HostKey => Press { ja: "接続先を見る", en: "See the target", href: subject.target.as_ref().map_or_else(|| "/targets".to_owned(), |id| format!("/targets/{id}")) },
+            Rule::Exposure => to("露出の点検を見る", "See the exposure", "/exposure"),
+            Rule::Directory => to("アカウントを見る", "See the accounts", "/accounts"),
+            Rule::Mail => to("メールの送信を見る", "See outgoing mail", "/mail"),
+            Rule::Credential => device.or(person).unwrap_or_else(log),
+            Rule::Overdue => Press { ja: "計画を見る", en: "See the plan", href: subject.plan.as_ref().map_or_else(|| "/plans".to_owned(), |id| format!("/plans/{id}")) },
+        }
+    }
+}
