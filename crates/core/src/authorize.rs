@@ -10,6 +10,7 @@ use crate::plan::content::TargetUse;
 use crate::policy::{KeepFiles, Policy};
 use crate::refusal::Refusal;
 use crate::command::{CommandRule, RuleAct};
+use crate::country::Place;
 use crate::target::{Account, FileRight, ForwardTo, Function, Quarantine, Target, TargetClass, TransferLimits, Witness};
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
@@ -259,6 +260,8 @@ pub struct Case<'a> {
     pub plan_vendor: &'a Vendor,
     /// The lines of the worker's vendor.
     pub lines: &'a [Line],
+    /// Where the principal's source belongs, by the table of countries.
+    pub place: Place,
     /// The device that the principal's proof names, as the register has it at this moment.
     pub device: Option<&'a Device>,
     /// The target.
@@ -313,7 +316,7 @@ pub fn authorize(principal: &Principal, case: &Case<'_>) -> Result<Grant, Refusa
     if now >= until {
         return Err(Refusal::WindowClosed);
     }
-    let line = line_of(case.lines, &vendor.id, principal.source, now)?;
+    let line = line_of(case.lines, &vendor.id, principal.source, case.place, now)?;
     let planned = plan.content.sources.is_empty() || plan.content.sources.iter().any(|network| network.contains(principal.source));
     if !planned {
         return Err(Refusal::SourceNotAllowed);

@@ -1,7 +1,8 @@
 //! What is written into the tamper-evident log: a closed list. Nothing else is evidence, and no log line becomes one.
 
+use crate::around::{AroundRule, Decision, Weight};
 use crate::desk::{Cause, Dialled, RefusedAsk};
-use crate::ids::{AccountId, AlarmId, AttachmentId, DeviceCertificateId, DeviceCodeId, DeviceId, EmergencyId, EmergencyUseId, IdentityCheckId, KeyWindowId, LineId, LinkId, MailId, PasskeyId, PersonId, PlanId, ReviewId, ServiceId, SessionId, SshLoginId, TargetId, TokenId, VendorId, WebLoginId, WorkerKeyId};
+use crate::ids::{AccountId, AlarmId, AttachmentId, CaseId, DeviceCertificateId, DeviceCodeId, DeviceId, EmergencyId, EmergencyUseId, IdentityCheckId, KeyWindowId, LineId, LinkId, LogSourceId, LoginAllowId, MailId, PasskeyId, PersonId, PlanId, ReviewId, ServiceId, SessionId, SshLoginId, TargetId, TokenId, VendorId, WebLoginId, WorkerKeyId};
 use crate::line::LineClass;
 use crate::emergency::{EmergencyCause, Half};
 use crate::factors::{FactorKind, Proof};
@@ -1365,6 +1366,135 @@ pub enum Fact {
     ReceiverBack {
         /// Its name in the configuration.
         name: String,
+    },
+    /// A source of targets' logs was registered, changed or ended.
+    LogSourceKept {
+        /// Which.
+        source: LogSourceId,
+        /// Its hosts.
+        hosts: BTreeSet<String>,
+        /// The target that it tells of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<TargetId>,
+        /// `added`, `changed`, `certified`, `ended`.
+        change: String,
+        /// Serial number of its certificate, if it has one.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        serial: String,
+        /// It comes in clear, and nobody proves that the lines are its own.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unauthenticated: bool,
+        /// Why, where a person gave a reason.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    /// The authority that certifies sources of logs was made.
+    LogAuthority {
+        /// SHA-256 of its certificate.
+        root: String,
+    },
+    /// Somebody without a certificate that holds, or from no known address, wanted to hand in lines of logs.
+    LogTurnedAway {
+        /// Why: `chain`, `unknown`, `ended`, `address`, `form`.
+        why: String,
+        /// From where.
+        from: String,
+        /// Others that were not written down since the last one.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        others: u32,
+    },
+    /// A part of what targets' logs said is complete; its bytes do not change any more.
+    LogSegmentClosed {
+        /// Its number.
+        segment: u64,
+        /// Lines in it.
+        lines: u64,
+        /// Bytes on the disk.
+        bytes: u64,
+        /// SHA-256 over its chain, hex.
+        digest: String,
+    },
+    /// Parts that are older than they are kept, or too many for the disk, were deleted.
+    LogSegmentsDropped {
+        /// The first of them.
+        first: u64,
+        /// The last of them.
+        last: u64,
+        /// `age` or `size`.
+        why: String,
+    },
+    /// A login that no session explains was found, or a source that says nothing or something in another's name.
+    CaseOpened {
+        /// Which case.
+        case: CaseId,
+        /// The rule.
+        rule: AroundRule,
+        /// How grave.
+        weight: Weight,
+        /// Short name of the target or host.
+        about: String,
+        /// The target.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<TargetId>,
+        /// The account; empty where the line does not say.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        account: String,
+        /// From where; empty where the rule has no place.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        from: String,
+        /// The nearest session, or the one that it is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        near: Option<SessionId>,
+        /// SHA-256 of the line, hex.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        line: String,
+    },
+    /// More logins of the same kind came into a case. Told once a minute at most.
+    CaseGrew {
+        /// Which case.
+        case: CaseId,
+        /// The rule.
+        rule: AroundRule,
+        /// How grave.
+        weight: Weight,
+        /// Short name of the target or host.
+        about: String,
+        /// Logins so far.
+        logins: u64,
+        /// Failed attempts so far.
+        attempts: u64,
+    },
+    /// A person decided on a case.
+    CaseDecided {
+        /// Which case.
+        case: CaseId,
+        /// The rule.
+        rule: AroundRule,
+        /// Short name of the target or host.
+        about: String,
+        /// What.
+        decision: Decision,
+        /// Why.
+        reason: String,
+    },
+    /// A login round the gateway was allowed, or that was taken back.
+    LoginAllowKept {
+        /// Which entry.
+        allow: LoginAllowId,
+        /// On which target; `None` for all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<TargetId>,
+        /// From where.
+        network: Network,
+        /// Which account.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<String>,
+        /// Until when.
+        until: Timestamp,
+        /// `allowed` or `ended`.
+        change: String,
+        /// Why.
+        reason: String,
     },
     /// The clock went backwards by more than a moment.
     ClockJumped {

@@ -45,6 +45,42 @@ limits! {
     VENDOR_LINES: "items" = 200;
     /// Services of the machine beside Sekisho that a person confirmed.
     EXPOSURE_SERVICES: "items" = 200;
+    /// Sources of targets' logs, ended ones included.
+    LOG_SOURCES: "items" = 2_000;
+    /// Names by which one of them may call itself.
+    LOG_SOURCE_HOSTS: "items" = 16;
+    /// Longest time that an operator may let a source be silent.
+    LOG_SILENT_MINUTES: "minutes" = 7 * 24 * 60;
+    /// Connections of log sources at once.
+    LOG_CONNECTIONS: "connections" = 1_000;
+    /// The same of one source.
+    LOG_CONNECTIONS_SOURCE: "connections" = 4;
+    /// Handshakes of log sources that have not ended.
+    LOG_HANDSHAKES: "connections" = 128;
+    /// The same from one address.
+    LOG_HANDSHAKES_PER_SOURCE: "connections" = 16;
+    /// Time for a handshake of a log source.
+    LOG_HANDSHAKE_SECONDS: "seconds" = 10;
+    /// Messages of one source in a second, over a while; beyond them its connection waits.
+    LOG_RATE: "messages" = 2_000;
+    /// Messages that wait to be written down; whoever sends more waits.
+    LOG_WAITING: "messages" = 20_000;
+    /// Difference between a device's clock and ours that is told.
+    LOG_SKEW_SECONDS: "seconds" = 60;
+    /// Logins that wait for the entry that explains them.
+    LOG_PENDING: "items" = 10_000;
+    /// Open cases.
+    CASES_OPEN: "items" = 500;
+    /// Accounts that one case names.
+    CASE_ACCOUNTS: "items" = 16;
+    /// Bytes of the line that a case shows; all of it is kept with the others.
+    CASE_LINE_BYTES: "bytes" = 4_096;
+    /// Failed attempts of one kind within ten minutes that are a case.
+    CASE_ATTEMPTS: "items" = 5;
+    /// Entries of the list of logins that may go round the gateway.
+    LOGIN_ALLOWS: "items" = 200;
+    /// Longest time that one of them holds.
+    LOGIN_ALLOW_DAYS: "days" = 366;
     /// Devices of one vendor in the register, ended ones included.
     VENDOR_DEVICES: "items" = 2_000;
     /// Networks from which the connections of one line reach Sekisho.

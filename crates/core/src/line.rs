@@ -2,6 +2,7 @@
 //!
 //! The class of a line is declared by people; its standing is computed. What is not declared is an open network.
 
+use crate::country::{Country, Place};
 use crate::ids::{LineId, VendorId};
 use crate::limits;
 use crate::plan::content::{check_line, check_text};
@@ -179,6 +180,8 @@ pub struct LineContent {
     pub carrier: String,
     /// Networks from which its connections reach Sekisho.
     pub addresses: Vec<Network>,
+    /// Countries that these networks have to lie in as well, by the table of countries; none means that nobody asks.
+    pub countries: BTreeSet<Country>,
     /// Other ways of this vendor into the hospital, beside Sekisho.
     pub other_routes: String,
     /// The vendor has declared that there are none.
@@ -221,6 +224,9 @@ impl LineContent {
         must(self.class.is_open() || !self.addresses.iter().any(|network| network.is_vast()), "addresses")?;
         if self.addresses.len() > limits::LINE_ADDRESSES {
             return Err(Refusal::too_many("LINE_ADDRESSES"));
+        }
+        if self.countries.len() > limits::LINE_COUNTRIES {
+            return Err(Refusal::too_many("LINE_COUNTRIES"));
         }
         if self.times.len() > limits::LINE_TIMES {
             return Err(Refusal::too_many("LINE_TIMES"));
@@ -271,6 +277,22 @@ impl Line {
         self.content.addresses.iter().any(|network| network.contains(source))
     }
 
+    /// Whether it may be used from there.
+    ///
+    /// # Errors
+    /// [`Refusal::CountryNotAllowed`], also for an address that the table does not name; [`Refusal::CountryTableMissing`].
+    pub fn admits(&self, place: Place) -> Result<(), Refusal> {
+        let allowed = &self.content.countries;
+        match place {
+            _ if allowed.is_empty() => Ok(()),
+            Place::Inner => Ok(()),
+            Place::In(country) if allowed.contains(&country) => Ok(()),
+            Place::In(country) => Err(Refusal::CountryNotAllowed { country: country.to_string() }),
+            Place::Unlisted => Err(Refusal::CountryNotAllowed { country: "--".to_owned() }),
+            Place::NoTable => Err(Refusal::CountryTableMissing),
+        }
+    }
+
     /// True if the moment lies in its times.
     #[must_use]
     pub fn is_in_times(&self, now: Timestamp) -> bool {
@@ -308,34 +330,38 @@ impl Line {
     }
 }
 
-/// The line by which a connection of a vendor came: of those that carry the address and are valid, the one that serves
-/// it best at this moment.
+/// The line by which a connection of a vendor came: of those that carry the address, are valid and admit its country, the
+/// one that serves it best at this moment.
 ///
 /// # Errors
-/// [`Refusal::SourceNotAllowed`] if there is none, [`Refusal::LineOutsideTimes`] if all of them rest.
-pub fn line_of<'a>(lines: &'a [Line], vendor: &VendorId, source: IpAddr, now: Timestamp) -> Result<&'a Line, Refusal> {
-    let mut rests = None;
+/// [`Refusal::SourceNotAllowed`] if there is none, [`Refusal::LineOutsideTimes`] if all of them rest, the refusal of
+/// [`Line::admits`] if none of them may be used from that country.
+pub fn line_of<'a>(lines: &'a [Line], vendor: &VendorId, source: IpAddr, place: Place, now: Timestamp) -> Result<&'a Line, Refusal> {
+    let (mut rests, mut abroad) = (None, None);
     let mut best: Option<&Line> = None;
     for line in lines.iter().filter(|line| line.vendor == *vendor && line.is_valid(now) && line.carries(source)) {
-        if !line.is_in_times(now) {
+        if let Err(refusal) = line.admits(place) {
+            abroad.get_or_insert(refusal);
+        } else if !line.is_in_times(now) {
             rests.get_or_insert(line);
         } else if best.is_none_or(|best| best.is_open() && !line.is_open()) {
             best = Some(line);
         }
     }
-    match (best, rests) {
-        (Some(line), _) => Ok(line),
-        (None, Some(line)) => Err(Refusal::LineOutsideTimes { line: line.content.name.clone() }),
-        (None, None) => Err(Refusal::SourceNotAllowed),
+    match (best, rests, abroad) {
+        (Some(line), _, _) => Ok(line),
+        (None, Some(line), _) => Err(Refusal::LineOutsideTimes { line: line.content.name.clone() }),
+        (None, None, Some(refusal)) => Err(refusal),
+        (None, None, None) => Err(Refusal::SourceNotAllowed),
     }
 }
 
-/// True if all lines of a vendor that are in force are closed, and none of them carries this address. Without a line nothing
-/// can be said.
+/// True if the lines of a vendor that are in force all exclude this address: the closed ones do not carry it, and none of
+/// the others may be used from its country. Without a line nothing can be said.
 #[must_use]
-pub fn is_off_closed_lines(lines: &[Line], source: IpAddr, now: Timestamp) -> bool {
+pub fn is_off_all_lines(lines: &[Line], source: IpAddr, place: Place, now: Timestamp) -> bool {
     let mut valid = lines.iter().filter(|line| line.is_valid(now)).peekable();
-    valid.peek().is_some() && valid.all(|line| !line.is_open() && !line.carries(source))
+    valid.peek().is_some() && valid.all(|line| line.admits(place).is_err() || (!line.is_open() && !line.carries(source)))
 }
 
 /// The days of the week a set names, for forms.

@@ -272,6 +272,7 @@ fn who_may_do_what_to_a_plan_in_which_state_is_the_golden_text() {
 #[test]
 fn what_keeps_a_worker_out_is_the_golden_text() {
     let mut text = String::new();
+    let table = crate::country::read(&[b"192.0.2.0/29,JP\n192.0.2.8/29,US\n".as_slice()]).unwrap().table;
     let mut line = |what: &str, change: &dyn Fn(&mut World), when: Timestamp, source: &str| {
         let mut world = world();
         world.plan = world.approved();
@@ -288,6 +289,7 @@ fn what_keeps_a_worker_out_is_the_golden_text() {
         let case = Case {
             rules: &[],
             lines: &world.lines,
+            place: crate::country::Place::of(Some(&table), source),
             device: Some(&world.device),
             person: &world.worker,
             vendor: &world.vendor,
@@ -323,6 +325,10 @@ fn what_keeps_a_worker_out_is_the_golden_text() {
     line("the line is not valid any more", &|w| w.lines[0].content.valid_until = Some(now()), inside, home);
     line("the line is another vendor's", &|w| w.lines[0].vendor = w.other.id.clone(), inside, home);
     line("the line rests at this time", &|w| w.lines[0].content.times = vec![Hours::parse("* 18:00-22:00").unwrap()], inside, home);
+    let from_japan = |w: &mut World| w.lines[0].content.countries = BTreeSet::from([crate::country::Country::parse("JP").unwrap()]);
+    line("the line allows the country of the source", &from_japan, inside, home);
+    line("the line does not allow the country of the source", &from_japan, inside, "192.0.2.8");
+    line("the line allows countries, and the table does not name the source", &from_japan, inside, "192.0.2.77");
     line("the line may be used until 15:00", &|w| w.lines[0].content.times = vec![Hours::parse("tue 09:00-15:00").unwrap()], inside, home);
     line("from another address of the closed line, without certificate", &|_| {}, inside, "192.0.2.8");
     line("from another address of the closed line, with certificate", &certified, inside, "192.0.2.8");

@@ -120,6 +120,11 @@ pub enum Refusal {
     DoubleRole,
     /// The last administrator cannot be removed.
     LastAdministrator,
+    /// A file of the table of countries cannot be read.
+    CountryFileBad {
+        /// Where: `file 1, line 17`; `empty` if no row names a country.
+        at: String,
+    },
     /// A request is larger than its limit.
     TooLarge,
     /// The parts of a file's content lie too far apart in its recording to be put together.
@@ -216,6 +221,13 @@ pub enum Refusal {
         /// Its name.
         line: String,
     },
+    /// The table of countries gives this address to a country that the line does not allow, or to none.
+    CountryNotAllowed {
+        /// Its letters; `--` if the table does not name the address.
+        country: String,
+    },
+    /// The line allows countries, and there is no table to tell them by.
+    CountryTableMissing,
     /// The connection comes from a device that nobody registered.
     DeviceUnknown,
     /// On this line, or by policy, a device must prove itself by certificate.
@@ -378,6 +390,8 @@ impl Refusal {
             Self::WindowNotOpen { opens } => Some(opens.clone()),
             Self::WorkFinished { number } => Some(number.clone()),
             Self::LineOutsideTimes { line } => Some(line.clone()),
+            Self::CountryNotAllowed { country } => Some(country.clone()),
+            Self::CountryFileBad { at } => Some(at.clone()),
             Self::FunctionNotInPlan { function } => Some(function.clone()),
             Self::FileRightNotInPlan { right } => Some(right.clone()),
             Self::TransferLimit { limit } | Self::UploadTooMuch { limit } => Some(limit.clone()),
@@ -453,6 +467,7 @@ impl Refusal {
             Self::AuditorMayNotChange => ("SKS-2008", "監査者はほかの役割を兼ねられません。", "監査者だけにするか、監査者を外してください。", "An auditor holds no other role.", "Choose auditor alone, or leave it out."),
             Self::DoubleRole => ("SKS-2009", "企画管理者と運用担当者・関所管理者は兼ねられません。", "別の人にするか、小規模施設の設定にしてください(兼務は既知の逸脱として表示されます)。", "Planner and operator or administrator cannot be one person.", "Name another person, or set the small-facility profile, which shows the deviation."),
             Self::LastAdministrator => ("SKS-2010", "最後の関所管理者は無効にできません。", "先に別の関所管理者を登録してください。", "The last administrator cannot be disabled.", "Enrol another administrator first."),
+            Self::CountryFileBad { .. } => ("SKS-2047", "国の表のファイルを読めません。", "示された場所を確かめてください。使えるのは、地域インターネットレジストリの delegated 形式と、「開始,終了,国」または「範囲,国」の CSV です。", "A file of the table of countries cannot be read.", "Look at the place named. Delegated statistics of the registries and CSV (first,last,country or network,country) are taken."),
             Self::TooLarge => ("SKS-2011", "送られたデータが大きすぎます。", "分けるか、小さくしてください。", "The data sent is too large.", "Split it or make it smaller."),
             Self::TooMany { .. } => ("SKS-2012", "数が上限を超えています。", "不要なものを減らしてください。", "There are too many of these.", "Remove what is not needed."),
             Self::ReviewOver => ("SKS-2041", "この棚卸は締め切られたか、署名が済んでいます。", "変更が必要なときは、関所管理者に連絡してください。", "The review is over, or this part was signed.", "Tell the administrator if something must change."),
@@ -514,6 +529,8 @@ impl Refusal {
             Self::DeviceLost => ("SKS-4026", "この端末は紛失として届け出られています。", "すぐに病院の関所管理者に連絡してください。", "This device was declared lost.", "Contact the hospital's administrator at once."),
             Self::DeviceNotYours => ("SKS-4027", "この端末は、あなたが使う端末として登録されていません。", "自分に割り当てられた端末から接続してください。", "This device is not registered for you.", "Connect from a device that is assigned to you."),
             Self::DeviceNotChecked => ("SKS-4028", "この端末の点検(マルウェア対策・更新・USB制限)が済んでいないか、期限が切れています。", "端末を点検し、結果を病院の関所管理者に届け出てください。", "The check of this device (protection, updates, USB) is missing or has run out.", "Have the device checked and report it to the hospital's administrator."),
+            Self::CountryNotAllowed { .. } => ("SKS-4029", "この国・地域からの接続は、この回線では許可されていません。", "許可された国から接続してください。心当たりのない国が表示される場合は、病院の関所管理者に連絡してください。", "This line may not be used from this country.", "Connect from an allowed country; if the one shown is wrong, contact the hospital's administrator."),
+            Self::CountryTableMissing => ("SKS-4030", "接続元の国を確かめる表が関所にないため、接続できません。", "病院の関所管理者に、国の表の取り込みを依頼してください。", "There is no table by which to tell the country of this source.", "Ask the hospital's administrator to import the table of countries."),
             Self::WindowEnded => ("SKS-4101", "作業時間が終わったため、接続を終了しました。", "続ける場合は延長または新しい計画を申請してください。", "The window ended, so the session was closed.", "Apply for an extension or a new plan."),
             Self::Cut => ("SKS-4102", "病院により接続が切断されました。", "病院の担当者に連絡してください。", "The hospital cut the session.", "Contact the hospital."),
             Self::Idle => ("SKS-4103", "操作がないまま時間がたったため、接続を終了しました。", "必要な場合はもう一度接続してください。", "The session was idle for too long.", "Connect again if needed."),

@@ -16,6 +16,8 @@ use std::collections::BTreeSet;
 pub enum Barrier {
     /// No line of the vendor is in force.
     NoLine,
+    /// Its lines allow countries, and there is no table of countries.
+    NoTable,
     /// No device of it is in service.
     NoDevice,
     /// No device of it has a check that counts.
@@ -26,13 +28,14 @@ pub enum Barrier {
 
 impl Barrier {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::NoLine, Self::NoDevice, Self::NoCheck, Self::NoProof];
+    pub const ALL: [Self; 5] = [Self::NoLine, Self::NoTable, Self::NoDevice, Self::NoCheck, Self::NoProof];
 
     /// The name in API and locales.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoLine => "no_line",
+            Self::NoTable => "no_table",
             Self::NoDevice => "no_device",
             Self::NoCheck => "no_check",
             Self::NoProof => "no_proof",
@@ -44,6 +47,7 @@ impl Barrier {
     pub fn en(self) -> &'static str {
         match self {
             Self::NoLine => "no line is in force; register one",
+            Self::NoTable => "its lines allow countries, and there is no table of countries; import one",
             Self::NoDevice => "no device is registered; register one",
             Self::NoCheck => "no device has a check that counts; enter one",
             Self::NoProof => "no device has a certificate or a fixed address on a closed line; declare the line, or enrol a device at the outer door",
@@ -52,12 +56,15 @@ impl Barrier {
 }
 
 /// What keeps all workers of a vendor out at this moment, times of day and single persons apart. `certified` are the
-/// devices with a certificate that stands.
+/// devices with a certificate that stands; `table` says whether countries can be told.
 #[must_use]
-pub fn barrier(vendor: &VendorId, lines: &[Line], devices: &[Device], certified: &BTreeSet<DeviceId>, policy: &Policy, now: Timestamp) -> Option<Barrier> {
+pub fn barrier(vendor: &VendorId, lines: &[Line], devices: &[Device], certified: &BTreeSet<DeviceId>, table: bool, policy: &Policy, now: Timestamp) -> Option<Barrier> {
     let lines: Vec<&Line> = lines.iter().filter(|line| line.vendor == *vendor && line.is_valid(now)).collect();
     if lines.is_empty() {
         return Some(Barrier::NoLine);
+    }
+    if !table && lines.iter().all(|line| !line.content.countries.is_empty()) {
+        return Some(Barrier::NoTable);
     }
     if policy.devices == DeviceRule::Observed {
         return None;
@@ -101,11 +108,15 @@ mod tests {
             lost_at: None, lost_by: None,
         };
         let (policy, none) = (Policy::default(), BTreeSet::new());
-        let asked = |lines: &[Line], devices: &[Device], certified: &BTreeSet<DeviceId>, policy: &Policy| barrier(&vendor, lines, devices, certified, policy, now);
+        let asked = |lines: &[Line], devices: &[Device], certified: &BTreeSet<DeviceId>, policy: &Policy| barrier(&vendor, lines, devices, certified, true, policy, now);
         let (closed, open) = (line(LineClass::IpVpn), line(LineClass::Undeclared));
         let sound = device(Some(check("2027-03-31")));
         assert_eq!(asked(&[], std::slice::from_ref(&sound), &none, &policy), Some(Barrier::NoLine));
         assert_eq!(asked(&[Line { active: false, ..closed.clone() }], std::slice::from_ref(&sound), &none, &policy), Some(Barrier::NoLine));
+        let abroad = [Line { content: LineContent { countries: BTreeSet::from([crate::country::Country::parse("JP").unwrap()]), ..closed.content.clone() }, ..closed.clone() }];
+        for (table, wanted) in [(false, Some(Barrier::NoTable)), (true, None)] {
+            assert_eq!(barrier(&vendor, &abroad, std::slice::from_ref(&sound), &none, table, &policy, now), wanted);
+        }
         let lines = [closed];
         assert_eq!(asked(&lines, &[], &none, &policy), Some(Barrier::NoDevice));
         assert_eq!(asked(&lines, &[Device { lost_at: Some(now), ..sound.clone() }], &none, &policy), Some(Barrier::NoDevice));

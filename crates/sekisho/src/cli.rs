@@ -45,6 +45,9 @@ pub enum Command {
     /// The connection register: the lines by which vendors come
     #[command(subcommand)]
     Line(crate::admin::line::LineCommand),
+    /// The table by which the country of a source is told
+    #[command(subcommand)]
+    Country(crate::admin::country::CountryCommand),
     /// The register of devices from which workers come
     #[command(subcommand)]
     Device(crate::admin::device::DeviceCommand),

@@ -9,6 +9,7 @@ use crate::Store;
 use crate::fault::Fault;
 use crate::secrets::{Place, Sealed};
 use crate::write::Tx;
+use sekisho_core::around::{Case, LogSource, LoginAllow};
 use sekisho_core::device::Device;
 use sekisho_core::exposure::Service;
 use sekisho_core::facts::Fact;
@@ -46,7 +47,7 @@ macro_rules! held {
     };
 }
 
-held!(Plan: "plans", Person: "persons", Vendor: "vendors", Target: "targets", Account: "accounts", Line: "lines", Device: "devices", Service: "exposure_services");
+held!(Plan: "plans", Person: "persons", Vendor: "vendors", Target: "targets", Account: "accounts", Line: "lines", Device: "devices", Service: "exposure_services", LogSource: "log_sources", Case: "cases", LoginAllow: "login_allows");
 
 /// What the recovery codes of a person are called: they are one row, and have no identifier of their own.
 pub(crate) fn recovery_row(person: &PersonId) -> String {
@@ -66,9 +67,13 @@ pub(crate) fn row_of(fact: &Fact) -> Option<Cow<'_, str>> {
         Fact::VendorKept { vendor, .. } => vendor.as_str(),
         Fact::PersonLinked { link, .. } | Fact::LinkPinned { link, .. } | Fact::PersonUnlinked { link, .. } => link.as_str(),
         Fact::LineKept { line, .. } => line.as_str(),
+        Fact::CountriesTaken { .. } => crate::ledger::COUNTRIES_ROW,
         Fact::ExposureLooked { .. } => crate::exposure::LOOKS_ROW,
         Fact::DeviceKept { device, .. } => device.as_str(),
         Fact::ServiceKept { service, .. } => service.as_str(),
+        Fact::LogSourceKept { source, .. } => source.as_str(),
+        Fact::CaseOpened { case, .. } | Fact::CaseGrew { case, .. } | Fact::CaseDecided { case, .. } => case.as_str(),
+        Fact::LoginAllowKept { allow, .. } => allow.as_str(),
         Fact::DeviceCodeIssued { device_code, .. } | Fact::DeviceCodeFailed { device_code, .. } | Fact::DeviceCodeEnded { device_code, .. } => device_code.as_str(),
         Fact::DeviceCertified { certificate, .. } | Fact::DeviceCertificateEnded { certificate, .. } => certificate.as_str(),
         Fact::ReviewStarted { review, .. } | Fact::ReviewAnswered { review, .. } | Fact::ReviewClosed { review, .. } | Fact::ReviewDisabled { review, .. } => review.as_str(),

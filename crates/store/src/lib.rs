@@ -73,7 +73,7 @@ pub use health::Health;
 pub use key_windows::KeyWindowAsk;
 pub use live::ViewEvent;
 pub use log::{DataFolder, LogFilter};
-pub use ledger::{AccountAsk, AccountTest, CredentialAsk, KeptOut, NewPerson, NewRobot, PersonChange, PersonRow, ResetAsk, TargetAsk, TargetRow, VendorAsk};
+pub use ledger::{AccountAsk, AccountTest, Countries, CredentialAsk, KeptOut, NewPerson, NewRobot, PersonChange, PersonRow, ResetAsk, TargetAsk, TargetRow, VendorAsk, read_countries};
 pub use logins::{Enrolment, EnrolmentLink, EnrolmentOffer, NewLogin, NewPasskey, Notice, NoticeKind, OpenLogin, OpenLoginId, OpenLoginKind, Origin, OwnFactors, PasskeyQuestion, PasskeyRow, SignInEnd, SignInHalf, SignInStart, WebLogin, WorkerKey, Lock, LockSubject, leaked_list_is_sound};
 pub use open::InitReport;
 pub use outbox::{MailRow, MailState, Outbox, Posted};
@@ -143,6 +143,7 @@ pub(crate) struct Inner {
     pub login_refusals: certificates::AwayCount,
     pub tower: exposure::Watchtower,
     pub older_lines: ledger::OlderLines,
+    pub atlas: ledger::Atlas,
     pub watchfire: emergency::Watchfire,
     /// Rings when a letter was written into the outbox.
     pub bell: tokio::sync::Notify,

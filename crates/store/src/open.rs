@@ -112,6 +112,7 @@ impl Store {
         store.load_certificates().await?;
         store.light_watchfire().await?;
         store.load_older_lines().await?;
+        store.load_chart().await?;
         store.sweep().await?;
         store.publish().await?;
         Ok(store)
@@ -152,6 +153,7 @@ impl Store {
             ceremony: tokio::sync::Mutex::default(),
             login_refusals: crate::certificates::AwayCount::default(),
             older_lines: crate::ledger::OlderLines::default(),
+            atlas: crate::ledger::Atlas::default(),
             tower: crate::exposure::Watchtower::default(),
             watchfire: crate::emergency::Watchfire::default(),
             bell: tokio::sync::Notify::new(),

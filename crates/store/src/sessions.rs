@@ -427,7 +427,7 @@ impl Store {
             let source = row.try_get::<&str, _>("source")?.parse();
             // A moment longer, in which the gateway ends the session by itself, with words to the worker.
             let usable = |at: Timestamp| line.is_valid(at) && line.is_in_times(at);
-            if !(usable(now) || usable(now.minus(WINDOW_GRACE))) || !source.is_ok_and(|source| line.carries(source)) {
+            if !(usable(now) || usable(now.minus(WINDOW_GRACE))) || !source.is_ok_and(|source| line.carries(source) && line.admits(self.place_of(source)).is_ok()) {
                 return Ok(false);
             }
             if row.try_get::<Option<&str>, _>("device_id")?.is_none() {

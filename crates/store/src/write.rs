@@ -50,6 +50,7 @@ pub(crate) struct Tx {
     recalls: Vec<Recall>,
     certified: Vec<DeviceCertificate>,
     lines: Vec<sekisho_core::line::Line>,
+    chart: Option<crate::ledger::Chart>,
     posted: bool,
 }
 
@@ -77,11 +78,12 @@ impl Store {
             self.inner.log.catch_up(&mut conn).await?;
             self.load_certificates().await?;
             self.load_older_lines().await?;
+            self.load_chart().await?;
             writer.unsure = false;
         }
         let (now, jumped) = self.inner.log.tick(self.inner.clock.now());
         let facts = jumped.map(|back_ms| (Actor::system(), Fact::ClockJumped { back_ms })).into_iter().collect();
-        Ok(Tx { store: self.clone(), writer, conn: Some(conn), actor: actor.clone(), now, facts, recalls: Vec::new(), certified: Vec::new(), lines: Vec::new(), posted: false })
+        Ok(Tx { store: self.clone(), writer, conn: Some(conn), actor: actor.clone(), now, facts, recalls: Vec::new(), certified: Vec::new(), lines: Vec::new(), chart: None, posted: false })
     }
 
     /// A connection with a transaction begun on it.
@@ -151,6 +153,11 @@ impl Tx {
         self.lines.push(line);
     }
 
+    /// The same for the table of countries.
+    pub fn charted(&mut self, chart: crate::ledger::Chart) {
+        self.chart = Some(chart);
+    }
+
     /// The store of this change.
     pub fn store(&self) -> Store {
         self.store.clone()
@@ -194,6 +201,9 @@ impl Tx {
         // Before the recalls: whoever is sent away and comes back at once is refused.
         for line in self.lines.drain(..) {
             self.store.inner.older_lines.put(line);
+        }
+        if let Some(chart) = self.chart.take() {
+            self.store.inner.atlas.put(Some(chart));
         }
         for certificate in self.certified.drain(..) {
             self.store.remember(&certificate);

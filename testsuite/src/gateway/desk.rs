@@ -362,6 +362,7 @@ impl FakeDesk {
                 digest: "d1",
                 signatures_hold: true,
                 lines: &[line(&vendor)],
+                place: sekisho_core::country::Place::NoTable,
                 device: Some(&device(&vendor)),
                 rules: &paper.rules,
                 policy: &paper.policy,

@@ -4,6 +4,7 @@ use super::base::{Base, new_person, on_both, source, told};
 use super::ward::{PASSWORD, Ward};
 use crate::roads;
 use sekisho_core::authorize::Principal;
+use sekisho_core::country::{Country, Reading};
 use sekisho_core::desk::{Arrival, Cause, Desk, Entry, FirstProof, RecallWord};
 use sekisho_core::device::DeviceContent;
 use sekisho_core::facts::Fact;
@@ -16,7 +17,9 @@ use sekisho_core::reconcile::{Item, Verdict};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::road::Barrier;
 use sekisho_core::secret::Secret;
-use sekisho_store::VendorAsk;
+use sekisho_core::source::Network;
+use sekisho_store::{VendorAsk, read_countries};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 on_both! {
@@ -28,6 +31,8 @@ on_both! {
     what_is_not_sound_is_not_registered,
     who_may_keep_read_and_declare,
     a_vendor_that_cannot_come_in_is_named_before_it_has_to,
+    a_line_that_names_countries_is_used_from_those_alone,
+    who_may_bring_a_table_of_countries,
 }
 
 async fn ready(base: Base) -> Ward {
@@ -267,4 +272,104 @@ async fn a_device_that_was_lost_cannot_be_put_back() {
     ward.store.lose_device(&ward.operator, &device.id, "").await.unwrap();
     ward.db().sql("UPDATE devices d SET active = k.active, body = k.body, seal = k.seal FROM kept k WHERE k.id = d.id");
     assert_eq!(tries(&ward, source()).await, Err(Refusal::DeviceUnknown));
+}
+
+/// A table that gives the tests' own addresses to countries.
+fn table(text: &str) -> Reading {
+    read_countries(&[text.as_bytes()]).unwrap()
+}
+
+const JAPAN: &str = "198.51.100.0/25,JP\n198.51.100.128/25,US\n";
+
+fn countries(names: &[&str]) -> BTreeSet<Country> {
+    names.iter().map(|name| Country::parse(name).unwrap()).collect()
+}
+
+async fn a_line_that_names_countries_is_used_from_those_alone(base: Base) {
+    let base = Base { policy: Policy { devices: DeviceRule::Observed, ..base.policy.clone() }, ..base };
+    let ward = Ward::over(base).await;
+    ward.approved(ward.content()).await;
+    let (console, store) = (Actor::console(), &ward.store);
+    let (japan, america, nowhere): (IpAddr, IpAddr, IpAddr) = ([198, 51, 100, 7].into(), [198, 51, 100, 200].into(), [203, 0, 113, 7].into());
+    let home = source();
+    change_line(&ward, |line| {
+        line.class = LineClass::Tls13;
+        line.addresses = ["198.51.100.0/24", "203.0.113.0/24", "10.20.0.0/16"].map(|text| Network::parse(text).unwrap()).to_vec();
+    })
+    .await;
+    assert_eq!(tries(&ward, america).await, Ok(()), "a line that names no country asks for none");
+
+    change_line(&ward, |line| line.countries = countries(&["JP"])).await;
+    assert_eq!(tries(&ward, japan).await, Err(Refusal::CountryTableMissing), "without a table nobody from outside comes in");
+    assert_eq!(tries(&ward, home).await, Ok(()), "an inner address has no country");
+    assert_eq!(store.kept_out(&console).await.unwrap().first().map(|kept| kept.why), Some(Barrier::NoTable));
+
+    store.take_countries(&console, table(JAPAN), "2026-11-01").await.unwrap();
+    assert!(store.kept_out(&console).await.unwrap().is_empty());
+    assert_eq!(tries(&ward, japan).await, Ok(()));
+    assert_eq!(tries(&ward, america).await, Err(Refusal::CountryNotAllowed { country: "US".into() }));
+    assert_eq!(tries(&ward, nowhere).await, Err(Refusal::CountryNotAllowed { country: "--".into() }));
+    assert_eq!(tries(&ward, home).await, Ok(()));
+    assert_eq!(store.country_of(america), Country::parse("US"));
+
+    // Inner addresses that the table names count as named.
+    store.take_countries(&console, table(&format!("{JAPAN}10.0.0.0/8,US\n")), "2026-11-01").await.unwrap();
+    assert_eq!(tries(&ward, home).await, Err(Refusal::CountryNotAllowed { country: "US".into() }));
+
+    // A table under which a running session could not come in ends it.
+    let principal = prove(&ward, japan).await;
+    let Entry::Open(admission) = store.enter(&principal, "ehr-db01", None).await.unwrap() else { panic!("one plan alone is open") };
+    let mut recalls = store.recalls();
+    store.take_countries(&console, table("198.51.100.0/24,US\n"), "2026-11-02").await.unwrap();
+    assert_eq!(recalls.try_recv().expect("a recall").session, Some(admission.session.clone()));
+    ward.left(*admission, Cause::Recalled).await;
+    let told = super::ward::facts_of(store, "countries_taken").await;
+    let Fact::CountriesTaken { dated, rows, digest, .. } = &told[0].fact else { panic!("not taken") };
+    assert_eq!((dated.as_str(), *rows), ("2026-11-02", 1));
+    let csv = store.countries_csv(&console).unwrap();
+    assert_eq!(*digest, sekisho_evidence::Digest::of(csv.as_bytes()).to_string(), "what is given out is what the log names");
+}
+
+#[tokio::test]
+async fn a_table_of_countries_that_somebody_else_put_back_is_none() {
+    let base = Base::postgres();
+    let store = base.store().await;
+    let db = base.db.as_ref().unwrap();
+    let (console, japan): (_, IpAddr) = (Actor::console(), [198, 51, 100, 7].into());
+    let old = store.take_countries(&console, table(JAPAN), "2026-11-01").await.unwrap();
+    db.sql("CREATE TABLE kept AS SELECT * FROM country_tables");
+    let new = store.take_countries(&console, table("198.51.100.0/24,US\n"), "2026-11-02").await.unwrap();
+    assert_ne!(old.digest, new.digest);
+    store.close().await.unwrap();
+    let store = base.open().await.unwrap();
+    assert_eq!(told(store.countries(&console)).unwrap(), Some(new), "it is there after a start");
+    for attack in [
+        "UPDATE country_tables SET data = k.data FROM kept k",
+        "UPDATE country_tables SET body = k.body, seal = k.seal, data = k.data FROM kept k",
+        "DELETE FROM country_tables",
+    ] {
+        store.shut().await;
+        db.sql(attack);
+        let store = base.open().await.unwrap();
+        assert_eq!((told(store.countries(&console)).unwrap(), store.country_of(japan)), (None, None), "{attack}");
+        store.shut().await;
+    }
+}
+
+async fn who_may_bring_a_table_of_countries(base: Base) {
+    let ward = Ward::over(base).await;
+    let store = &ward.store;
+    let console = Actor::console();
+    for who in [&ward.operator, &ward.clerk, &ward.worker_actor()] {
+        assert_eq!(told(store.take_countries(who, table(JAPAN), "2026-11-01").await).err(), Some(Refusal::NotAllowed), "{}", who.login);
+    }
+    assert_eq!(told(store.countries(&ward.worker_actor())).err(), Some(Refusal::NotAllowed));
+    assert_eq!(store.countries_are_old(), None);
+    for bad in ["", "yesterday", "2027-01-01"] {
+        assert_eq!(told(store.take_countries(&console, table(JAPAN), bad).await).err(), Some(Refusal::bad_field("dated")), "{bad:?}");
+    }
+    store.take_countries(&console, table(JAPAN), "2026-11-01").await.unwrap();
+    assert!(!told(store.countries(&ward.operator)).unwrap().unwrap().is_old(ward.store.now()));
+    let kept = store.take_countries(&console, table(JAPAN), "2026-06-01").await.unwrap();
+    assert_eq!((kept.is_old(ward.store.now()), store.countries_are_old()), (true, Some(true)));
 }

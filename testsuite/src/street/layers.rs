@@ -84,6 +84,21 @@ fn taking_any_one_layer_away_ends_in_a_refusal_with_the_right_code() {
     rows.push(("time of the line (it rests)", "SKS-4022", ssh(hospital, &worker, &[])));
     line(&["--times", "any"]);
 
+    let (worker, _) = at_work("soun");
+    line(&["--countries", "JP"]);
+    let table = hospital.folder.join("countries.csv");
+    let countries = |text: &str| {
+        std::fs::write(&table, text).unwrap();
+        done(hospital, &["country", "import", table.to_str().unwrap(), "--dated", "2026-11-01"]);
+    };
+    // An address of the machine itself has no country unless a table names it.
+    countries("203.0.113.0/24,JP\n127.0.0.0/8,US\n");
+    rows.push(("country (the table has the source in another)", "SKS-4029", ssh(hospital, &worker, &[])));
+    let (worker, _) = at_work("souo");
+    countries("127.0.0.0/8,JP\n");
+    rows.push(("nothing, from the allowed country", "entered", ssh(hospital, &worker, &[])));
+    line(&["--countries", "any"]);
+
     let (worker, _) = at_work("soug");
     line(&["--class", "tls13"]);
     rows.push(("certificate (the line is an open network)", "SKS-4024", ssh(hospital, &worker, &[])));

@@ -128,10 +128,32 @@ fn of_several_lines_with_one_address_the_closed_one_counts() {
     let (open, closed) = (line(LineClass::Tls13, |_| {}), line(LineClass::Leased, |_| {}));
     let vendor = open.vendor.clone();
     let lines = [open, closed];
-    assert_eq!(line_of(&lines, &vendor, source, now).unwrap().content.class, LineClass::Leased);
+    assert_eq!(line_of(&lines, &vendor, source, Place::Unlisted, now).unwrap().content.class, LineClass::Leased);
     let rests = [line(LineClass::Leased, |content| content.times = vec![Hours::parse("sun 09:00-10:00").unwrap()])];
-    assert_eq!(line_of(&rests, &vendor, source, now), Err(Refusal::LineOutsideTimes { line: "本社 VPN".into() }));
-    assert_eq!(line_of(&lines, &VendorId::from_random([2; 10]), source, now), Err(Refusal::SourceNotAllowed));
+    assert_eq!(line_of(&rests, &vendor, source, Place::Unlisted, now), Err(Refusal::LineOutsideTimes { line: "本社 VPN".into() }));
+    assert_eq!(line_of(&lines, &VendorId::from_random([2; 10]), source, Place::Unlisted, now), Err(Refusal::SourceNotAllowed));
     let ended = [Line { active: false, ..line(LineClass::Leased, |_| {}) }];
-    assert_eq!(line_of(&ended, &vendor, source, now), Err(Refusal::SourceNotAllowed));
+    assert_eq!(line_of(&ended, &vendor, source, Place::Unlisted, now), Err(Refusal::SourceNotAllowed));
+}
+
+#[test]
+fn a_line_with_countries_is_used_from_those_alone() {
+    let now = at("2026-11-24T14:00");
+    let source: IpAddr = "192.0.2.7".parse().unwrap();
+    let (jp, us) = (Country::parse("JP").unwrap(), Country::parse("US").unwrap());
+    let from_japan = |content: &mut LineContent| content.countries = BTreeSet::from([jp]);
+    let lines = [line(LineClass::Tls13, from_japan)];
+    let vendor = lines[0].vendor.clone();
+    let from = |place| line_of(&lines, &vendor, source, place, now).map(|line| line.content.class);
+    assert_eq!(from(Place::In(jp)), Ok(LineClass::Tls13));
+    assert_eq!(from(Place::Inner), Ok(LineClass::Tls13), "an inner address is judged by the networks alone");
+    assert_eq!(from(Place::In(us)), Err(Refusal::CountryNotAllowed { country: "US".into() }));
+    assert_eq!(from(Place::Unlisted), Err(Refusal::CountryNotAllowed { country: "--".into() }));
+    assert_eq!(from(Place::NoTable), Err(Refusal::CountryTableMissing));
+    let both = [line(LineClass::Tls13, from_japan), line(LineClass::Leased, |_| {})];
+    assert_eq!(line_of(&both, &vendor, source, Place::In(us), now).unwrap().content.class, LineClass::Leased, "another line carries it without asking");
+    for (place, off) in [(Place::In(jp), false), (Place::In(us), true), (Place::NoTable, true), (Place::Inner, false)] {
+        assert_eq!(is_off_all_lines(&lines, "198.51.100.1".parse().unwrap(), place, now), off, "{place:?}");
+    }
+    assert!(!is_off_all_lines(&[line(LineClass::Tls13, |_| {})], source, Place::In(us), now), "an open line without countries says nothing");
 }

@@ -3,6 +3,7 @@
 use super::table::table;
 use super::{Reply, Trouble};
 use clap::{Args, Subcommand};
+use sekisho_core::country::Country;
 use sekisho_core::ids::LineId;
 use sekisho_core::line::{Boundary, Hours, Line, LineClass, LineContent, LineException};
 use sekisho_core::people::Actor;
@@ -10,6 +11,7 @@ use sekisho_core::source::Network;
 use sekisho_core::time::{Timestamp, parse_date};
 use sekisho_store::Store;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Commands on the connection register (接続台帳).
 #[derive(Debug, Subcommand, Serialize, Deserialize)]
@@ -62,6 +64,9 @@ pub struct Said {
     /// Networks from which its connections reach Sekisho, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "NETWORK")]
     addresses: Option<Vec<String>>,
+    /// Countries from which it may be used, such as JP, separated by commas; "any" for any
+    #[arg(long, value_delimiter = ',', value_name = "COUNTRY")]
+    countries: Option<Vec<String>>,
     /// Other ways of this vendor into the hospital; "none" if the vendor confirmed that there are none
     #[arg(long, value_name = "TEXT")]
     other_routes: Option<String>,
@@ -112,6 +117,10 @@ impl Said {
         if let Some(texts) = self.addresses {
             let read = |text: &String| Network::parse(text).ok_or_else(|| words(format!("{text:?} is no network such as 192.0.2.0/24")));
             content.addresses = texts.iter().map(read).collect::<Result<_, _>>()?;
+        }
+        if let Some(texts) = self.countries {
+            let read = |text: &String| Country::parse(text).ok_or_else(|| words(format!("{text:?} is no country such as JP")));
+            content.countries = if texts == ["any"] { BTreeSet::new() } else { texts.iter().map(read).collect::<Result<_, _>>()? };
         }
         if let Some(routes) = self.other_routes {
             content.no_other_routes = routes == "none";

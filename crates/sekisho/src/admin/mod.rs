@@ -4,6 +4,7 @@
 //! an approval needs a person's two factors.
 
 pub mod ca;
+pub mod country;
 pub mod device;
 pub mod directory;
 pub mod exposure;
@@ -48,6 +49,8 @@ pub enum Ask {
     Vendor(vendor::VendorCommand),
     /// The connection register.
     Line(line::LineCommand),
+    /// The table of countries.
+    Country(country::CountryCommand),
     /// The register of devices.
     Device(device::DeviceCommand),
     /// The authority for devices.
@@ -137,6 +140,7 @@ impl Ask {
             Command::Directory(command) => Self::Directory(command),
             Command::Vendor(command) => Self::Vendor(command),
             Command::Line(command) => Self::Line(command),
+            Command::Country(command) => Self::Country(command.gather()?),
             Command::Device(command) => Self::Device(command),
             Command::Ca(command) => Self::Ca(command.gather()?),
             Command::Exposure { command } => Self::Exposure(command.unwrap_or_default()),
@@ -216,6 +220,7 @@ pub async fn answer(store: &Store, ask: Ask) -> Reply {
         Ask::Directory(command) => directory::answer(store, &console, command).await,
         Ask::Vendor(command) => vendor::answer(store, &console, command).await,
         Ask::Line(command) => line::answer(store, &console, command).await,
+        Ask::Country(command) => country::answer(store, &console, command).await,
         Ask::Device(command) => device::answer(store, &console, command).await,
         Ask::Ca(command) => ca::answer(store, &console, command).await,
         Ask::Exposure(command) => exposure::answer(store, &console, command).await,

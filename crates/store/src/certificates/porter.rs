@@ -111,13 +111,13 @@ impl Porter for Store {
     }
 
     fn admits_tls12(&self, source: IpAddr) -> bool {
-        self.inner.older_lines.admit(source, None, self.now())
+        self.inner.older_lines.admit(source, self.place_of(source), None, self.now())
     }
 
     fn admits_tls12_of<'a>(&'a self, source: IpAddr, device: &'a DeviceId) -> Answer<'a, bool> {
         Box::pin(async move {
             match self.load_device(self.read(), device).await {
-                Ok(Some(device)) => self.inner.older_lines.admit(source, Some(&device.vendor), self.now()),
+                Ok(Some(device)) => self.inner.older_lines.admit(source, self.place_of(source), Some(&device.vendor), self.now()),
                 Ok(None) => false,
                 Err(fault) => {
                     tracing::error!(%fault, "the device of a connection cannot be looked up");

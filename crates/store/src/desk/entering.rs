@@ -108,6 +108,7 @@ impl Store {
             vendor: &gathered.vendor,
             plan_vendor: &gathered.plan_vendor,
             lines: &gathered.lines,
+            place: self.place_of(principal.source()),
             device: gathered.device.as_ref(),
             target: &gathered.target,
             account: gathered.account.as_ref(),
@@ -286,7 +287,7 @@ impl Store {
 /// Which of several refusals helps most: what can be done at once, then what time brings, then what others must do.
 fn rank(refusal: &Refusal) -> u8 {
     match refusal {
-        Refusal::SourceNotAllowed | Refusal::TargetNotReady | Refusal::HostKeyChanged => 0,
+        Refusal::SourceNotAllowed | Refusal::CountryNotAllowed { .. } | Refusal::TargetNotReady | Refusal::HostKeyChanged => 0,
         refusal if refusal.is_about_device() => 0,
         Refusal::WindowNotOpen { .. } | Refusal::LineOutsideTimes { .. } => 1,
         Refusal::WindowClosed => 3,

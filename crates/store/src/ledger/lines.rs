@@ -6,6 +6,7 @@ use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::secrets::random_id;
 use crate::write::Tx;
+use sekisho_core::country::Place;
 use sekisho_core::desk::{Cause, RecallWord};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::{LineId, VendorId};
@@ -42,9 +43,9 @@ impl OlderLines {
     }
 
     /// Whether somebody from here, of this vendor if it is known, may speak TLS 1.2 at this moment.
-    pub fn admit(&self, source: IpAddr, vendor: Option<&VendorId>, now: Timestamp) -> bool {
+    pub fn admit(&self, source: IpAddr, place: Place, vendor: Option<&VendorId>, now: Timestamp) -> bool {
         let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        held.iter().any(|line| line.admits_tls12(now) && line.carries(source) && vendor.is_none_or(|vendor| line.vendor == *vendor))
+        held.iter().any(|line| line.admits_tls12(now) && line.carries(source) && line.admits(place).is_ok() && vendor.is_none_or(|vendor| line.vendor == *vendor))
     }
 
     /// All lines as they are, in the place of what was known: one that is not among them, or was changed by somebody else,
@@ -184,11 +185,12 @@ impl Store {
     /// the vendor is valid (guideline 14.1.1: sessions need factors, device and source together).
     ///
     /// # Errors
-    /// [`Refusal::SourceNotAllowed`].
+    /// [`Refusal::SourceNotAllowed`]; [`Refusal::CountryNotAllowed`] or [`Refusal::CountryTableMissing`] by what the line says of
+    /// countries.
     pub(crate) async fn may_come_from(&self, executor: impl Executor<'_, Database = Any>, person: &Person, source: IpAddr) -> Done<()> {
         let Some(vendor) = &person.vendor else { return Ok(()) };
         let lines = self.load_lines(executor, vendor).await?;
-        match line_of(&lines, vendor, source, self.now()) {
+        match line_of(&lines, vendor, source, self.place_of(source), self.now()) {
             // Times are those of work; plans and reports can be written outside them.
             Ok(_) | Err(Refusal::LineOutsideTimes { .. }) => Ok(()),
             Err(refusal) => Err(refusal.into()),

@@ -1,5 +1,6 @@
 //! The ledgers: persons, vendors, targets and the accounts on them.
 
+mod countries;
 mod devices;
 mod host_keys;
 mod identity;
@@ -10,12 +11,14 @@ mod roads;
 mod targets;
 mod vendors;
 
+pub use countries::{Countries, read_countries};
 pub use identity::ResetAsk;
 pub use persons::{NewPerson, NewRobot, PersonChange, PersonRow};
 pub use probing::AccountTest;
 pub use targets::{AccountAsk, CredentialAsk, TargetAsk, TargetRow};
 pub use roads::KeptOut;
 pub use vendors::VendorAsk;
+pub(crate) use countries::{Atlas, COUNTRIES_ROW, Chart};
 pub(crate) use devices::recall_device_sessions;
 pub(crate) use lines::OlderLines;
 pub(crate) use persons::recall_sessions;

@@ -44,7 +44,7 @@ impl Store {
                     certified.insert(device.id.clone());
                 }
             }
-            if let Some(why) = barrier(&vendor.id, &lines, &devices, &certified, self.policy(), now) {
+            if let Some(why) = barrier(&vendor.id, &lines, &devices, &certified, self.chart().is_some(), self.policy(), now) {
                 found.push(KeptOut { vendor: vendor.id, name: vendor.name, why });
             }
         }

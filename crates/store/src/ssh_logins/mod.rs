@@ -200,7 +200,7 @@ impl Store {
         let Some(vendor) = &person.vendor else { return Ok(Vec::new()) };
         let now = self.now();
         let lines = self.load_lines(conn, vendor).await?;
-        let line = line_of(&lines, vendor, source, now).ok();
+        let line = line_of(&lines, vendor, source, self.place_of(source), now).ok();
         Ok(line.map(|line| bound_to(&line.content.addresses, source)).unwrap_or_default())
     }
 

@@ -9,6 +9,7 @@ use crate::words::Lang;
 use axum::http::Method;
 use minijinja::{Value, context};
 use schemars::JsonSchema;
+use sekisho_core::country::Country;
 use sekisho_core::ids::{LineId, VendorId};
 use sekisho_core::line::{Boundary, Hours, Line, LineClass, LineContent, LineException, Standing};
 use sekisho_core::people::Vendor;
@@ -89,6 +90,7 @@ fn read(form: &Form) -> Result<LineContent, Stop> {
         class: form.parse("class", LineClass::parse)?,
         carrier: form.text("carrier").to_owned(),
         addresses: list("addresses").into_iter().map(|text| Network::parse(text).ok_or_else(|| bad("addresses"))).collect::<Result<_, _>>()?,
+        countries: form.text("countries").split([',', '、', ',', ' ', '\u{3000}', '\n', '\r']).filter(|text| !text.is_empty()).map(|text| Country::parse(text).ok_or_else(|| bad("countries"))).collect::<Result<_, _>>()?,
         other_routes: form.text("other_routes").replace("\r\n", "\n"),
         no_other_routes: form.has("no_other_routes"),
         boundary: if boundary { Some(Boundary { agreed_on: date("agreed_on")?, by: form.text("agreed_by").to_owned(), document: form.text("document").to_owned() }) } else { None },
@@ -111,6 +113,7 @@ fn written(line: &Line) -> Form {
     let mut form = Form::of([("name", content.name.as_str()), ("class", content.class.as_str()), ("carrier", &content.carrier), ("other_routes", &content.other_routes), ("note", &content.note)]);
     form.push("vendor", line.vendor.as_str());
     form.push("addresses", content.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    form.push("countries", content.countries.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     form.push("times", content.times.iter().map(Hours::ja).collect::<Vec<_>>().join("\n"));
     if content.no_other_routes {
         form.push("no_other_routes", "1");
@@ -164,6 +167,8 @@ pub(super) fn row(ctx: &Ctx, line: &Line, vendors: &[Vendor]) -> Value {
         tls12 => line.admits_tls12(now),
         undeclared => content.class == LineClass::Undeclared,
         addresses => content.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        countries => content.countries.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        table => super::countries::state(ctx),
         times => content.times.iter().map(|hours| if ja { hours.ja() } else { hours.to_string() }).collect::<Vec<_>>(),
         is_in_times => line.is_in_times(now),
         content => value(content),
@@ -186,7 +191,7 @@ async fn rows(call: &Call) -> Result<Vec<Value>, Stop> {
 
 async fn list(call: Call) -> Reply {
     let rows = rows(&call).await?;
-    call.page("lines/list.html", "line.title", context! { rows, may_keep => call.ctx.may(Action::KeepLedger) })
+    call.page("lines/list.html", "line.title", context! { rows, table => super::countries::state(&call.ctx), may_keep => call.ctx.may(Action::KeepLedger), may_read => call.ctx.may(Action::ReadLedger) })
 }
 
 async fn print(call: Call) -> Reply {
@@ -201,7 +206,7 @@ async fn show(call: Call) -> Reply {
     let line = ctx.store().line(ctx.actor()?, &call.id("id", LineId::parse)?).await?;
     let vendors = vendors_of(ctx).await?;
     let form = call.typed_or(Form::default());
-    call.page_titled("lines/show.html", &line.content.name, context! { row => row(ctx, &line, &vendors), form => Value::from_object(form), may_keep => ctx.may(Action::KeepLedger) && line.active })
+    call.page_titled("lines/show.html", &line.content.name, context! { row => row(ctx, &line, &vendors), form => Value::from_object(form), may_keep => ctx.may(Action::KeepLedger) && line.active, may_read => ctx.may(Action::ReadLedger) })
 }
 
 fn classes(ctx: &Ctx) -> Vec<(&'static str, &'static str)> {

@@ -130,7 +130,7 @@ fn alarm_rule(lang: Lang, rule: sekisho_core::alarm::Rule) -> &'static str {
 fn dialled(lang: Lang, outcome: &Dialled) -> String {
     let say = |key: &str, values: &[(&str, &str)]| words::word_with(lang, &format!("fact.{key}"), values);
     match outcome {
-        Dialled::Connected { host_key } => say("dialled_connected", &[("key", host_key)]),
+        Dialled::Connected { host_key, .. } => say("dialled_connected", &[("key", host_key)]),
         Dialled::Unreachable { detail } => say("dialled_unreachable", &[("detail", detail)]),
         Dialled::HostKeyChanged { seen } => say("dialled_host_key", &[("key", seen)]),
         Dialled::CredentialRefused => say("dialled_credential", &[]),
