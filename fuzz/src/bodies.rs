@@ -4,6 +4,8 @@
 use bytes::Bytes;
 use sekisho_core::command::{CommandRule, Judge, RuleAct, sets};
 use sekisho_core::target::{TargetClass, Witness};
+use sekisho_core::time::Timestamp;
+use sekisho_detect::frame::{Framer, Framing};
 use sekisho_evidence::checkpoint::{self, PublicKey};
 use sekisho_evidence::log::{self, MemoryFiles};
 use sekisho_evidence::recording::{DataKey, Decoder, Encoder, Frame, Header, scan};
@@ -21,6 +23,7 @@ pub const ALL: &[(&str, fn(&[u8]))] = &[
     ("evidence", evidence),
     ("exec", exec),
     ("login", login_name),
+    ("logline", log_line),
     ("passwd", passwd),
     ("recording", recording),
     ("scp", scp_channel),
@@ -49,6 +52,20 @@ pub fn rules(data: &[u8]) {
         let judge = Judge::new(class, &rules, &[pattern.to_owned()], Some(RuleAct::Hold), Witness::None);
         let _ = judge.judge(line);
     }
+}
+
+/// A stream of a log source in pieces, and each message that comes of it; the first byte says which form.
+pub fn log_line(data: &[u8]) {
+    let Some((form, rest)) = data.split_first() else { return };
+    let mut framer = Framer::new(if form & 1 == 0 { Framing::Counted } else { Framing::Either });
+    for (_, piece) in pieces(rest, 1) {
+        framer.push(piece);
+        while let Ok(Some(message)) = framer.next() {
+            let _ = sekisho_detect::read::read(message, Timestamp(1_795_334_410_000), 540);
+        }
+    }
+    let _ = framer.finish();
+    let _ = sekisho_detect::read::read(rest, Timestamp(i64::from(*form) << 40), i32::from(*form) * 60);
 }
 
 /// The log's texts as an outsider gets them: a checkpoint, a path, a bundle of entries, a whole folder.

@@ -329,6 +329,9 @@ pub enum Dialled {
     Connected {
         /// SHA-256 fingerprint of the host key seen.
         host_key: String,
+        /// Our side of the connection, by which the target's own log names it; entries of older versions do not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        local: Option<std::net::SocketAddr>,
     },
     /// No answer, or the connection broke.
     Unreachable {

@@ -27,6 +27,7 @@ pub mod limits;
 pub mod line;
 #[cfg(test)]
 mod matrix;
+pub mod outgoing;
 pub mod password;
 pub mod people;
 pub mod permission;

@@ -408,6 +408,28 @@ limits! {
     SEARCH_WORDS: "words" = 12;
     /// Pages of one search; who has not found it by then needs another word.
     SEARCH_PAGES: "pages" = 20;
+    /// Hours for which an alarm takes further entries of its group; after them another one is raised.
+    ALARM_GROUP_HOURS: "hours" = 24;
+    /// Alarms that one rule raises within an hour; what comes beyond stands in one alarm together.
+    ALARMS_AN_HOUR: "alarms" = 30;
+    /// Entries that an alarm lists; further ones are counted.
+    ALARM_ENTRIES: "entries" = 100;
+    /// Persons and addresses that are told of one alarm by mail.
+    ALARM_MAILS: "mails" = 40;
+    /// Pieces that wait for one receiver of alarms; beyond them the oldest go.
+    ALARMS_WAITING: "pieces" = 50_000;
+    /// Days for which closed alarms are listed; the log keeps them for ever.
+    ALARM_DAYS: "days" = 400;
+    /// Receivers of alarms and events.
+    RECEIVERS: "receivers" = 8;
+    /// Entries that go to a receiver of events at once.
+    EVENTS_AT_ONCE: "entries" = 100;
+    /// Time for a receiver to take what it is handed.
+    RECEIVER_SECONDS: "seconds" = 20;
+    /// Answer of a receiver that is read.
+    RECEIVER_ANSWER_BYTES: "bytes" = 4_096;
+    /// Minutes for which a receiver takes nothing before that is written into the log.
+    RECEIVER_DOWN_MINUTES: "minutes" = 5;
     /// Rows on one page of a list.
     PAGE_ROWS: "rows" = 50;
 }

@@ -5,17 +5,19 @@ use anyhow::Result;
 use serde_json::Value;
 use std::path::Path;
 
-const FLOOR_ZERO: &[&str] = &["sekisho-core", "sekisho-evidence", "sekisho-protocol"];
+const FLOOR_ZERO: &[&str] = &["sekisho-core", "sekisho-evidence", "sekisho-protocol", "sekisho-detect"];
 
 /// Our crates and which of our crates each may use. A crate that is not listed may use none.
 const FLOORS: &[(&str, &[&str])] = &[
     ("sekisho-core", &[]),
     ("sekisho-evidence", &[]),
     ("sekisho-protocol", &[]),
+    // Rules over what targets tell of logins; the words of the domain are core's.
+    ("sekisho-detect", &["sekisho-core"]),
     // What a person read on a screen is the terminal model's knowledge.
     ("sekisho-search", &["sekisho-core", "sekisho-protocol"]),
-    ("sekisho-store", &["sekisho-core", "sekisho-evidence", "sekisho-search"]),
-    ("sekisho-gateway", &["sekisho-core", "sekisho-protocol"]),
+    ("sekisho-store", &["sekisho-core", "sekisho-evidence", "sekisho-search", "sekisho-detect"]),
+    ("sekisho-gateway", &["sekisho-core", "sekisho-protocol", "sekisho-detect"]),
     // The pages show fingerprints of host keys, and evidence owns the hash.
     ("sekisho-web", &["sekisho-core", "sekisho-evidence", "sekisho-store"]),
     // Speaks to directories and providers of others; it proves, and the store decides.
@@ -31,6 +33,7 @@ const EVERY_ROOM: &[&str] = &[
     "sekisho-core",
     "sekisho-evidence",
     "sekisho-protocol",
+    "sekisho-detect",
     "sekisho-store",
     "sekisho-gateway",
     "sekisho-web",
@@ -42,6 +45,7 @@ const ROOMS_AND_ROOF: &[&str] = &[
     "sekisho-core",
     "sekisho-evidence",
     "sekisho-protocol",
+    "sekisho-detect",
     "sekisho-store",
     "sekisho-gateway",
     "sekisho-web",

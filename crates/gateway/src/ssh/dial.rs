@@ -65,6 +65,7 @@ struct Errand<'a> {
 #[derive(Default)]
 struct Steps {
     address: Option<SocketAddr>,
+    local: Option<SocketAddr>,
     host_key: Option<String>,
 }
 
@@ -91,7 +92,7 @@ pub async fn test(ask: TestAsk) -> Tested {
         // Dropping it severs the connection in any case.
         let _ = tokio::time::timeout(super::GOODBYE, target.disconnect()).await;
     }
-    let Steps { address, host_key } = steps.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let Steps { address, host_key, .. } = steps.into_inner().unwrap_or_else(PoisonError::into_inner);
     Tested { address: address.map(|address| address.to_string()), host_key, outcome }
 }
 
@@ -101,7 +102,10 @@ async fn in_time(errand: &Errand<'_>, credential: TargetCredential, steps: &Mute
     // Dropped without being taken over, the connection is severed by whoever holds the other end of the cut.
     let outcome = tokio::time::timeout(limit, reach(errand, credential, cut.clone(), steps)).await;
     match outcome {
-        Ok(Ok((target, host_key))) => (Dialled::Connected { host_key }, Some(target)),
+        Ok(Ok((target, host_key))) => {
+            let local = steps.lock().unwrap_or_else(PoisonError::into_inner).local;
+            (Dialled::Connected { host_key, local }, Some(target))
+        }
         Ok(Err(outcome)) => {
             cut.sever();
             (outcome, None)
@@ -134,8 +138,8 @@ async fn reach(errand: &Errand<'_>, credential: TargetCredential, cut: Cut, step
         ..client::Config::default()
     };
     let stream = TcpStream::connect((errand.host, errand.port)).await.map_err(|error| unreachable(&error))?;
-    let address = stream.peer_addr().ok();
-    note(&|steps| steps.address = address);
+    let (address, local) = (stream.peer_addr().ok(), stream.local_addr().ok());
+    note(&|steps| (steps.address, steps.local) = (address, local));
     let seen = Arc::new(Mutex::new(None));
     let carrying = Arc::new(AtomicBool::new(false));
     let handler = Pinned { keys: pinned, seen: Arc::clone(&seen), session: errand.session.clone(), carrying: Arc::clone(&carrying) };

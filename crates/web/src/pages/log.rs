@@ -1,5 +1,6 @@
 //! The log (証跡): what was written, in words; its checkpoint and key; export and verification.
 
+mod around;
 mod certificates;
 pub(in crate::pages) mod sentence;
 
@@ -83,6 +84,7 @@ const KINDS: &[&str] = &[
     "emergency_opened", "emergency_tried", "emergency_closed", "emergency_reviewed", "emergency_kept", "emergency_ended", "emergency_code_used", "envelope_made", "envelopes_seen",
     "mail_written", "mail_sent", "mail_late", "mail_failed",
     "alarm_raised", "alarm_escalated", "alarm_acknowledged", "alarm_closed", "recording_trouble", "publisher_stuck", "ends_soon", "disk_low", "receiver_down", "receiver_back",
+    "log_source_kept", "log_turned_away", "log_segments_dropped", "case_opened", "case_decided", "login_allow_kept",
     "started", "clock_jumped",
 ];
 

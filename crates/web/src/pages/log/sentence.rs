@@ -30,7 +30,7 @@ pub(super) fn one_of(lang: Lang, set: &str, value: &str) -> String {
 }
 
 /// A reason that may be empty.
-fn because(lang: Lang, reason: &str) -> String {
+pub(super) fn because(lang: Lang, reason: &str) -> String {
     let reason = reason.trim().trim_end_matches(['。', '.']);
     if reason.is_empty() { String::new() } else { words::word_with(lang, "fact.because", &[("reason", reason)]) }
 }
@@ -117,6 +117,8 @@ pub(super) fn tone(fact: &Fact) -> &'static str {
         Fact::SshAuthority { .. } | Fact::HostKeyDecided { .. } | Fact::CutAsked { .. } | Fact::Escalated { .. } | Fact::EnrolmentIssued { .. } | Fact::CredentialKept { .. } | Fact::KeyWindowOpened { .. } | Fact::RulesKept { .. } => "warn",
         Fact::RecordingTrouble { .. } | Fact::PublisherStuck { .. } | Fact::AlarmRaised { level: sekisho_core::alarm::Level::Critical, .. } | Fact::AlarmEscalated { .. } | Fact::DiskLow { .. } => "bad",
         Fact::AlarmRaised { .. } | Fact::EndsSoon { .. } | Fact::ReceiverDown { .. } => "warn",
+        Fact::CaseOpened { .. } | Fact::LogTurnedAway { .. } => "bad",
+        Fact::CaseGrew { .. } | Fact::CaseDecided { .. } | Fact::LoginAllowKept { .. } | Fact::LogSourceKept { .. } => "warn",
         _ => "",
     }
 }
@@ -412,6 +414,15 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::AlarmClosed { rule, note, count, .. } => say("alarm_closed", &[("rule", alarm_rule(lang, *rule)), ("note", note), ("n", &count.to_string())]),
         Fact::ReceiverDown { name, why, waiting } => say("receiver_down", &[("name", name), ("why", why), ("n", &waiting.to_string())]),
         Fact::ReceiverBack { name } => say("receiver_back", &[("name", name)]),
+        Fact::LogSourceKept { .. }
+        | Fact::LogAuthority { .. }
+        | Fact::LogTurnedAway { .. }
+        | Fact::LogSegmentClosed { .. }
+        | Fact::LogSegmentsDropped { .. }
+        | Fact::CaseOpened { .. }
+        | Fact::CaseGrew { .. }
+        | Fact::CaseDecided { .. }
+        | Fact::LoginAllowKept { .. } => super::around::sentence(lang, fact, names).unwrap_or_default(),
         Fact::ClockJumped { back_ms } => say("clock_jumped", &[("back_ms", &back_ms.to_string())]),
     }
 }

@@ -1,0 +1,296 @@
+//! A login of a target held against what Sekisho led, and against the rules.
+//!
+//! The exact join is by certificate: serial number and key id are those of one session, signed by our authority. Next comes
+//! the connection itself, address and port of our own side. A device that writes no port is joined by account and time, which
+//! is the weakest, and the answer says which it was.
+
+use crate::login::{Kind, TargetLogin, Way};
+use sekisho_core::around::{AroundRule, LoginAllow};
+use sekisho_core::ids::{SessionId, TargetId};
+use sekisho_core::source::Network;
+use sekisho_core::time::Timestamp;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// How far a target's word may lie outside the times of a session and still be of it: the way of a line through queues.
+const SLACK: Duration = Duration::from_secs(120);
+/// The same for connections of Sekisho itself, which are known by their time alone.
+const OWN_SLACK: Duration = Duration::from_secs(20);
+/// How long a login waits for the log's own entry of the connection that it belongs to.
+pub const GRACE: Duration = Duration::from_secs(10);
+/// A session that a target's log did not tell of after this long is a case (R4).
+pub const UNTOLD: Duration = Duration::from_secs(120);
+
+/// A login on a target that Sekisho made: for a worker's session, for itself, or as a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Led {
+    /// The session; `None` for a test of the connection.
+    pub session: Option<SessionId>,
+    /// One of Sekisho itself, which may dial more than once: an exchange of a credential, a test.
+    pub own: bool,
+    /// Where.
+    pub target: TargetId,
+    /// As whom.
+    pub username: String,
+    /// Our side of the connection, once it stood.
+    pub local: Option<SocketAddr>,
+    /// Serial number, key id and authority of the certificate, if one was made for it.
+    pub certificate: Option<(u64, String, String)>,
+    /// When it began.
+    pub began: Timestamp,
+    /// When the target had let it in.
+    pub connected: Option<Timestamp>,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// The place from which a login was joined to it by certificate.
+    pub told: Option<(Option<IpAddr>, Option<u16>)>,
+}
+
+impl Led {
+    fn spans(&self, moment: Timestamp) -> bool {
+        self.began.minus(SLACK) <= moment && self.ended.is_none_or(|ended| moment <= ended.plus(SLACK))
+    }
+
+    /// Whether it is one of Sekisho itself that was being made at this moment.
+    fn is_own_at(&self, moment: Timestamp) -> bool {
+        self.own && self.began.minus(OWN_SLACK) <= moment && self.ended.is_none_or(|ended| moment <= ended.plus(OWN_SLACK))
+    }
+
+    /// How far a moment lies outside its times.
+    fn distance(&self, moment: Timestamp) -> Duration {
+        let after = self.ended.map_or(Duration::ZERO, |ended| ended.until(moment));
+        moment.until(self.began).max(after)
+    }
+}
+
+/// What a login is judged by.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The target that it is on.
+    pub target: &'a TargetId,
+    /// Names of the accounts there whose credentials are kept here.
+    pub kept: &'a BTreeSet<String>,
+    /// The addresses from which the gateway was seen to dial.
+    pub gateways: &'a BTreeSet<IpAddr>,
+    /// The networks that the gateway dials from, as the configuration says.
+    pub networks: &'a [Network],
+    /// SHA-256 fingerprints of our own SSH authority.
+    pub authorities: &'a BTreeSet<String>,
+    /// The logins that Sekisho made, on all targets, the oldest first.
+    pub led: &'a [Led],
+    /// The logins that may go round.
+    pub allows: &'a [LoginAllow],
+    /// Somebody works on site with the hospital's leave.
+    pub on_site: bool,
+    /// When the line was received.
+    pub received: Timestamp,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// By what a login was joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Key id and serial number of the certificate.
+    Certificate,
+    /// Address and port of the connection.
+    Connection,
+    /// Address, account and time; the device writes no port.
+    Time,
+}
+
+/// What a login is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// One that Sekisho made: the place of it in [`Scene::led`].
+    Joined(usize, By),
+    /// One that may go round.
+    Allowed,
+    /// One that no session explains, and the nearest of the target.
+    Hit(AroundRule, Option<usize>),
+    /// An attempt that failed, which is a case if there are many.
+    Attempt(AroundRule),
+    /// Nothing to ask about.
+    Nothing,
+    /// Ask again: the entry that explains it may be on its way.
+    Wait,
+}
+
+/// Judges a login.
+#[must_use]
+pub fn judge(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
+    match login.kind {
+        Kind::Opened => opened(login, scene),
+        Kind::Failed => failed(login, scene),
+        Kind::Raised => raised(login, scene),
+        Kind::Closed => Verdict::Nothing,
+    }
+}
+
+impl Scene<'_> {
+    fn is_gateway(&self, from: IpAddr) -> bool {
+        self.gateways.contains(&from) || self.networks.iter().any(|network| network.contains(from))
+    }
+
+    fn is_kept(&self, account: &str) -> bool {
+        self.kept.iter().any(|kept| same_account(kept, account))
+    }
+
+    fn here(&self) -> impl DoubleEndedIterator<Item = (usize, &Led)> {
+        self.led.iter().enumerate().filter(|(_, led)| &led.target == self.target)
+    }
+
+    fn nearest(&self) -> Option<usize> {
+        self.here().filter(|(_, led)| led.session.is_some()).min_by_key(|(_, led)| led.distance(self.received)).map(|(at, _)| at)
+    }
+
+    fn hit(&self, rule: AroundRule) -> Verdict {
+        Verdict::Hit(rule, self.nearest())
+    }
+
+    /// The same, once the entry that explains it must have come.
+    fn hit_late(&self, rule: AroundRule) -> Verdict {
+        if self.now < self.received.plus(GRACE) { Verdict::Wait } else { self.hit(rule) }
+    }
+
+    fn allowed(&self, login: &TargetLogin) -> bool {
+        let kept = self.is_kept(&login.account);
+        login.from.is_some_and(|from| self.allows.iter().any(|allow| allow.lets(self.target, from, plain(&login.account), kept, self.now)))
+    }
+}
+
+/// An account without the domain that Windows writes round it.
+fn plain(account: &str) -> &str {
+    let account = account.rsplit_once('\\').map_or(account, |(_, name)| name);
+    account.split_once('@').map_or(account, |(name, _)| name)
+}
+
+fn same_account(a: &str, b: &str) -> bool {
+    a.eq_ignore_ascii_case(b) || plain(a).eq_ignore_ascii_case(plain(b))
+}
+
+fn opened(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
+    if let Some(verdict) = by_certificate(login, scene) {
+        return verdict;
+    }
+    let place = login.from.zip(login.port).map(|(from, port)| SocketAddr::new(from, port));
+    let same_place = |led: &Led| led.local.is_some_and(|local| place == Some(SocketAddr::new(local.ip().to_canonical(), local.port())));
+    // The newest first: a port comes round again.
+    if let Some((at, led)) = scene.here().rev().find(|(_, led)| same_place(led) && led.spans(scene.received)) {
+        return account_of(at, led, login, By::Connection);
+    }
+    let Some(from) = login.from else { return at_console(login, scene) };
+    if scene.is_gateway(from) {
+        if let Some((at, _)) = scene.here().rev().find(|(_, led)| led.is_own_at(scene.received) && (login.account.is_empty() || same_account(&led.username, &login.account))) {
+            return Verdict::Joined(at, By::Time);
+        }
+        if login.port.is_none() {
+            let then: Vec<_> = scene.here().rev().filter(|(_, led)| led.connected.is_some() && led.spans(scene.received)).collect();
+            let fits = then.iter().find(|(_, led)| login.account.is_empty() || same_account(&led.username, &login.account));
+            if let Some((at, _)) = fits {
+                return Verdict::Joined(*at, By::Time);
+            }
+            if let Some((at, _)) = then.first() {
+                return Verdict::Hit(AroundRule::OtherAccount, Some(*at));
+            }
+        }
+        return scene.hit_late(AroundRule::NoSession);
+    }
+    if scene.allowed(login) {
+        return Verdict::Allowed;
+    }
+    if scene.is_kept(&login.account) {
+        // Its connection may stand in the log a moment later, under an address that the target sees and we do not.
+        return scene.hit_late(AroundRule::KeptAccount);
+    }
+    match login.way {
+        Way::Shell | Way::Desktop | Way::Admin | Way::Wire => scene.hit_late(AroundRule::Elsewhere),
+        // Programs of the hospital come by these all day; who comes as whom the lists of those programs tell.
+        Way::Network | Way::Database | Way::Console | Way::Within => Verdict::Nothing,
+    }
+}
+
+/// Judges a login with a certificate of our own authority. `None` for every other login.
+fn by_certificate(login: &TargetLogin, scene: &Scene<'_>) -> Option<Verdict> {
+    let shown = login.certificate.as_ref().filter(|shown| scene.authorities.contains(&shown.authority))?;
+    let of_this = |led: &&Led| led.certificate.as_ref().is_some_and(|(serial, key_id, authority)| *serial == shown.serial && *key_id == shown.key_id && *authority == shown.authority);
+    let Some((at, led)) = scene.led.iter().enumerate().find(|(_, led)| of_this(led)) else {
+        return Some(scene.hit_late(AroundRule::KeptAccount));
+    };
+    let place = (login.from, login.port);
+    // One certificate, one login, on one target, from the gateway: whoever uses it otherwise has stolen it.
+    let stolen = &led.target != scene.target
+        || !led.spans(scene.received)
+        || led.told.is_some_and(|told| told != place)
+        || login.from.is_some_and(|from| !scene.is_gateway(from) && led.local.is_some_and(|local| local.ip().to_canonical() != from));
+    if stolen {
+        return Some(Verdict::Hit(AroundRule::KeptAccount, Some(at)));
+    }
+    if led.local.is_none() && scene.now < scene.received.plus(GRACE) && !login.from.is_some_and(|from| scene.is_gateway(from)) {
+        return Some(Verdict::Wait);
+    }
+    Some(account_of(at, led, login, By::Certificate))
+}
+
+fn account_of(at: usize, led: &Led, login: &TargetLogin, by: By) -> Verdict {
+    if login.account.is_empty() || same_account(&led.username, &login.account) { Verdict::Joined(at, by) } else { Verdict::Hit(AroundRule::OtherAccount, Some(at)) }
+}
+
+fn at_console(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
+    match login.way {
+        Way::Console if scene.is_kept(&login.account) && !scene.on_site => scene.hit(AroundRule::AtConsole),
+        // A line without a place that tells of a kept account is not explained by anything either.
+        Way::Shell | Way::Desktop | Way::Admin if scene.is_kept(&login.account) => {
+            let then = scene.here().rev().find(|(_, led)| led.connected.is_some() && led.spans(scene.received) && same_account(&led.username, &login.account));
+            then.map_or_else(|| scene.hit_late(AroundRule::KeptAccount), |(at, _)| Verdict::Joined(at, By::Time))
+        }
+        _ => Verdict::Nothing,
+    }
+}
+
+fn failed(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
+    let Some(from) = login.from else { return Verdict::Nothing };
+    if scene.is_gateway(from) {
+        // A session whose credential the target refused tells of itself.
+        let ours = scene.here().any(|(_, led)| led.spans(scene.received));
+        return if ours { Verdict::Nothing } else { Verdict::Attempt(AroundRule::NoSession) };
+    }
+    if scene.allowed(login) {
+        return Verdict::Allowed;
+    }
+    Verdict::Attempt(if scene.is_kept(&login.account) { AroundRule::KeptAccount } else { AroundRule::Elsewhere })
+}
+
+/// Somebody took the rights of a kept account from within. Root is left out: administrators of the hospital do it daily.
+fn raised(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
+    let everyday = ["root", "administrator"].iter().any(|name| plain(&login.account).eq_ignore_ascii_case(name));
+    let inside = scene.here().any(|(_, led)| led.connected.is_some() && led.spans(scene.received));
+    if everyday || inside || !scene.is_kept(&login.account) || same_account(&login.by, &login.account) { Verdict::Nothing } else { scene.hit_late(AroundRule::KeptAccount) }
+}
+
+/// Whether a session that a target let in should stand in its log and does not (R4).
+#[must_use]
+pub fn is_untold(led: &Led, told_since: Timestamp, now: Timestamp) -> bool {
+    led.session.is_some() && !led.own && led.told.is_none() && led.connected.is_some_and(|connected| told_since <= connected && connected.plus(UNTOLD) <= now)
+}
+
+/// Times its usual pause after which a source counts as silent (R5).
+const SILENT_TIMES: u32 = 20;
+/// The least time for that; a machine at rest writes a line every hour or so.
+const SILENT_LEAST: Duration = Duration::from_secs(15 * 60);
+/// The most.
+const SILENT_MOST: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a source may say nothing: what the operator said, or some times its usual pause.
+#[must_use]
+pub fn silence(minutes: Option<u32>, usual: Duration) -> Duration {
+    match minutes {
+        Some(minutes) => Duration::from_secs(u64::from(minutes) * 60),
+        None => (usual * SILENT_TIMES).clamp(SILENT_LEAST, SILENT_MOST),
+    }
+}
+
+#[cfg(test)]
+#[path = "join_test.rs"]
+mod tests;

@@ -1,0 +1,77 @@
+//! Lines as the makers' systems write them, beside what is read out of them. With `SEKISHO_GOLDEN=write` the second is
+//! written anew; look at the difference before it is committed.
+
+use super::*;
+use crate::clock;
+use std::fs;
+use std::path::Path;
+
+const FORMATS: usize = 15;
+
+#[test]
+fn every_makers_lines_are_read_as_the_golden_text_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
+    let received = clock::iso("2026-11-22T08:00:10Z", 0).unwrap();
+    let mut seen = 0;
+    let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "log")).collect();
+    names.sort();
+    for path in names {
+        let lines = fs::read_to_string(&path).unwrap();
+        let mut text = String::new();
+        for line in lines.lines().filter(|line| !line.is_empty() && !line.starts_with("# ")) {
+            let reading = read(line.as_bytes(), received, 540);
+            let login = reading.login.map_or_else(|| "-".to_owned(), |login| serde_json::to_string(&login).unwrap());
+            text.push_str(&login);
+            text.push('\n');
+        }
+        let golden = path.with_extension("jsonl");
+        if std::env::var_os("SEKISHO_GOLDEN").is_some() {
+            fs::write(&golden, &text).unwrap();
+        }
+        assert_eq!(text, fs::read_to_string(&golden).unwrap(), "{}\n{text}", path.display());
+        seen += 1;
+    }
+    assert_eq!(seen, FORMATS);
+}
+
+#[test]
+fn a_name_that_looks_like_a_place_hides_no_place() {
+    let line = "<38>Nov 22 08:00:00 db01 sshd[9]: Failed password for invalid user x from 10.0.0.1 port 1 ssh2 from 192.0.2.9 port 22 ssh2";
+    let login = read(line.as_bytes(), Timestamp(0), 0).login.unwrap();
+    assert_eq!((login.from.unwrap().to_string().as_str(), login.port), ("192.0.2.9", Some(22)));
+    // The key id is the issuer's text: it cannot move the place either.
+    let line = "<38>Nov 22 08:00:00 db01 sshd[9]: Accepted publickey for maint from 192.0.2.9 port 22 ssh2: ED25519-CERT SHA256:a ID x from 10.0.0.1 port 1 ssh2 (serial 7) CA ED25519 SHA256:z (serial 9) CA ED25519 SHA256:b";
+    let login = read(line.as_bytes(), Timestamp(0), 0).login.unwrap();
+    assert_eq!((login.from.unwrap().to_string().as_str(), login.port), ("192.0.2.9", Some(22)));
+    let certificate = login.certificate.unwrap();
+    assert_eq!((certificate.serial, certificate.authority.as_str()), (9, "SHA256:b"));
+}
+
+#[test]
+fn what_a_program_says_in_anothers_words_is_no_login() {
+    for line in [
+        "<38>Nov 22 08:00:00 db01 myapp[9]: Accepted password for root from 10.0.0.1 port 1 ssh2",
+        "<38>Nov 22 08:00:00 db01 sshd[9]: error: Accepted password for root from 10.0.0.1 port 1 ssh2",
+        "<38>Nov 22 08:00:00 db01 logger: x Login succeeded for SSH: 10.0.0.1 admin",
+    ] {
+        assert_eq!(read(line.as_bytes(), Timestamp(0), 0).login, None, "{line}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_line_makes_a_panic(line in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400), at in proptest::prelude::any::<i64>(), zone in proptest::prelude::any::<i32>()) {
+        let _ = read(&line, Timestamp(at), zone);
+    }
+
+    #[test]
+    fn no_change_of_a_known_line_makes_a_panic(which in 0_usize..200, at in 0_usize..400, with in ".{0,12}") {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
+        let lines: Vec<String> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "log")).flat_map(|path| fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+        let line = &lines[which % lines.len()];
+        let mut at = at.min(line.len());
+        while !line.is_char_boundary(at) { at -= 1; }
+        let changed = format!("{}{with}{}", &line[..at], &line[at..]);
+        let _ = read(changed.as_bytes(), Timestamp(0), 540);
+    }
+}

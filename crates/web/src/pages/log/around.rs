@@ -1,0 +1,44 @@
+//! Sentences of the facts about targets' logs and logins that went round the gateway.
+
+use super::LogNames;
+use super::sentence::{because, one_of};
+use crate::words::{self, Lang};
+use sekisho_core::facts::Fact;
+
+/// The sentence, if the fact is one of these.
+pub(super) fn sentence(lang: Lang, fact: &Fact, names: &LogNames) -> Option<String> {
+    let say = |key: &str, values: &[(&str, &str)]| words::word_with(lang, &format!("fact.{key}"), values);
+    let rule = |rule: sekisho_core::around::AroundRule| format!("{} {}", rule.short(), one_of(lang, "cases.rule", rule.as_str()));
+    let or = |text: &str, word: &str| if text.is_empty() { words::word(lang, word) } else { text.to_owned() };
+    Some(match fact {
+        Fact::LogSourceKept { hosts, change, unauthenticated, reason, .. } => {
+            let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+            let key = if *unauthenticated { "log_source_kept_plain" } else { "log_source_kept" };
+            say(key, &[("hosts", &hosts.join(", ")), ("change", &one_of(lang, "log.log_source_change", change)), ("because", &because(lang, reason))])
+        }
+        Fact::LogAuthority { root } => say("log_authority", &[("root", root)]),
+        Fact::LogTurnedAway { why, from, others } => {
+            let others = if *others == 0 { String::new() } else { say("certificate_refused_others", &[("n", &others.to_string())]) };
+            say("log_turned_away", &[("why", &one_of(lang, "log.log_away", why)), ("from", from), ("others", &others)])
+        }
+        Fact::LogSegmentClosed { segment, lines, bytes, digest } => {
+            say("log_segment_closed", &[("segment", &segment.to_string()), ("lines", &lines.to_string()), ("bytes", &crate::view::bytes(*bytes)), ("digest", digest)])
+        }
+        Fact::LogSegmentsDropped { first, last, why } => say("log_segments_dropped", &[("first", &first.to_string()), ("last", &last.to_string()), ("why", &one_of(lang, "log.log_dropped", why))]),
+        Fact::CaseOpened { rule: which, about, account, from, weight, .. } => say(
+            "case_opened",
+            &[("rule", &rule(*which)), ("about", about), ("weight", &one_of(lang, "cases.weight", weight.as_str())), ("account", &or(account, "cases.no_account")), ("from", &or(from, "cases.no_place"))],
+        ),
+        Fact::CaseGrew { rule: which, about, logins, attempts, .. } => say("case_grew", &[("rule", &rule(*which)), ("about", about), ("logins", &logins.to_string()), ("attempts", &attempts.to_string())]),
+        Fact::CaseDecided { rule: which, about, decision, reason, .. } => {
+            say("case_decided", &[("rule", &rule(*which)), ("about", about), ("decision", &one_of(lang, "cases.decision", decision.as_str())), ("because", &because(lang, reason))])
+        }
+        Fact::LoginAllowKept { target, network, account, until, change, reason, .. } => {
+            let target = target.as_ref().map_or_else(|| words::word(lang, "cases.every_target"), |target| names.of(target.as_str()));
+            let account = account.clone().unwrap_or_else(|| words::word(lang, "cases.every_account"));
+            let key = if change == "ended" { "login_allow_ended" } else { "login_allowed" };
+            say(key, &[("target", &target), ("network", &network.to_string()), ("account", &account), ("until", &until.minute()), ("because", &because(lang, reason))])
+        }
+        _ => return None,
+    })
+}
