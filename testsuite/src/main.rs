@@ -3,7 +3,9 @@
 mod fuzz;
 mod gateway;
 mod house;
+mod outside;
 mod postbox;
 mod roads;
+mod rsyslog;
 mod street;
 mod web;

@@ -134,6 +134,16 @@ const NEEDS: &[Need] = &[
     },
     Need {
         group: Group::Test,
+        seen: || Path::new("/usr/sbin/rsyslogd").exists(),
+        package: || "rsyslog",
+    },
+    Need {
+        group: Group::Test,
+        seen: rsyslog_tls,
+        package: || "rsyslog-openssl",
+    },
+    Need {
+        group: Group::Test,
         seen: postgresql,
         package: || "postgresql",
     },
@@ -187,6 +197,15 @@ fn japanese_font() -> bool {
         .arg(":lang=ja")
         .output();
     listed.is_ok_and(|out| !out.stdout.is_empty())
+}
+
+fn rsyslog_tls() -> bool {
+    // Its folder lies below that of the machine's kind.
+    fs::read_dir("/usr/lib").is_ok_and(|kinds| {
+        kinds
+            .flatten()
+            .any(|kind| kind.path().join("rsyslog/lmnsd_ossl.so").is_file())
+    })
 }
 
 fn postgresql() -> bool {

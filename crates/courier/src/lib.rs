@@ -1,10 +1,12 @@
-//! Carries letters to the hospital's mail server: SMTP over TLS, and without TLS only within this machine.
+//! Carries letters to the hospital's mail server: SMTP over TLS, and without TLS only within this machine; and messages to
+//! syslog servers ([`syslog`]).
 //!
 //! Knows no database and no letters: it is handed a subject, a text and an address, and says what became of them. The
 //! server's words are a stranger's: they are cut to one short line before anybody sees them.
 
 mod bounded;
 mod message;
+pub mod syslog;
 
 use bounded::Bounded;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
@@ -216,6 +218,11 @@ fn words(error: &lettre::transport::smtp::Error) -> String {
         }
         cause = error.source();
     }
+    one_short_line(&text)
+}
+
+/// A stranger's words, of which nothing acts on whoever reads them.
+pub(crate) fn one_short_line(text: &str) -> String {
     text.chars().map(|letter| if letter.is_ascii_graphic() || letter == ' ' { letter } else { '?' }).take(WORDS).collect()
 }
 
