@@ -1423,6 +1423,24 @@ pub enum Fact {
         /// `age` or `size`.
         why: String,
     },
+    /// The target's own log tells of the login that a session made there.
+    SessionTold {
+        /// The session.
+        session: SessionId,
+        /// By what it was known: `certificate`, `connection`, `time`.
+        by: String,
+        /// The source of the log.
+        source: LogSourceId,
+        /// From where the target saw it come.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<std::net::IpAddr>,
+        /// From which port.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        port: Option<u16>,
+        /// Nobody proved that the line is the target's own.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unauthenticated: bool,
+    },
     /// A login that no session explains was found, or a source that says nothing or something in another's name.
     CaseOpened {
         /// Which case.
@@ -1511,6 +1529,7 @@ impl Fact {
             Self::Entered { session, .. }
             | Self::Dialled { session, .. }
             | Self::RobotEntered { session, .. }
+            | Self::SessionTold { session, .. }
             | Self::RefusedInside { session, .. }
             | Self::FileMoved { session, .. }
             | Self::Left { session, .. }

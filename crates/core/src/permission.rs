@@ -92,11 +92,17 @@ pub enum Action {
     KeepEmergency,
     /// Review a use of an emergency account.
     ReviewEmergency,
+    /// Read alarms.
+    ReadAlarms,
+    /// Take alarms on and close them.
+    HandleAlarms,
+    /// Read the box's numbers, for monitoring.
+    ReadMetrics,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 44] = [
         Self::WritePlan,
         Self::ReadPlan,
         Self::WithdrawPlan,
@@ -138,12 +144,15 @@ impl Action {
         Self::KeepMail,
         Self::KeepEmergency,
         Self::ReviewEmergency,
+        Self::ReadAlarms,
+        Self::HandleAlarms,
+        Self::ReadMetrics,
     ];
 
     /// True if the act is refused without a one-time code given a few minutes ago at most.
     #[must_use]
     pub fn needs_step_up(self) -> bool {
-        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::SearchRecords | Self::KeepLedger | Self::KeepOwnLogin | Self::KeepOwnFactors | Self::OpenKeyWindow | Self::ConnectDevice | Self::CertifyDevice | Self::KeepEmergency | Self::ReviewEmergency)
+        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::SearchRecords | Self::ReadIdentityChecks | Self::KeepLedger | Self::KeepOwnLogin | Self::KeepOwnFactors | Self::OpenKeyWindow | Self::ConnectDevice | Self::CertifyDevice | Self::KeepEmergency | Self::ReviewEmergency)
     }
 }
 
@@ -189,7 +198,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ControlSession
                 | A::ChatSession
                 | A::MarkSession
-                | A::KeepOwnLogin
+                | A::ReadAlarms | A::HandleAlarms | A::KeepOwnLogin
                 | A::KeepOwnFactors
         )),
         R::Operator => all(matches!(
@@ -220,7 +229,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::UnlockPerson
                 | A::KeepMail
                 | A::KeepEmergency
-                | A::KeepOwnLogin
+                | A::ReadAlarms | A::HandleAlarms | A::ReadMetrics | A::KeepOwnLogin
                 | A::KeepOwnFactors
         )),
         R::Supervisor => all(matches!(
@@ -265,7 +274,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadLedger
                 | A::KeepEmergency
                 | A::ReviewEmergency
-                | A::KeepOwnLogin
+                | A::ReadAlarms | A::HandleAlarms | A::KeepOwnLogin
                 | A::KeepOwnFactors
         )),
         R::SafetyManager => all(matches!(
@@ -289,7 +298,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadLedger
                 | A::KeepEmergency
                 | A::ReviewEmergency
-                | A::KeepOwnLogin
+                | A::ReadAlarms | A::HandleAlarms | A::KeepOwnLogin
                 | A::KeepOwnFactors
         )),
         R::Auditor => all(matches!(
@@ -305,11 +314,11 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadRoads
                 | A::ReadLog
                 | A::ReadLedger
-                | A::KeepOwnLogin
+                | A::ReadAlarms | A::ReadMetrics | A::KeepOwnLogin
                 | A::KeepOwnFactors
                 | A::ReadIdentityChecks
         )),
-        R::Administrator => all(matches!(action, A::ReadLedger | A::KeepLedger | A::ReadRoads | A::DeclareLoss | A::CertifyDevice | A::UnlockPerson | A::KeepOwnLogin | A::KeepOwnFactors | A::ReadIdentityChecks | A::KeepMail | A::KeepEmergency)),
+        R::Administrator => all(matches!(action, A::ReadLedger | A::KeepLedger | A::ReadRoads | A::DeclareLoss | A::CertifyDevice | A::UnlockPerson | A::ReadAlarms | A::HandleAlarms | A::ReadMetrics | A::KeepOwnLogin | A::KeepOwnFactors | A::ReadIdentityChecks | A::KeepMail | A::KeepEmergency)),
     }
 }
 
@@ -335,6 +344,9 @@ pub fn console_reach(action: Action) -> bool {
             | A::DeclareLoss
             | A::CertifyDevice
             | A::UnlockPerson
+            | A::ReadAlarms
+            | A::HandleAlarms
+            | A::ReadMetrics
             | A::KeepMail
             | A::KeepEmergency
     )

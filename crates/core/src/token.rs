@@ -19,7 +19,7 @@ use std::net::IpAddr;
 ///
 /// Approving, allowing, deciding, confirming and everything that asks for a fresh code is left out, because there a person
 /// answers with their name for what they saw.
-pub const SCOPES: [Action; 6] = [Action::ReadPlan, Action::WritePlan, Action::ReadSession, Action::CutSession, Action::ReadLedger, Action::ReadLog];
+pub const SCOPES: [Action; 8] = [Action::ReadPlan, Action::WritePlan, Action::ReadSession, Action::CutSession, Action::ReadLedger, Action::ReadLog, Action::ReadAlarms, Action::ReadMetrics];
 
 /// Scopes that an administrator gives to a robot, with a reason, and that nobody gives to a token of their own: who reads
 /// the log reads of everybody what they did, and a person does that by a login that asks for both factors each day.

@@ -6,7 +6,9 @@
 
 mod bounded;
 mod message;
+pub mod siem;
 pub mod syslog;
+pub mod webhook;
 
 use bounded::Bounded;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};

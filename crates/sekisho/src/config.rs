@@ -1,9 +1,11 @@
 //! `sekisho.toml`: one section per room, safe defaults, unknown keys refused.
 
 use anyhow::{Context, Result, bail};
+use sekisho_core::alarm::Level;
 use sekisho_core::factors::FactorKind;
 use sekisho_core::letter::Address;
 use sekisho_core::limits;
+use sekisho_core::outgoing::{Format, Takes};
 use sekisho_core::policy::Policy;
 use sekisho_core::secret::Secret;
 use sekisho_core::source::Network;
@@ -36,6 +38,8 @@ pub struct Config {
     pub device_ca: DeviceCa,
     /// Outgoing mail.
     pub mail: Mail,
+    /// Receivers of alarms and events.
+    pub receiver: Vec<ReceiverSection>,
     /// Directories, LDAP or Active Directory.
     pub directory: Vec<sekisho_directory::DirectorySettings>,
     /// Sign-in providers, OpenID Connect.
@@ -221,6 +225,71 @@ impl Mail {
     }
 }
 
+/// A section `[[receiver]]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReceiverSection {
+    /// What pages and log call it.
+    pub name: String,
+    /// `alarms` or `events`.
+    pub takes: Takes,
+    /// The least level of alarms that it takes.
+    pub level: Level,
+    /// The form of events.
+    pub format: Format,
+    /// It takes the log from its first entry on.
+    pub from_start: bool,
+    /// Address of a webhook.
+    pub url: String,
+    /// File that holds the secret of its signature.
+    pub secret_file: PathBuf,
+    /// `host:port` of a syslog server.
+    pub syslog: String,
+    /// Authorities that may have issued the receiver's certificate, PEM.
+    pub ca_file: PathBuf,
+    /// Our own certificate for it, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+    /// Name of the legacy network into which syslog goes without TLS.
+    pub clear_network: String,
+    /// By UDP.
+    pub udp: bool,
+}
+
+fn receiver_problems(receivers: &[ReceiverSection]) -> Vec<String> {
+    let mut found = Vec::new();
+    if receivers.len() > limits::RECEIVERS {
+        found.push(format!("[[receiver]] may stand {} times", limits::RECEIVERS));
+    }
+    for (n, one) in receivers.iter().enumerate() {
+        let name = &one.name;
+        let sound = (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        if !sound || receivers.iter().take(n).any(|other| other.name == *name) {
+            found.push(format!("receiver.name {name:?} must be 1 to 32 of a-z, 0-9 and -, and its own"));
+        }
+        if one.url.is_empty() == one.syslog.is_empty() {
+            found.push(format!("the receiver {name:?} needs either url or syslog"));
+        }
+        if !one.url.is_empty() && one.secret_file.as_os_str().is_empty() {
+            found.push(format!("the receiver {name:?} needs secret_file: without a signature anybody could write to it in Sekisho's name"));
+        }
+        if !one.syslog.is_empty() && one.clear_network.is_empty() == one.ca_file.as_os_str().is_empty() {
+            found.push(format!("the receiver {name:?} needs ca_file for TLS, or clear_network for a named legacy network without it"));
+        }
+        if one.certificate.as_os_str().is_empty() != one.key.as_os_str().is_empty() {
+            found.push(format!("certificate and key of the receiver {name:?} go together"));
+        }
+        if one.udp && one.takes == Takes::Events {
+            found.push(format!("events do not go by UDP, where nobody can tell what arrived (receiver {name:?})"));
+        }
+        if !one.url.is_empty() && one.takes == Takes::Events && one.format != Format::Ocsf {
+            found.push(format!("a webhook takes events as JSON (ocsf) alone (receiver {name:?})"));
+        }
+    }
+    found
+}
+
 /// Section `[device_ca]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -290,6 +359,7 @@ impl Config {
         let mut found = self.policy.problems();
         found.extend(sekisho_directory::problems(&self.directory, &self.provider));
         found.extend(self.mail.problems());
+        found.extend(receiver_problems(&self.receiver));
         let id = &self.facility.id;
         let sound_id = (2..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !sound_id {

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod directories;
 pub mod doctor;
 pub mod post;
+mod receivers;
 pub mod serve;
 pub mod setup;
 pub mod verify;

@@ -48,7 +48,11 @@ pub fn courier(config: &Config) -> Result<Option<Smtp>> {
     Ok(Some(Smtp::new(settings)?))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+/// The bytes of a small file.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).with_context(|| path.display().to_string())?;
     file.take(FILE_BYTES).read_to_end(&mut bytes).with_context(|| path.display().to_string())?;
@@ -56,7 +60,10 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// A secret of a file that nobody else can read, as `ssh` wants its keys.
-fn secret(path: &Path) -> Result<Secret> {
+///
+/// # Errors
+/// Others can read it, or it holds no text.
+pub fn secret(path: &Path) -> Result<Secret> {
     let mode = std::fs::metadata(path).with_context(|| path.display().to_string())?.permissions().mode();
     if mode & 0o077 != 0 {
         bail!("{} can be read by others; set it right with: chmod 600 {0}", path.display());

@@ -43,6 +43,7 @@ pub fn store_settings(config: &Config) -> Settings {
         passkey_origins: config.passkey_origins(),
         door_name: config.door.name.clone(),
         door_address: config.door_listen().map(|listen| config.door_address(listen.port())).unwrap_or_default(),
+        receivers: crate::receivers::asked(config),
         mail: (!config.mail.server.is_empty()).then(|| MailSettings { alarm: config.mail.alarm.clone() }),
         device_token: config.device_ca.pkcs11.clone().map(|token| DeviceToken { module: token.module, token: token.token, pin_file: token.pin_file }),
         ssh_sources: config.ssh.sources.clone(),
@@ -90,6 +91,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
     // Another provider in the tree would make rustls panic on its first connection.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let courier = crate::post::courier(config)?;
+    let receivers = crate::receivers::ways(config)?;
     let store = open_store(config, clock.clone()).await?;
     crate::doctor::alarm(&store).await;
     let settings = GatewaySettings { listen: config.ssh.listen, host_keys: host_keys(&store)?, facility: config.facility.name.clone() };
@@ -146,6 +148,14 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
         }),
         tokio::spawn(run_web(web, stopped)),
     ];
+    tasks.push(tokio::spawn({
+        let store = store.clone();
+        async move { store.run_alarms().await }
+    }));
+    for (asked, receiver) in receivers {
+        let store = store.clone();
+        tasks.push(tokio::spawn(async move { store.run_receiver(asked, receiver).await }));
+    }
     if let Some(courier) = courier {
         let store = store.clone();
         tasks.push(tokio::spawn(async move { store.run_mail(Arc::new(courier)).await }));

@@ -36,6 +36,7 @@ const MIGRATIONS: &[(&str, &str, &str)] = &[
     ("0010_mail_emergency", include_str!("../migrations/sqlite/0010_mail_emergency.sql"), include_str!("../migrations/postgres/0010_mail_emergency.sql")),
     ("0011_exposure", include_str!("../migrations/sqlite/0011_exposure.sql"), include_str!("../migrations/postgres/0011_exposure.sql")),
     ("0012_ssh_logins", include_str!("../migrations/sqlite/0012_ssh_logins.sql"), include_str!("../migrations/postgres/0012_ssh_logins.sql")),
+    ("0015_alarms", include_str!("../migrations/sqlite/0015_alarms.sql"), include_str!("../migrations/postgres/0015_alarms.sql")),
 ];
 
 /// Which SQL is spoken.

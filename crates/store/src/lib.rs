@@ -17,6 +17,7 @@
 //! Reads outside a change use `self.read()`, a pool of connections that cannot write.
 
 mod accounts;
+mod alarms;
 mod approvals;
 mod certificates;
 mod control;
@@ -67,6 +68,7 @@ pub use accounts::{LeaveAsk, Leaver, LeaverSheet, Privilege, PrivilegeAsk, Privi
 pub use control::{HeldCommand, HeldFile, Mark, Pause, Standing, Told, Watcher};
 pub use exposure::Exposure;
 pub use emergency::{EmergencyAsk, EmergencyDuties, EnvelopeSheet, OpenEmergency, UseEntries};
+pub use alarms::{AlarmEntry, AlarmFilter, AlarmRow, ReceiverRow};
 pub use fault::{Denied, Done, Fault};
 pub use flows::{FlowPart, FlowSeen, FlowsSeen, TakenFlow};
 pub use health::Health;
@@ -145,6 +147,7 @@ pub(crate) struct Inner {
     pub older_lines: ledger::OlderLines,
     pub atlas: ledger::Atlas,
     pub watchfire: emergency::Watchfire,
+    pub bells: alarms::Bells,
     /// Rings when a letter was written into the outbox.
     pub bell: tokio::sync::Notify,
     /// Held while the store lives, so that no second instance opens the same folder.

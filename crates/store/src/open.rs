@@ -156,6 +156,7 @@ impl Store {
             atlas: crate::ledger::Atlas::default(),
             tower: crate::exposure::Watchtower::default(),
             watchfire: crate::emergency::Watchfire::default(),
+            bells: crate::alarms::Bells::default(),
             bell: tokio::sync::Notify::new(),
             lock,
         };

@@ -1,5 +1,6 @@
 //! What the roof tells the store when it opens it.
 
+use sekisho_core::outgoing::ReceiverAsk;
 use sekisho_core::policy::Policy;
 use sekisho_core::secret::Secret;
 use sekisho_core::source::Network;
@@ -70,6 +71,8 @@ pub struct Settings {
     pub leaked_passwords: Option<PathBuf>,
     /// Mail, if a server is configured.
     pub mail: Option<MailSettings>,
+    /// Receivers of alarms and events.
+    pub receivers: Vec<ReceiverAsk>,
     /// The token that holds the key which certifies devices; none for a file of the keys folder.
     pub device_token: Option<DeviceToken>,
     /// Addresses from which this box reaches its targets; certificates are bound to them. Empty: they are not bound.

@@ -80,6 +80,7 @@ impl Base {
             base_url: "https://gateway.example:8443".into(),
             passkey_origins: vec!["https://gateway.example:8443".into()],
             mail: self.mail.clone(),
+            receivers: Vec::new(),
             device_token: None,
             ssh_sources: Vec::new(),
             leaked_passwords: None,

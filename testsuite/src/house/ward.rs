@@ -79,6 +79,7 @@ pub fn settings(dir: &Path) -> Settings {
         base_url: "https://gateway.example:8443".into(),
         passkey_origins: vec!["https://gateway.example:8443".into()],
         mail: None,
+        receivers: Vec::new(),
         device_token: None,
         ssh_sources: Vec::new(),
         leaked_passwords: None,

@@ -65,6 +65,7 @@ impl Clinic {
             base_url: format!("https://{HOST}"),
             passkey_origins: vec![format!("https://{HOST}")],
             mail: None,
+            receivers: Vec::new(),
             device_token: None,
             ssh_sources: Vec::new(),
             leaked_passwords: None,

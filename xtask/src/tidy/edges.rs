@@ -73,6 +73,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("axum", "sekisho-web"),
     ("minijinja", "sekisho-web"),
     ("lettre", "sekisho-courier"),
+    ("hmac", "sekisho-courier"),
     ("clap", "sekisho"),
     ("clap", "sekisho-connect"),
     ("tracing-subscriber", "sekisho"),

@@ -3,7 +3,7 @@
 //! The match names each fact that raises one; all others are quiet. What the alarms themselves write is quiet too, so that
 //! none raises another.
 
-use super::{Habit, Level, Subject, Usual, What};
+use super::{Habit, Level, Subject, Usual, What, near};
 use crate::calendar::is_day_off;
 use crate::command::RuleAct;
 use crate::control::Control;
@@ -12,6 +12,7 @@ use crate::facts::{Entry, Fact};
 use crate::ids::{PersonId, PlanId, TargetId, VendorId};
 use crate::letter::one_line;
 use crate::policy::Policy;
+use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
 /// Characters of a value that stand in an alarm.
@@ -117,6 +118,12 @@ fn raised(what: What, level: Level, about: &str, subject: Subject) -> Raised {
     Raised { what, level, group, subject }
 }
 
+/// True for refusals that ask the person for something and guard against nobody: they count as no try.
+#[must_use]
+pub fn is_question(code: &str) -> bool {
+    [Refusal::StepUpNeeded, Refusal::LoginNeeded].iter().any(|refusal| refusal.code() == code)
+}
+
 /// The alarms of one entry, in the order in which they are told.
 #[must_use]
 pub fn derive(entry: &Entry, known: &Known, bounds: &Thresholds) -> Vec<Raised> {
@@ -190,11 +197,11 @@ fn settled(habit: &Habit) -> Level {
 fn new_source(entry: &Entry, known: &Known, person: &PersonId, place: &str, subject: Subject) -> Option<Raised> {
     let source = entry.actor.source.as_deref()?;
     let habit = &known.habit;
-    if habit.sessions == 0 || habit.sources.contains(source) {
+    if habit.sessions == 0 || habit.sources.contains(&near(source)) {
         return None;
     }
     let what = What::NewSource { who: short(&entry.actor.name), source: short(source), place: place.to_owned(), sessions: habit.sessions };
-    Some(raised(what, settled(habit), &format!("{person}/{source}"), subject))
+    Some(raised(what, settled(habit), &format!("{person}/{}", near(source)), subject))
 }
 
 fn logged_in(entry: &Entry, known: &Known) -> Vec<Raised> {
@@ -205,6 +212,9 @@ fn logged_in(entry: &Entry, known: &Known) -> Vec<Raised> {
 
 fn refused(entry: &Entry, known: &Known, bounds: &Thresholds) -> Vec<Raised> {
     let Fact::Refused { login, code, .. } = &entry.fact else { return Vec::new() };
+    if is_question(code) {
+        return Vec::new();
+    }
     let mut found = Vec::new();
     let source = entry.actor.source.as_deref().unwrap_or_default();
     let minutes = bounds.refusal_minutes;

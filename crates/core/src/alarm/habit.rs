@@ -3,6 +3,7 @@
 
 use crate::time::Timestamp;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// Sessions from which on a baseline is believed.
 pub const HABIT_SESSIONS: usize = 10;
@@ -16,7 +17,7 @@ const AROUND: u8 = 1;
 pub struct Habit {
     /// How often, this time left out.
     pub sessions: usize,
-    /// Addresses that they came from.
+    /// Where they came from: what [`near`] makes of addresses.
     pub sources: BTreeSet<String>,
     /// Devices that they came with.
     pub devices: BTreeSet<String>,
@@ -34,6 +35,23 @@ impl Habit {
             apart.min(24 - apart) <= AROUND
         };
         (self.hours.len() >= HABIT_SESSIONS).then(|| self.hours.iter().filter(near).count())
+    }
+}
+
+/// The neighbourhood of an address: its /24, or /64 for IPv6. An office whose addresses change comes from one place; a thief
+/// comes from another one.
+#[must_use]
+pub fn near(source: &str) -> String {
+    match source.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V4(address)) => {
+            let [a, b, c, _] = address.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
+        Ok(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        Err(_) => source.to_owned(),
     }
 }
 

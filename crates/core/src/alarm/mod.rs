@@ -7,8 +7,8 @@ mod habit;
 mod tests;
 mod words;
 
-pub use derive::{Known, Raised, SessionKnown, Thresholds, derive};
-pub use habit::{HABIT_SESSIONS, Habit, Usual};
+pub use derive::{Known, Raised, SessionKnown, Thresholds, derive, is_question};
+pub use habit::{HABIT_SESSIONS, Habit, Usual, near};
 pub use words::{Press, Told};
 
 use crate::command::RuleAct;

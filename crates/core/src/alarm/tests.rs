@@ -53,7 +53,7 @@ fn short(raised: &[Raised]) -> Vec<(Rule, Level)> {
 }
 
 fn used(sessions: usize, hour: u8) -> Habit {
-    Habit { sessions, sources: BTreeSet::from(["10.20.0.5".to_owned()]), devices: BTreeSet::new(), hours: vec![hour; sessions] }
+    Habit { sessions, sources: BTreeSet::from([near("10.20.0.99")]), devices: BTreeSet::new(), hours: vec![hour; sessions] }
 }
 
 fn scene(undeclared: bool) -> Known {
@@ -87,7 +87,7 @@ fn who_comes_at_an_unusual_hour_raises_an_alarm_by_what_is_known_of_them() {
 
 #[test]
 fn a_new_source_and_a_new_device_are_told_once_there_is_something_to_compare() {
-    let elsewhere = |sessions| Habit { sources: BTreeSet::from(["192.0.2.1".to_owned()]), ..used(sessions, 14) };
+    let elsewhere = |sessions| Habit { sources: BTreeSet::from([near("192.0.2.1")]), ..used(sessions, 14) };
     let with = |habit| Known { habit, ..Known::default() };
     assert_eq!(short(&seen(entered(None), DAY, &with(Habit::default()))), [], "the first time there is nothing to compare");
     assert_eq!(short(&seen(entered(None), DAY, &with(elsewhere(1)))), [(Rule::NewSource, Level::Notice)]);
@@ -210,6 +210,15 @@ fn what_others_wrote_is_cut_to_one_line() {
     let text = raised[0].what.ja().what;
     assert!(text.chars().count() < 500 && !text.contains(['\n', '\r', '\u{202e}']), "{text}");
     assert!(raised[0].group.chars().count() < 200);
+}
+
+#[test]
+fn the_neighbourhood_of_an_address_is_its_network() {
+    assert_eq!(near("10.20.0.5"), near("10.20.0.99"));
+    assert_ne!(near("10.20.0.5"), near("10.20.1.5"));
+    assert_eq!(near("::ffff:10.20.0.5"), near("10.20.0.5"));
+    assert_eq!(near("2001:db8:0:1::5"), near("2001:db8:0:1:ffff::9"));
+    assert_ne!(near("2001:db8:0:1::5"), near("2001:db8:0:2::5"));
 }
 
 #[test]

@@ -1,0 +1,218 @@
+//! An entry of the log in the forms that collectors of events know. `docs/formats/outgoing.md` describes each.
+
+use super::Piece;
+use crate::alarm::{Known, Level, Thresholds, derive};
+use crate::facts::{Entry, Fact};
+use crate::people::Via;
+use crate::policy::Policy;
+use crate::time::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// Longest entry that is put into an event as it is; of a longer one the fields stand, and where the whole lies.
+const RAW_BYTES: usize = 2_400;
+/// Longest value of a field.
+const VALUE_CHARS: usize = 400;
+
+/// The form in which entries go out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// JSON by the Open Cybersecurity Schema Framework, version 1.3.
+    #[default]
+    Ocsf,
+    /// ArcSight Common Event Format, version 0.
+    Cef,
+    /// Structured data of RFC 5424, with the entry as the text.
+    Rfc5424,
+}
+
+/// The entry's fields in one flat row: names of JSON, values as text. Lists and objects stand as JSON.
+fn flat(entry: &Entry) -> Vec<(String, String)> {
+    let Ok(Value::Object(map)) = serde_json::to_value(&entry.fact) else { return Vec::new() };
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let cut = |text: String| text.chars().take(VALUE_CHARS).collect::<String>();
+    map.iter().filter(|(name, _)| *name != "kind").map(|(name, value)| (name.clone(), cut(text(value)))).collect()
+}
+
+fn kind_of(entry: &Entry) -> String {
+    serde_json::to_value(&entry.fact).ok().and_then(|value| value.get("kind").and_then(Value::as_str).map(str::to_owned)).unwrap_or_default()
+}
+
+/// How grave an entry is by itself: as grave as the alarm that it raises without a past.
+fn level_of(entry: &Entry) -> Option<Level> {
+    if let Fact::AlarmRaised { level, .. } = &entry.fact {
+        return Some(*level);
+    }
+    derive(entry, &Known::default(), &Thresholds::of(&Policy::default())).iter().map(|one| one.level).max()
+}
+
+fn is_refusal(fact: &Fact) -> bool {
+    matches!(fact, Fact::Refused { .. } | Fact::RefusedInside { .. } | Fact::TokenRefused { .. } | Fact::CertificateRefused { .. } | Fact::DeviceCodeFailed { .. } | Fact::EmergencyTried { .. })
+}
+
+/// Class, category and activity of OCSF: authentication, SSH activity, file activity, detection finding, else account or
+/// application activity.
+fn class_of(fact: &Fact) -> (u32, u32, u32) {
+    match fact {
+        Fact::LoggedIn { .. } | Fact::Identified { .. } | Fact::SteppedUp { .. } => (3002, 3, 1),
+        Fact::LoggedOut { .. } | Fact::LoginEnded { .. } => (3002, 3, 2),
+        Fact::Refused { .. } | Fact::TokenRefused { .. } | Fact::CertificateRefused { .. } | Fact::EmergencyTried { .. } => (3002, 3, 1),
+        Fact::Entered { .. } | Fact::Dialled { .. } => (4007, 4, 1),
+        Fact::Left { .. } => (4007, 4, 2),
+        Fact::RefusedInside { .. } => (4007, 4, 5),
+        Fact::FileMoved { .. } => (1001, 1, 99),
+        Fact::AlarmRaised { .. } => (2004, 2, 1),
+        Fact::AlarmAcknowledged { .. } | Fact::AlarmEscalated { .. } => (2004, 2, 2),
+        Fact::AlarmClosed { .. } => (2004, 2, 3),
+        Fact::PersonAdded { .. } | Fact::Enrolled { .. } => (3001, 3, 1),
+        Fact::PasswordChanged { .. } => (3001, 3, 3),
+        _ => (6003, 6, 99),
+    }
+}
+
+fn via(via: Via) -> &'static str {
+    match via {
+        Via::Web => "web",
+        Via::Api => "api",
+        Via::Ssh => "ssh",
+        Via::Console => "console",
+        Via::System => "system",
+    }
+}
+
+/// An entry as a piece for a receiver. `host` is the name of this box, `log` the origin of its log, `version` that of the
+/// program.
+#[must_use]
+pub fn event(entry: &Entry, format: Format, host: &str, log: &str, version: &str, sent: Timestamp) -> Piece {
+    let (kind, level) = (kind_of(entry), level_of(entry));
+    let raw = serde_json::to_string(entry).ok().filter(|raw| raw.len() <= RAW_BYTES);
+    let fields = flat(entry);
+    let text = match format {
+        Format::Ocsf => ocsf(entry, &kind, level, &fields, raw.as_deref(), (host, log, version)),
+        Format::Cef => cef(entry, &kind, level, &fields, (host, log, version)),
+        Format::Rfc5424 => raw.unwrap_or_else(|| json!({ "seq": entry.seq, "kind": kind }).to_string()),
+    };
+    let mut shown = vec![("seq".to_owned(), entry.seq.to_string()), ("kind".to_owned(), kind.clone()), ("log".to_owned(), log.to_owned())];
+    shown.push(("actor".to_owned(), entry.actor.login.clone()));
+    shown.push(("via".to_owned(), via(entry.actor.via).to_owned()));
+    shown.extend(entry.actor.source.clone().map(|source| ("source".to_owned(), source)));
+    shown.extend(entry.fact.session().map(|session| ("session".to_owned(), session.to_string())));
+    shown.extend(entry.fact.plan().map(|plan| ("plan".to_owned(), plan.to_string())));
+    Piece { number: entry.seq, at: entry.at, sent, level: level.unwrap_or(Level::Notice), kind, fields: shown, text }
+}
+
+fn ocsf(entry: &Entry, kind: &str, level: Option<Level>, fields: &[(String, String)], raw: Option<&str>, (host, log, version): (&str, &str, &str)) -> String {
+    let (class, category, activity) = class_of(&entry.fact);
+    let (severity, severity_name) = match level {
+        None => (1, "Informational"),
+        Some(Level::Notice) => (2, "Low"),
+        Some(Level::Warning) => (3, "Medium"),
+        Some(Level::Critical) => (5, "Critical"),
+    };
+    let refused = is_refusal(&entry.fact);
+    let mut person = Map::new();
+    person.insert("name".into(), json!(entry.actor.login));
+    person.insert("full_name".into(), json!(entry.actor.name));
+    if let Some(id) = &entry.actor.person {
+        person.insert("uid".into(), json!(id));
+    }
+    let mut unmapped: Map<String, Value> = Map::new();
+    if raw.is_none() {
+        unmapped.insert("too_long".into(), json!(true));
+    } else {
+        unmapped.extend(fields.iter().map(|(name, value)| (name.clone(), json!(value))));
+    }
+    let mut event = json!({
+        "activity_id": activity,
+        "category_uid": category,
+        "class_uid": class,
+        "type_uid": u64::from(class) * 100 + u64::from(activity),
+        "time": entry.at.0,
+        "severity_id": severity,
+        "severity": severity_name,
+        "status_id": if refused { 2 } else { 1 },
+        "status": if refused { "Failure" } else { "Success" },
+        "message": kind,
+        "metadata": {
+            "version": "1.3.0",
+            "uid": format!("{log}/{}", entry.seq),
+            "sequence": entry.seq,
+            "event_code": kind,
+            "log_name": log,
+            "product": { "name": "Sekisho", "vendor_name": "Sekisho", "version": version },
+        },
+        "device": { "hostname": host, "type_id": 1 },
+        "actor": { "user": person, "app_name": via(entry.actor.via) },
+        "unmapped": unmapped,
+    });
+    if let (Some(event), Some(source)) = (event.as_object_mut(), &entry.actor.source) {
+        event.insert("src_endpoint".into(), json!({ "ip": source }));
+    }
+    event.to_string()
+}
+
+/// The head of CEF: `\` and `|` are escaped, lines do not end.
+fn head(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect::<String>().replace('\\', "\\\\").replace('|', "\\|")
+}
+
+/// A value of CEF's extension: `\`, `=` and ends of lines are escaped.
+fn value(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('=', "\\=").replace('\r', "\\r").replace('\n', "\\n");
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+fn cef(entry: &Entry, kind: &str, level: Option<Level>, fields: &[(String, String)], (host, log, version): (&str, &str, &str)) -> String {
+    let severity = match level {
+        None => 1,
+        Some(Level::Notice) => 3,
+        Some(Level::Warning) => 6,
+        Some(Level::Critical) => 9,
+    };
+    let mut pairs: Vec<(String, String)> = vec![
+        ("rt".into(), entry.at.0.to_string()),
+        ("externalId".into(), entry.seq.to_string()),
+        ("dvchost".into(), host.to_owned()),
+        ("suser".into(), entry.actor.login.clone()),
+        ("app".into(), via(entry.actor.via).to_owned()),
+        ("outcome".into(), if is_refusal(&entry.fact) { "failure".into() } else { "success".into() }),
+        ("cs1Label".into(), "log".into()),
+        ("cs1".into(), log.to_owned()),
+    ];
+    if let Some(source) = &entry.actor.source {
+        pairs.push(("src".into(), source.clone()));
+    }
+    if let Some(session) = entry.fact.session() {
+        pairs.push(("cs2Label".into(), "session".into()));
+        pairs.push(("cs2".into(), session.to_string()));
+    }
+    if let Some(plan) = entry.fact.plan() {
+        pairs.push(("cs3Label".into(), "plan".into()));
+        pairs.push(("cs3".into(), plan.to_string()));
+    }
+    // Names of one's own stand with a prefix, so that none is taken for one of the dictionary's.
+    pairs.extend(fields.iter().map(|(name, text)| (format!("sekisho{}{}", name.get(..1).unwrap_or_default().to_ascii_uppercase(), camel(name.get(1..).unwrap_or_default())), text.clone())));
+    let extension: Vec<String> = pairs.iter().map(|(name, text)| format!("{name}={}", value(text))).collect();
+    format!("CEF:0|Sekisho|Sekisho|{}|{}|{}|{severity}|{}", head(version), head(kind), head(kind), extension.join(" "))
+}
+
+/// `device_name` as `deviceName`.
+fn camel(name: &str) -> String {
+    let mut upper = false;
+    let mut out = String::with_capacity(name.len());
+    for letter in name.chars() {
+        if letter == '_' {
+            upper = true;
+        } else {
+            out.push(if upper { letter.to_ascii_uppercase() } else { letter });
+            upper = false;
+        }
+    }
+    out
+}

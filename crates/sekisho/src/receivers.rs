@@ -1,0 +1,48 @@
+//! Receivers of alarms and events: the ways that the configuration describes.
+
+use crate::config::{Config, ReceiverSection};
+use crate::post::{read, secret};
+use anyhow::{Context, Result};
+use sekisho_core::outgoing::{Receiver, ReceiverAsk};
+use sekisho_courier::siem::Siem;
+use sekisho_courier::syslog::{Syslog, SyslogSettings, Transport};
+use sekisho_courier::webhook::{Webhook, WebhookSettings};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What the store needs to know of them.
+#[must_use]
+pub fn asked(config: &Config) -> Vec<ReceiverAsk> {
+    config.receiver.iter().map(ask).collect()
+}
+
+fn ask(section: &ReceiverSection) -> ReceiverAsk {
+    ReceiverAsk { name: section.name.clone(), takes: section.takes, level: section.level, format: section.format, from_start: section.from_start }
+}
+
+/// The ways to them.
+///
+/// # Errors
+/// A file cannot be read, or what it holds cannot be used.
+pub fn ways(config: &Config) -> Result<Vec<(ReceiverAsk, Arc<dyn Receiver>)>> {
+    config.receiver.iter().map(|section| Ok((ask(section), way(config, section).with_context(|| format!("the receiver {}", section.name))?))).collect()
+}
+
+fn way(config: &Config, section: &ReceiverSection) -> Result<Arc<dyn Receiver>> {
+    let optional = |path: &Path| (!path.as_os_str().is_empty()).then(|| read(path)).transpose();
+    if !section.url.is_empty() {
+        let settings = WebhookSettings { url: section.url.clone(), secret: secret(&section.secret_file).context("secret_file cannot be used")?, authorities: optional(&section.ca_file)? };
+        return Ok(Arc::new(Webhook::new(settings)?));
+    }
+    let transport = match section.clear_network.as_str() {
+        "" => Transport::Tls {
+            authorities: read(&section.ca_file).context("ca_file cannot be read")?,
+            identity: if section.certificate.as_os_str().is_empty() { None } else { Some((read(&section.certificate)?, read(&section.key)?)) },
+        },
+        network if section.udp => Transport::ClearUdp { network: network.to_owned() },
+        network => Transport::ClearTcp { network: network.to_owned() },
+    };
+    let (server, port) = section.syslog.rsplit_once(':').context("syslog names no port")?;
+    let settings = SyslogSettings { server: server.to_owned(), port: port.parse().context("syslog names no port")?, transport };
+    Ok(Arc::new(Siem::new(Syslog::new(settings)?, config.ssh_host())))
+}
