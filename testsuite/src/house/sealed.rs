@@ -48,6 +48,19 @@ async fn a_person_changed_in_the_database_has_no_right() {
 }
 
 #[tokio::test]
+async fn a_leaver_written_into_the_database_ends_nobody() {
+    let town = town().await;
+    let db = town.base.db.as_ref().unwrap();
+    let clerk = town.clerk.id();
+    db.sql(&format!(
+        r#"INSERT INTO leavers (person, ended_at, body) VALUES ('{clerk}', NULL, '{{"person":"{clerk}","last_day":"2020-01-01","reason":"x","noted_by":"x","noted_at":0,"ended_at":null,"ended":{{"logins":0,"keys":0,"tokens":0,"links":0,"sessions":0}}}}')"#
+    ));
+    town.store.run_jobs_once().await.unwrap();
+    assert!(told(town.store.leaver_sheet(&town.admin.actor, clerk).await).unwrap().is_some_and(|sheet| sheet.person.active));
+    town.log_in(&town.clerk).await;
+}
+
+#[tokio::test]
 async fn a_disabled_person_cannot_be_put_back() {
     let town = town().await;
     let db = town.base.db.as_ref().unwrap();

@@ -158,6 +158,11 @@ impl Store {
         }
         let mut tx = self.write(&Actor::system()).await?;
         let Some(person) = self.load_person(tx.sql(), &leaver.person).await? else { return Ok(()) };
+        // The row of a leaver bears no seal. The person's does, and ends with the same day: so nobody who can only write to the
+        // database ends an account by the box's own hand, and somebody who stays after all is the ledger's to say.
+        if person.valid_until.is_none_or(|until| self.now() < until) {
+            return Ok(());
+        }
         self.end_leaver(&mut tx, &person, &mut leaver).await?;
         save(tx.sql(), &leaver).await?;
         Ok(tx.commit().await?)

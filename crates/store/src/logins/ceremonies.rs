@@ -50,6 +50,15 @@ struct Waiting {
 #[derive(Default)]
 pub(crate) struct Ceremonies(Mutex<Waiting>);
 
+/// The source that most questions wait for.
+fn busiest(ceremonies: &HashMap<String, Ceremony>) -> Option<String> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for held in ceremonies.values() {
+        *counts.entry(held.source.as_str()).or_default() += 1;
+    }
+    counts.into_iter().max_by_key(|(source, count)| (*count, *source)).map(|(source, _)| source.to_owned())
+}
+
 fn life() -> Duration {
     Duration::from_secs(limits::PASSKEY_SECONDS as u64)
 }
@@ -67,9 +76,9 @@ impl Ceremonies {
         let source = by_source(source);
         let of_source = waiting.ceremonies.values().filter(|held| held.source == source).count();
         // Who floods pushes out their own questions first; nobody is kept from asking.
-        let crowd = if of_source >= limits::PASSKEY_CEREMONIES_SOURCE { Some(Some(source.as_str())) } else { (waiting.ceremonies.len() >= limits::PASSKEY_CEREMONIES).then_some(None) };
+        let crowd = if of_source >= limits::PASSKEY_CEREMONIES_SOURCE { Some(source.clone()) } else { (waiting.ceremonies.len() >= limits::PASSKEY_CEREMONIES).then(|| busiest(&waiting.ceremonies)).flatten() };
         if let Some(of) = crowd {
-            let oldest = waiting.ceremonies.iter().filter(|(_, held)| of.is_none_or(|of| held.source == of)).min_by_key(|(_, held)| held.order).map(|(id, _)| id.clone());
+            let oldest = waiting.ceremonies.iter().filter(|(_, held)| held.source == of).min_by_key(|(_, held)| held.order).map(|(id, _)| id.clone());
             if let Some(oldest) = oldest {
                 waiting.ceremonies.remove(&oldest);
             }
@@ -147,6 +156,18 @@ mod tests {
             held.begin("theirs", IpAddr::from([198, 51, 100, 1]), now, asked()).unwrap();
         }
         assert_eq!(held.waiting().ceremonies.len(), limits::PASSKEY_CEREMONIES_SOURCE + 1);
+        assert!(held.take(mine.expose(), "mine", now).is_some());
+    }
+
+    #[test]
+    fn many_floods_at_once_push_out_theirs_and_not_a_single_one() {
+        let (held, now) = (Ceremonies::default(), Timestamp(1_000_000));
+        let mine = held.begin("mine", IpAddr::from([192, 0, 2, 1]), now, asked()).unwrap();
+        for flood in 0..u32::try_from(limits::PASSKEY_CEREMONIES).unwrap() + 100 {
+            let source = IpAddr::from([198, 51, 100, u8::try_from(flood % 40).unwrap()]);
+            held.begin("theirs", source, now, asked()).unwrap();
+        }
+        assert_eq!(held.waiting().ceremonies.len(), limits::PASSKEY_CEREMONIES);
         assert!(held.take(mine.expose(), "mine", now).is_some());
     }
 }

@@ -11,7 +11,8 @@ use sekisho_core::ids::IdentityCheckId;
 use sekisho_core::permission::Action;
 
 pub(super) fn routes() -> Vec<Route> {
-    let read = Access::May(Action::ReadIdentityChecks);
+    // Copies of papers that show who somebody is.
+    let read = Access::MayStepUp(Action::ReadIdentityChecks);
     vec![
         Route::page("/persons/identity_checks", read, list),
         Route::page("/persons/identity_checks/{id}/proof", read, proof),
