@@ -84,6 +84,9 @@ pub enum Command {
     /// Outgoing mail: list, try again, send a test
     #[command(subcommand)]
     Mail(crate::admin::mail::MailCommand),
+    /// Alarms: list, show, take on, close
+    #[command(subcommand)]
+    Alarms(crate::admin::alarms::AlarmsCommand),
     /// Search commands, output, files, notes and plans; each search is written into the log
     Search(crate::admin::search::SearchCommand),
     /// Rules for commands: list, try, switch a ready-made set on

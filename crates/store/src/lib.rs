@@ -57,6 +57,7 @@ mod ssh_keys;
 mod ssh_logins;
 mod sweep;
 mod taking;
+mod target_logs;
 mod tls;
 mod tokens;
 mod views;
@@ -68,7 +69,7 @@ pub use accounts::{LeaveAsk, Leaver, LeaverSheet, Privilege, PrivilegeAsk, Privi
 pub use control::{HeldCommand, HeldFile, Mark, Pause, Standing, Told, Watcher};
 pub use exposure::Exposure;
 pub use emergency::{EmergencyAsk, EmergencyDuties, EnvelopeSheet, OpenEmergency, UseEntries};
-pub use alarms::{AlarmEntry, AlarmFilter, AlarmRow, ReceiverRow};
+pub use alarms::{AlarmEntry, AlarmFilter, AlarmPage, AlarmRow, ReceiverRow};
 pub use fault::{Denied, Done, Fault};
 pub use flows::{FlowPart, FlowSeen, FlowsSeen, TakenFlow};
 pub use health::Health;
@@ -89,6 +90,7 @@ pub use settings::{Database, FirstAdministrator, MailSettings, Settings, DeviceT
 pub use ssh_logins::ConnectRequest;
 pub use ssh_ca::{AuthorityAct, AuthorityKey, SshAuthority};
 pub use taking::TakenFile;
+pub use target_logs::{LogSourceRow, NewLogSource, TargetLogSettings};
 pub use tls::TlsCertificate;
 pub use tokens::{NewToken, TokenAsk, TokenRow};
 pub use views::Watch;
@@ -144,6 +146,8 @@ pub(crate) struct Inner {
     /// Certificates of logins that did not count.
     pub login_refusals: certificates::AwayCount,
     pub tower: exposure::Watchtower,
+    /// What comes in of targets' logs.
+    pub gathering: target_logs::Gathering,
     pub older_lines: ledger::OlderLines,
     pub atlas: ledger::Atlas,
     pub watchfire: emergency::Watchfire,

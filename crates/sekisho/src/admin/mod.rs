@@ -3,6 +3,7 @@
 //! The console has the rights of the box's own account: it keeps ledgers, reads and cuts. It approves nothing, because
 //! an approval needs a person's two factors.
 
+pub mod alarms;
 pub mod ca;
 pub mod country;
 pub mod device;
@@ -69,6 +70,8 @@ pub enum Ask {
     Log(log::LogCommand),
     /// Outgoing mail.
     Mail(mail::MailCommand),
+    /// Alarms.
+    Alarms(alarms::AlarmsCommand),
     /// Emergency accounts.
     Emergency(emergency::EmergencyCommand),
     /// The search.
@@ -150,6 +153,7 @@ impl Ask {
             Command::Recording(command) => Self::Recording(command),
             Command::Log(command) => Self::Log(command),
             Command::Mail(command) => Self::Mail(command),
+            Command::Alarms(command) => Self::Alarms(command),
             Command::Emergency(command) => Self::Emergency(command),
             Command::Search(command) => Self::Search(command),
             Command::Rules(command) => Self::Rules(command),
@@ -230,6 +234,7 @@ pub async fn answer(store: &Store, ask: Ask) -> Reply {
         Ask::Recording(command) => recording::answer(store, &console, command).await,
         Ask::Log(command) => log::answer(store, &console, command).await,
         Ask::Mail(command) => mail::answer(store, &console, command).await,
+        Ask::Alarms(command) => alarms::answer(store, &console, command).await,
         Ask::Emergency(command) => emergency::answer(store, &console, command).await,
         Ask::Search(command) => search::answer(store, &console, command).await,
         Ask::Rules(command) => rules::answer(store, &console, command).await,

@@ -74,6 +74,15 @@ pub struct AlarmRow {
     pub note: Option<String>,
 }
 
+/// One page of alarms.
+#[derive(Clone, Debug, Serialize)]
+pub struct AlarmPage {
+    /// How many there are in all.
+    pub total: u64,
+    /// Those of this page.
+    pub rows: Vec<AlarmRow>,
+}
+
 /// An entry that an alarm stands for.
 #[derive(Clone, Debug, Serialize)]
 pub struct AlarmEntry {
@@ -140,10 +149,17 @@ impl Store {
     ///
     /// # Errors
     /// Without the right to read alarms.
-    pub async fn alarms(&self, actor: &Actor, filter: &AlarmFilter) -> Done<Vec<AlarmRow>> {
+    pub async fn alarms(&self, actor: &Actor, filter: &AlarmFilter) -> Done<AlarmPage> {
         may(actor, Action::ReadAlarms, None)?;
+        let which = "($1 IS NULL OR state = $1) AND level >= $2 AND ($3 = 0 OR state <> 'closed')";
+        let counted = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) AS n FROM alarms WHERE {which}")))
+            .bind(filter.state.map(AlarmState::as_str))
+            .bind(filter.level.map_or(0, rank))
+            .bind(i64::from(filter.standing))
+            .fetch_one(self.read())
+            .await?;
         let text = sqlx::AssertSqlSafe(format!(
-            "{COLUMNS} WHERE ($1 IS NULL OR state = $1) AND level >= $2 AND ($3 = 0 OR state <> 'closed') \
+            "{COLUMNS} WHERE {which} \
             ORDER BY CASE state WHEN 'open' THEN 0 WHEN 'acknowledged' THEN 1 ELSE 2 END, CASE WHEN state = 'open' THEN level ELSE 0 END DESC, last_at DESC, id LIMIT $4 OFFSET $5"
         ));
         let rows = sqlx::query(text)
@@ -154,7 +170,7 @@ impl Store {
             .bind(as_i64(filter.skip as u64))
             .fetch_all(self.read())
             .await?;
-        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+        Ok(AlarmPage { total: u64::try_from(counted.try_get::<i64, _>("n")?).unwrap_or(0), rows: rows.iter().map(read).collect::<Result<_, _>>()? })
     }
 
     /// One alarm, with the first entries that it stands for.

@@ -182,6 +182,8 @@ async fn moving(ctx: &Ctx, duties: &[Duty]) -> Result<Value, Stop> {
     let alarms: Vec<Value> = alarms.iter().map(|target| context! { id => target.id.as_str(), title => target.title.as_str(), at => target.host_key_alarm.as_ref().map(|alarm| alarm.at.0), seen => target.host_key_alarm.as_ref().map(|alarm| alarm.seen.as_str()) }).collect();
     let alerts = if ctx.may(Action::WatchSession) { ctx.store().alerts(ctx.actor()?).await? } else { Vec::new() };
     Ok(context! {
+        urgent => super::alarms::urgent(ctx).await?,
+        may_handle => ctx.may(Action::HandleAlarms),
         alerts => alerts.iter().map(alert).collect::<Vec<Value>>(),
         may_control => ctx.may(Action::ControlSession),
         alarms,

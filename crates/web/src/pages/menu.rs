@@ -14,10 +14,11 @@ pub fn items(ctx: &Ctx) -> Option<Vec<Value>> {
         let (href, label) = ("/account/factors", ctx.t("factors.title"));
         return Some(vec![context! { href, icon => "key", label, current => true, count => 0 }]);
     }
-    let entries: [(&str, &str, &str, Option<Action>); 13] = [
+    let entries: [(&str, &str, &str, Option<Action>); 14] = [
         ("/", "home", "menu.first", None),
         ("/plans", "list", "menu.plans", Some(Action::ReadPlan)),
         ("/sessions", "screen", "menu.sessions", Some(Action::ReadSession)),
+        ("/alarms", "warning", "menu.alarms", Some(Action::ReadAlarms)),
         ("/search", "search", "menu.search", Some(Action::SearchRecords)),
         ("/targets", "server", "menu.targets", Some(Action::ReadLedger)),
         ("/rules", "ban", "menu.rules", Some(Action::ReadLedger)),
@@ -31,7 +32,7 @@ pub fn items(ctx: &Ctx) -> Option<Vec<Value>> {
     ];
     let is_current = |href: &str| if href == "/" { ctx.path == "/" } else { ctx.path == href || ctx.path.starts_with(&format!("{href}/")) };
     let shown = entries.into_iter().filter(|(_, _, _, action)| action.is_none_or(|action| ctx.may(action)));
-    Some(shown.map(|(href, icon, key, _)| context! { href, icon, label => ctx.t(key), current => is_current(href), count => 0 }).collect())
+    Some(shown.map(|(href, icon, key, _)| context! { href, icon, label => ctx.t(key), current => is_current(href), count => if href == "/alarms" { ctx.store().open_alarms() } else { 0 } }).collect())
 }
 
 /// The person of the panel at the top.

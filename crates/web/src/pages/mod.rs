@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod accounts;
+mod alarms;
 pub mod connect;
 mod countries;
 pub mod devices;
@@ -33,7 +34,7 @@ use std::time::Duration;
 
 /// Every page's routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let parts = [first::routes, login::routes, sign_in::routes, enrol::routes, account::routes, accounts::routes, reviews::routes, tokens::routes, connect::routes, persons::routes, vendors::routes, lines::routes, countries::routes, devices::routes, targets::routes, ssh_authority::routes, log::routes, health::routes, exposure::routes, mail::routes, emergency::routes, rules::routes, plans::routes, sessions::routes, search::routes];
+    let parts = [first::routes, login::routes, sign_in::routes, enrol::routes, account::routes, accounts::routes, reviews::routes, tokens::routes, connect::routes, persons::routes, vendors::routes, lines::routes, countries::routes, devices::routes, targets::routes, ssh_authority::routes, log::routes, health::routes, exposure::routes, alarms::routes, mail::routes, emergency::routes, rules::routes, plans::routes, sessions::routes, search::routes];
     parts.into_iter().flat_map(|part| part()).collect()
 }
 
