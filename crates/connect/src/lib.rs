@@ -12,6 +12,7 @@ mod browser;
 mod line;
 mod login;
 mod login_key;
+mod putty;
 mod renew;
 mod ssh_config;
 mod surroundings;
@@ -38,6 +39,8 @@ pub enum Ask {
     Open(OpenArgs),
     /// ssh の設定を書く / Write the ssh configuration
     SshConfig(SshConfigArgs),
+    /// PuTTY(と WinSCP)の保存されたセッションを書く / Write saved sessions for PuTTY, which WinSCP imports
+    PuttyConfig(PuttyArgs),
     /// 登録の状態と証明書の期限を表示する / Show what this device holds
     Status(Where),
 }
@@ -109,6 +112,26 @@ pub struct SshConfigArgs {
     pub at: Where,
 }
 
+/// Arguments of `putty-config`.
+#[derive(Args, Clone, Debug)]
+pub struct PuttyArgs {
+    /// 関所のログイン名(省略すると、ログイン済みの名前) / Your login name at Sekisho [default: that of the last login]
+    #[arg(long, value_name = "LOGIN")]
+    pub worker: Option<String>,
+    /// 接続先の名前。複数回指定できます(省略すると、承認済みの計画の接続先) / Name of a target, several times for several [default: those of your plans]
+    #[arg(long, value_name = "TARGET")]
+    pub target: Vec<String>,
+    /// この端末のポートを通す(open --listen を動かしておく使い方) / Go through this port of this machine, where open --listen waits
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// Windows のレジストリー用のファイルをここに書く / Write a file for the registry of Windows here
+    #[arg(long, value_name = "FILE")]
+    pub reg: Option<PathBuf>,
+    /// Which registration.
+    #[command(flatten)]
+    pub at: Where,
+}
+
 /// Whether a text is a server's name or address with its port.
 #[must_use]
 pub fn is_server(text: &str) -> bool {
@@ -122,6 +145,7 @@ pub fn run(ask: &Ask, before: &[&str]) -> ExitCode {
     let done = match ask {
         Ask::Status(at) => Home::of(at.dir.as_deref()).and_then(|home| home.status()).map(|text| println!("{text}")),
         Ask::SshConfig(args) => block_on(ssh_config::run(args, before)).map(|text| println!("{text}")),
+        Ask::PuttyConfig(args) => block_on(putty::run(args, before)).map(|text| println!("{text}")),
         Ask::Login(args) => block_on(login::run(args, before)).map(|text| eprint!("{text}")),
         Ask::Enrol(args) => block_on(enrol::run(args)).map(|text| println!("{text}")),
         Ask::Open(args) => block_on(tunnel::run(args)),

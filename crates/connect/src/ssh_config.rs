@@ -133,7 +133,7 @@ fn quoted(path: &Path) -> Result<String, Trouble> {
 }
 
 /// A path as a word of a command, which a shell reads.
-fn command_quoted(path: &Path) -> Result<String, Trouble> {
+pub fn command_quoted(path: &Path) -> Result<String, Trouble> {
     let word = quoted(path)?;
     let read_by_shells = if cfg!(windows) { word.contains(['%', '!']) } else { word.contains(['$', '`', '\\', '\'']) };
     if read_by_shells { Err(Trouble::here(format!("{word}: a path with such characters cannot stand in a command"))) } else { Ok(word) }

@@ -64,6 +64,8 @@ pub enum Trouble {
     Ended,
     /// There is nothing to say: nobody is there to log in.
     Silent,
+    /// No target is named, and none is known.
+    NoTarget,
     /// The page on which a login is confirmed has an address that none of Sekisho's has.
     PageForm,
 }
@@ -123,6 +125,11 @@ impl Trouble {
                 format!("Under the name \"{name}\" this device is registered at another hospital, which is not overwritten. Give --name another name and run it again."),
             ),
             Self::Silent => say("SKC-16", "ログインできる画面がありません。".into(), "There is no screen to log in on.".into()),
+            Self::NoTarget => say(
+                "SKC-17",
+                "接続先がわかりません。--target で接続先の名前を指定するか、先に sekisho-connect login を実行してください。".into(),
+                "No target is known. Name one by --target, or run sekisho-connect login first.".into(),
+            ),
             Self::PageForm => say(
                 "SKC-15",
                 "関所が示したログイン画面の住所が正しい形ではないため、開きませんでした。病院に電話で連絡してください。".into(),

@@ -36,7 +36,7 @@ pub async fn run(args: &OpenArgs) -> Result<(), Trouble> {
 }
 
 /// The target's name as the server knows it: what ssh gives has the hospital's name behind it.
-fn target_of(text: &str, name: &str) -> Result<String, Trouble> {
+pub fn target_of(text: &str, name: &str) -> Result<String, Trouble> {
     let lower = text.to_ascii_lowercase();
     let target = lower.strip_suffix(&format!(".{name}")).unwrap_or(&lower);
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);

@@ -5,6 +5,7 @@ use crate::desk::{Cause, Dialled, RefusedAsk};
 use crate::ids::{AccountId, AlarmId, AttachmentId, CaseId, DeviceCertificateId, DeviceCodeId, DeviceId, EmergencyId, EmergencyUseId, IdentityCheckId, KeyWindowId, LineId, LinkId, LogSourceId, LoginAllowId, MailId, PasskeyId, PersonId, PlanId, ReviewId, ServiceId, SessionId, SshLoginId, TargetId, TokenId, VendorId, WebLoginId, WorkerKeyId};
 use crate::line::LineClass;
 use crate::emergency::{EmergencyCause, Half};
+use crate::evidence::EvidenceScope;
 use crate::factors::{FactorKind, Proof};
 use crate::identity::CheckMethod;
 use crate::people::{Actor, Role};
@@ -171,6 +172,15 @@ pub enum Fact {
         via: String,
         /// From where it had come.
         came_from: String,
+    },
+    /// An administrator ended the logins of everybody but themselves; each has an entry of its own.
+    EverybodyLoggedOut {
+        /// Why.
+        reason: String,
+        /// Logins of browsers and API clients, and login certificates of devices.
+        logins: u64,
+        /// Tokens for automation.
+        tokens: u64,
     },
     /// A person was linked to an account of a directory or sign-in provider. Their password here ended with it.
     PersonLinked {
@@ -512,6 +522,18 @@ pub enum Fact {
         person: PersonId,
         /// Why: `new`, `reset`, `first_administrator`.
         reason: String,
+        /// Which way it goes to the person: `mail`, or `hand` by whoever had it issued and therefore sees it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        way: String,
+    },
+    /// The mail address of a person was changed: what is sent to them goes there from then on.
+    MailAddressChanged {
+        /// Whose.
+        person: PersonId,
+        /// The address before; empty if there was none.
+        before: String,
+        /// The address after it; empty if there is none.
+        after: String,
     },
     /// A person set password and second factor by their link.
     Enrolled {
@@ -1208,6 +1230,23 @@ pub enum Fact {
         /// SHA-256 of its content, hex.
         sha256: String,
     },
+    /// A person took an evidence bundle; written before any of it left.
+    EvidenceTaken {
+        /// What it is about.
+        scope: EvidenceScope,
+        /// All entries of the log are in it.
+        all_entries: bool,
+        /// Entries in it.
+        entries: u64,
+        /// Recordings in it.
+        recordings: u64,
+        /// Entries that its checkpoint covers.
+        size: u64,
+        /// Root of its checkpoint, hex.
+        root: String,
+        /// Why.
+        reason: String,
+    },
     /// A person searched the record. What was found was shown after this was written.
     Searched {
         /// The words.
@@ -1403,6 +1442,15 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "is_zero")]
         others: u32,
     },
+    /// Lines of a source were lost: it sent more than is taken, by a way on which nobody can be made to wait.
+    LogLost {
+        /// Which source.
+        source: LogSourceId,
+        /// Its first host.
+        host: String,
+        /// How many.
+        lines: u64,
+    },
     /// A part of what targets' logs said is complete; its bytes do not change any more.
     LogSegmentClosed {
         /// Its number.
@@ -1460,6 +1508,9 @@ pub enum Fact {
         /// From where; empty where the rule has no place.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         from: String,
+        /// The source that told of it, or that it is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<LogSourceId>,
         /// The nearest session, or the one that it is about.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         near: Option<SessionId>,
@@ -1514,6 +1565,53 @@ pub enum Fact {
         /// Why.
         reason: String,
     },
+    /// Checkpoints have not reached one of the places outside for some time.
+    CheckpointStuck {
+        /// What the configuration calls the place.
+        place: String,
+        /// The last that it has, by the number of entries; 0 for none.
+        entries: u64,
+        /// Why.
+        why: String,
+    },
+    /// They reach it again.
+    CheckpointLeaves {
+        /// What the configuration calls the place.
+        place: String,
+        /// What it has, by the number of entries.
+        entries: u64,
+    },
+    /// A checkpoint that was kept outside contradicts this log: it is behind it, or another one.
+    LogContradicted {
+        /// What the configuration calls the place.
+        place: String,
+        /// Entries that the log had here.
+        here: u64,
+        /// Entries that the checkpoint outside covers.
+        there: u64,
+        /// Root of the checkpoint outside.
+        root: String,
+    },
+    /// A person at the console went on with a log that checkpoints outside contradict.
+    RestoreAccepted {
+        /// The place.
+        place: String,
+        /// Entries that the log had here.
+        here: u64,
+        /// Entries that the checkpoint outside covers; what lies between is lost.
+        there: u64,
+        /// Root of the checkpoint outside.
+        root: String,
+        /// Why.
+        reason: String,
+    },
+    /// The key that signs the log was exchanged. The key before signs the first checkpoint over this entry, too.
+    KeyRotated {
+        /// The key before, in C2SP verifier form.
+        old: String,
+        /// The key after.
+        new: String,
+    },
     /// The clock went backwards by more than a moment.
     ClockJumped {
         /// Milliseconds between the last entry and the clock.
@@ -1542,6 +1640,7 @@ impl Fact {
             | Self::HeldFileTaken { session, .. }
             | Self::ViewEnded { session, .. } => Some(session),
             Self::CertificateIssued { session, .. } | Self::HostKeyAlarmed { session, .. } => session.as_ref(),
+            Self::EvidenceTaken { scope, .. } => scope.session(),
             _ => None,
         }
     }

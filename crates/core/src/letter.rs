@@ -115,6 +115,30 @@ pub enum Letter {
         /// Nobody took it on within so many minutes.
         waited: Option<u32>,
     },
+    /// The signed head of the log, to be kept where nobody of the box can change it.
+    Checkpoint {
+        /// Its text.
+        note: String,
+        /// Entries that it covers.
+        entries: u64,
+        /// When it went.
+        at: Timestamp,
+    },
+    /// Letters to a person go to another address. It goes to both.
+    AddressChanged {
+        /// Their name.
+        name: String,
+        /// Their login name.
+        login: String,
+        /// The address before.
+        before: String,
+        /// The address after it.
+        after: String,
+        /// Who changed it.
+        by: String,
+        /// When.
+        at: Timestamp,
+    },
     /// Somebody tries whether mail arrives.
     Test {
         /// Who.
@@ -181,6 +205,8 @@ impl Letter {
             Self::EmergencyTried { .. } => "emergency_tried",
             Self::EmergencyClosed { .. } => "emergency_closed",
             Self::Alarm { .. } => "alarm",
+            Self::Checkpoint { .. } => "checkpoint",
+            Self::AddressChanged { .. } => "address_changed",
             Self::Test { .. } => "test",
         }
     }
@@ -196,7 +222,7 @@ impl Letter {
     pub fn until(&self) -> Option<Timestamp> {
         match self {
             Self::Invitation { until, .. } | Self::Reset { until, .. } => Some(*until),
-            Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } | Self::EmergencyClosed { .. } | Self::Alarm { .. } | Self::Test { .. } => None,
+            Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } | Self::EmergencyClosed { .. } | Self::Alarm { .. } | Self::Checkpoint { .. } | Self::AddressChanged { .. } | Self::Test { .. } => None,
         }
     }
 
@@ -293,6 +319,35 @@ impl Letter {
                     topic,
                     format!("{late_ja}■ {}({})\n\n{}\n\n{}\n\n  日時: {}\n\n次の画面で内容を見て、「対応を始める」を押してください。\n\n  {url}", rule.ja(), level.ja(), one_line(&ja.what), one_line(&ja.why), at.second()),
                     format!("{late_en}{} ({}), {}\n\n{}\n{}\n\n{url}", rule.en(), level.as_str(), at.second(), one_line(&en.what), one_line(&en.why)),
+                )
+            }
+            Self::Checkpoint { note, entries, at } => (
+                "証跡のチェックポイント (Checkpoint of the log)",
+                format!(
+                    "{} 現在の証跡({entries} 件)の署名付きチェックポイントです。このメールを消さずに保管してください。後から証跡が書き換えられたり、末尾が切り取られたりしていないかを、この控えで確かめられます。\n\n次の行から最後の署名の行までを checkpoint.txt として保存し、sekisho verify の --checkpoint に指定します。\n\n----\n{note}----",
+                    at.second()
+                ),
+                format!("This is the signed head of the log with {entries} entries. Keep this letter: whoever rewrites or cuts the log later is found by it. Save the lines between the dashes as checkpoint.txt and give it to sekisho verify --checkpoint."),
+            ),
+            Self::AddressChanged { name, login, before, after, by, at } => {
+                let shown = |address: &str, none: &str| if address.is_empty() { none.to_owned() } else { one_line(address) };
+                (
+                    "メールアドレスの変更 (Mail address changed)",
+                    format!(
+                        "{} 様\n\n関所に登録されているメールアドレスが変更されました。これからのお知らせと登録用リンクは、新しいアドレスに届きます。このメールは前と後の両方のアドレスに送っています。\n\n  ログイン名: {login}\n  変更前: {}\n  変更後: {}\n  変更した人: {}\n  日時: {}\n\n変更を頼んだ覚えがない場合は、すぐ病院の担当者へ電話で連絡してください。",
+                        one_line(name),
+                        shown(before, "(なし)"),
+                        shown(after, "(なし)"),
+                        one_line(by),
+                        at.second()
+                    ),
+                    format!(
+                        "The mail address of \"{login}\" at Sekisho was changed from {} to {} by {}, {} (Japan time). Letters and links go to the new address from here on; this letter goes to both. If you did not ask for this, telephone the hospital at once.",
+                        shown(before, "(none)"),
+                        shown(after, "(none)"),
+                        one_line(by),
+                        at.second()
+                    ),
                 )
             }
             Self::Test { by, at } => (

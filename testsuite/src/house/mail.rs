@@ -7,7 +7,7 @@ use sekisho_core::letter::{Carried, Courier};
 use sekisho_core::people::{Actor, Role};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
-use sekisho_store::{EnrolmentLink, LogFilter, MailRow, MailSettings, MailState, NewPerson, Store};
+use sekisho_store::{EnrolmentLink, LogFilter, MailRow, MailSettings, MailState, NewPerson, PersonChange, Store};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ on_both!(
     what_cannot_be_delivered_is_told_and_given_up,
     without_a_server_or_an_address_the_link_is_handed_over,
     a_letter_that_was_changed_in_the_database_goes_nowhere,
+    a_changed_address_is_told_to_the_old_one_and_the_new_one,
+    a_link_that_is_handed_over_says_so_in_the_log,
 );
 
 async fn town(mut base: Base) -> Town {
@@ -203,6 +205,44 @@ async fn a_letter_that_was_changed_in_the_database_goes_nowhere(base: Base) {
     } else {
         assert_eq!(to.len(), 2);
     }
+}
+
+async fn a_changed_address_is_told_to_the_old_one_and_the_new_one(base: Base) {
+    let town = town(base).await;
+    let postbox = Postbox::new(Mode::Plain);
+    let (person, _) = town.store.add_person(&Actor::console(), asking("shinjin", "mori@aoba.example")).await.unwrap();
+    town.store.carry_due(&carrier(&postbox)).await.unwrap();
+    let change = |mail: &str, name: &str| PersonChange { mail: mail.into(), name: name.into(), ..PersonChange::of(&person) };
+    town.store.change_person(&town.admin.actor, &person.id, change("mori@aoba.example", "森 新人")).await.unwrap();
+    let changed = |fact: &Fact| matches!(fact, Fact::MailAddressChanged { .. });
+    assert!(facts(&town.store, changed).await.is_empty(), "the address stayed");
+    town.store.change_person(&town.admin.actor, &person.id, change("thief@evil.example", "森 新人")).await.unwrap();
+    assert_eq!(facts(&town.store, changed).await, [Fact::MailAddressChanged { person: person.id.clone(), before: "mori@aoba.example".into(), after: "thief@evil.example".into() }]);
+    town.store.carry_due(&carrier(&postbox)).await.unwrap();
+    let told: Vec<Arrived> = postbox.letters().into_iter().filter(|letter| letter.subject.contains("メールアドレスの変更")).collect();
+    let mut to: Vec<String> = told.iter().flat_map(|letter| letter.to.clone()).collect();
+    to.sort();
+    assert_eq!(to, ["mori@aoba.example", "thief@evil.example"]);
+    for letter in &told {
+        for word in ["shinjin", "mori@aoba.example", "thief@evil.example", town.admin.actor.name.as_str()] {
+            assert!(letter.text.contains(word), "{word}: {}", letter.text);
+        }
+    }
+    town.store.change_person(&town.admin.actor, &person.id, change("", "森 新人")).await.unwrap();
+    town.store.carry_due(&carrier(&postbox)).await.unwrap();
+    let last = postbox.letters().into_iter().filter(|letter| letter.subject.contains("メールアドレスの変更")).count();
+    assert_eq!(last, 3, "an address that is taken away is told to the one that it was");
+}
+
+async fn a_link_that_is_handed_over_says_so_in_the_log(base: Base) {
+    let town = town(base).await;
+    let console = Actor::console();
+    let (mailed, _) = town.store.add_person(&console, asking("shinjin", "mori@aoba.example")).await.unwrap();
+    let (handed, link) = town.store.add_person(&console, NewPerson { by_hand: true, ..asking("odagiri", "oda@aoba.example") }).await.unwrap();
+    assert!(!link.url.expose().is_empty(), "whoever registers sees the link");
+    let issued = facts(&town.store, |fact| matches!(fact, Fact::EnrolmentIssued { .. })).await;
+    let way_of = |id| issued.iter().find_map(|fact| if let Fact::EnrolmentIssued { person, way, .. } = fact { (person == id).then(|| way.clone()) } else { None });
+    assert_eq!((way_of(&mailed.id).as_deref(), way_of(&handed.id).as_deref()), (Some("mail"), Some("hand")));
 }
 
 #[tokio::test]

@@ -252,3 +252,63 @@ fn a_revocation_ends_what_runs_and_keeps_the_device_out() {
     let refused = output(client(&house, "ssh", &worker, dir, &[]).args([&host, "--", "true"]), PATIENCE);
     assert!(!refused.status.success() && words(&refused.stderr).contains("SKC-06"), "{}", said(&refused));
 }
+
+/// A tool of PuTTY with a saved session alone: nothing on its command line says where, who, or which host key.
+fn putty(house: &House, who: &Person, dir: &Path, tool: &str) -> Command {
+    let key = dir.join("worker.ppk");
+    if !key.exists() {
+        let made = Command::new("puttygen").arg(who.key_file.as_ref().expect("a key")).args(["-O", "private", "-o"]).arg(&key).status();
+        assert!(made.is_ok_and(|status| status.success()), "puttygen cannot read the key");
+    }
+    let mut command = Command::new(super::matrix::tool("python3"));
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/src/street/matrix/on_terminal.py")).arg("answer").arg(who.phone.code());
+    command.arg(tool).args(["-load", &format!("{TARGET}.street"), "-i"]).arg(&key).args(["-noagent", "-noshare"]);
+    command.env("HOME", dir.join("home")).env("PUTTYDIR", dir.join("home/.putty")).current_dir(&house.folder);
+    command
+}
+
+#[test]
+fn putty_works_by_the_saved_session_that_was_written_for_it() {
+    let _alone = alone();
+    let house = house::shared();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    enrol(house, dir);
+    std::fs::create_dir_all(dir.join("home")).unwrap();
+    let (worker, _) = house.at_work("dru", &["exec", "sftp"]);
+    let written = |more: &[&str]| {
+        let mut command = program::command(&["connect", "putty-config", "--worker", "dru", "--dir"]);
+        let done = output(command.arg(dir).args(more).env("HOME", dir.join("home")).env("PUTTYDIR", dir.join("home/.putty")), PATIENCE);
+        assert!(done.status.success(), "{}", said(&done));
+    };
+    let nowhere = output(program::command(&["connect", "putty-config", "--worker", "dru", "--dir"]).arg(dir).env("HOME", dir.join("home")), PATIENCE);
+    assert!(words(&nowhere.stderr).contains("SKC-17"), "no plan is known on this device: {}", said(&nowhere));
+
+    // The session runs the program of the device by itself, as ssh does.
+    written(&["--target", TARGET]);
+    let ran = output(putty(house, &worker, dir, "plink").args(["-ssh", "printf 'out:%s' $((6*7))"]), PATIENCE);
+    assert!(ran.status.success() && words(&ran.stdout).contains("out:42"), "{}", said(&ran));
+
+    // Through a port of this machine, where the program waits.
+    let port = free_port();
+    written(&["--target", TARGET, "--port", &port.to_string()]);
+    let mut waits = program::command(&["connect", "open", "--listen", &format!("127.0.0.1:{port}"), "--dir"]).arg(dir).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut first = [0; 1];
+    std::io::Read::read_exact(waits.stdout.as_mut().unwrap(), &mut first).unwrap();
+    let (sent, there, batch) = (dir.join("sent"), house.folder.join("by-psftp"), dir.join("batch"));
+    std::fs::write(&sent, noise(300_000, 9)).unwrap();
+    std::fs::write(&batch, format!("put {} {}\n", sent.display(), there.display())).unwrap();
+    let put = output(putty(house, &worker, dir, "psftp").arg("-b").arg(&batch), PATIENCE);
+    assert!(put.status.success() && std::fs::read(&there).ok() == std::fs::read(&sent).ok(), "{}", said(&put));
+
+    // A gateway of another key is none: the session holds the key that came with the enrolment, and nobody is asked.
+    let session = dir.join("home/.putty/sessions").join(format!("{TARGET}.street"));
+    let text = std::fs::read_to_string(&session).unwrap();
+    let (before, rest) = text.split_once("SSHManualHostKeys=SHA256:").unwrap();
+    std::fs::write(&session, format!("{before}SSHManualHostKeys=SHA256:{}{}", if rest.starts_with('A') { 'B' } else { 'A' }, &rest[1..])).unwrap();
+    let other = output(putty(house, &worker, dir, "plink").args(["-ssh", "-batch", "echo hairimashita"]), PATIENCE);
+    assert!(!other.status.success() && !words(&other.stdout).contains("hairimashita"), "{}", said(&other));
+    waits.kill().unwrap();
+    waits.wait().unwrap();
+    let _ = std::fs::remove_file(there);
+}

@@ -11,7 +11,7 @@ use crate::write::Tx;
 use sekisho_core::desk::{Cause, Recall, RecallWord};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::{PersonId, SessionId, VendorId};
-use sekisho_core::letter::Address;
+use sekisho_core::letter::{Address, Letter};
 use sekisho_core::people::{Actor, Person, Role, check_login_name, check_roles, double_roles};
 use sekisho_core::permission::{Action, may};
 use sekisho_core::plan::content::check_line;
@@ -283,6 +283,9 @@ impl Store {
             .await?;
         self.seal_row(&mut tx, &after, &text).await?;
         tx.fact(Fact::PersonChanged { person: id.clone(), roles: after.roles.clone(), active: after.active });
+        if before.mail != after.mail {
+            self.tell_of_address(&mut tx, &before, &after).await?;
+        }
         self.account_kept(&mut tx, id).await?;
         if !after.may_act(now) {
             end_web_logins(&mut tx, id, None, "disabled").await?;
@@ -296,6 +299,24 @@ impl Store {
         }
         tx.commit().await?;
         Ok(after)
+    }
+
+    /// Tells both addresses that letters go to another one. Whoever had the old one learns of it in time to say that it was not
+    /// they who asked; a link that is sent afterwards would open the account.
+    async fn tell_of_address(&self, tx: &mut Tx, before: &Person, after: &Person) -> Result<(), Fault> {
+        tx.fact(Fact::MailAddressChanged { person: after.id.clone(), before: before.mail.clone(), after: after.mail.clone() });
+        let letter = Letter::AddressChanged {
+            name: after.name.clone(),
+            login: after.login.clone(),
+            before: before.mail.clone(),
+            after: after.mail.clone(),
+            by: tx.actor().name.clone(),
+            at: tx.now(),
+        };
+        for to in [before, after] {
+            tx.mail(to, &letter).await?;
+        }
+        Ok(())
     }
 
     /// Takes password, second factors and public keys away and issues a new link, after loss or suspicion. Whoever holds

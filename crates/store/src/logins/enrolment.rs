@@ -104,20 +104,24 @@ struct Pending {
 impl Store {
     /// Issues a link inside a change; every earlier link of the person stops working.
     pub(crate) async fn issue_link(&self, tx: &mut Tx, person: &Person, reason: &str, span: Duration) -> Result<EnrolmentLink, Fault> {
-        self.put_link(tx, person, reason, span, None).await
+        self.put_link(tx, person, reason, span, None, "hand").await
     }
 
     /// The same, with a code without which it does not open.
     pub(crate) async fn issue_link_with_code(&self, tx: &mut Tx, person: &Person, reason: &str, span: Duration) -> Result<EnrolmentLink, Fault> {
+        self.link_with_code(tx, person, reason, span, "hand").await
+    }
+
+    async fn link_with_code(&self, tx: &mut Tx, person: &Person, reason: &str, span: Duration, way: &str) -> Result<EnrolmentLink, Fault> {
         // The remainder favours small numbers by one part in 10^11, which helps nobody within five tries.
         let code = format!("{:08}", u64::from_be_bytes(random_bytes()?) % 100_000_000);
-        self.put_link(tx, person, reason, span, Some(Secret::new(code))).await
+        self.put_link(tx, person, reason, span, Some(Secret::new(code)), way).await
     }
 
     /// Issues a link with a code and sends it to the person, so that the two go by different ways and whoever keeps the
     /// ledger sees the code alone. Without mail or address the link is handed over as any other.
     pub(crate) async fn send_link(&self, tx: &mut Tx, person: &Person, reason: &str, letter: LinkLetter) -> Result<EnrolmentLink, Fault> {
-        let mut link = self.issue_link_with_code(tx, person, reason, LINK_SPAN).await?;
+        let mut link = self.link_with_code(tx, person, reason, LINK_SPAN, if self.reaches_by_mail(person) { "mail" } else { "hand" }).await?;
         let (name, login, url, until) = (person.name.clone(), person.login.clone(), link.url.clone(), link.expires_at);
         let letter = match letter {
             LinkLetter::Invitation => Letter::Invitation { name, login, url, until, device: self.door_words(person) },
@@ -137,7 +141,7 @@ impl Store {
         (person.is(Role::Worker) && !address.is_empty()).then(|| DoorWords { address, hospital: self.door_name().to_owned(), typed: (self.policy().ssh_login_hours == 0).then(|| person.login.clone()) })
     }
 
-    async fn put_link(&self, tx: &mut Tx, person: &Person, reason: &str, span: Duration, handover: Option<Secret>) -> Result<EnrolmentLink, Fault> {
+    async fn put_link(&self, tx: &mut Tx, person: &Person, reason: &str, span: Duration, handover: Option<Secret>, way: &str) -> Result<EnrolmentLink, Fault> {
         let token = random_token()?;
         let hash = token_hash(token.expose());
         let secret = totp::fresh()?;
@@ -156,7 +160,7 @@ impl Store {
             .bind(code.map(Sealed::into_bytes))
             .execute(tx.sql())
             .await?;
-        tx.fact(Fact::EnrolmentIssued { person: person.id.clone(), reason: reason.to_owned() });
+        tx.fact(Fact::EnrolmentIssued { person: person.id.clone(), reason: reason.to_owned(), way: way.to_owned() });
         let url = Secret::new(format!("{}/enrol/{}", self.base_url(), token.expose()));
         Ok(EnrolmentLink { url, token, sent_to: None, expires_at, handover })
     }

@@ -74,13 +74,14 @@ struct KeyAnswer {
 /// Kinds in the order of the form.
 const KINDS: &[&str] = &[
     "entered", "left", "dialled", "cut_asked", "controlled", "marked", "refused_inside", "file_moved", "view_began", "view_ended", "file_taken", "held_file_taken", "searched", "plan_drawn", "plan_acted", "file_attached", "reconciled", "escalated", "identified",
-    "refused", "logged_in", "logged_out", "stepped_up", "locked_out", "unlocked", "person_added", "person_changed", "enrolment_issued", "enrolled", "vendor_kept", "line_kept", "countries_taken", "device_kept", "target_kept", "credential_kept",
+    "refused", "logged_in", "logged_out", "stepped_up", "locked_out", "unlocked", "person_added", "person_changed", "enrolment_issued", "enrolled", "mail_address_changed", "vendor_kept", "line_kept", "countries_taken", "device_kept", "target_kept", "credential_kept",
     "certificate_issued", "ssh_authority", "test_asked", "test_ended", "host_keys_seen", "host_key_alarmed", "host_key_decided",
     "key_window_opened", "key_window_used", "key_window_closed", "key_window_expired",
     "passkey_added", "passkey_removed", "passkey_used", "passkey_cloned", "recovery_made", "recovery_used", "authenticator_replaced", "identity_checked", "identity_proof_read", "link_opened",
     "source_locked", "source_unlocked", "dormant_disabled", "leaver_noted", "leaver_ended", "privilege_kept", "review_started", "review_answered", "review_closed", "review_disabled", "token_made", "token_ended", "token_refused",
     "device_authority", "device_code_issued", "device_code_failed", "device_code_ended", "device_certified", "device_certificate_ended", "certificate_refused",
     "person_linked", "link_pinned", "person_unlinked", "directory_ended", "directory_roles_lost", "directory_doubted",
+    "ssh_login_issued", "ssh_login_ended", "connect_denied", "login_ended", "everybody_logged_out",
     "emergency_opened", "emergency_tried", "emergency_closed", "emergency_reviewed", "emergency_kept", "emergency_ended", "emergency_code_used", "envelope_made", "envelopes_seen",
     "mail_written", "mail_sent", "mail_late", "mail_failed",
     "alarm_raised", "alarm_escalated", "alarm_acknowledged", "alarm_closed", "recording_trouble", "publisher_stuck", "ends_soon", "disk_low", "receiver_down", "receiver_back",

@@ -114,11 +114,13 @@ pub(super) fn tone(fact: &Fact) -> &'static str {
         Fact::PasskeyAdded { .. } | Fact::PasskeyRemoved { .. } | Fact::RecoveryMade { .. } | Fact::AuthenticatorReplaced { .. } | Fact::IdentityChecked { .. } => "warn",
         Fact::CredentialRotated { outcome: Rotated::TakenBack { .. } | Rotated::Unsure { .. }, .. } => "bad",
         Fact::CredentialRotated { outcome: Rotated::Unchanged { .. } | Rotated::DoneOldRemains, .. } | Fact::RotationSet { .. } => "warn",
-        Fact::SshAuthority { .. } | Fact::HostKeyDecided { .. } | Fact::CutAsked { .. } | Fact::Escalated { .. } | Fact::EnrolmentIssued { .. } | Fact::CredentialKept { .. } | Fact::KeyWindowOpened { .. } | Fact::RulesKept { .. } => "warn",
+        Fact::SshAuthority { .. } | Fact::HostKeyDecided { .. } | Fact::CutAsked { .. } | Fact::Escalated { .. } | Fact::EnrolmentIssued { .. } | Fact::MailAddressChanged { .. } | Fact::CredentialKept { .. } | Fact::KeyWindowOpened { .. } | Fact::RulesKept { .. } => "warn",
         Fact::RecordingTrouble { .. } | Fact::PublisherStuck { .. } | Fact::AlarmRaised { level: sekisho_core::alarm::Level::Critical, .. } | Fact::AlarmEscalated { .. } | Fact::DiskLow { .. } => "bad",
         Fact::AlarmRaised { .. } | Fact::EndsSoon { .. } | Fact::ReceiverDown { .. } => "warn",
         Fact::CaseOpened { .. } | Fact::LogTurnedAway { .. } => "bad",
         Fact::CaseGrew { .. } | Fact::CaseDecided { .. } | Fact::LoginAllowKept { .. } | Fact::LogSourceKept { .. } => "warn",
+        Fact::CheckpointStuck { .. } | Fact::LogContradicted { .. } | Fact::RestoreAccepted { .. } => "bad",
+        Fact::KeyRotated { .. } => "warn",
         _ => "",
     }
 }
@@ -244,6 +246,7 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         }
         Fact::SshLoginEnded { person, device_name, cause, .. } => say("ssh_login_ended", &[("person", &names.of(person.as_str())), ("device", device_name), ("cause", &one_of(lang, "log.end", cause))]),
         Fact::ConnectDenied { device_name, asked_from, .. } => say("connect_denied", &[("device", device_name), ("source", asked_from)]),
+        Fact::EverybodyLoggedOut { reason, logins, tokens } => say("everybody_logged_out", &[("reason", reason), ("logins", &logins.to_string()), ("tokens", &tokens.to_string())]),
         Fact::LoginEnded { person, via, came_from, .. } => say("login_ended", &[("person", &names.of(person.as_str())), ("via", &one_of(lang, "logins.via", via)), ("source", came_from)]),
         Fact::SteppedUp { by: None } => say("stepped_up", &[]),
         Fact::SteppedUp { by: Some(kind) } => say("stepped_up_by", &[("kind", &one_of(lang, "log.factor", kind.as_str()))]),
@@ -280,7 +283,14 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
             say("person_added", &[("name", name), ("login", login), ("vendor", &side), ("roles", &roles(lang, held))])
         }
         Fact::PersonChanged { person, roles: held, active } => say("person_changed", &[("person", &names.of(person.as_str())), ("roles", &roles(lang, held)), ("state", &state_of(*active))]),
-        Fact::EnrolmentIssued { person, reason } => say("enrolment_issued", &[("person", &names.of(person.as_str())), ("reason", &one_of(lang, "log.enrolment", reason))]),
+        Fact::EnrolmentIssued { person, reason, way } => {
+            let way = if way.is_empty() { String::new() } else { one_of(lang, "log.enrolment_way", way) };
+            say("enrolment_issued", &[("person", &names.of(person.as_str())), ("reason", &one_of(lang, "log.enrolment", reason)), ("way", &way)])
+        }
+        Fact::MailAddressChanged { person, before, after } => {
+            let shown = |address: &str| if address.is_empty() { words::word(lang, "log.no_address") } else { address.to_owned() };
+            say("mail_address_changed", &[("person", &names.of(person.as_str())), ("before", &shown(before)), ("after", &shown(after))])
+        }
         Fact::Enrolled { person } => say("enrolled", &[("person", &names.of(person.as_str()))]),
         Fact::PasswordChanged { person } => say("password_changed", &[("person", &names.of(person.as_str()))]),
         Fact::KeyAdded { person, fingerprint, .. } => say("key_added", &[("person", &names.of(person.as_str())), ("fingerprint", fingerprint)]),
@@ -415,6 +425,8 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::ReceiverDown { name, why, waiting } => say("receiver_down", &[("name", name), ("why", why), ("n", &waiting.to_string())]),
         Fact::ReceiverBack { name } => say("receiver_back", &[("name", name)]),
         Fact::LogSourceKept { .. }
+        | Fact::SessionTold { .. }
+        | Fact::LogLost { .. }
         | Fact::LogAuthority { .. }
         | Fact::LogTurnedAway { .. }
         | Fact::LogSegmentClosed { .. }
@@ -423,6 +435,11 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         | Fact::CaseGrew { .. }
         | Fact::CaseDecided { .. }
         | Fact::LoginAllowKept { .. } => super::around::sentence(lang, fact, names).unwrap_or_default(),
+        Fact::CheckpointStuck { place, entries, why } => say("checkpoint_stuck", &[("place", place), ("entries", &entries.to_string()), ("why", why)]),
+        Fact::CheckpointLeaves { place, entries } => say("checkpoint_leaves", &[("place", place), ("entries", &entries.to_string())]),
+        Fact::LogContradicted { place, here, there, .. } => say("log_contradicted", &[("place", place), ("here", &here.to_string()), ("there", &there.to_string())]),
+        Fact::RestoreAccepted { place, here, there, reason, .. } => say("restore_accepted", &[("place", place), ("here", &here.to_string()), ("there", &there.to_string()), ("reason", reason)]),
+        Fact::KeyRotated { new, .. } => say("key_rotated", &[("new", new)]),
         Fact::ClockJumped { back_ms } => say("clock_jumped", &[("back_ms", &back_ms.to_string())]),
     }
 }
