@@ -201,6 +201,8 @@ pub enum Away {
     Down(String),
     /// It answers, and says no: wrong password, no such account, more than one, another account under this name.
     No(&'static str),
+    /// It answers, and what it says of this one account cannot be used. Of others it may speak soundly.
+    Odd(&'static str),
     /// The password may be right, and the account is closed.
     Closed(Closed),
 }
@@ -209,7 +211,7 @@ impl std::fmt::Display for Away {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Down(why) => f.write_str(why),
-            Self::No(why) => f.write_str(why),
+            Self::No(why) | Self::Odd(why) => f.write_str(why),
             Self::Closed(closed) => f.write_str(closed.as_str()),
         }
     }

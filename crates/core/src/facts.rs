@@ -231,6 +231,14 @@ pub enum Fact {
         /// The roles.
         roles: BTreeSet<Role>,
     },
+    /// The directory knows the person's account and says something of it that cannot be used (more than one account, a name or
+    /// identity that cannot be read). It was passed over; told once while it lasts.
+    DirectoryOdd {
+        /// Who.
+        person: PersonId,
+        /// Name of the directory.
+        source: String,
+    },
     /// So many accounts fell away from the directory at once that it was not believed, and nobody was disabled.
     DirectoryDoubted {
         /// Name of the directory.
@@ -1656,6 +1664,7 @@ impl Fact {
             | Self::Entered { plan, .. }
             | Self::KeyWindowOpened { plan, .. }
             | Self::Reconciled { plan, .. } => Some(plan),
+            Self::EvidenceTaken { scope, .. } => scope.plan(),
             _ => None,
         }
     }

@@ -171,13 +171,15 @@ impl DirectoryServer {
             Question::Survey { subjects } => {
                 let mut found = BTreeMap::new();
                 for subject in subjects {
-                    let Some(filter) = self.by_subject(subject) else { return Err(Away::Down("a link names no account of this kind of directory".into())) };
-                    let account = match self.one(ldap, &filter).await {
-                        Ok(account) => Some(account),
-                        Err(Away::No("nobody")) => None,
+                    // A link made while the directory was of another kind names nobody that could be asked for. It is one person's
+                    // trouble, as is an account of which the directory says something odd: the others go on.
+                    let Some(filter) = self.by_subject(subject) else { continue };
+                    match self.one(ldap, &filter).await {
+                        Ok(account) => found.insert(subject.clone(), Some(account)),
+                        Err(Away::No("nobody")) => found.insert(subject.clone(), None),
+                        Err(Away::Odd(_) | Away::No(_)) => continue,
                         Err(other) => return Err(other),
                     };
-                    found.insert(subject.clone(), account);
                 }
                 Ok(Answered::Surveyed(found))
             }
@@ -216,8 +218,8 @@ impl DirectoryServer {
             (0, _) => return Err(Away::No("nobody")),
             _ => return Err(Away::No("several")),
         };
-        let dn = entry.dn().ok_or(Away::Down("it gives a distinguished name that cannot be used".into()))?.to_owned();
-        let subject = entry.subject(&self.settings).ok_or_else(|| Away::Down(format!("it does not show {} of an account: the service account needs the right to read it", self.settings.subject_attribute())))?;
+        let dn = entry.dn().ok_or(Away::Odd("it gives a distinguished name that cannot be used"))?.to_owned();
+        let subject = entry.subject(&self.settings).ok_or(Away::Odd("it does not show what an account is known by for good (entryUUID, objectGUID): the service account needs the right to read it"))?;
         let roles = self.roles_of(ldap, &dn).await?;
         Ok(Account { subject, name: entry.name(), closed: entry.closed(self.clock.now()), roles, dn })
     }

@@ -11,15 +11,15 @@ use crate::write::Tx;
 use sekisho_core::desk::{Cause, RecallWord};
 use sekisho_core::directory::{Account, Away, Directory, Follows, Link, SourceInfo, SourceKind, check_known_as, follows, is_believable};
 use sekisho_core::facts::Fact;
-use sekisho_core::ids::PersonId;
+use sekisho_core::ids::{LinkId, PersonId};
 use sekisho_core::limits;
 use sekisho_core::people::{Actor, Person, Role};
 use sekisho_core::permission::{Action, may};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::token::TokenEnd;
 use sqlx::AnyConnection;
-use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 impl Held for Link {
@@ -31,7 +31,22 @@ impl Held for Link {
 
 /// Who speaks to directories and providers; empty until the roof joins it, and for a box without any.
 #[derive(Default)]
-pub(crate) struct Elsewhere(OnceLock<Arc<dyn Directory>>);
+pub(crate) struct Elsewhere(OnceLock<Arc<dyn Directory>>, Mutex<Told>);
+
+/// What was told of surveys and still holds, so that it is told once and not at each of them.
+#[derive(Default)]
+struct Told {
+    /// Links of whose accounts a directory says nothing that could be used.
+    odd: BTreeSet<LinkId>,
+    /// Directories that were not believed, with the numbers.
+    doubted: BTreeMap<String, (usize, usize)>,
+}
+
+impl Elsewhere {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 const SESSIONS: &str = "SELECT id FROM sessions WHERE ended_at IS NULL AND person = $1";
 
@@ -314,6 +329,12 @@ impl Store {
                     continue;
                 }
             };
+            let odd: Vec<&(Link, Person)> = linked.iter().filter(|(link, _)| link.subject.as_ref().is_some_and(|subject| !accounts.contains_key(subject))).collect();
+            if !is_believable(odd.len(), linked.len()) {
+                tracing::error!(source = info.name, odd = odd.len(), "ALARM: a directory says nothing usable of many accounts: look at the rights of the service account. Nobody is disabled by that");
+                continue;
+            }
+            self.tell_of_odd(&info.name, &linked, &odd).await?;
             // What was not answered is not known.
             let known: Vec<(&Link, &Person, Option<&Account>)> =
                 linked.iter().filter_map(|(link, person)| Some((link, person, accounts.get(link.subject.as_deref()?)?.as_ref()))).collect();
@@ -322,6 +343,7 @@ impl Store {
                 self.doubt(&info.name, changed.len(), linked.len()).await?;
                 continue;
             }
+            self.inner.elsewhere.told().doubted.remove(&info.name);
             for (link, _, account) in changed {
                 self.follow_account(link, *account).await?;
             }
@@ -329,11 +351,39 @@ impl Store {
         Ok(())
     }
 
+    /// Tells, once each, of persons whose account the directory knows and of which it says something that cannot be used. They
+    /// are passed over, and the others go on.
+    async fn tell_of_odd(&self, source: &str, linked: &[(Link, Person)], odd: &[&(Link, Person)]) -> Result<(), Fault> {
+        let news: Vec<&(Link, Person)> = {
+            let mut told = self.inner.elsewhere.told();
+            for (link, _) in linked.iter().filter(|(link, _)| !odd.iter().any(|(other, _)| other.id == link.id)) {
+                told.odd.remove(&link.id);
+            }
+            odd.iter().copied().filter(|(link, _)| !told.odd.contains(&link.id)).collect()
+        };
+        if news.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.write(&Actor::system()).await?;
+        for (_, person) in &news {
+            tracing::error!(source, login = person.login, "ALARM: what a directory says of an account cannot be used; the person is passed over");
+            tx.fact(Fact::DirectoryOdd { person: person.id.clone(), source: source.to_owned() });
+        }
+        tx.commit().await?;
+        self.inner.elsewhere.told().odd.extend(news.iter().map(|(link, _)| link.id.clone()));
+        Ok(())
+    }
+
     async fn doubt(&self, source: &str, changed: usize, linked: usize) -> Result<(), Fault> {
+        if self.inner.elsewhere.told().doubted.get(source) == Some(&(changed, linked)) {
+            return Ok(());
+        }
         self.inner.shelf.alarm(format!("{changed} of {linked} accounts fell away from the directory {source} at once. Nobody is disabled by that: look at its base, its groups and the rights of the service account"));
         let mut tx = self.write(&Actor::system()).await?;
         tx.fact(Fact::DirectoryDoubted { source: source.to_owned(), changed: changed as u64, linked: linked as u64 });
-        tx.commit().await
+        tx.commit().await?;
+        self.inner.elsewhere.told().doubted.insert(source.to_owned(), (changed, linked));
+        Ok(())
     }
 
     /// The links to a directory with their persons, of those who are active.

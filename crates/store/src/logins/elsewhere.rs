@@ -80,6 +80,8 @@ impl Store {
                 Err(fault) => Err(fault.into()),
             },
             Err(Away::Down(why)) => Err(self.down(attempt, &why).await),
+            // No proof, and no failure of whoever tried.
+            Err(Away::Odd(why)) => Err(self.down(attempt, why).await),
         }
     }
 

@@ -80,7 +80,7 @@ const KINDS: &[&str] = &[
     "passkey_added", "passkey_removed", "passkey_used", "passkey_cloned", "recovery_made", "recovery_used", "authenticator_replaced", "identity_checked", "identity_proof_read", "link_opened",
     "source_locked", "source_unlocked", "dormant_disabled", "leaver_noted", "leaver_ended", "privilege_kept", "review_started", "review_answered", "review_closed", "review_disabled", "token_made", "token_ended", "token_refused",
     "device_authority", "device_code_issued", "device_code_failed", "device_code_ended", "device_certified", "device_certificate_ended", "certificate_refused",
-    "person_linked", "link_pinned", "person_unlinked", "directory_ended", "directory_roles_lost", "directory_doubted",
+    "person_linked", "link_pinned", "person_unlinked", "directory_ended", "directory_roles_lost", "directory_doubted", "directory_odd",
     "ssh_login_issued", "ssh_login_ended", "connect_denied", "login_ended", "everybody_logged_out",
     "emergency_opened", "emergency_tried", "emergency_closed", "emergency_reviewed", "emergency_kept", "emergency_ended", "emergency_code_used", "envelope_made", "envelopes_seen",
     "mail_written", "mail_sent", "mail_late", "mail_failed",
