@@ -31,6 +31,7 @@ on_both!(
     a_directory_that_is_down_disables_nobody,
     everybody_at_once_is_not_believed,
     an_account_of_the_same_name_is_another_person,
+    one_odd_account_holds_up_nobody_and_is_told_once,
     a_link_ends_the_password_here_and_its_end_gives_none_back,
     a_link_and_its_end_end_tokens,
     whose_account_it_may_be,
@@ -232,6 +233,37 @@ async fn everybody_at_once_is_not_believed(base: Base) {
     aoba.server.add("many0", "ninja");
     town.store.survey_once().await.unwrap();
     assert!(town.facts("directory_ended").await.is_empty(), "an account of the same name is another one: three are gone still");
+}
+
+async fn one_odd_account_holds_up_nobody_and_is_told_once(base: Base) {
+    let aoba = Aoba::new(base).await;
+    let town = &aoba.town;
+    for name in ["odd", "gone", "well"] {
+        aoba.server.add(name, "ninja");
+        let one = resident(&town.base, &town.store, new_person(name, Role::Supervisor, None)).await;
+        town.store.link_person(&town.admin.actor, one.id(), "aoba", name).await.unwrap();
+    }
+    // Moved so deep that its name is longer than any that is believed. What it is known by stays.
+    let mut place = BASE.to_owned();
+    while place.len() < sekisho_core::limits::DIRECTORY_VALUE_BYTES {
+        place = format!("ou={},{place}", "o".repeat(200));
+        aoba.server.modify(&format!("dn: {place}\nchangetype: add\nobjectClass: organizationalUnit\n"));
+    }
+    aoba.server.modify(&format!("dn: uid=odd,{BASE}\nchangetype: modrdn\nnewrdn: uid=odd\ndeleteoldrdn: 0\nnewsuperior: {place}\n"));
+    aoba.server.delete(&format!("uid=gone,{BASE}"));
+    for _ in 0..3 {
+        town.store.survey_once().await.unwrap();
+    }
+    assert_eq!(town.facts("directory_ended").await.len(), 1, "the others were looked at: one has gone");
+    let odd = town.facts("directory_odd").await;
+    assert_eq!(odd.len(), 1, "told once: {odd:?}");
+    assert!(matches!(&odd[0].fact, Fact::DirectoryOdd { source, .. } if source == "aoba"));
+    // The directory does not rest because of it, and the others log in.
+    aoba.log_in(&town.operator, "ninja-suzuki").await.unwrap();
+    aoba.server.modify(&format!("dn: uid=odd,{place}\nchangetype: modrdn\nnewrdn: uid=odd\ndeleteoldrdn: 0\nnewsuperior: {BASE}\n"));
+    town.store.survey_once().await.unwrap();
+    assert_eq!(town.facts("directory_odd").await.len(), 1, "it is sound again, and nobody has ended");
+    assert_eq!(town.facts("directory_ended").await.len(), 1);
 }
 
 async fn an_account_of_the_same_name_is_another_person(base: Base) {
