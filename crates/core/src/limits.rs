@@ -248,6 +248,16 @@ limits! {
     KEPT_WINDOW_BYTES: "bytes" = 64 * 1024 * 1024;
     /// Contents of files that are taken out of recordings at once.
     KEPT_TAKEN_AT_ONCE: "files" = 4;
+    /// Evidence bundles that are put together at once.
+    EVIDENCE_AT_ONCE: "bundles" = 2;
+    /// Entries of one evidence bundle.
+    EVIDENCE_ENTRIES: "entries" = 5_000_000;
+    /// Recordings of one evidence bundle.
+    EVIDENCE_RECORDINGS: "recordings" = 20_000;
+    /// Plans of one evidence bundle.
+    EVIDENCE_PLANS: "plans" = 1_000;
+    /// Checkpoints from outside that are handed in with the wish for an evidence bundle.
+    EVIDENCE_CHECKPOINTS: "checkpoints" = 8;
     /// Watchers of one running session.
     WATCHERS: "watchers" = 16;
     /// Pauses of one session; beyond it there is the cut.
@@ -362,6 +372,16 @@ limits! {
     SYSLOG_TEXT_CHARS: "characters" = 4_000;
     /// Time for handing a batch to a syslog server, and for its end of the connection.
     SYSLOG_SECONDS: "seconds" = 20;
+    /// What a witness of the log answers, and a checkpoint with its proof that it is sent.
+    WITNESS_ANSWER_BYTES: "bytes" = 32 * 1024;
+    /// Time for one question to a witness.
+    WITNESS_SECONDS: "seconds" = 15;
+    /// Questions that a witness answers at once.
+    WITNESS_AT_ONCE: "questions" = 64;
+    /// Logs that one witness follows.
+    WITNESS_LOGS: "logs" = 1_000;
+    /// Places outside of the box that may be configured for checkpoints.
+    OUTSIDE_PLACES: "places" = 16;
     /// Addresses that are told of alarms besides the persons.
     MAIL_ALARM_ADDRESSES: "addresses" = 20;
     /// Time for one question to a directory or sign-in provider, from the first packet to the last.

@@ -64,6 +64,8 @@ pub enum Action {
     ViewRecording,
     /// Take the content of a transferred file out of a recording.
     TakeContent,
+    /// Take an evidence bundle.
+    TakeEvidence,
     /// Search commands, output, files, notes and plans of the whole record.
     SearchRecords,
     /// Read the log.
@@ -72,6 +74,8 @@ pub enum Action {
     ReadLedger,
     /// Change persons, vendors, targets and credentials.
     KeepLedger,
+    /// Decide on a login that went round the gateway, and which may.
+    DecideCase,
     /// Read the registers of lines and devices.
     ReadRoads,
     /// Declare a device lost; that only makes things safer.
@@ -102,7 +106,7 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 46] = [
         Self::WritePlan,
         Self::ReadPlan,
         Self::WithdrawPlan,
@@ -130,10 +134,12 @@ impl Action {
         Self::MarkSession,
         Self::ViewRecording,
         Self::TakeContent,
+        Self::TakeEvidence,
         Self::SearchRecords,
         Self::ReadLog,
         Self::ReadLedger,
         Self::KeepLedger,
+        Self::DecideCase,
         Self::ReadRoads,
         Self::DeclareLoss,
         Self::CertifyDevice,
@@ -152,7 +158,7 @@ impl Action {
     /// True if the act is refused without a one-time code given a few minutes ago at most.
     #[must_use]
     pub fn needs_step_up(self) -> bool {
-        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::SearchRecords | Self::ReadIdentityChecks | Self::KeepLedger | Self::KeepOwnLogin | Self::KeepOwnFactors | Self::OpenKeyWindow | Self::ConnectDevice | Self::CertifyDevice | Self::KeepEmergency | Self::ReviewEmergency)
+        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::TakeEvidence | Self::SearchRecords | Self::ReadIdentityChecks | Self::KeepLedger | Self::DecideCase | Self::KeepOwnLogin | Self::KeepOwnFactors | Self::OpenKeyWindow | Self::ConnectDevice | Self::CertifyDevice | Self::KeepEmergency | Self::ReviewEmergency)
     }
 }
 
@@ -225,6 +231,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::TakeContent
                 | A::SearchRecords
                 | A::ReadLedger
+                | A::DecideCase
                 | A::CertifyDevice
                 | A::UnlockPerson
                 | A::KeepMail
@@ -269,6 +276,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::MarkSession
                 | A::ViewRecording
                 | A::TakeContent
+                | A::TakeEvidence
                 | A::SearchRecords
                 | A::ReadLog
                 | A::ReadLedger
@@ -293,6 +301,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::MarkSession
                 | A::ViewRecording
                 | A::TakeContent
+                | A::TakeEvidence
                 | A::SearchRecords
                 | A::ReadLog
                 | A::ReadLedger
@@ -310,6 +319,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::MarkSession
                 | A::ViewRecording
                 | A::TakeContent
+                | A::TakeEvidence
                 | A::SearchRecords
                 | A::ReadRoads
                 | A::ReadLog
@@ -335,11 +345,13 @@ pub fn console_reach(action: Action) -> bool {
             | A::ControlSession
             | A::ViewRecording
             | A::TakeContent
+            | A::TakeEvidence
             | A::SearchRecords
             | A::ReadLog
             | A::ReadLedger
             | A::ReadIdentityChecks
             | A::KeepLedger
+            | A::DecideCase
             | A::ReadRoads
             | A::DeclareLoss
             | A::CertifyDevice

@@ -12,12 +12,14 @@ mod lobby;
 mod recall;
 mod session;
 mod ssh;
+mod target_logs;
 
 pub use door::{Behind, Door, DoorSettings, DoorStream, Duplex, bind_door};
 pub use exposure::Sentry;
 pub use keys::{KeyFault, check_public_key_line, fingerprint, generate_host_keys, public_line};
 pub use listen::Gateway;
 pub use ssh::scan::{ScanFault, scan_host_keys};
+pub use target_logs::{LogEar, TargetLogSettings, bind_target_logs};
 
 use sekisho_core::desk::{Answer, TargetCredential};
 use sekisho_core::rotation::{Opening, RotationEnd, RotationOrder, Rotator};

@@ -60,6 +60,12 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<crate::admin::exposure::ExposureCommand>,
     },
+    /// Sources of targets' logs: who may hand in lines, and with which certificate
+    #[command(subcommand)]
+    Sources(crate::admin::sources::SourcesCommand),
+    /// Logins that went round the gateway, as the targets' logs tell of them
+    #[command(subcommand)]
+    Cases(crate::admin::sources::CasesCommand),
     /// Vendors and subcontractors
     #[command(subcommand)]
     Vendor(crate::admin::vendor::VendorCommand),

@@ -34,6 +34,8 @@ pub struct Config {
     pub web: Web,
     /// The outer door.
     pub door: Door,
+    /// Targets' logs.
+    pub log_sources: crate::gathering::LogSources,
     /// The authority that certifies devices.
     pub device_ca: DeviceCa,
     /// Outgoing mail.
@@ -374,6 +376,7 @@ impl Config {
         if self.web.certificate.as_os_str().is_empty() != self.web.key.as_os_str().is_empty() {
             found.push("web.certificate and web.key go together".into());
         }
+        found.extend(self.log_sources.problems());
         if !self.door.listen.is_empty() && self.door_listen().is_none() {
             found.push("door.listen must be an address and port such as \"0.0.0.0:443\", or empty".into());
         }

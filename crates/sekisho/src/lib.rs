@@ -8,6 +8,7 @@ pub mod control;
 pub mod demo;
 pub mod directories;
 pub mod doctor;
+pub mod gathering;
 pub mod post;
 mod receivers;
 pub mod serve;

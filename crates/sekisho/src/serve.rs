@@ -8,7 +8,7 @@ use sekisho_core::desk::{Answer, Cause, ClientCertificate, Recall, RecallWord};
 use sekisho_core::exposure::Part;
 use sekisho_core::secret::Secret;
 use sekisho_core::time::Clock;
-use sekisho_gateway::{Behind, Door, DoorSettings, DoorStream, Gateway, GatewaySettings, Sentry};
+use sekisho_gateway::{Behind, Door, DoorSettings, DoorStream, Gateway, GatewaySettings, LogEar, Sentry};
 use sekisho_store::{DeviceToken, MailSettings, Settings, Store};
 use sekisho_web::{Face, Web, WebSettings};
 use std::net::SocketAddr;
@@ -47,6 +47,7 @@ pub fn store_settings(config: &Config) -> Settings {
         mail: (!config.mail.server.is_empty()).then(|| MailSettings { alarm: config.mail.alarm.clone() }),
         device_token: config.device_ca.pkcs11.clone().map(|token| DeviceToken { module: token.module, token: token.token, pin_file: token.pin_file }),
         ssh_sources: config.ssh.sources.clone(),
+        target_logs: crate::gathering::store_settings(config),
         leaked_passwords: (!config.data.leaked_passwords.as_os_str().is_empty()).then(|| config.data.leaked_passwords.clone()),
     }
 }
@@ -73,12 +74,15 @@ pub struct Running {
     pub web: SocketAddr,
     /// Where the SSH gateway is.
     pub ssh: SocketAddr,
+    /// Where targets' logs are taken, if they are.
+    pub logs_address: Option<SocketAddr>,
     /// Where the outer door is, if there is one.
     pub door_address: Option<SocketAddr>,
     /// The store, for the demo's own look at it.
     pub store: Store,
     gateway: Arc<Gateway>,
     door: Option<Door>,
+    logs: Option<LogEar>,
     stop_web: oneshot::Sender<()>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -113,11 +117,13 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let web = sekisho_web::bind(settings, store.clone()).await.with_context(|| format!("the pages cannot listen on {}", config.web.listen))?;
+    let logs = crate::gathering::open(config, &store, clock.clone()).await?;
     let door = door(config, &store, &gateway, web.face(), clock).await?;
     let control = control::listen(&config.data.dir)?;
 
     let mut own = vec![(Part::Pages, web.local_addr()), (Part::Ssh, gateway.local_addr())];
     own.extend(door.as_ref().map(|door| (Part::Door, door.local_addr())));
+    own.extend(logs.iter().flat_map(|logs| [logs.local_addr().ok(), logs.legacy_addr()]).flatten().map(|address| (Part::Logs, address)));
     let sentry = Sentry::new(own);
 
     let (stop_web, stopped) = oneshot::channel();
@@ -160,10 +166,16 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
         let store = store.clone();
         tasks.push(tokio::spawn(async move { store.run_mail(Arc::new(courier)).await }));
     }
+    if let Some(logs) = logs.clone() {
+        let store = store.clone();
+        tasks.push(tokio::spawn(async move { store.run_gathering().await }));
+        tasks.push(tokio::spawn(async move { logs.run().await }));
+    }
     if let Some(door) = door.clone() {
         tasks.push(tokio::spawn(async move { door.run().await }));
     }
-    Ok(Running { web: addresses.0, ssh: addresses.1, door_address, store, gateway, door, stop_web, tasks })
+    let logs_address = logs.as_ref().and_then(|logs| logs.local_addr().ok());
+    Ok(Running { logs_address, web: addresses.0, ssh: addresses.1, door_address, store, gateway, door, logs, stop_web, tasks })
 }
 
 /// The pages, as the outer door hands connections to them.
@@ -245,6 +257,9 @@ impl Running {
     pub async fn stop(self) {
         if let Some(door) = &self.door {
             door.shutdown();
+        }
+        if let Some(logs) = &self.logs {
+            logs.shutdown();
         }
         self.gateway.shutdown(SHUTDOWN).await;
         let _ = self.stop_web.send(());

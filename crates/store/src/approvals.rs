@@ -18,15 +18,17 @@ pub(crate) fn digest_of(plan: &Plan) -> String {
 impl Store {
     /// Signs one approval.
     pub(crate) fn sign_approval(&self, approval: &Approval) -> Result<String, Fault> {
-        let signature = sign_bytes(self.inner.keys.log(), CONTEXT, &approval.signed_bytes());
+        let signature = sign_bytes(&self.inner.keys.log(), CONTEXT, &approval.signed_bytes());
         signature.map(|signature| signature.to_string()).map_err(|breach| Fault::Crypto(breach.to_string()))
     }
 
     /// True if the signature of every approval of the plan holds.
     pub(crate) fn signatures_hold(&self, plan: &Plan) -> bool {
+        // An approval outlives an exchange of the key.
+        let keys = self.inner.keys.log_keys();
         plan.approvals.iter().all(|approval| {
             let signature: Result<Signature, _> = approval.signature.parse();
-            signature.is_ok_and(|signature| verify_bytes(self.inner.keys.log().public(), CONTEXT, &approval.signed_bytes(), &signature).is_ok())
+            signature.is_ok_and(|signature| keys.iter().any(|key| verify_bytes(key, CONTEXT, &approval.signed_bytes(), &signature).is_ok()))
         })
     }
 }

@@ -36,7 +36,10 @@ const MIGRATIONS: &[(&str, &str, &str)] = &[
     ("0010_mail_emergency", include_str!("../migrations/sqlite/0010_mail_emergency.sql"), include_str!("../migrations/postgres/0010_mail_emergency.sql")),
     ("0011_exposure", include_str!("../migrations/sqlite/0011_exposure.sql"), include_str!("../migrations/postgres/0011_exposure.sql")),
     ("0012_ssh_logins", include_str!("../migrations/sqlite/0012_ssh_logins.sql"), include_str!("../migrations/postgres/0012_ssh_logins.sql")),
+    ("0013_countries", include_str!("../migrations/sqlite/0013_countries.sql"), include_str!("../migrations/postgres/0013_countries.sql")),
+    ("0014_outside", include_str!("../migrations/sqlite/0014_outside.sql"), include_str!("../migrations/postgres/0014_outside.sql")),
     ("0015_alarms", include_str!("../migrations/sqlite/0015_alarms.sql"), include_str!("../migrations/postgres/0015_alarms.sql")),
+    ("0016_target_logs", include_str!("../migrations/sqlite/0016_target_logs.sql"), include_str!("../migrations/postgres/0016_target_logs.sql")),
 ];
 
 /// Which SQL is spoken.

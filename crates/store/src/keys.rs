@@ -7,22 +7,33 @@ use crate::fault::Fault;
 use crate::log::{sync_folder, write_durably};
 use crate::secrets::{Place, Sealed, SealingKey, random_bytes};
 use crate::settings::Settings;
-use sekisho_evidence::checkpoint::SigningKey;
+use sekisho_evidence::checkpoint::{PublicKey, SigningKey};
 use std::fs;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
+use std::sync::{Arc, PoisonError, RwLock};
 use zeroize::Zeroizing;
 
 /// Longest file of the keys folder that is read.
 const KEY_FILE_BYTES: u64 = 64 * 1024;
 
+/// The keys of the log.
+pub(crate) struct LogKeys {
+    /// The one that signs.
+    pub current: Arc<SigningKey>,
+    /// Those before it, the first one first.
+    pub former: Vec<PublicKey>,
+    /// The one that an exchange under way leads to: its entry is written, and the checkpoint of both is not.
+    pub next: Option<Arc<SigningKey>>,
+}
+
 /// The keys of this box, open.
 pub(crate) struct Keys {
     dir: PathBuf,
     data: SealingKey,
-    log: SigningKey,
+    log: RwLock<LogKeys>,
     recordings: age::x25519::Identity,
 }
 
@@ -44,6 +55,7 @@ impl Keys {
         let data = SealingKey::from_bytes(*data);
         let seed = Zeroizing::new(random_bytes::<32>()?);
         let log = signing_key(settings, seed.as_slice())?;
+        let log = RwLock::new(LogKeys { current: Arc::new(log), former: Vec::new(), next: None });
         let keys = Self { dir, data, log, recordings: age::x25519::Identity::generate() };
         keys.keep_file("log.key", seed.as_slice())?;
         let identity = keys.recordings.to_string();
@@ -66,7 +78,8 @@ impl Keys {
         let data = SealingKey::from_bytes(data);
         let missing = |name: &str| Fault::Folder(format!("{} is missing", dir.join(name).display()));
         let seed = load(&dir, &data, "log.key")?.ok_or_else(|| missing("log.key"))?;
-        let log = signing_key(settings, &seed)?;
+        let log = crate::log::log_keys(signing_key(settings, &seed)?, settings, &|name| load(&dir, &data, name))?;
+        let log = RwLock::new(log);
         let identity = load(&dir, &data, "recordings.key")?.ok_or_else(|| missing("recordings.key"))?;
         let identity = std::str::from_utf8(&identity).map_err(|_| Fault::Crypto("recordings.key is no text".into()))?;
         let recordings = age::x25519::Identity::from_str(identity).map_err(|error| Fault::Crypto(format!("recordings.key: {error}")))?;
@@ -74,8 +87,24 @@ impl Keys {
     }
 
     /// The key that signs checkpoints and approvals.
-    pub fn log(&self) -> &SigningKey {
-        &self.log
+    pub fn log(&self) -> Arc<SigningKey> {
+        Arc::clone(&self.log.read().unwrap_or_else(PoisonError::into_inner).current)
+    }
+
+    /// Every key of the log, the first one first and the one that signs last.
+    pub fn log_keys(&self) -> Vec<PublicKey> {
+        let keys = self.log.read().unwrap_or_else(PoisonError::into_inner);
+        keys.former.iter().chain([keys.current.public()]).chain(keys.next.as_ref().map(|next| next.public())).cloned().collect()
+    }
+
+    /// The key that an exchange under way leads to.
+    pub fn next_log(&self) -> Option<Arc<SigningKey>> {
+        self.log.read().unwrap_or_else(PoisonError::into_inner).next.clone()
+    }
+
+    /// Changes the keys of the log in memory.
+    pub fn change_log<T>(&self, change: impl FnOnce(&mut LogKeys) -> T) -> T {
+        change(&mut self.log.write().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Seals a column value.
@@ -141,7 +170,7 @@ fn outer_path(settings: &Settings) -> PathBuf {
     settings.key_file.clone().unwrap_or_else(|| settings.data_dir.join("keys").join("store.key"))
 }
 
-fn signing_key(settings: &Settings, seed: &[u8]) -> Result<SigningKey, Fault> {
+pub(crate) fn signing_key(settings: &Settings, seed: &[u8]) -> Result<SigningKey, Fault> {
     let seed: [u8; 32] = seed.try_into().map_err(|_| Fault::Crypto("log.key has the wrong length".into()))?;
     let seed = Zeroizing::new(seed);
     SigningKey::from_seed(&settings.origin, &seed).map_err(|breach| Fault::Settings(format!("the origin of the log cannot name its key: {breach}")))

@@ -26,6 +26,7 @@ mod desk;
 mod disk;
 mod exposure;
 mod emergency;
+mod evidence;
 mod fault;
 pub mod faults;
 mod flows;
@@ -42,6 +43,7 @@ mod log;
 mod logins;
 mod open;
 mod outbox;
+mod outside;
 mod plans;
 mod recordings;
 mod refusals;
@@ -67,17 +69,19 @@ pub use certificates::{DeviceAuthority, RootLock, sign_device_issuing};
 pub use certificates::{CertificateEnd, CertifiedBy, DeviceCertificate, DeviceCertificates, NewDeviceCode};
 pub use accounts::{LeaveAsk, Leaver, LeaverSheet, Privilege, PrivilegeAsk, PrivilegeRow, ReviewAsk, ReviewGroupAsk, ReviewPlace};
 pub use control::{HeldCommand, HeldFile, Mark, Pause, Standing, Told, Watcher};
+pub use evidence::{Evidence, EvidenceAsk};
 pub use exposure::Exposure;
 pub use emergency::{EmergencyAsk, EmergencyDuties, EnvelopeSheet, OpenEmergency, UseEntries};
-pub use alarms::{AlarmEntry, AlarmFilter, AlarmPage, AlarmRow, ReceiverRow};
+pub use alarms::{AlarmEntry, AlarmFilter, AlarmPage, AlarmRow, Gauges, ReceiverRow};
 pub use fault::{Denied, Done, Fault};
 pub use flows::{FlowPart, FlowSeen, FlowsSeen, TakenFlow};
 pub use health::Health;
 pub use key_windows::KeyWindowAsk;
 pub use live::ViewEvent;
-pub use log::{DataFolder, LogFilter};
+pub use log::{DataFolder, KeyRotation, LogFilter, LogProof, write_file};
+pub use outside::{Contradiction, Head, Kept, OutsidePlace, OutsideSettings, Place};
 pub use ledger::{AccountAsk, AccountTest, Countries, CredentialAsk, KeptOut, NewPerson, NewRobot, PersonChange, PersonRow, ResetAsk, TargetAsk, TargetRow, VendorAsk, read_countries};
-pub use logins::{Enrolment, EnrolmentLink, EnrolmentOffer, NewLogin, NewPasskey, Notice, NoticeKind, OpenLogin, OpenLoginId, OpenLoginKind, Origin, OwnFactors, PasskeyQuestion, PasskeyRow, SignInEnd, SignInHalf, SignInStart, WebLogin, WorkerKey, Lock, LockSubject, leaked_list_is_sound};
+pub use logins::{Enrolment, EnrolmentLink, EverybodysLogins, EnrolmentOffer, NewLogin, NewPasskey, Notice, NoticeKind, OpenLogin, OpenLoginId, OpenLoginKind, Origin, OwnFactors, PasskeyQuestion, PasskeyRow, SignInEnd, SignInHalf, SignInStart, WebLogin, WorkerKey, Lock, LockSubject, leaked_list_is_sound};
 pub use open::InitReport;
 pub use outbox::{MailRow, MailState, Outbox, Posted};
 pub use plans::{Page, PlanChoices, PlanFilter, PlanRow, PlanView, VendorChoices};
@@ -135,6 +139,8 @@ pub(crate) struct Inner {
     pub stripes: logins::Stripes,
     /// Places for contents of files that are taken out of recordings at once.
     pub takings: Arc<tokio::sync::Semaphore>,
+    /// Places for evidence bundles that are put together at once.
+    pub bundles: Arc<tokio::sync::Semaphore>,
     pub keeper: search::Keeper,
     pub certified: certificates::Registry,
     pub away: certificates::AwayCount,
@@ -150,6 +156,8 @@ pub(crate) struct Inner {
     pub gathering: target_logs::Gathering,
     pub older_lines: ledger::OlderLines,
     pub atlas: ledger::Atlas,
+    /// Places outside of the box that have seen the log.
+    pub outside: crate::outside::Outside,
     pub watchfire: emergency::Watchfire,
     pub bells: alarms::Bells,
     /// Rings when a letter was written into the outbox.

@@ -92,9 +92,10 @@ impl Store {
         if db.has_triggers(&mut conn).await? {
             return Err(Fault::LogBroken("the database holds a trigger, which is not Sekisho's".into()));
         }
-        for (name, value) in [("origin", settings.origin.clone()), ("log_key", keys.log().public().to_string())] {
+        for name in ["origin", "log_key"] {
             let row = sqlx::query("SELECT value FROM meta WHERE key = $1").bind(name).fetch_optional(&mut conn).await?;
             let kept: Option<String> = row.map(|row| row.try_get("value")).transpose()?;
+            let value = if name == "origin" { settings.origin.clone() } else { crate::log::settle_log_key(&keys, kept.as_deref())? };
             if kept.as_deref() != Some(value.as_str()) {
                 return Err(Fault::Folder(format!("the database belongs to another box: its {name} is {}, here it is {value}", kept.unwrap_or_default())));
             }
@@ -146,6 +147,7 @@ impl Store {
             site,
             stripes: crate::logins::Stripes::default(),
             takings: crate::taking::places(),
+            bundles: crate::evidence::places(),
             keeper: crate::search::Keeper::default(),
             certified: crate::certificates::Registry::default(),
             away: crate::certificates::AwayCount::default(),
@@ -155,6 +157,8 @@ impl Store {
             older_lines: crate::ledger::OlderLines::default(),
             atlas: crate::ledger::Atlas::default(),
             tower: crate::exposure::Watchtower::default(),
+            gathering: crate::target_logs::Gathering::default(),
+            outside: crate::outside::Outside::default(),
             watchfire: crate::emergency::Watchfire::default(),
             bells: crate::alarms::Bells::default(),
             bell: tokio::sync::Notify::new(),

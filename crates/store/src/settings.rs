@@ -77,6 +77,8 @@ pub struct Settings {
     pub device_token: Option<DeviceToken>,
     /// Addresses from which this box reaches its targets; certificates are bound to them. Empty: they are not bound.
     pub ssh_sources: Vec<Network>,
+    /// Targets' logs, if they are taken.
+    pub target_logs: Option<crate::TargetLogSettings>,
 }
 
 /// A token or HSM, by PKCS #11.

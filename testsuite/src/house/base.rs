@@ -50,11 +50,12 @@ pub struct Base {
     pub db: Option<postgres::Db>,
     pub policy: Policy,
     pub mail: Option<MailSettings>,
+    pub receivers: Vec<sekisho_core::outgoing::ReceiverAsk>,
 }
 
 impl Base {
     pub fn sqlite() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), clock: SetClock::new(), db: None, policy: Policy::default(), mail: None }
+        Self { folder: tempfile::tempdir().unwrap(), clock: SetClock::new(), db: None, policy: Policy::default(), mail: None, receivers: Vec::new() }
     }
 
     pub fn postgres() -> Self {
@@ -80,9 +81,10 @@ impl Base {
             base_url: "https://gateway.example:8443".into(),
             passkey_origins: vec!["https://gateway.example:8443".into()],
             mail: self.mail.clone(),
-            receivers: Vec::new(),
+            receivers: self.receivers.clone(),
             device_token: None,
             ssh_sources: Vec::new(),
+            target_logs: None,
             leaked_passwords: None,
             door_name: String::new(),
             door_address: String::new(),

@@ -55,6 +55,8 @@ pub enum Part {
     Ssh,
     /// The outer door.
     Door,
+    /// The listener for targets' logs.
+    Logs,
 }
 
 impl Part {
@@ -65,6 +67,7 @@ impl Part {
             Self::Pages => "pages",
             Self::Ssh => "ssh",
             Self::Door => "door",
+            Self::Logs => "logs",
         }
     }
 }

@@ -26,6 +26,7 @@ impl Part {
             Self::Pages => "画面",
             Self::Ssh => "SSHの関門",
             Self::Door => "外側の入口",
+            Self::Logs => "機器ログの受け口",
         }
     }
 
@@ -36,6 +37,7 @@ impl Part {
             Self::Pages => "The pages",
             Self::Ssh => "The SSH gateway",
             Self::Door => "The outer door",
+            Self::Logs => "The listener for targets' logs",
         }
     }
 }

@@ -15,6 +15,7 @@ mod verify;
 mod verify_test;
 
 pub use listen::Door;
+pub(crate) use form::serial_of;
 
 use crate::{Gateway, GatewayFault};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};

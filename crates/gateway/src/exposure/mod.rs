@@ -43,7 +43,7 @@ impl Sentry {
                     answers.push(address);
                 }
             }
-            if let Some(first) = answers.first().filter(|_| *part != Part::Ssh) {
+            if let Some(first) = answers.first().filter(|_| matches!(part, Part::Pages | Part::Door)) {
                 look.tls.push(tls::look(*part, SocketAddr::new(*first, at.port())).await);
             }
             look.own.push(Own { part: *part, address: at.ip(), port: at.port(), answers });

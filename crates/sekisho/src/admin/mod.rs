@@ -19,6 +19,7 @@ pub mod recording;
 pub mod rules;
 pub mod search;
 pub mod session;
+pub mod sources;
 pub mod table;
 pub mod target;
 pub mod vendor;
@@ -72,6 +73,10 @@ pub enum Ask {
     Mail(mail::MailCommand),
     /// Alarms.
     Alarms(alarms::AlarmsCommand),
+    /// Sources of targets' logs.
+    Sources(sources::SourcesCommand),
+    /// Logins that went round the gateway.
+    Cases(sources::CasesCommand),
     /// Emergency accounts.
     Emergency(emergency::EmergencyCommand),
     /// The search.
@@ -154,6 +159,8 @@ impl Ask {
             Command::Log(command) => Self::Log(command),
             Command::Mail(command) => Self::Mail(command),
             Command::Alarms(command) => Self::Alarms(command),
+            Command::Sources(command) => Self::Sources(command),
+            Command::Cases(command) => Self::Cases(command),
             Command::Emergency(command) => Self::Emergency(command),
             Command::Search(command) => Self::Search(command),
             Command::Rules(command) => Self::Rules(command),
@@ -235,6 +242,8 @@ pub async fn answer(store: &Store, ask: Ask) -> Reply {
         Ask::Log(command) => log::answer(store, &console, command).await,
         Ask::Mail(command) => mail::answer(store, &console, command).await,
         Ask::Alarms(command) => alarms::answer(store, &console, command).await,
+        Ask::Sources(command) => sources::sources(store, &console, command).await,
+        Ask::Cases(command) => sources::cases(store, &console, command).await,
         Ask::Emergency(command) => emergency::answer(store, &console, command).await,
         Ask::Search(command) => search::answer(store, &console, command).await,
         Ask::Rules(command) => rules::answer(store, &console, command).await,

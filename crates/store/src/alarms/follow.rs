@@ -10,6 +10,7 @@ use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::people::Actor;
 use sekisho_core::time::Timestamp;
 use sqlx::Row;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// Between two looks at what is new.
@@ -90,6 +91,14 @@ impl Store {
         for row in &rows {
             // Entries are the log's own; one that cannot be read is the publisher's matter and holds up no other.
             let Ok(entry) = serde_json::from_slice::<Entry>(row.try_get::<&[u8], _>("body")?) else { continue };
+            let refused = match &entry.fact {
+                Fact::Refused { code, .. } => Some(code.as_str()),
+                Fact::RefusedInside { asked, .. } => Some(asked.refusal.code()),
+                _ => None,
+            };
+            if let Some(code) = refused {
+                *self.inner.bells.refusals.lock().unwrap_or_else(PoisonError::into_inner).entry(code.to_owned()).or_default() += 1;
+            }
             let known = self.known(&entry, &mut cache).await?;
             if let (Fact::Left { session, .. }, Some(of)) = (&entry.fact, &known.session) {
                 volumes.push((session.clone(), of.person.clone(), of.target.clone(), entry.at, known.volume));

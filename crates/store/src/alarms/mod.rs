@@ -4,11 +4,13 @@
 //! stands in the log, and so does each act upon it.
 
 mod follow;
+mod gauges;
 mod known;
 mod post;
 mod raise;
 mod sweep;
 
+pub use gauges::Gauges;
 pub use post::ReceiverRow;
 
 use crate::Store;
@@ -37,6 +39,8 @@ pub(crate) struct Bells {
     following: tokio::sync::Mutex<Option<u64>>,
     /// What the looks around told.
     pub(super) told: tokio::sync::Mutex<sweep::ToldBefore>,
+    /// Refusals since the start, by code.
+    pub(super) refusals: std::sync::Mutex<std::collections::BTreeMap<String, u64>>,
     /// Rings when something waits for a receiver.
     pub(super) queued: tokio::sync::Notify,
 }

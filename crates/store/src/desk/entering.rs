@@ -46,6 +46,7 @@ impl Store {
             tracing::error!(%trouble, "nobody is let in while the log cannot be published");
             return Err(Refusal::LogUnavailable);
         }
+        self.log_stands()?;
         let plans = self.open_plans(principal, target, number).await.map_err(told)?;
         match plans.as_slice() {
             [] => Err(Refusal::NoPlan),

@@ -27,6 +27,15 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8], mode: u32, faults: Option
     sync_folder(parent)
 }
 
+/// Writes a file durably: after a crash there is either the old content or the new one. For what the roof keeps outside of the
+/// store.
+///
+/// # Errors
+/// A fault of the disk.
+pub fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+    write_durably(path, bytes, mode, None)
+}
+
 /// Makes the names in a folder durable.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), Fault> {
     let words = format!("syncing the folder {}", folder.display());
@@ -59,6 +68,14 @@ impl Files for DataFolder {
             names.push(if is_folder { format!("{name}/") } else { name });
         }
         Ok(names)
+    }
+
+    fn size(&self, path: &str) -> Result<Option<u64>, ReadFault> {
+        match fs::metadata(self.0.join(path)) {
+            Ok(found) => Ok(Some(found.len())),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(ReadFault::new(path, error)),
+        }
     }
 
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>, ReadFault> {

@@ -5,14 +5,19 @@
 
 mod entries;
 mod folder;
+mod prove;
 mod publish;
 mod recover;
+mod rotate;
 
 pub use entries::LogFilter;
-pub use folder::DataFolder;
+pub use folder::{DataFolder, write_file};
 pub(crate) use folder::{sync_folder, write_durably};
 pub(crate) use publish::{Press, blocking};
-pub(crate) use recover::{Recovered, recover};
+pub use prove::LogProof;
+pub use rotate::KeyRotation;
+pub(crate) use recover::{Recovered, read_checkpoint, recover};
+pub(crate) use rotate::{log_keys, settle_log_key};
 
 use crate::fault::Fault;
 use crate::held::row_of;

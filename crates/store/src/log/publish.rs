@@ -5,7 +5,8 @@ use crate::Store;
 use crate::fault::Fault;
 use crate::faults::Write;
 use sekisho_core::people::Actor;
-use sekisho_evidence::checkpoint;
+use sekisho_evidence::checkpoint::{self, CheckpointBreach};
+use sekisho_evidence::rotation;
 use sekisho_evidence::log::{CHECKPOINT_PATH, Publisher, TileFile};
 use sqlx::Row;
 use std::path::Path;
@@ -84,7 +85,8 @@ impl Store {
         }
         self.write_files(&mut press).await?;
         let size = press.publisher.size();
-        if size <= head.published() {
+        let turning = self.turning().await?.filter(|(seq, _)| *seq < size);
+        if size <= head.published() && turning.is_none() {
             return Ok(());
         }
         let root = press.publisher.root();
@@ -96,9 +98,20 @@ impl Store {
             // A trigger, or somebody with the database's password. Signing it would make it true.
             return Err(Fault::LogBroken("the entries in the database are not those that were written".into()));
         }
-        let note = checkpoint::sign(&self.inner.settings.origin, size, &root, self.inner.keys.log()).map_err(|breach| Fault::Crypto(breach.to_string()))?;
+        let crypto = |breach: CheckpointBreach| Fault::Crypto(breach.to_string());
+        let mut note = checkpoint::sign(&self.inner.settings.origin, size, &root, &self.inner.keys.log()).map_err(crypto)?;
+        let mut exchange = None;
+        if let Some((seq, next)) = &turning {
+            note = checkpoint::sign_again(&note, next).map_err(crypto)?;
+            exchange = Some((rotation::path_of(*seq), rotation::text_of(self.inner.keys.log().public(), next.public(), &note)));
+        }
         let (store, text) = (self.clone(), note.clone());
         blocking(move || {
+            // The checkpoint of both keys first: what the new key signs alone is read with its help.
+            if let Some((path, text)) = exchange {
+                store.inner.faults.gate(Write::Tile)?;
+                write_durably(&store.inner.settings.data_dir.join(path), text.as_bytes(), 0o644, Some(&store.inner.faults))?;
+            }
             store.inner.faults.gate(Write::Tile)?;
             write_durably(&store.inner.settings.data_dir.join(CHECKPOINT_PATH), text.as_bytes(), 0o644, Some(&store.inner.faults))
         })
@@ -106,14 +119,18 @@ impl Store {
         head.published.store(size, Ordering::SeqCst);
         let mut tx = self.write(&Actor::system()).await?;
         let at = tx.now().0;
-        sqlx::query("INSERT INTO checkpoints (size, root, at, note) VALUES ($1, $2, $3, $4)")
+        sqlx::query("INSERT INTO checkpoints (size, root, at, note) VALUES ($1, $2, $3, $4) ON CONFLICT (size) DO UPDATE SET note = $4")
             .bind(as_i64(size))
             .bind(root.to_string())
             .bind(at)
             .bind(note)
             .execute(tx.sql())
             .await?;
-        tx.commit().await
+        tx.commit().await?;
+        if turning.is_some() {
+            self.turned()?;
+        }
+        Ok(())
     }
 
     async fn write_files(&self, press: &mut Press) -> Result<(), Fault> {

@@ -83,7 +83,7 @@ pub(crate) async fn recover(conn: &mut AnyConnection, data_dir: &Path, key: &Pub
     Ok(Recovered { tree, told, last_at, published, press: press.unwrap_or_default() })
 }
 
-fn read_checkpoint(files: &DataFolder, key: &PublicKey) -> Result<Option<Checkpoint>, Fault> {
+pub(crate) fn read_checkpoint(files: &DataFolder, key: &PublicKey) -> Result<Option<Checkpoint>, Fault> {
     let broken = |reason: String| Fault::LogBroken(format!("{CHECKPOINT_PATH} does not hold: {reason}"));
     let bytes = read_bounded(files, CHECKPOINT_PATH, MAX_CHECKPOINT_BYTES).map_err(|fault| broken(fault.to_string()))?;
     let Some(bytes) = bytes else { return Ok(None) };

@@ -38,7 +38,7 @@ pub(crate) use site::Site;
 pub use failures::Subject as LockSubject;
 pub use locks::Lock;
 pub use leaked::looks_sound as leaked_list_is_sound;
-pub use open_logins::{OpenLogin, OpenLoginId, OpenLoginKind};
+pub use open_logins::{EverybodysLogins, OpenLogin, OpenLoginId, OpenLoginKind};
 pub use web::{NewLogin, Origin, WebLogin};
 pub(crate) use web::end_web_logins;
 pub use worker_keys::WorkerKey;

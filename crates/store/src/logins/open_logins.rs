@@ -9,6 +9,7 @@ use sekisho_core::facts::Fact;
 use sekisho_core::ids::{DeviceId, PersonId, SshLoginId, WebLoginId};
 use sekisho_core::people::Actor;
 use sekisho_core::permission::{Action, may};
+use sekisho_core::plan::content::check_text;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::ssh_login::SshLogin;
 use sekisho_core::time::Timestamp;
@@ -89,6 +90,27 @@ impl OpenLoginId {
             Self::Web(id) => id.as_str(),
             Self::Ssh(id) => id.as_str(),
         }
+    }
+}
+
+/// How many logins stand, of everybody together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EverybodysLogins {
+    /// Of browsers.
+    pub web: u64,
+    /// Of API clients.
+    pub api: u64,
+    /// Login certificates of devices.
+    pub certificates: u64,
+    /// Tokens for automation.
+    pub tokens: u64,
+}
+
+impl EverybodysLogins {
+    /// All but the tokens.
+    #[must_use]
+    pub fn logins(&self) -> u64 {
+        self.web + self.api + self.certificates
     }
 }
 
@@ -174,6 +196,68 @@ impl Store {
         }
         tx.commit().await?;
         Ok(ended)
+    }
+
+    /// How many logins stand.
+    ///
+    /// # Errors
+    /// Without the right to read the ledger.
+    pub async fn everybodys_logins(&self, actor: &Actor) -> Done<EverybodysLogins> {
+        may(actor, Action::ReadLedger, None)?;
+        let (now, idle_since) = (self.now(), self.now().minus(Duration::from_secs(u64::from(self.policy().login_idle_minutes) * 60)));
+        let text = "SELECT via, COUNT(*) AS n FROM web_logins WHERE ends_at > $1 AND seen_at > $2 GROUP BY via";
+        let rows = sqlx::query(text).bind(now.0).bind(idle_since.0).fetch_all(self.read()).await?;
+        let mut found = EverybodysLogins::default();
+        for row in &rows {
+            let n = u64::try_from(row.try_get::<i64, _>("n")?).unwrap_or(0);
+            if row.try_get::<&str, _>("via")? == "api" { found.api += n } else { found.web += n }
+        }
+        let mut conn = self.read().acquire().await.map_err(Fault::from)?;
+        for person in self.logged_in_anywhere(&mut conn).await? {
+            found.certificates += self.open_ssh_logins(&mut conn, &person).await?.len() as u64;
+            found.tokens += self.open_tokens(&mut conn, &person).await?.len() as u64;
+        }
+        Ok(found)
+    }
+
+    /// Ends every login of everybody but `except`, and all tokens for automation if `tokens` says so (ASVS 5.0, 7.4.5). What
+    /// login certificates let in ends with them. Gives how many ended.
+    ///
+    /// # Errors
+    /// Without the right or a reason.
+    pub async fn end_everybodys_logins(&self, actor: &Actor, except: Option<&WebLoginId>, tokens: bool, reason: &str) -> Done<u64> {
+        self.require(actor, Action::KeepLedger, None, "end everybody's logins").await?;
+        check_text("reason", reason)?;
+        if reason.trim().is_empty() {
+            return Err(Refusal::ReasonNeeded.into());
+        }
+        let mut tx = self.write(actor).await?;
+        let (mut logins, mut ended_tokens) = (0, 0);
+        for person in self.logged_in_anywhere(tx.sql()).await? {
+            let text = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE person = $1 AND id <> $2"));
+            let rows = sqlx::query(text).bind(person.as_str().to_owned()).bind(except.map_or("", WebLoginId::as_str).to_owned()).fetch_all(tx.sql()).await?;
+            for row in &rows {
+                logins += self.end_web_login(&mut tx, &person, row).await?;
+            }
+            logins += self.end_ssh_logins(&mut tx, &person, "ended").await?;
+            if tokens {
+                ended_tokens += self.end_tokens(&mut tx, &person, TokenEnd::Revoked, None).await?;
+            }
+        }
+        tx.fact(Fact::EverybodyLoggedOut { reason: reason.to_owned(), logins: logins as u64, tokens: ended_tokens as u64 });
+        tx.commit().await?;
+        Ok((logins + ended_tokens) as u64)
+    }
+
+    /// Whoever has a login, a certificate or a token that may stand.
+    async fn logged_in_anywhere(&self, conn: &mut AnyConnection) -> Result<Vec<PersonId>, Fault> {
+        let text = "SELECT person FROM web_logins UNION SELECT person FROM ssh_logins WHERE is_open = 1 UNION SELECT person FROM api_tokens WHERE is_open = 1 ORDER BY person";
+        let rows = sqlx::query(text).fetch_all(conn).await?;
+        let read = |row: &AnyRow| {
+            let id: String = row.try_get("person")?;
+            PersonId::parse(&id).ok_or_else(|| Fault::Damaged(format!("{id:?} is no identifier of a person")))
+        };
+        rows.iter().map(read).collect()
     }
 
     fn may_end(&self, actor: &Actor, person: &PersonId) -> Result<(), Refusal> {

@@ -79,13 +79,18 @@ impl Store {
         Ok(request)
     }
 
-    /// Confirms a device's request: the person of this login logs in on it. The caller has asked for a fresh factor.
+    /// Confirms a device's request: the person of this login logs in on it. The caller has asked for a fresh factor. Where the
+    /// device is elsewhere than the browser, its code must be typed: a code that is read aloud by a stranger or shown by the
+    /// page would only be nodded at.
     ///
     /// # Errors
-    /// [`Refusal::ConnectOver`]; [`Refusal::NoPlan`] without a plan for today; what keeps the person from logging in there.
-    pub async fn confirm_connect(&self, login: &WebLogin, id: &ConnectId) -> Done<SshLogin> {
+    /// [`Refusal::BadField`] for another code; [`Refusal::ConnectOver`]; [`Refusal::NoPlan`] without a plan for today; what keeps the person from logging in there.
+    pub async fn confirm_connect(&self, login: &WebLogin, id: &ConnectId, typed: &str) -> Done<SshLogin> {
         self.require_step_up(login, Action::ConnectDevice)?;
         let request = self.connect_request(login, id).await?;
+        if request.is_elsewhere(login.source) && !request.is_code(typed) {
+            return Err(Refusal::bad_field("shown_code").into());
+        }
         // A browser that came by a device's certificate speaks for that device.
         if login.device.as_ref().is_some_and(|own| *own != request.device) {
             return Err(Refusal::DeviceNotYours.into());

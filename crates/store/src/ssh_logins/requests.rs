@@ -43,6 +43,21 @@ pub struct ConnectRequest {
     order: u64,
 }
 
+impl ConnectRequest {
+    /// Whether it comes from another place than the browser in which it is looked at.
+    #[must_use]
+    pub fn is_elsewhere(&self, browser: IpAddr) -> bool {
+        self.source != browser
+    }
+
+    /// Whether this is the code, as people type it.
+    #[must_use]
+    pub fn is_code(&self, typed: &str) -> bool {
+        let letters = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_uppercase()).collect::<String>();
+        letters(typed) == letters(&self.code)
+    }
+}
+
 struct Waiting {
     request: ConnectRequest,
     answer: oneshot::Sender<Outcome>,

@@ -1,6 +1,7 @@
 //! アカウント管理: what concerns all accounts at once; each part has a page of its own.
 
 mod dormant;
+mod everybody;
 mod locks;
 mod passwords;
 mod privileges;
@@ -17,6 +18,7 @@ const READ: Access = Access::May(Action::ReadLedger);
 /// The routes.
 pub(crate) fn routes() -> Vec<Route> {
     let mut routes = vec![Route::page("/accounts", READ, show)];
+    routes.extend(everybody::routes());
     routes.extend(locks::routes());
     routes.extend(passwords::routes());
     routes.extend(dormant::routes());
@@ -49,6 +51,7 @@ async fn show(call: Call) -> Reply {
         part("/vendors", "building", "subcontractors", unregistered, "warn"),
         part("/tokens", "key", "tokens", unused, "warn"),
         part("/accounts/locks", "ban", "locks", store.locks(actor).await?.len(), "warn"),
+        part("/accounts/logins", "logout", "everybody", usize::try_from(store.everybodys_logins(actor).await?.logins()).unwrap_or(usize::MAX), ""),
         part("/emergency_accounts", "bolt", "emergency", emergency, "warn"),
         part("/accounts/passwords", "shield", "passwords", unmet, "warn"),
     ];

@@ -1,9 +1,10 @@
 //! 端末のログインの確認: a device asks by `sekisho connect`, and its person confirms here with a fresh factor.
 
 use crate::call::Call;
+use crate::form::Form;
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
-use minijinja::context;
+use minijinja::{Value, context};
 use sekisho_core::ids::ConnectId;
 use sekisho_core::permission::Action;
 
@@ -25,7 +26,8 @@ fn id(call: &Call) -> Result<ConnectId, Stop> {
 async fn show(call: Call) -> Reply {
     let (ctx, id) = (&call.ctx, id(&call)?);
     let request = ctx.store().connect_request(ctx.login()?, &id).await?;
-    let elsewhere = request.source != ctx.source;
+    let elsewhere = request.is_elsewhere(ctx.source);
+    let form = call.typed_or(Form::default());
     call.page(
         "connect.html",
         "connect.title",
@@ -36,7 +38,9 @@ async fn show(call: Call) -> Reply {
             source => request.source.to_string(),
             here => ctx.source.to_string(),
             elsewhere,
-            code => request.code,
+            form => Value::from_object(form),
+            // One that is to be typed is not shown.
+            code => (!elsewhere).then_some(request.code),
             until => request.until.0,
             hours => ctx.store().policy().ssh_login_hours,
         },
@@ -44,7 +48,7 @@ async fn show(call: Call) -> Reply {
 }
 
 async fn confirm(call: Call) -> Reply {
-    let made = call.ctx.store().confirm_connect(call.ctx.login()?, &id(&call)?).await?;
+    let made = call.ctx.store().confirm_connect(call.ctx.login()?, &id(&call)?, call.form().text("shown_code")).await?;
     let until = made.ends_at.minute();
     call.ctx.note("success", call.ctx.t_with("connect.done", &[("device", &made.device_name), ("until", &until)]));
     call.see("/account/logins")

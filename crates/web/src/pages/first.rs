@@ -183,6 +183,7 @@ async fn moving(ctx: &Ctx, duties: &[Duty]) -> Result<Value, Stop> {
     let alerts = if ctx.may(Action::WatchSession) { ctx.store().alerts(ctx.actor()?).await? } else { Vec::new() };
     Ok(context! {
         urgent => super::alarms::urgent(ctx).await?,
+        cases => super::cases::first(ctx).await?,
         may_handle => ctx.may(Action::HandleAlarms),
         alerts => alerts.iter().map(alert).collect::<Vec<Value>>(),
         may_control => ctx.may(Action::ControlSession),

@@ -14,11 +14,12 @@ pub fn items(ctx: &Ctx) -> Option<Vec<Value>> {
         let (href, label) = ("/account/factors", ctx.t("factors.title"));
         return Some(vec![context! { href, icon => "key", label, current => true, count => 0 }]);
     }
-    let entries: [(&str, &str, &str, Option<Action>); 14] = [
+    let entries: [(&str, &str, &str, Option<Action>); 15] = [
         ("/", "home", "menu.first", None),
         ("/plans", "list", "menu.plans", Some(Action::ReadPlan)),
         ("/sessions", "screen", "menu.sessions", Some(Action::ReadSession)),
         ("/alarms", "warning", "menu.alarms", Some(Action::ReadAlarms)),
+        ("/cases", "ban", "menu.cases", Some(Action::ReadLedger)),
         ("/search", "search", "menu.search", Some(Action::SearchRecords)),
         ("/targets", "server", "menu.targets", Some(Action::ReadLedger)),
         ("/rules", "ban", "menu.rules", Some(Action::ReadLedger)),

@@ -6,7 +6,9 @@ mod alarms;
 pub mod connect;
 mod countries;
 pub mod devices;
+pub mod cases;
 pub mod exposure;
+pub mod log_sources;
 pub mod emergency;
 pub mod enrol;
 pub mod first;
@@ -16,6 +18,7 @@ pub mod log;
 pub mod login;
 pub mod mail;
 pub mod menu;
+mod metrics;
 pub mod persons;
 pub mod plans;
 pub mod reviews;
@@ -34,7 +37,7 @@ use std::time::Duration;
 
 /// Every page's routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let parts = [first::routes, login::routes, sign_in::routes, enrol::routes, account::routes, accounts::routes, reviews::routes, tokens::routes, connect::routes, persons::routes, vendors::routes, lines::routes, countries::routes, devices::routes, targets::routes, ssh_authority::routes, log::routes, health::routes, exposure::routes, alarms::routes, mail::routes, emergency::routes, rules::routes, plans::routes, sessions::routes, search::routes];
+    let parts = [first::routes, login::routes, sign_in::routes, enrol::routes, account::routes, accounts::routes, reviews::routes, tokens::routes, connect::routes, persons::routes, vendors::routes, lines::routes, countries::routes, devices::routes, targets::routes, ssh_authority::routes, log::routes, health::routes, exposure::routes, cases::routes, log_sources::routes, alarms::routes, metrics::routes, mail::routes, emergency::routes, rules::routes, plans::routes, sessions::routes, search::routes];
     parts.into_iter().flat_map(|part| part()).collect()
 }
 

@@ -21,10 +21,20 @@ pub(super) fn sentence(lang: Lang, fact: &Fact, names: &LogNames) -> Option<Stri
             let others = if *others == 0 { String::new() } else { say("certificate_refused_others", &[("n", &others.to_string())]) };
             say("log_turned_away", &[("why", &one_of(lang, "log.log_away", why)), ("from", from), ("others", &others)])
         }
+        Fact::LogLost { host, lines, .. } => say("log_lost", &[("host", host), ("lines", &lines.to_string())]),
         Fact::LogSegmentClosed { segment, lines, bytes, digest } => {
             say("log_segment_closed", &[("segment", &segment.to_string()), ("lines", &lines.to_string()), ("bytes", &crate::view::bytes(*bytes)), ("digest", digest)])
         }
         Fact::LogSegmentsDropped { first, last, why } => say("log_segments_dropped", &[("first", &first.to_string()), ("last", &last.to_string()), ("why", &one_of(lang, "log.log_dropped", why))]),
+        Fact::SessionTold { by, from, port, unauthenticated, .. } => {
+            let place = match (from, port) {
+                (Some(from), Some(port)) => std::net::SocketAddr::new(*from, *port).to_string(),
+                (Some(from), None) => from.to_string(),
+                (None, _) => words::word(lang, "cases.no_place"),
+            };
+            let key = if *unauthenticated { "session_told_plain" } else { "session_told" };
+            say(key, &[("by", &one_of(lang, "log.told_by", by)), ("place", &place)])
+        }
         Fact::CaseOpened { rule: which, about, account, from, weight, .. } => say(
             "case_opened",
             &[("rule", &rule(*which)), ("about", about), ("weight", &one_of(lang, "cases.weight", weight.as_str())), ("account", &or(account, "cases.no_account")), ("from", &or(from, "cases.no_place"))],

@@ -1,0 +1,80 @@
+//! Syslog in clear, TCP and UDP, from the addresses of a named legacy network. What comes in here proves nothing: the store
+//! marks it, and whoever can send from such an address can write its lines.
+
+use super::Ear;
+use super::pace::Pace;
+use super::tls::carry;
+use crate::line::{Cut, Line};
+use sekisho_core::gather::AwayWhy;
+use sekisho_core::ids::LogSourceId;
+use sekisho_detect::frame::Framing;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pause after a failed accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The longest datagram.
+const DATAGRAM: usize = 65_535;
+/// Datagrams that are handed over at once.
+const AT_ONCE: usize = 256;
+/// Bytes that the system holds for us while we are busy.
+const HELD: usize = 8 * 1024 * 1024;
+
+/// Accepts connections for ever; waits for ever where there is no such listener.
+pub async fn accept(ear: &Arc<Ear>) {
+    let Some((listener, _)) = &ear.legacy else { return std::future::pending().await };
+    loop {
+        let Ok((stream, peer)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let (ear, from) = (Arc::clone(ear), peer.ip().to_canonical());
+        tokio::spawn(async move {
+            let Some(source) = ear.gatherer.legacy(from) else { return ear.gatherer.turned_away(from, AwayWhy::Address).await };
+            let cut = Cut::default();
+            if let Some(_place) = ear.places.take(&source, cut.clone()) {
+                let stands = || ear.gatherer.legacy(from).as_ref() == Some(&source);
+                carry(&ear, Line::new(stream, cut.clone()), &source, from, Framing::Either, stands).await;
+            }
+            cut.sever();
+        });
+    }
+}
+
+/// Takes datagrams for ever, one message each.
+pub async fn datagrams(ear: &Arc<Ear>) {
+    let Some((_, socket)) = &ear.legacy else { return std::future::pending().await };
+    let _ = socket2::SockRef::from(socket).set_recv_buffer_size(HELD);
+    let (mut buffer, mut paces) = (vec![0; DATAGRAM], HashMap::<LogSourceId, Pace>::new());
+    loop {
+        let Ok((mut length, mut peer)) = socket.recv_from(&mut buffer).await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let mut came = HashMap::<LogSourceId, Vec<Vec<u8>>>::new();
+        for _ in 0..AT_ONCE {
+            let from = peer.ip().to_canonical();
+            match ear.gatherer.legacy(from) {
+                Some(source) => {
+                    let bytes = buffer.get(..length.min(sekisho_detect::limits::MESSAGE_BYTES)).unwrap_or_default();
+                    if paces.entry(source.clone()).or_default().admits() {
+                        came.entry(source).or_default().push(bytes.to_vec());
+                    } else {
+                        ear.gatherer.lost(&source, 1);
+                    }
+                }
+                None => ear.gatherer.turned_away(from, AwayWhy::Address).await,
+            }
+            match socket.try_recv_from(&mut buffer) {
+                Ok(next) => (length, peer) = next,
+                Err(_) => break,
+            }
+        }
+        for (source, messages) in came {
+            if ear.gatherer.take(&source, messages).await.is_err() {
+                return;
+            }
+        }
+    }
+}

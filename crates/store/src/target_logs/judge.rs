@@ -1,0 +1,342 @@
+//! Lines become logins, logins are held against the sessions, and what no session explains becomes a case.
+
+use super::cases::{Found, one};
+use super::led::Own;
+use super::segments::RawLine;
+use super::sources::Known;
+use crate::Store;
+use crate::fault::Fault;
+use crate::ledger::LEDGER_ROWS;
+use sekisho_core::around::{AroundRule, Case, CaseKey, LineRef, LogSource, LoginAllow, Weight};
+use sekisho_core::facts::Fact;
+use sekisho_core::ids::{LogSourceId, TargetId};
+use sekisho_core::limits;
+use sekisho_core::people::Actor;
+use sekisho_core::target::{Account, Target};
+use sekisho_core::time::Timestamp;
+use sekisho_detect::join::{self, By, GRACE, Scene, Verdict};
+use sekisho_detect::login::{Kind, TargetLogin, Way};
+use sekisho_detect::read;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Attempts of one kind are counted over this time.
+const ATTEMPTS_SPAN: Duration = Duration::from_secs(600);
+/// Kinds of attempts that are counted at once.
+const ATTEMPT_KINDS: usize = 10_000;
+
+/// A line that tells of something.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub at: LineRef,
+    pub line: RawLine,
+    /// The login, if it tells of one that its source may tell of.
+    login: Option<TargetLogin>,
+    /// The name of another host that it was written in.
+    forged: Option<String>,
+    /// Seconds between the device's clock and ours.
+    pub skew: Option<i64>,
+}
+
+impl Told {
+    pub fn says_something(&self) -> bool {
+        self.login.is_some() || self.forged.is_some()
+    }
+}
+
+/// Reads a line. `None` if it tells of no login, bears no foreign name and no time.
+pub(super) fn tell(known: &Known, at: LineRef, line: RawLine) -> Option<Told> {
+    let source = known.all.get(&line.source)?;
+    let reading = read::read(&line.bytes, line.received, source.zone_minutes);
+    let skew = reading.at.map(|at| (at.0 - line.received.0) / 1000);
+    // A line in another's name is kept and asked about; what it says is not believed.
+    let forged = (!source.is_called(&reading.host)).then(|| reading.host.chars().take(64).collect());
+    let login = reading.login.filter(|_| forged.is_none());
+    let told = Told { at, line, login, forged, skew };
+    (told.says_something() || told.skew.is_some()).then_some(told)
+}
+
+/// A line as it is shown: what is no text, or steers a terminal, is made visible. And whether it was cut.
+pub(super) fn shown(bytes: &[u8]) -> (String, bool) {
+    let cut = bytes.len() > limits::CASE_LINE_BYTES;
+    let text = String::from_utf8_lossy(bytes.get(..limits::CASE_LINE_BYTES).unwrap_or(bytes));
+    let text = text.trim_end_matches(['\n', '\r', '\0']).chars().map(|letter| if letter.is_control() || is_direction(letter) { '\u{fffd}' } else { letter }).collect();
+    (text, cut)
+}
+
+fn is_direction(letter: char) -> bool {
+    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// What the task knows.
+#[derive(Default)]
+pub(super) struct Desk {
+    pub waiting: Vec<Told>,
+    pub own: Own,
+    /// By kind: how many, since when.
+    pub attempts: HashMap<CaseKey, (u64, Timestamp)>,
+}
+
+/// One target, as far as judging needs it.
+struct Ground {
+    target: Target,
+    kept: BTreeSet<String>,
+}
+
+/// What one round is judged by.
+struct Round {
+    grounds: HashMap<TargetId, Ground>,
+    by_address: HashMap<IpAddr, TargetId>,
+    allows: Vec<LoginAllow>,
+}
+
+/// A session that a target's log told of in this round.
+struct Joined {
+    led: usize,
+    by: By,
+    from: Option<IpAddr>,
+    port: Option<u16>,
+    source: LogSource,
+}
+
+impl Store {
+    async fn round(&self) -> Result<Round, Fault> {
+        let since = self.since();
+        let (mut grounds, mut by_address) = (HashMap::new(), HashMap::new());
+        let rows = sqlx::query("SELECT body, seal FROM targets ORDER BY id LIMIT $1").bind(LEDGER_ROWS).fetch_all(self.read()).await?;
+        for target in rows.iter().filter_map(|row| self.held::<Target>(row, since).ok()) {
+            if let Ok(address) = target.host.parse::<IpAddr>() {
+                by_address.insert(address.to_canonical(), target.id.clone());
+            }
+            grounds.insert(target.id.clone(), Ground { target, kept: BTreeSet::new() });
+        }
+        let rows = sqlx::query("SELECT body, seal FROM accounts ORDER BY id LIMIT $1").bind(LEDGER_ROWS * 8).fetch_all(self.read()).await?;
+        for account in rows.iter().filter_map(|row| self.held::<Account>(row, since).ok()) {
+            if let Some(ground) = grounds.get_mut(&account.target) {
+                ground.kept.insert(account.username);
+            }
+        }
+        Ok(Round { grounds, by_address, allows: self.allows_held().await? })
+    }
+
+    /// Judges what waits. Nothing of it is forgotten if that cannot be written down. Gives the place of the last line that
+    /// was judged.
+    pub(super) async fn judge_waiting(&self, desk: &mut Desk, slow: bool) -> Result<Option<LineRef>, Fault> {
+        self.follow_own(&mut desk.own).await?;
+        let (round, now) = (self.round().await?, self.now());
+        // Who waits among too many waits no longer.
+        let judged_at = if desk.waiting.len() > limits::LOG_PENDING { now.plus(GRACE) } else { now };
+        let (mut joined, mut found, mut still, mut last) = (Vec::new(), Vec::new(), Vec::new(), None);
+        let mut attempts = desk.attempts.clone();
+        for (place, told) in desk.waiting.iter().enumerate() {
+            let Some(source) = self.source_known(&told.line.source) else { continue };
+            if last.as_ref() < Some(&told.at) {
+                last = Some(told.at.clone());
+            }
+            if let Some(name) = &told.forged {
+                found.push(forged(told, &source, name)?);
+                continue;
+            }
+            let Some(login) = &told.login else { continue };
+            let Some(ground) = ground(&round, &source, login) else { continue };
+            let scene = Scene {
+                target: &ground.target.id,
+                kept: &ground.kept,
+                gateways: &desk.own.gateways,
+                networks: &self.inner.settings.ssh_sources,
+                authorities: &desk.own.authorities,
+                led: &desk.own.led,
+                allows: &round.allows,
+                on_site: false,
+                received: told.line.received,
+                now: judged_at,
+            };
+            match join::judge(login, &scene) {
+                Verdict::Wait => still.push(place),
+                Verdict::Joined(led, by) => {
+                    let first = desk.own.led.get(led).is_some_and(|led| led.told.is_none() && led.session.is_some() && !led.own);
+                    if first && !joined.iter().any(|other: &Joined| other.led == led) {
+                        joined.push(Joined { led, by, from: login.from, port: login.port, source });
+                    }
+                }
+                Verdict::Hit(rule, near) => {
+                    let near = near.and_then(|at| desk.own.led.get(at)).and_then(|led| led.session.clone());
+                    found.push(Found { case: case_of(rule, ground, told, login, &source, near, rule.weight())?, success: true });
+                }
+                Verdict::Attempt(rule) => {
+                    let mut case = case_of(rule, ground, told, login, &source, None, Weight::Notice)?;
+                    // Attempts and the login that follows them are one matter, whoever's name was tried.
+                    if let Some(count) = counted(&mut attempts, &case.key, now) {
+                        (case.logins, case.attempts) = (0, count);
+                        found.push(Found { case, success: false });
+                    }
+                }
+                Verdict::Allowed | Verdict::Nothing => {}
+            }
+        }
+        if slow {
+            self.untold(desk, &round, &joined, now, &mut found)?;
+            self.silent(&round, &desk.own.silent, &mut found).await?;
+        }
+        let mut board = self.inner.gathering.board().await;
+        let before: Vec<CaseKey> = board.open.keys().cloned().collect();
+        for one in found {
+            board.put(one, now);
+        }
+        let due = board.due(now);
+        if !joined.is_empty() || !due.is_empty() {
+            let written = async {
+                let mut tx = self.write(&Actor::system()).await?;
+                for one in &joined {
+                    let Some(session) = desk.own.led.get(one.led).and_then(|led| led.session.clone()) else { continue };
+                    let by = match one.by {
+                        By::Certificate => "certificate",
+                        By::Connection => "connection",
+                        By::Time => "time",
+                    };
+                    let unauthenticated = one.source.way.is_unauthenticated();
+                    tx.fact(Fact::SessionTold { session, by: by.to_owned(), source: one.source.id.clone(), from: one.from, port: one.port, unauthenticated });
+                }
+                self.write_cases(&mut tx, &board, &due).await?;
+                tx.commit().await
+            };
+            if let Err(fault) = written.await {
+                // The lines wait on, and will be found again: what they opened is taken back.
+                board.open.retain(|key, _| before.contains(key));
+                return Err(fault);
+            }
+            Self::cases_written(&mut board, &due, now);
+        }
+        drop(board);
+        for one in joined {
+            if let Some(led) = desk.own.led.get_mut(one.led) {
+                led.told = Some((one.from, one.port));
+            }
+        }
+        desk.attempts = attempts;
+        let mut place = 0;
+        desk.waiting.retain(|_| {
+            place += 1;
+            still.binary_search(&(place - 1)).is_ok()
+        });
+        Ok(last)
+    }
+
+    /// R4: sessions that stand, of which the target's own log says nothing.
+    fn untold(&self, desk: &Desk, round: &Round, joined: &[Joined], now: Timestamp, found: &mut Vec<Found>) -> Result<(), Fault> {
+        let known = self.inner.gathering.known();
+        for (at, led) in desk.own.led.iter().enumerate() {
+            let source = known.all.values().find(|source| source.active && source.tells_logins && source.target.as_ref() == Some(&led.target));
+            let Some(source) = source.filter(|_| !joined.iter().any(|one| one.led == at)) else { continue };
+            // A source that never said a word was registered and not yet set up; that is R5.
+            let Some(heard) = self.inner.gathering.heard(&source.id) else { continue };
+            let since = source.since.max(heard.first);
+            if !join::is_untold(led, since, now) || led.session.as_ref().is_some_and(|session| desk.own.untold.contains(session)) {
+                continue;
+            }
+            let Some(ground) = round.grounds.get(&led.target) else { continue };
+            found.push(Found { case: bare(untold_key(led), &ground.target.name, led.connected.unwrap_or(now), Some(source), led.session.clone(), one(&led.username))?, success: true });
+        }
+        Ok(())
+    }
+
+    /// R5: sources that say nothing.
+    async fn silent(&self, round: &Round, raised: &BTreeMap<LogSourceId, Timestamp>, found: &mut Vec<Found>) -> Result<(), Fault> {
+        for row in self.log_sources(&Actor::system()).await.map_err(|denied| Fault::Damaged(denied.to_string()))? {
+            let source = row.source;
+            let key = CaseKey { rule: AroundRule::Silent, target: source.target.clone(), source: Some(source.id.clone()), from: String::new(), session: None };
+            // Once told, its silence is told again only after it has spoken.
+            let told = raised.get(&source.id).is_some_and(|raised| row.last.unwrap_or(source.since) <= *raised);
+            if !row.silent || told {
+                continue;
+            }
+            let host = source.hosts.first().cloned().unwrap_or_default();
+            let about = source.target.as_ref().and_then(|target| round.grounds.get(target)).map_or(host, |ground| ground.target.name.clone());
+            found.push(Found { case: bare(key, &about, row.last.unwrap_or(source.since), Some(&source), None, BTreeSet::new())?, success: true });
+        }
+        Ok(())
+    }
+}
+
+fn untold_key(led: &join::Led) -> CaseKey {
+    CaseKey { rule: AroundRule::Untold, target: Some(led.target.clone()), source: None, from: String::new(), session: led.session.clone() }
+}
+
+/// The target that a login is on: that of its source, or for a sensor the one that has the address.
+fn ground<'a>(round: &'a Round, source: &LogSource, login: &TargetLogin) -> Option<&'a Ground> {
+    let target = match (&source.target, login.to) {
+        (Some(target), _) => target,
+        (None, Some(to)) => round.by_address.get(&to)?,
+        (None, None) => return None,
+    };
+    round.grounds.get(target)
+}
+
+/// Counts an attempt; gives how many there are once they are a matter, and each further one.
+fn counted(attempts: &mut HashMap<CaseKey, (u64, Timestamp)>, key: &CaseKey, now: Timestamp) -> Option<u64> {
+    if attempts.len() >= ATTEMPT_KINDS {
+        attempts.retain(|_, (_, since)| now < since.plus(ATTEMPTS_SPAN));
+        if attempts.len() >= ATTEMPT_KINDS {
+            attempts.clear();
+        }
+    }
+    let (count, since) = attempts.entry(key.clone()).or_insert((0, now));
+    if now >= since.plus(ATTEMPTS_SPAN) {
+        (*count, *since) = (0, now);
+    }
+    *count += 1;
+    match (*count).cmp(&(limits::CASE_ATTEMPTS as u64)) {
+        std::cmp::Ordering::Less => None,
+        std::cmp::Ordering::Equal => Some(*count),
+        std::cmp::Ordering::Greater => Some(1),
+    }
+}
+
+fn bare(key: CaseKey, about: &str, at: Timestamp, source: Option<&LogSource>, near: Option<sekisho_core::ids::SessionId>, accounts: BTreeSet<String>) -> Result<Case, Fault> {
+    Ok(Case {
+        id: Store::new_case_id()?,
+        weight: key.rule.weight(),
+        key,
+        about: about.to_owned(),
+        opened: at,
+        first: at,
+        last: at,
+        logins: 0,
+        attempts: 0,
+        accounts,
+        methods: BTreeSet::new(),
+        way: String::new(),
+        line: String::new(),
+        line_cut: false,
+        kept: None,
+        source: source.map(|source| source.id.clone()),
+        unauthenticated: source.is_some_and(|source| source.way.is_unauthenticated()),
+        device_time: None,
+        nearest: near,
+        decided: None,
+    })
+}
+
+fn with_line(case: Case, told: &Told) -> Case {
+    let (line, line_cut) = shown(&told.line.bytes);
+    let device_time = told.skew.filter(|skew| skew.unsigned_abs() > limits::LOG_SKEW_SECONDS as u64).map(|skew| Timestamp(told.line.received.0.saturating_add(skew.saturating_mul(1000))));
+    Case { line, line_cut, kept: Some(told.at.clone()), device_time, ..case }
+}
+
+fn case_of(rule: AroundRule, ground: &Ground, told: &Told, login: &TargetLogin, source: &LogSource, near: Option<sekisho_core::ids::SessionId>, weight: Weight) -> Result<Case, Fault> {
+    // Of one session's connection with another account the session is what it is about; of all others, the place.
+    let session = (rule == AroundRule::OtherAccount).then(|| near.clone()).flatten();
+    let key = CaseKey { rule, target: Some(ground.target.id.clone()), source: None, from: login.from.map(|from| from.to_string()).unwrap_or_default(), session };
+    let case = bare(key, &ground.target.name, told.line.received, Some(source), near, one(&login.account))?;
+    let opened = login.kind != Kind::Failed;
+    let way = if login.way == Way::Within { format!("{} ← {}", login.way.as_str(), login.by) } else { login.way.as_str().to_owned() };
+    Ok(with_line(Case { weight, logins: u64::from(opened), attempts: u64::from(!opened), methods: one(&login.method), way, ..case }, told))
+}
+
+fn forged(told: &Told, source: &LogSource, name: &str) -> Result<Found, Fault> {
+    let key = CaseKey { rule: AroundRule::ForgedName, target: source.target.clone(), source: Some(source.id.clone()), from: String::new(), session: None };
+    let about = source.hosts.first().cloned().unwrap_or_default();
+    let case = bare(key, &about, told.line.received, Some(source), None, one(name))?;
+    Ok(Found { case: with_line(Case { logins: 1, ..case }, told), success: true })
+}

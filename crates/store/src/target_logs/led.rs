@@ -1,0 +1,142 @@
+//! The logins on targets that Sekisho made, as its own log tells of them. The log is what nobody changes unseen, so nothing
+//! is kept beside it.
+
+use crate::Store;
+use crate::fault::Fault;
+use crate::log::as_i64;
+use sekisho_core::desk::Dialled;
+use sekisho_core::facts::{Entry, Fact};
+use sekisho_core::around::AroundRule;
+use sekisho_core::ids::{LogSourceId, SessionId, TargetId};
+use sekisho_core::time::Timestamp;
+use sekisho_detect::join::Led;
+use sqlx::Row;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// How far back the log is read at the start: longer than the longest window.
+const BACK: Duration = Duration::from_secs(9 * 24 * 3600);
+/// How long a session that ended is remembered, for lines that come late and for the nearest one of a case.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Entries that are read at once.
+const ROWS: i64 = 2_000;
+
+/// What is known of the logins that Sekisho made.
+#[derive(Default)]
+pub(crate) struct Own {
+    next: u64,
+    started: bool,
+    pub led: Vec<Led>,
+    pub gateways: BTreeSet<IpAddr>,
+    pub authorities: BTreeSet<String>,
+    /// The sessions that are or were a case because no log tells of them.
+    pub untold: BTreeSet<SessionId>,
+    /// When the silence of a source was last a case.
+    pub silent: BTreeMap<LogSourceId, Timestamp>,
+}
+
+impl Own {
+    fn take(&mut self, entry: Entry) {
+        let (at, seq) = (entry.at, entry.seq);
+        self.next = seq + 1;
+        match entry.fact {
+            Fact::Entered { session, target, username, .. } => self.led.push(led(Some(session), false, target, username, at)),
+            Fact::RobotEntered { session, target, username, .. } => self.led.push(led(Some(session), true, target, username, at)),
+            Fact::CertificateIssued { session, target, serial, key_id, principal, authority, .. } => {
+                self.authorities.insert(authority.clone());
+                let certificate = (serial, key_id, authority);
+                match session.as_ref().and_then(|session| self.of(session)) {
+                    Some(led) => led.certificate = Some(certificate),
+                    // The certificate comes before the entry that names the session, or is one of a test.
+                    None => self.led.push(Led { certificate: Some(certificate), own: session.is_none(), ..led(session, false, target, principal, at) }),
+                }
+            }
+            Fact::Dialled { session, outcome: Dialled::Connected { local, .. } } => {
+                if let Some(local) = local {
+                    self.gateways.insert(local.ip().to_canonical());
+                }
+                if let Some(led) = self.of(&session) {
+                    (led.connected, led.local) = (Some(at), local);
+                }
+            }
+            Fact::CaseOpened { rule: AroundRule::Untold, near: Some(session), .. } => drop(self.untold.insert(session)),
+            Fact::CaseOpened { rule: AroundRule::Silent, source: Some(source), .. } => drop(self.silent.insert(source, at)),
+            Fact::Left { session, .. } => self.end(&session, at),
+            Fact::CredentialRotated { session: Some(session), .. } => self.end(&session, at),
+            Fact::SessionTold { session, from, port, .. } => {
+                if let Some(led) = self.of(&session) {
+                    led.told = Some((from, port));
+                }
+            }
+            Fact::TestAsked { target, username, .. } => self.led.push(led(None, true, target, username, at)),
+            Fact::TestEnded { target, username, outcome, .. } => {
+                if let Some(led) = self.led.iter_mut().rev().find(|led| led.session.is_none() && led.certificate.is_none() && led.ended.is_none() && led.target == target && led.username == username) {
+                    led.ended = Some(at);
+                }
+                // The certificate of a test ends with it.
+                for led in self.led.iter_mut().filter(|led| led.session.is_none() && led.certificate.is_some() && led.ended.is_none() && led.target == target) {
+                    led.ended = Some(at);
+                }
+                if let Dialled::Connected { local: Some(local), .. } = outcome {
+                    self.gateways.insert(local.ip().to_canonical());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn of(&mut self, session: &SessionId) -> Option<&mut Led> {
+        self.led.iter_mut().rev().find(|led| led.session.as_ref() == Some(session))
+    }
+
+    fn end(&mut self, session: &SessionId, at: Timestamp) {
+        if let Some(led) = self.of(session) {
+            led.ended = Some(at);
+        }
+    }
+
+    /// Forgets what ended long ago.
+    fn prune(&mut self, now: Timestamp) {
+        self.led.retain(|led| match led.ended {
+            Some(ended) => now < ended.plus(KEPT),
+            None => now < led.began.plus(BACK),
+        });
+    }
+}
+
+
+fn led(session: Option<SessionId>, own: bool, target: TargetId, username: String, at: Timestamp) -> Led {
+    Led { session, own, target, username, local: None, certificate: None, began: at, connected: None, ended: None, told: None }
+}
+
+impl Store {
+    /// Reads what the log tells since the last time.
+    pub(super) async fn follow_own(&self, own: &mut Own) -> Result<(), Fault> {
+        let now = self.now();
+        if !own.started {
+            let row = sqlx::query("SELECT MIN(seq) AS seq FROM log WHERE at >= $1").bind(now.minus(BACK).0).fetch_one(self.read()).await?;
+            own.next = u64::try_from(row.try_get::<Option<i64>, _>("seq")?.unwrap_or(0)).unwrap_or(0);
+            own.started = true;
+        }
+        loop {
+            let size = self.inner.log.size();
+            if own.next >= size {
+                break;
+            }
+            let text = "SELECT body FROM log WHERE seq >= $1 AND seq < $2 AND kind IN ('entered', 'robot_entered', 'certificate_issued', 'dialled', 'left', \
+                'credential_rotated', 'test_asked', 'test_ended', 'session_told', 'case_opened') ORDER BY seq LIMIT $3";
+            let rows = sqlx::query(text).bind(as_i64(own.next)).bind(as_i64(size)).bind(ROWS).fetch_all(self.read()).await?;
+            let whole = rows.len() < usize::try_from(ROWS).unwrap_or(usize::MAX);
+            for row in &rows {
+                own.take(serde_json::from_slice(row.try_get::<&[u8], _>("body")?)?);
+            }
+            if whole {
+                own.next = size;
+                break;
+            }
+        }
+        own.prune(now);
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! 機器ログの送信元: who may hand in lines, with which certificate, and how to set a host up.
+
+use crate::call::Call;
+use crate::form::Form;
+use crate::routes::{Access, Route};
+use crate::stop::Reply;
+use crate::view::value;
+use axum::http::Method;
+use minijinja::{Value, context};
+use schemars::JsonSchema;
+use sekisho_core::around::{LogSource, SourceAsk, SourceWay};
+use sekisho_core::ids::{LogSourceId, TargetId};
+use sekisho_core::permission::Action;
+use sekisho_store::NewLogSource;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+const READ: Access = Access::May(Action::ReadLedger);
+const KEEP: Access = Access::MayStepUp(Action::KeepLedger);
+/// Under which name the new certificate waits for the page that shows it.
+const MADE: &str = "log_source_made";
+
+/// The routes.
+pub(crate) fn routes() -> Vec<Route> {
+    vec![
+        Route::page("/log-sources", READ, list),
+        Route::form("/log-sources", KEEP, add).again(list),
+        Route::form("/log-sources/{id}/certificate", KEEP, certify),
+        Route::form("/log-sources/{id}/end", KEEP, end),
+        Route::page("/log-sources/{id}", READ, show),
+        Route::api(Method::GET, "/api/v1/log-sources", READ, "The sources of targets' logs.", api_list).gives::<Vec<LogSource>>(),
+        Route::api(Method::POST, "/api/v1/log-sources", KEEP, "Register a source; its key is told this once.", api_add).takes::<SourceAsk>().gives::<MadeAnswer>(),
+        Route::api(Method::POST, "/api/v1/log-sources/{id}/certificate", KEEP, "Give a source a new certificate; the one before ends at once.", api_certify).gives::<MadeAnswer>(),
+        Route::api(Method::POST, "/api/v1/log-sources/{id}/end", KEEP, "End a source.", api_end).takes::<EndBody>().gives::<LogSource>(),
+    ]
+}
+
+/// Why a source is ended.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct EndBody {
+    /// The reason.
+    reason: String,
+}
+
+/// A source with its new certificate.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct MadeAnswer {
+    /// The source.
+    source: LogSource,
+    /// Its certificate, PEM; empty for a source of the legacy network.
+    certificate: String,
+    /// Its key, PEM. It is kept nowhere.
+    key: String,
+    /// The authority by which it knows this box, PEM.
+    server_ca: String,
+    /// Name and port to send to.
+    address: String,
+    /// A configuration for rsyslog.
+    rsyslog: String,
+}
+
+impl MadeAnswer {
+    fn of(made: NewLogSource) -> Self {
+        let rsyslog = made.rsyslog();
+        Self { source: made.source, certificate: made.certificate, key: made.key.expose().to_owned(), server_ca: made.server_ca, address: made.address, rsyslog }
+    }
+}
+
+async fn list(call: Call) -> Reply {
+    let ctx = &call.ctx;
+    let rows = ctx.store().log_sources(ctx.actor()?).await?;
+    let rows: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            let hosts: Vec<&str> = row.source.hosts.iter().map(String::as_str).collect();
+            let state = if !row.source.active { "ended" } else if row.silent { "overdue" } else { "active" };
+            let word = if !row.source.active { "ended" } else if row.silent { "silent" } else { "active" };
+            context! { id => row.source.id.as_str(), hosts => hosts.join(", "), target => row.target_name.as_str(), plain => row.source.way.is_unauthenticated(), last => row.last.map(|at| at.0), lines => row.lines, state, word => ctx.t(&format!("cases.source_{word}")), skew => row.skew }
+        })
+        .collect();
+    let targets: Vec<(String, String)> = ctx.store().targets(ctx.actor()?).await?.iter().filter(|row| row.target.active).map(|row| (row.target.id.to_string(), format!("{}({})", row.target.title, row.target.name))).collect();
+    let form = call.typed_or(Form::of([("target", ""), ("hosts", ""), ("legacy", ""), ("silent_minutes", ""), ("zone_minutes", "540"), ("tells_logins", "1")]));
+    let context = context! { rows, targets => value(targets), form => Value::from_object(form), may_keep => ctx.may(Action::KeepLedger), open_form => call.problem.is_some(), taken => ctx.store().takes_target_logs(), legacy => ctx.store().takes_legacy_logs() };
+    call.page("log_sources/list.html", "cases.sources_title", context)
+}
+
+async fn show(call: Call) -> Reply {
+    let ctx = &call.ctx;
+    let id = call.id("id", LogSourceId::parse)?;
+    let rows = ctx.store().log_sources(ctx.actor()?).await?;
+    let row = rows.iter().find(|row| row.source.id == id).ok_or(sekisho_core::refusal::Refusal::NotFound)?;
+    let made: Option<MadeAnswer> = ctx.take_once(MADE).and_then(|text| serde_json::from_str(&text).ok()).filter(|made: &MadeAnswer| made.source.id == id);
+    let hosts: Vec<&str> = row.source.hosts.iter().map(String::as_str).collect();
+    let legacy = match &row.source.way {
+        SourceWay::Legacy { address } => Some(address.to_string()),
+        SourceWay::Certificate => None,
+    };
+    let context = context! {
+        id => id.as_str(), hosts => hosts.join(", "), target => row.target_name.as_str(), legacy, row => value(row), last => row.last.map(|at| at.0), skew => row.skew,
+        until => row.source.certificate_until.map(|at| at.0), since => row.source.since.0, active => row.source.active, silent => row.silent,
+        made => value(made), may_keep => ctx.may(Action::KeepLedger),
+    };
+    call.page("log_sources/show.html", "cases.source_title", context)
+}
+
+async fn add(call: Call) -> Reply {
+    let form = call.form();
+    let ask = SourceAsk {
+        target: form.parse_opt("target", TargetId::parse)?,
+        hosts: form.need("hosts")?.split([',', ' ', '\u{3000}', '、']).map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect(),
+        legacy: form.parse_opt("legacy", |text| text.parse::<IpAddr>().ok())?,
+        zone_minutes: form.parse("zone_minutes", |text| text.parse().ok())?,
+        silent_minutes: form.parse_opt("silent_minutes", |text| text.parse().ok())?,
+        tells_logins: form.has("tells_logins"),
+    };
+    let made = call.ctx.store().add_log_source(call.ctx.actor()?, ask).await?;
+    shown(&call, made, "cases.source_added")
+}
+
+fn shown(call: &Call, made: NewLogSource, word: &str) -> Reply {
+    let path = format!("/log-sources/{}", made.source.id);
+    call.ctx.keep_once(MADE, serde_json::to_string(&MadeAnswer::of(made)).unwrap_or_default());
+    call.done(&path, word)
+}
+
+async fn certify(call: Call) -> Reply {
+    let made = call.ctx.store().recertify_log_source(call.ctx.actor()?, &call.id("id", LogSourceId::parse)?).await?;
+    shown(&call, made, "cases.source_certified")
+}
+
+async fn end(call: Call) -> Reply {
+    call.ctx.store().end_log_source(call.ctx.actor()?, &call.id("id", LogSourceId::parse)?, call.form().need("reason")?).await?;
+    call.done("/log-sources", "cases.source_end_done")
+}
+
+async fn api_list(call: Call) -> Reply {
+    let rows = call.ctx.store().log_sources(call.ctx.actor()?).await?;
+    call.answer(&rows.into_iter().map(|row| row.source).collect::<Vec<_>>())
+}
+
+async fn api_add(call: Call) -> Reply {
+    call.answer(&MadeAnswer::of(call.ctx.store().add_log_source(call.ctx.actor()?, call.json()?).await?))
+}
+
+async fn api_certify(call: Call) -> Reply {
+    call.answer(&MadeAnswer::of(call.ctx.store().recertify_log_source(call.ctx.actor()?, &call.id("id", LogSourceId::parse)?).await?))
+}
+
+async fn api_end(call: Call) -> Reply {
+    let EndBody { reason } = call.json()?;
+    call.answer(&call.ctx.store().end_log_source(call.ctx.actor()?, &call.id("id", LogSourceId::parse)?, &reason).await?)
+}
