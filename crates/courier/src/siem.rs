@@ -58,3 +58,28 @@ impl Receiver for Siem {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syslog::{SyslogSettings, Transport};
+    use sekisho_core::time::Timestamp;
+
+    #[test]
+    fn a_piece_is_one_message_with_its_number_and_our_names_alone() {
+        let transport = Transport::ClearTcp { network: "test".into() };
+        let server = Syslog::new(SyslogSettings { server: "127.0.0.1".into(), port: 514, transport }).unwrap();
+        let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let piece = Piece {
+            number: 9,
+            at: Timestamp(1_795_237_200_123),
+            sent: Timestamp(0),
+            level: Level::Warning,
+            kind: "refused".into(),
+            fields: vec![field("seq", "9"), field("actor", "a\"]b"), field("exampleOfOthers", "x")],
+            text: "CEF:0|Sekisho".into(),
+        };
+        let written = String::from_utf8(Siem::new(server, "gateway.example".into()).message(&piece).written(None)).unwrap();
+        assert_eq!(written, "<108>1 2026-11-21T14:00:00.123+09:00 gateway.example sekisho - refused [sekisho@32473 number=\"9\" seq=\"9\" actor=\"a\\\"\\]b\"] \u{feff}CEF:0|Sekisho");
+    }
+}

@@ -3,6 +3,7 @@
 //! Whatever depends on the database runs on SQLite and on PostgreSQL; see [`base`].
 
 pub mod accounts;
+mod alarms;
 mod authenticator;
 mod authority;
 pub mod base;

@@ -16,10 +16,12 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("sekisho-detect", &["sekisho-core"]),
     // What a person read on a screen is the terminal model's knowledge.
     ("sekisho-search", &["sekisho-core", "sekisho-protocol"]),
+    // Evidence as one ZIP file, written and read.
+    ("sekisho-bundle", &["sekisho-evidence"]),
     ("sekisho-store", &["sekisho-core", "sekisho-evidence", "sekisho-search", "sekisho-detect"]),
     ("sekisho-gateway", &["sekisho-core", "sekisho-protocol", "sekisho-detect"]),
     // The pages show fingerprints of host keys, and evidence owns the hash.
-    ("sekisho-web", &["sekisho-core", "sekisho-evidence", "sekisho-store"]),
+    ("sekisho-web", &["sekisho-core", "sekisho-evidence", "sekisho-store", "sekisho-bundle"]),
     // Speaks to directories and providers of others; it proves, and the store decides.
     ("sekisho-directory", &["sekisho-core"]),
     // Runs on workers' machines; it shares with the server what both say to each other.
@@ -40,6 +42,7 @@ const EVERY_ROOM: &[&str] = &[
     "sekisho-connect",
     "sekisho-directory",
     "sekisho-courier",
+    "sekisho-bundle",
 ];
 const ROOMS_AND_ROOF: &[&str] = &[
     "sekisho-core",
@@ -51,6 +54,7 @@ const ROOMS_AND_ROOF: &[&str] = &[
     "sekisho-web",
     "sekisho-directory",
     "sekisho-courier",
+    "sekisho-bundle",
     "sekisho",
 ];
 
@@ -72,6 +76,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("russh", "sekisho-gateway"),
     ("axum", "sekisho-web"),
     ("minijinja", "sekisho-web"),
+    ("prometheus-client", "sekisho-web"),
+    ("zip", "sekisho-bundle"),
     ("lettre", "sekisho-courier"),
     ("hmac", "sekisho-courier"),
     ("clap", "sekisho"),

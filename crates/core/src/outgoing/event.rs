@@ -216,3 +216,79 @@ fn camel(name: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::ViewMode;
+    use crate::ids::{PersonId, SessionId};
+    use crate::people::{Actor, Role};
+    use std::collections::BTreeSet;
+
+    fn entries() -> Vec<Entry> {
+        let by = |login: &str, via: Via, source: Option<&str>| Actor {
+            person: (via == Via::Web).then(|| PersonId::from_random([1; 10])),
+            login: login.into(),
+            name: "佐藤 健".into(),
+            roles: BTreeSet::from([Role::Worker]),
+            vendor: None,
+            via,
+            source: source.map(str::to_owned),
+            token: None,
+            emergency: false,
+        };
+        let entry = |seq, actor, fact| Entry { seq, at: Timestamp(1_795_237_200_123), actor, fact };
+        vec![
+            entry(7, Actor::system(), Fact::Started { version: "0.1.0".into() }),
+            entry(8, by("sato", Via::Web, Some("10.20.0.5")), Fact::ViewBegan { session: SessionId::from_random([2; 10]), mode: ViewMode::Replay }),
+            // What a stranger typed: every character that one of the forms gives a meaning.
+            entry(9, by("a|b=c\\d\"]\r\nCEF:0|x", Via::Ssh, Some("203.0.113.9")), Fact::Refused { stage: "login".into(), login: "a|b=c\\d\"]\r\nCEF:0|x".into(), code: "SKS-1001".into(), detail: String::new() }),
+            entry(10, Actor::system(), Fact::ExposureNew { place: "0.0.0.0:23 tcp".into(), program: "telnetd".into() }),
+        ]
+    }
+
+    /// The forms as receivers get them. A change of any of them changes this text, in a commit that shows it.
+    #[test]
+    fn the_forms_are_the_golden_text() {
+        let mut text = String::new();
+        for format in [Format::Ocsf, Format::Cef, Format::Rfc5424] {
+            for entry in entries() {
+                let piece = event(&entry, format, "gateway.example", "sekisho.example/aoba", "0.1.0", Timestamp(0));
+                text.push_str(&format!("{format:?} {} {} {:?}\n{}\n", piece.number, piece.kind, piece.level, piece.text));
+                if format == Format::Rfc5424 {
+                    text.push_str(&format!("{:?}\n", piece.fields));
+                }
+            }
+        }
+        let golden = include_str!("../../golden/outgoing.txt");
+        assert!(text == golden, "the forms of outgoing events changed; if that is meant, put this into crates/core/golden/outgoing.txt:\n{text}");
+    }
+
+    #[test]
+    fn no_value_of_others_ends_a_line_or_makes_a_field() {
+        for format in [Format::Ocsf, Format::Cef, Format::Rfc5424] {
+            for entry in entries() {
+                let text = event(&entry, format, "h", "l", "v", Timestamp(0)).text;
+                assert!(!text.contains(['\n', '\r']), "{text}");
+                match format {
+                    Format::Cef => {
+                        let head: Vec<&str> = text.split('|').take(8).collect();
+                        assert_eq!(head.len(), 8, "{text}");
+                        assert!(head[7].starts_with("rt="), "{text}");
+                    }
+                    _ => assert!(serde_json::from_str::<Value>(&text).is_ok(), "{text}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_entry_stays_whole_json() {
+        let long = Fact::RecordingTrouble { text: "あ".repeat(5_000) };
+        let entry = Entry { seq: 1, at: Timestamp(0), actor: Actor::system(), fact: long };
+        for format in [Format::Ocsf, Format::Rfc5424] {
+            let text = event(&entry, format, "h", "l", "v", Timestamp(0)).text;
+            assert!(text.chars().count() < crate::limits::SYSLOG_TEXT_CHARS && serde_json::from_str::<Value>(&text).is_ok());
+        }
+    }
+}

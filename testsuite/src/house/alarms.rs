@@ -1,0 +1,293 @@
+//! Alarms: derived from the log without loss or doubling, grouped, told, taken on, and handed to receivers that are down for a
+//! while.
+
+use super::base::{Base, Town, on_both, told};
+use super::ward::Ward;
+use crate::postbox::{Mode, Postbox};
+use sekisho_core::alarm::{AlarmState, Level, Rule};
+use sekisho_core::desk::{Answer, Cause};
+use sekisho_core::facts::Fact;
+use sekisho_core::letter::Courier;
+use sekisho_core::outgoing::{Format, Handed, Piece, Receiver, ReceiverAsk, Takes};
+use sekisho_core::people::Actor;
+use sekisho_core::refusal::Refusal;
+use sekisho_store::{AlarmFilter, AlarmRow, LogFilter, MailSettings, Store};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+on_both!(
+    a_flood_is_one_alarm_with_a_count_and_outlives_a_restart,
+    a_write_that_fails_loses_no_alarm_and_doubles_none,
+    different_floods_of_one_rule_are_told_as_one,
+    an_alarm_is_taken_on_and_closed_by_those_who_may,
+    nobody_took_it_on_so_further_people_are_told,
+    the_operator_is_told_by_mail_once_for_each_group,
+    what_ends_is_told_once_for_each_stage,
+    a_receiver_that_was_down_gets_all_of_it_in_order,
+    every_entry_goes_to_a_receiver_of_events_once,
+    a_session_outside_of_office_hours_is_told_with_its_links,
+);
+
+async fn alarms(store: &Store) -> Vec<AlarmRow> {
+    store.raise_due().await.unwrap();
+    store.alarms(&Actor::console(), &AlarmFilter::default()).await.unwrap().rows
+}
+
+async fn of_rule(store: &Store, rule: Rule) -> Vec<AlarmRow> {
+    alarms(store).await.into_iter().filter(|alarm| alarm.rule == rule).collect()
+}
+
+/// A person's act that is refused, as often as somebody tries.
+async fn refused(town: &Town, times: usize) {
+    for _ in 0..times {
+        town.store.note_refused_act(&town.worker.actor, "/persons", &Refusal::NotAllowed).await;
+    }
+}
+
+/// A storm from one source, which is critical.
+async fn critical(town: &Town) -> AlarmRow {
+    refused(town, 25).await;
+    let mut found = of_rule(&town.store, Rule::Refusals).await;
+    found.retain(|alarm| alarm.level == Level::Critical);
+    found.sort_by_key(|alarm| alarm.opened_at);
+    found.pop().expect("a storm from one source is critical")
+}
+
+async fn a_flood_is_one_alarm_with_a_count_and_outlives_a_restart(base: Base) {
+    let mut town = base.town().await;
+    refused(&town, 4).await;
+    assert!(of_rule(&town.store, Rule::Refusals).await.is_empty(), "four tries are none");
+    refused(&town, 96).await;
+    let raised = of_rule(&town.store, Rule::Refusals).await;
+    assert_eq!(raised.len(), 2, "one for the name and one for the source: {raised:?}");
+    assert!(raised.iter().all(|alarm| alarm.count == 96 && alarm.state == AlarmState::Open), "{raised:?}");
+    town = town.restarted().await;
+    let again = of_rule(&town.store, Rule::Refusals).await;
+    assert_eq!(again.iter().map(|alarm| alarm.count).collect::<Vec<_>>(), [96, 96], "nothing is counted twice");
+    refused(&town, 1).await;
+    assert!(of_rule(&town.store, Rule::Refusals).await.iter().all(|alarm| alarm.count == 97));
+    // The next day is another alarm, and the old one stands as it was.
+    town.pass(Duration::from_secs(25 * 3600));
+    refused(&town, 5).await;
+    assert_eq!(of_rule(&town.store, Rule::Refusals).await.len(), 4);
+    let (_, entries) = town.store.alarm(&Actor::console(), &raised[0].id).await.unwrap();
+    assert_eq!(entries.len(), 97);
+}
+
+async fn a_write_that_fails_loses_no_alarm_and_doubles_none(base: Base) {
+    let town = base.town().await;
+    alarms(&town.store).await;
+    for round in 1..=6_u64 {
+        refused(&town, 10).await;
+        for nth in 0..round {
+            town.store.faults().fail_nth_write(nth);
+            let _ = town.store.raise_due().await;
+        }
+        town.store.faults().clear();
+        let found = of_rule(&town.store, Rule::Refusals).await;
+        let counts: Vec<u64> = found.iter().map(|alarm| alarm.count).collect();
+        assert_eq!(counts, [round * 10 - 4, round * 10 - 4], "{found:?}");
+    }
+    assert_eq!(town.facts("alarm_raised").await.len(), 3, "name, source, and the source once more as it became critical");
+}
+
+async fn different_floods_of_one_rule_are_told_as_one(base: Base) {
+    let town = base.town().await;
+    for n in 0..60 {
+        let mut stranger = town.worker.actor.clone();
+        stranger.login = format!("guess{n}");
+        stranger.source = Some(format!("203.0.113.{n}"));
+        for _ in 0..5 {
+            town.store.note_refused_act(&stranger, "/", &Refusal::NotAllowed).await;
+        }
+    }
+    let found = of_rule(&town.store, Rule::Refusals).await;
+    assert_eq!(found.len(), 31, "thirty by themselves, the others together");
+    assert_eq!(found.iter().map(|alarm| alarm.count).sum::<u64>(), 120, "none is missing in the counts");
+}
+
+async fn an_alarm_is_taken_on_and_closed_by_those_who_may(base: Base) {
+    let town = base.town().await;
+    let alarm = critical(&town).await;
+    for (who, may) in [(&town.worker, false), (&town.operator, true), (&town.clerk, true), (&town.planner, true), (&town.admin, true)] {
+        let read = told(town.store.alarm(&who.actor, &alarm.id).await);
+        assert_eq!(read.is_ok(), may, "{}", who.person.login);
+    }
+    assert!(told(town.store.acknowledge_alarm(&town.worker.actor, &alarm.id).await).is_err());
+    assert!(town.store.open_alarms() > 0);
+    town.store.acknowledge_alarm(&town.clerk.actor, &alarm.id).await.unwrap();
+    assert_eq!(told(town.store.acknowledge_alarm(&town.operator.actor, &alarm.id).await), Err(Refusal::NotFound), "somebody is at it");
+    assert_eq!(told(town.store.close_alarm(&town.operator.actor, &alarm.id, "  ").await), Err(Refusal::bad_field("note")));
+    town.store.close_alarm(&town.operator.actor, &alarm.id, "本人が操作を誤った。").await.unwrap();
+    assert_eq!(told(town.store.close_alarm(&town.operator.actor, &alarm.id, "もう一度").await), Err(Refusal::NotFound));
+    let (closed, _) = town.store.alarm(&town.operator.actor, &alarm.id).await.unwrap();
+    assert_eq!((closed.state, closed.acknowledged_by.as_deref(), closed.closed_by.as_deref()), (AlarmState::Closed, Some("toda 太郎"), Some("ono 太郎")));
+    assert!(matches!(&town.facts("alarm_acknowledged").await[..], [entry] if entry.actor.login == "toda"));
+    assert!(matches!(&town.facts("alarm_closed").await[0].fact, Fact::AlarmClosed { note, .. } if note == "本人が操作を誤った。"));
+    // What comes after the end is a new one.
+    refused(&town, 1).await;
+    let found = of_rule(&town.store, Rule::Refusals).await;
+    assert!(found.iter().any(|row| row.state == AlarmState::Open && row.id != alarm.id));
+}
+
+async fn nobody_took_it_on_so_further_people_are_told(mut base: Base) {
+    base.mail = Some(MailSettings::default());
+    let town = base.town().await;
+    let first = critical(&town).await;
+    town.pass(Duration::from_secs(29 * 60));
+    alarms(&town.store).await;
+    assert!(town.facts("alarm_escalated").await.is_empty());
+    town.pass(Duration::from_secs(2 * 60));
+    alarms(&town.store).await;
+    alarms(&town.store).await;
+    assert!(matches!(&town.facts("alarm_escalated").await[..], [entry] if matches!(&entry.fact, Fact::AlarmEscalated { alarm, roles, .. } if *alarm == first.id && roles.len() == 2)), "told once");
+    // One that somebody took on goes no further.
+    let town = { town.pass(Duration::from_secs(25 * 3600)); town };
+    let second = critical(&town).await;
+    town.store.acknowledge_alarm(&town.operator.actor, &second.id).await.unwrap();
+    town.pass(Duration::from_secs(3600));
+    alarms(&town.store).await;
+    assert_eq!(town.facts("alarm_escalated").await.len(), 1);
+}
+
+async fn the_operator_is_told_by_mail_once_for_each_group(mut base: Base) {
+    base.mail = Some(MailSettings { alarm: vec!["soc@guard.example".into()] });
+    let town = base.town().await;
+    let postbox = Postbox::new(Mode::Plain);
+    let courier: Arc<dyn Courier> = Arc::new(postbox.courier());
+    refused(&town, 12).await;
+    alarms(&town.store).await;
+    town.store.carry_due(&courier).await.unwrap();
+    let letters: Vec<_> = postbox.letters().into_iter().filter(|letter| letter.subject.contains("警報")).collect();
+    assert_eq!(letters.len(), 2, "one for the name and one for the source, to the one address that there is: {letters:?}");
+    let letter = &letters[0];
+    assert!(letter.to.contains(&"soc@guard.example".to_owned()) && letter.subject.contains("【警告】"), "{}", letter.subject);
+    assert!(letter.text.contains("/alarms/alm-") && letter.text.contains("拒否されました") && letter.text.contains("was refused") || letter.text.contains("were refused"), "{}", letter.text);
+    refused(&town, 1).await;
+    alarms(&town.store).await;
+    town.store.carry_due(&courier).await.unwrap();
+    assert_eq!(postbox.letters().iter().filter(|letter| letter.subject.contains("警報")).count(), 2, "what joins a group is not told again");
+}
+
+async fn what_ends_is_told_once_for_each_stage(base: Base) {
+    let town = base.town().await;
+    let day = Duration::from_secs(24 * 3600);
+    let ask = sekisho_store::VendorAsk { name: "北斗メディカル".into(), contract_until: Some(town.now().plus(day * 31)), ..Default::default() };
+    town.store.change_vendor(&Actor::console(), &town.vendor.id, ask).await.unwrap();
+    // The looks at what ends come by the hour; a start looks at once.
+    let mut town = town.restarted().await;
+    town.store.watch_time().await.unwrap();
+    assert!(of_rule(&town.store, Rule::Ending).await.is_empty());
+    let mut told = Vec::new();
+    for days in [2, 1, 22, 1, 7, 1] {
+        town.pass(day * days);
+        town = town.restarted().await;
+        town.store.watch_time().await.unwrap();
+        town.store.watch_time().await.unwrap();
+        told.push(of_rule(&town.store, Rule::Ending).await.len());
+    }
+    assert_eq!(told, [1, 1, 2, 2, 3, 3], "thirty days before, seven days before, and when it has come");
+    let found = of_rule(&town.store, Rule::Ending).await;
+    assert!(found.iter().all(|alarm| alarm.subject.vendor.as_ref() == Some(&town.vendor.id) && alarm.what.press(&alarm.subject).href == format!("/vendors/{}", town.vendor.id)));
+}
+
+/// A receiver that the test turns off and on.
+#[derive(Default)]
+struct Stub {
+    down: std::sync::atomic::AtomicBool,
+    taken: Mutex<Vec<Piece>>,
+}
+
+impl Stub {
+    fn set_down(&self, down: bool) {
+        self.down.store(down, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn taken(&self) -> Vec<Piece> {
+        self.taken.lock().unwrap().clone()
+    }
+}
+
+impl Receiver for Stub {
+    fn hand(&self, pieces: Vec<Piece>) -> Answer<'_, Handed> {
+        Box::pin(async move {
+            if self.down.load(std::sync::atomic::Ordering::SeqCst) {
+                return Handed::Later("no route to host".into());
+            }
+            self.taken.lock().unwrap().extend(pieces);
+            Handed::Taken
+        })
+    }
+}
+
+fn ask(takes: Takes, format: Format) -> ReceiverAsk {
+    ReceiverAsk { name: "siem".into(), takes, level: Level::Warning, format, from_start: true }
+}
+
+async fn a_receiver_that_was_down_gets_all_of_it_in_order(mut base: Base) {
+    let asked = ask(Takes::Alarms, Format::Ocsf);
+    base.receivers = vec![asked.clone()];
+    let mut town = base.town().await;
+    let stub = Arc::new(Stub::default());
+    let receiver: Arc<dyn Receiver> = stub.clone();
+    stub.set_down(true);
+    refused(&town, 5).await;
+    alarms(&town.store).await;
+    assert!(!town.store.hand_over(&asked, &receiver).await.unwrap());
+    assert!(town.facts("receiver_down").await.is_empty(), "a moment is no trouble");
+    let id = of_rule(&town.store, Rule::Refusals).await[0].id.clone();
+    town.store.acknowledge_alarm(&town.operator.actor, &id).await.unwrap();
+    town.pass(Duration::from_secs(6 * 60));
+    assert!(!town.store.hand_over(&asked, &receiver).await.unwrap());
+    assert!(!town.store.hand_over(&asked, &receiver).await.unwrap());
+    assert_eq!(town.facts("receiver_down").await.len(), 1, "told once");
+    assert_eq!(of_rule(&town.store, Rule::Receiver).await.len(), 1, "and an alarm of its own");
+    // A day and a restart later it is back.
+    town.pass(Duration::from_secs(20 * 3600));
+    town = town.restarted().await;
+    let row = town.store.receivers(&Actor::console()).await.unwrap().remove(0);
+    assert!(row.down_since.is_some() && row.waiting == 4 && row.trouble.as_deref() == Some("no route to host"), "{row:?}");
+    stub.set_down(false);
+    assert!(town.store.hand_over(&asked, &receiver).await.unwrap());
+    let taken = stub.taken();
+    let events: Vec<String> = taken.iter().map(|piece| serde_json::from_str::<serde_json::Value>(&piece.text).unwrap()["event"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(events, ["raised", "raised", "acknowledged", "raised"]);
+    assert_eq!(taken.iter().map(|piece| piece.number).collect::<Vec<_>>(), [1, 2, 3, 4], "in order, none twice");
+    assert_eq!(town.facts("receiver_back").await.len(), 1);
+    let row = town.store.receivers(&Actor::console()).await.unwrap().remove(0);
+    assert!(row.down_since.is_none() && row.waiting == 0, "{row:?}");
+}
+
+async fn every_entry_goes_to_a_receiver_of_events_once(mut base: Base) {
+    let asked = ask(Takes::Events, Format::Cef);
+    base.receivers = vec![asked.clone()];
+    let mut town = base.town().await;
+    let stub = Arc::new(Stub::default());
+    let receiver: Arc<dyn Receiver> = stub.clone();
+    stub.set_down(true);
+    refused(&town, 150).await;
+    assert!(!town.store.hand_over(&asked, &receiver).await.unwrap());
+    town = town.restarted().await;
+    stub.set_down(false);
+    assert!(town.store.hand_over(&asked, &receiver).await.unwrap());
+    refused(&town, 3).await;
+    assert!(town.store.hand_over(&asked, &receiver).await.unwrap());
+    let taken = stub.taken();
+    let last = town.store.log_entries(&Actor::console(), &LogFilter { rows: Some(1), ..LogFilter::default() }).await.unwrap()[0].seq;
+    assert_eq!(taken.iter().map(|piece| piece.number).collect::<Vec<_>>(), (0..=last).collect::<Vec<_>>(), "all of them, in order, none twice");
+    assert!(taken.iter().all(|piece| piece.text.starts_with("CEF:0|Sekisho|Sekisho|") && !piece.text.contains('\n')));
+}
+
+async fn a_session_outside_of_office_hours_is_told_with_its_links(base: Base) {
+    // The clock of the tests stands on a Saturday.
+    let ward = Ward::over(base).await;
+    let admission = ward.entered().await;
+    let session = ward.left(admission, Cause::Closed).await;
+    let found = of_rule(&ward.store, Rule::OutsideHours).await;
+    let [alarm] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(alarm.level, Level::Notice, "one session tells nothing of habits");
+    assert_eq!((alarm.subject.session.as_ref(), alarm.subject.person.as_ref(), alarm.subject.target.as_ref()), (Some(&session), Some(&ward.worker.id), Some(&ward.target.id)));
+    assert_eq!(alarm.what.press(&alarm.subject).href, format!("/sessions/{session}"));
+    let filter = AlarmFilter { level: Some(Level::Warning), ..AlarmFilter::default() };
+    assert_eq!(ward.store.alarms(&ward.operator, &filter).await.unwrap().total, 0);
+}
