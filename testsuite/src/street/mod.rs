@@ -10,6 +10,8 @@ mod terminal;
 mod demo;
 mod house;
 
+mod alarms;
+mod around;
 mod browser;
 mod console;
 mod contents;
