@@ -253,6 +253,8 @@ pub enum Refusal {
     NoRecording,
     /// The log cannot be written or does not hold.
     LogUnavailable,
+    /// A checkpoint kept outside contradicts the log; nobody has decided on it.
+    LogContradicted,
     /// Not enough free disk space.
     DiskFull,
     /// Too many sessions at once.
@@ -513,6 +515,7 @@ impl Refusal {
             Self::ForwardingRefused => ("SKS-4009", "ポート転送・X11・エージェント転送は許可されていません。", "転送の設定を外して接続してください。", "Forwarding, X11 and agent are not allowed.", "Connect without them."),
             Self::NoRecording => ("SKS-4010", "録画を保存できないため、接続できません。", "病院の運用担当者に連絡してください。", "The recording cannot be kept, so no session.", "Contact the hospital's operator."),
             Self::LogUnavailable => ("SKS-4011", "記録台帳に書き込めないため、接続できません。", "病院の運用担当者に連絡してください。", "The log cannot be written, so no session.", "Contact the hospital's operator."),
+            Self::LogContradicted => ("SKS-4041", "記録台帳が外部の控えと食い違っているため、接続できません。", "病院の運用担当者に連絡してください。", "The log contradicts what was seen of it outside, so no session.", "Contact the hospital's operator."),
             Self::DiskFull => ("SKS-4012", "空き容量が足りないため、接続できません。", "病院の運用担当者に連絡してください。", "Not enough disk space for a recording.", "Contact the hospital's operator."),
             Self::Busy => ("SKS-4013", "同時に接続できる数を超えています。", "少し待ってから接続してください。", "Too many sessions at once.", "Wait a little and try again."),
             Self::TargetUnreachable => ("SKS-4014", "接続先につながりません。", "接続先の状態を病院の運用担当者に確かめてください。", "The target does not answer or refuses.", "Ask the hospital's operator about the target."),

@@ -5,6 +5,7 @@
 //! server's words are a stranger's: they are cut to one short line before anybody sees them.
 
 mod bounded;
+pub mod exchange;
 mod message;
 pub mod siem;
 pub mod syslog;

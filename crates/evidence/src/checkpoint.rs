@@ -251,44 +251,44 @@ pub fn sign(
     ))
 }
 
+/// Signs a checkpoint a second time, with another key, behind the signatures that it has: for the one that covers an
+/// exchange of the key.
+///
+/// # Errors
+/// If the text is no checkpoint.
+pub fn sign_again(text: &str, key: &SigningKey) -> Result<String, CheckpointBreach> {
+    let note = Note::split(text)?;
+    let signature = key.key.sign(note.body.as_bytes());
+    let mut bytes = key.public.id.to_be_bytes().to_vec();
+    bytes.extend_from_slice(&signature.to_bytes());
+    Ok(format!(
+        "{text}\u{2014} {} {}\n",
+        key.public.name,
+        BASE64.encode(bytes)
+    ))
+}
+
+/// Reads what a checkpoint says, whoever signed it. It proves nothing: [`open`] does.
+///
+/// # Errors
+/// If the text is no checkpoint.
+pub fn unproved(text: &str) -> Result<Checkpoint, CheckpointBreach> {
+    Checkpoint::parse(Note::split(text)?.body).ok_or(CheckpointBreach::Form)
+}
+
 /// Parses a signed checkpoint and checks the signature of `key`. Signatures of others (witnesses) may stand beside it.
 ///
 /// # Errors
 /// A [`CheckpointBreach`].
 pub fn open(text: &str, key: &PublicKey) -> Result<Checkpoint, CheckpointBreach> {
-    if text.len() > MAX_CHECKPOINT_BYTES {
-        return Err(CheckpointBreach::TooLong);
-    }
-    if text.chars().any(|c| c.is_control() && c != '\n') {
-        return Err(CheckpointBreach::Form);
-    }
-    let split = text.rfind("\n\n").ok_or(CheckpointBreach::Form)?;
-    let (body, rest) = text.split_at(split + 1);
-    let signatures = rest
-        .strip_prefix('\n')
-        .and_then(|rest| rest.strip_suffix('\n'))
-        .ok_or(CheckpointBreach::Form)?;
-    let checkpoint = Checkpoint::parse(body).ok_or(CheckpointBreach::Form)?;
+    let note = Note::split(text)?;
+    let checkpoint = Checkpoint::parse(note.body).ok_or(CheckpointBreach::Form)?;
     let mut signed = false;
-    for (number, line) in signatures.split('\n').enumerate() {
-        if number >= MAX_CHECKPOINT_SIGNATURES {
-            return Err(CheckpointBreach::TooLong);
-        }
-        let parts = line
-            .strip_prefix("\u{2014} ")
-            .and_then(|line| line.split_once(' '));
-        let (name, signature) = parts.ok_or(CheckpointBreach::Form)?;
-        let bytes = BASE64
-            .decode(signature)
-            .map_err(|_| CheckpointBreach::Form)?;
-        let (id, signature) = bytes.split_at_checked(4).ok_or(CheckpointBreach::Form)?;
-        if name != key.name || id != key.id.to_be_bytes() {
-            continue;
-        }
+    for signature in note.of(&key.name, key.id) {
         let signature = signature
             .try_into()
             .map_err(|_| CheckpointBreach::Signature)?;
-        verify_strict(key, body.as_bytes(), &Signature(signature))
+        verify_strict(key, note.body.as_bytes(), &Signature(signature))
             .map_err(|_| CheckpointBreach::Signature)?;
         signed = true;
     }
@@ -296,6 +296,59 @@ pub fn open(text: &str, key: &PublicKey) -> Result<Checkpoint, CheckpointBreach>
         Ok(checkpoint)
     } else {
         Err(CheckpointBreach::NotSigned)
+    }
+}
+
+/// A signed note, taken apart.
+pub(crate) struct Note<'a> {
+    /// What is signed, with its last line feed.
+    pub(crate) body: &'a str,
+    /// Name, key hash and signature of each line.
+    signatures: Vec<(&'a str, [u8; 4], Vec<u8>)>,
+}
+
+impl<'a> Note<'a> {
+    pub(crate) fn split(text: &'a str) -> Result<Self, CheckpointBreach> {
+        if text.len() > MAX_CHECKPOINT_BYTES {
+            return Err(CheckpointBreach::TooLong);
+        }
+        if text.chars().any(|c| c.is_control() && c != '\n') {
+            return Err(CheckpointBreach::Form);
+        }
+        let split = text.rfind("\n\n").ok_or(CheckpointBreach::Form)?;
+        let (body, rest) = text.split_at(split + 1);
+        // A note whose body is no checkpoint is refused before its signatures are looked at.
+        Checkpoint::parse(body).ok_or(CheckpointBreach::Form)?;
+        let lines = rest
+            .strip_prefix('\n')
+            .and_then(|rest| rest.strip_suffix('\n'))
+            .ok_or(CheckpointBreach::Form)?;
+        let mut signatures = Vec::new();
+        for (number, line) in lines.split('\n').enumerate() {
+            if number >= MAX_CHECKPOINT_SIGNATURES {
+                return Err(CheckpointBreach::TooLong);
+            }
+            let parts = line
+                .strip_prefix("\u{2014} ")
+                .and_then(|line| line.split_once(' '));
+            let (name, signature) = parts.ok_or(CheckpointBreach::Form)?;
+            let bytes = BASE64
+                .decode(signature)
+                .map_err(|_| CheckpointBreach::Form)?;
+            let (id, signature) = bytes.split_at_checked(4).ok_or(CheckpointBreach::Form)?;
+            let id = id.try_into().map_err(|_| CheckpointBreach::Form)?;
+            signatures.push((name, id, signature.to_vec()));
+        }
+        Ok(Self { body, signatures })
+    }
+
+    /// The signatures that call themselves those of a key.
+    pub(crate) fn of(&self, name: &str, id: u32) -> impl Iterator<Item = &[u8]> {
+        let wanted = (name.to_owned(), id.to_be_bytes());
+        self.signatures
+            .iter()
+            .filter(move |(name, id, _)| *name == wanted.0 && *id == wanted.1)
+            .map(|(_, _, signature)| signature.as_slice())
     }
 }
 
@@ -414,7 +467,7 @@ fn verify_strict(
         .map_err(|_| SignatureBreach)
 }
 
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     is_origin(name) && !name.chars().any(|c| c.is_whitespace() || c == '+')
 }
 

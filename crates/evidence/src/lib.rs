@@ -4,11 +4,14 @@
 //! and how to verify a copy of them. It contains no I/O, no clock, no randomness and no logging: time, keys and nonces
 //! come in as values, and files are read through [`log::Files`] or [`std::io::Read`].
 
+pub mod bundle;
 pub mod checkpoint;
+pub mod cosignature;
 pub mod digest;
 pub mod limits;
 pub mod log;
 pub mod recording;
+pub mod rotation;
 pub mod verify;
 
 pub use digest::{Digest, Hasher};

@@ -81,9 +81,12 @@ pub enum Command {
     /// Recordings: list, export as asciicast
     #[command(subcommand)]
     Recording(crate::admin::recording::RecordingCommand),
-    /// The tamper-evident log: read, checkpoint, public key
+    /// The tamper-evident log: read, prove, checkpoint, places outside, keys
     #[command(subcommand)]
     Log(crate::admin::log::LogCommand),
+    /// Follow the log of a Sekisho on another host, and sign what continues what was seen
+    #[command(subcommand)]
+    Witness(crate::witness::WitnessCommand),
     /// Emergency accounts: list, uses, return to normal
     #[command(subcommand)]
     Emergency(crate::admin::emergency::EmergencyCommand),
@@ -163,9 +166,12 @@ pub struct VerifyArgs {
     /// proves less: whoever could change the folder could change the key]
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
-    /// A checkpoint that was seen outside; shows whether the log was cut or rewritten since
+    /// A checkpoint that was seen outside; shows whether the log was cut or rewritten since. May be given several times
     #[arg(long, value_name = "FILE")]
-    pub checkpoint: Option<PathBuf>,
+    pub checkpoint: Vec<PathBuf>,
+    /// The public key of a witness that must have signed a head of this log, or a file that holds it. May be given several times
+    #[arg(long, value_name = "KEY")]
+    pub witness: Vec<String>,
     /// Check the log only, not the recordings
     #[arg(long)]
     pub log_only: bool,

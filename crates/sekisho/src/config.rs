@@ -46,6 +46,8 @@ pub struct Config {
     pub directory: Vec<sekisho_directory::DirectorySettings>,
     /// Sign-in providers, OpenID Connect.
     pub provider: Vec<sekisho_directory::ProviderSettings>,
+    /// Places outside of the box that get the signed heads of the log.
+    pub checkpoints: crate::outside::Checkpoints,
     /// The program's own log.
     pub log: Log,
     /// Settings of the rules.
@@ -404,6 +406,10 @@ impl Config {
         }
         if !self.web.base_url.is_empty() && !self.web.base_url.starts_with("https://") {
             found.push("web.base_url must begin with https://".into());
+        }
+        found.extend(self.checkpoints.problems());
+        if !self.checkpoints.mail.is_empty() && self.mail.server.is_empty() {
+            found.push("checkpoints.mail needs a mail server; see [mail]".into());
         }
         found.extend(self.database().problem());
         if !["error", "warn", "info", "debug"].contains(&self.log.level.as_str()) {

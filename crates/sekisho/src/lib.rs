@@ -9,11 +9,13 @@ pub mod demo;
 pub mod directories;
 pub mod doctor;
 pub mod gathering;
+pub mod outside;
 pub mod post;
 mod receivers;
 pub mod serve;
 pub mod setup;
 pub mod verify;
+pub mod witness;
 
 use anyhow::{Context, Result};
 use clap::CommandFactory;
@@ -46,6 +48,11 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::SshConfig(args) => return Ok(sekisho_connect::run(&sekisho_connect::Ask::SshConfig(args.clone()), &["connect"])),
         // On a machine without a network there is no configuration.
         Command::Ca(admin::ca::CaCommand::Sign(args)) => return admin::ca::sign(args).map(|()| ExitCode::SUCCESS),
+        // A witness is another host's.
+        Command::Witness(_) => {
+            let Command::Witness(command) = cli.command else { unreachable!("it was looked at a line before") };
+            return witness::run(command, cli.json);
+        }
         Command::Verify(args) if args.folder.is_some() => return verify::run(args, None, cli.json),
         _ => {}
     }
@@ -59,6 +66,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Config(_) => {
             // What can only be seen in the files that it names.
             post::courier(&config)?;
+            outside::places(&config)?;
             let mut text = "設定に問題はありません。 / The configuration is sound.".to_owned();
             if config.mail.server.is_empty() {
                 text.push_str("\nメールの送信は設定されていません。 / Mail is not set up ([mail]).");

@@ -96,7 +96,10 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let courier = crate::post::courier(config)?;
     let receivers = crate::receivers::ways(config)?;
+    let places = crate::outside::places(config)?;
     let store = open_store(config, clock.clone()).await?;
+    // Before any door opens.
+    store.check_outside(&places).await;
     crate::doctor::alarm(&store).await;
     let settings = GatewaySettings { listen: config.ssh.listen, host_keys: host_keys(&store)?, facility: config.facility.name.clone() };
     let gateway = sekisho_gateway::bind(settings, Arc::new(store.clone()), clock.clone())
@@ -157,6 +160,10 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
     tasks.push(tokio::spawn({
         let store = store.clone();
         async move { store.run_alarms().await }
+    }));
+    tasks.push(tokio::spawn({
+        let (store, settings) = (store.clone(), crate::outside::settings(config));
+        async move { store.run_outside(places, settings).await }
     }));
     for (asked, receiver) in receivers {
         let store = store.clone();

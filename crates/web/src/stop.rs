@@ -99,7 +99,7 @@ pub fn status_of(refusal: &Refusal) -> axum::http::StatusCode {
         Refusal::NotFound | Refusal::EnrolmentInvalid => S::NOT_FOUND,
         Refusal::TooLarge => S::PAYLOAD_TOO_LARGE,
         Refusal::ChangedMeanwhile | Refusal::NameTaken | Refusal::WrongState { .. } | Refusal::DigestChanged | Refusal::SessionRunning | Refusal::AuthorityStep | Refusal::MailNotSetUp | Refusal::EmergencyState | Refusal::SameHand | Refusal::ReviewOver | Refusal::ReviewOpenLines | Refusal::ReviewRunning | Refusal::ContentDiffers => S::CONFLICT,
-        Refusal::DiskFull | Refusal::LogUnavailable | Refusal::NoRecording => S::SERVICE_UNAVAILABLE,
+        Refusal::DiskFull | Refusal::LogUnavailable | Refusal::LogContradicted | Refusal::NoRecording => S::SERVICE_UNAVAILABLE,
         Refusal::Fault => S::INTERNAL_SERVER_ERROR,
         _ => S::UNPROCESSABLE_ENTITY,
     }

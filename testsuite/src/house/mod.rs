@@ -5,6 +5,8 @@
 pub mod accounts;
 mod alarms;
 mod authenticator;
+mod around;
+mod around_trust;
 mod authority;
 pub mod base;
 mod certificates;
@@ -22,6 +24,7 @@ mod ledger;
 mod log;
 mod logins;
 mod mail;
+mod outside;
 mod plans;
 pub mod postgres;
 mod recordings;

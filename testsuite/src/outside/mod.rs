@@ -1,3 +1,5 @@
-//! What leaves the box and comes back to it: syslog, checkpoints, witnesses, time.
+//! What leaves the box and comes back to it: syslog, checkpoints, witnesses.
 
+mod leaving;
 mod syslog;
+mod witness;

@@ -306,6 +306,8 @@ fn plain(entry: &Entry, known: &Known, fact: &Fact) -> Option<Raised> {
         Fact::OrphanFound { file } => raised(What::Orphan { file: short(file) }, Level::Warning, "orphan", subject),
         Fact::RecordingTrouble { text } => raised(What::RecordingTrouble { text: short(text) }, Level::Critical, "trouble", subject),
         Fact::PublisherStuck { behind, why } => raised(What::PublisherStuck { behind: *behind, why: short(why) }, Level::Critical, "publisher", subject),
+        Fact::CheckpointStuck { place, why, .. } => raised(What::CheckpointStuck { place: short(place), why: short(why) }, Level::Warning, &format!("outside/{place}"), subject),
+        Fact::LogContradicted { place, here, there, .. } => raised(What::LogContradicted { place: short(place), here: *here, there: *there }, Level::Critical, &format!("contradicted/{place}"), subject),
         Fact::ClockJumped { back_ms } => raised(What::ClockJumped { seconds: back_ms.div_ceil(1000) }, Level::Warning, "back", subject),
         Fact::EndsSoon { thing, id, name, until, days } => {
             let level = if *days <= 7 { Level::Warning } else { Level::Notice };

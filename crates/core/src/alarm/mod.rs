@@ -418,6 +418,22 @@ pub enum What {
         /// Why.
         why: String,
     },
+    /// Checkpoints do not leave the box.
+    CheckpointStuck {
+        /// The place outside.
+        place: String,
+        /// Why.
+        why: String,
+    },
+    /// The log is not the one that was seen outside.
+    LogContradicted {
+        /// The place outside.
+        place: String,
+        /// Entries here.
+        here: u64,
+        /// Entries there.
+        there: u64,
+    },
     /// The clock went back.
     ClockJumped {
         /// By so many seconds.
@@ -543,7 +559,7 @@ impl What {
             Self::PersonalData { .. } => Rule::PersonalData,
             Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } => Rule::Emergency,
             Self::RecordingLost { .. } | Self::RecordingTorn { .. } | Self::Orphan { .. } | Self::RecordingTrouble { .. } => Rule::Recording,
-            Self::PublisherStuck { .. } => Rule::Log,
+            Self::PublisherStuck { .. } | Self::CheckpointStuck { .. } | Self::LogContradicted { .. } => Rule::Log,
             Self::ClockJumped { .. } => Rule::Clock,
             Self::Ending { .. } => Rule::Ending,
             Self::HostKey { .. } => Rule::HostKey,

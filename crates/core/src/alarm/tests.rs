@@ -159,6 +159,8 @@ fn the_box_itself_raises_alarms_and_alarms_raise_none() {
         (Fact::OrphanFound { file: "x".into() }, Rule::Recording, Level::Warning),
         (Fact::RecordingTrouble { text: "x".into() }, Rule::Recording, Level::Critical),
         (Fact::PublisherStuck { behind: 3, why: String::new() }, Rule::Log, Level::Critical),
+        (Fact::CheckpointStuck { place: "witness".into(), entries: 3, why: String::new() }, Rule::Log, Level::Warning),
+        (Fact::LogContradicted { place: "witness".into(), here: 3, there: 9, root: String::new() }, Rule::Log, Level::Critical),
         (Fact::ClockJumped { back_ms: 5000 }, Rule::Clock, Level::Warning),
         (ends(30), Rule::Ending, Level::Notice),
         (ends(7), Rule::Ending, Level::Warning),

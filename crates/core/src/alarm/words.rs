@@ -204,6 +204,11 @@ impl What {
                 let because = if why.is_empty() { String::new() } else { format!("({why})") };
                 told(format!("証跡の最後の {behind} 件が公開されていません{because}。"), "公開されるまで、外部の人が改ざんの有無を確かめられません。ディスクと権限を確かめてください。")
             }
+            Self::CheckpointStuck { place, why } => told(format!("証跡のチェックポイントを外部の保管先「{place}」へ送れていません({why})。"), "送れない間に書き換えられた証跡は、外部の控えでは見破れません。保管先と経路を確かめてください。"),
+            Self::LogContradicted { place, here, there } => told(
+                format!("この機器の証跡({here} 件)が、外部の保管先「{place}」の控え({there} 件)と食い違っています。"),
+                "古い複製への差し戻しか、改ざんの恐れがあります。セッションはすべて断っています。復元に心当たりがなければ何も変えずに保全し、心当たりがあれば管理者がコンソールで sekisho log accept-restore を実行してください。",
+            ),
             Self::ClockJumped { seconds } => told(format!("この機器の時計が {seconds} 秒戻りました。"), "証跡の時刻が信頼できなくなります。時刻合わせ(NTP)の設定を確かめてください。"),
             Self::Ending { thing, name, until, days } => told(
                 if *days == 0 { format!("{}「{name}」の期限が {} に切れました。", thing.ja(), until.minute()) } else { format!("{}「{name}」の期限が {} に切れます(あと {days} 日以内)。", thing.ja(), until.minute()) },
@@ -280,6 +285,11 @@ impl What {
                 let because = if why.is_empty() { String::new() } else { format!(" ({why})") };
                 told(format!("The last {behind} entries of the log are not published{because}."), "Until they are, nobody outside can check that nothing was changed. Look at disk and rights.")
             }
+            Self::CheckpointStuck { place, why } => told(format!("Checkpoints of the log do not reach the place outside \"{place}\" ({why})."), "What is rewritten meanwhile cannot be seen by what lies outside. Look at the place and the way to it."),
+            Self::LogContradicted { place, here, there } => told(
+                format!("The log here ({here} entries) contradicts what the place outside \"{place}\" has seen ({there} entries)."),
+                "An older copy was put back, or history was rewritten. No session is admitted. If nobody restored anything, change nothing and keep it as it is; if somebody did, run sekisho log accept-restore at the console.",
+            ),
             Self::ClockJumped { seconds } => told(format!("The clock of this machine went back by {seconds} s."), "Times in the log lose their worth. Check the time synchronisation (NTP)."),
             Self::Ending { thing, name, until, days } => told(
                 if *days == 0 { format!("{} {name} ended at {}.", thing.en(), until.minute()) } else { format!("{} {name} ends at {} (within {days} days).", thing.en(), until.minute()) },

@@ -128,7 +128,7 @@ fn bare(server: &str) -> &str {
     server.trim_start_matches('[').trim_end_matches(']')
 }
 
-fn connector(authorities: &[u8], identity: Option<&(Vec<u8>, Vec<u8>)>) -> Result<TlsConnector, BadSyslog> {
+pub(crate) fn connector(authorities: &[u8], identity: Option<&(Vec<u8>, Vec<u8>)>) -> Result<TlsConnector, BadSyslog> {
     let bad = |what: &str, why: String| BadSyslog(format!("{what}: {why}"));
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(authorities) {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::findings::{Findings, printable};
 use crate::digest::Digest;
 use crate::recording::is_session_id;
+use crate::rotation::{KEY_ROTATED, MAX_ROTATIONS};
 
 /// The fields that every entry has; others are left to those who wrote them.
 #[derive(Deserialize)]
@@ -31,22 +32,48 @@ struct Left {
     digest: Option<Digest>,
 }
 
+#[derive(Deserialize)]
+struct Rotated {
+    old: String,
+    new: String,
+}
+
+#[derive(Deserialize)]
+struct Initialised {
+    #[serde(default)]
+    key: Option<String>,
+}
+
 /// What the log says about one session.
-pub(super) struct Trace {
-    pub(super) entered: u64,
-    pub(super) header: Digest,
-    pub(super) left: Option<(u64, Option<Digest>)>,
+pub(crate) struct Trace {
+    pub(crate) entered: u64,
+    pub(crate) header: Digest,
+    pub(crate) left: Option<(u64, Option<Digest>)>,
 }
 
 /// Reads entries in order.
 #[derive(Default)]
-pub(super) struct Entries {
-    pub(super) sessions: BTreeMap<String, Trace>,
-    pub(super) last_at: Option<i64>,
+pub(crate) struct Entries {
+    pub(crate) sessions: BTreeMap<String, Trace>,
+    pub(crate) last_at: Option<i64>,
+    /// Exchanges of the key: the entry, the key before, the key after.
+    pub(crate) rotated: Vec<(u64, String, String)>,
+    /// The key with which the log calls itself begun.
+    pub(crate) first_key: Option<String>,
+    /// Only a part of the log is read: a session may have entered before it.
+    part: bool,
 }
 
 impl Entries {
-    pub(super) fn read(&mut self, seq: u64, body: &[u8], findings: &mut Findings) {
+    /// For a part of a log.
+    pub(crate) fn of_a_part() -> Self {
+        Self {
+            part: true,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn read(&mut self, seq: u64, body: &[u8], findings: &mut Findings) {
         let place = || format!("log entry {seq}");
         let head: Head<'_> = match serde_json::from_slice(body) {
             Ok(head) => head,
@@ -85,6 +112,8 @@ impl Entries {
         match head.kind.as_ref() {
             "entered" | "robot_entered" => self.entered(seq, body, findings),
             "left" => self.left(seq, body, findings),
+            KEY_ROTATED => self.rotated(seq, body, findings),
+            "initialised" if seq == 0 => self.first_key = serde_json::from_slice::<Initialised>(body).ok().and_then(|entry| entry.key),
             _ => {}
         }
     }
@@ -127,6 +156,18 @@ impl Entries {
         self.sessions.insert(entered.session, trace);
     }
 
+    fn rotated(&mut self, seq: u64, body: &[u8], findings: &mut Findings) {
+        match serde_json::from_slice::<Rotated>(body) {
+            Ok(rotated) if self.rotated.len() < MAX_ROTATIONS => self.rotated.push((seq, rotated.old, rotated.new)),
+            _ => findings.error(
+                "entry-malformed",
+                format_args!("log entry {seq}"),
+                "A `key_rotated` entry must name the key before and the key after, and there are not that many.",
+                "key_rotated 項目に交換前後の鍵がないか、数が多すぎます。",
+            ),
+        }
+    }
+
     fn left(&mut self, seq: u64, body: &[u8], findings: &mut Findings) {
         let place = format!("log entry {seq}");
         let left: Left = match serde_json::from_slice(body) {
@@ -144,6 +185,7 @@ impl Entries {
             return bad_id(findings, place, &left.session);
         }
         match self.sessions.get_mut(&left.session) {
+            None if self.part => {}
             None => findings.error(
                 "left-without-entered",
                 place,

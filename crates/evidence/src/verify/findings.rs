@@ -4,14 +4,14 @@ use super::{Finding, Severity};
 use crate::limits::MAX_FINDINGS;
 
 #[derive(Default)]
-pub(super) struct Findings {
-    pub(super) list: Vec<Finding>,
-    pub(super) more: u64,
-    pub(super) first_error: Option<String>,
+pub(crate) struct Findings {
+    pub(crate) list: Vec<Finding>,
+    pub(crate) more: u64,
+    pub(crate) first_error: Option<String>,
 }
 
 impl Findings {
-    pub(super) fn error(
+    pub(crate) fn error(
         &mut self,
         code: &'static str,
         place: impl ToString,
@@ -27,7 +27,7 @@ impl Findings {
         );
     }
 
-    pub(super) fn warning(
+    pub(crate) fn warning(
         &mut self,
         code: &'static str,
         place: impl ToString,
@@ -69,7 +69,7 @@ impl Findings {
 }
 
 /// A name that others wrote, made safe to print: no line feeds, no escapes, no marks that turn the direction of text.
-pub(super) fn printable(name: &str) -> String {
+pub(crate) fn printable(name: &str) -> String {
     let mut text: String = name
         .chars()
         .take(200)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::entries::Entries;
 use super::findings::{Findings, printable};
+use super::{SeenBy, Trust, outside, rotations};
 use crate::checkpoint::{self, Checkpoint, PublicKey};
 use crate::digest::Digest;
 use crate::limits::{
@@ -19,16 +20,20 @@ pub(super) struct Report {
     pub(super) entries: Entries,
     /// Every entry was read.
     pub(super) complete: bool,
+    /// Witnesses that signed a head of this log.
+    pub(super) seen: Vec<SeenBy>,
 }
 
 pub(super) fn check(
     files: &dyn Files,
-    key: &PublicKey,
-    outside: Option<&str>,
+    trust: &Trust<'_>,
     findings: &mut Findings,
 ) -> Option<Report> {
-    let outside = outside.and_then(|text| open_outside(text, key, findings));
-    let checkpoint = open_inside(files, key, findings)?;
+    let rotations = rotations::read(files, findings);
+    let keys = rotations::keys(&rotations, trust.key, findings)?;
+    let mut heads = outside::heads(trust, &keys, files, findings);
+    let checkpoint = open_inside(files, keys.last()?, findings)?;
+    heads.extend(rotations.iter().map(rotations::head));
     let inventory = inventory(files, checkpoint.size, findings);
     let mut walk = Walk {
         files,
@@ -38,13 +43,13 @@ pub(super) fn check(
         tree: Tree::new(),
         levels: Vec::new(),
         tainted: false,
-        outside: outside.as_ref().map(|outside| (outside.size, None)),
+        heads: heads.iter().map(|head| (head.checkpoint.size, None)).collect(),
         entries: Entries::default(),
         findings,
     };
     let complete = walk.run();
     let (root, tainted, seen, entries) =
-        (walk.tree.root(), walk.tainted, walk.outside, walk.entries);
+        (walk.tree.root(), walk.tainted, walk.heads, walk.entries);
     // After an entry that was named already, a different root is no news.
     if complete && !tainted && root != checkpoint.root {
         findings.error(
@@ -54,20 +59,17 @@ pub(super) fn check(
             "項目から計算した値が署名済みチェックポイントと一致しません。署名後に書き換えられています。",
         );
     }
-    if let Some(outside) = outside {
-        compare_outside(
-            &outside,
-            &checkpoint,
-            seen.and_then(|(_, root)| root),
-            complete,
-            tainted,
-            findings,
-        );
+    if complete {
+        rotations::compare(&rotations, &entries, keys.first()?, findings);
+    }
+    for (head, (_, root)) in heads.iter().zip(seen) {
+        outside::compare(head, &checkpoint, root, complete && !tainted, findings);
     }
     Some(Report {
         checkpoint,
         entries,
         complete,
+        seen: heads.into_iter().filter_map(|head| head.seen).collect(),
     })
 }
 
@@ -106,67 +108,6 @@ fn open_inside(files: &dyn Files, key: &PublicKey, findings: &mut Findings) -> O
             );
         })
         .ok()
-}
-
-const OUTSIDE: &str = "outside checkpoint";
-
-fn open_outside(text: &str, key: &PublicKey, findings: &mut Findings) -> Option<Checkpoint> {
-    checkpoint::open(text, key)
-        .inspect_err(|breach| {
-            findings.error(
-                "outside-checkpoint",
-                OUTSIDE,
-                format_args!("The checkpoint from outside was not accepted: {breach}."),
-                "外部に保管したチェックポイントの形式または署名が正しくありません。",
-            );
-        })
-        .ok()
-}
-
-fn compare_outside(
-    outside: &Checkpoint,
-    inside: &Checkpoint,
-    root: Option<Digest>,
-    complete: bool,
-    tainted: bool,
-    findings: &mut Findings,
-) {
-    if outside.origin != inside.origin {
-        findings.error(
-            "outside-origin",
-            OUTSIDE,
-            "The checkpoint from outside belongs to another log.",
-            "外部に保管したチェックポイントは別のログのものです。",
-        );
-    } else if outside.size > inside.size {
-        findings.error(
-            "log-cut",
-            OUTSIDE,
-            format_args!(
-                "The log has {} entries and had {} when the checkpoint from outside was signed: its tail was cut, or an \
-                 older copy was restored.",
-                inside.size, outside.size
-            ),
-            format_args!(
-                "外部に保管したチェックポイントの時点で{}件あった項目が{}件しかありません。末尾の削除または古い複製への差し戻しです。",
-                outside.size, inside.size
-            ),
-        );
-    } else if complete && !tainted && root != Some(outside.root) {
-        findings.error(
-            "log-forked",
-            OUTSIDE,
-            format_args!(
-                "The first {} entries are not those that the checkpoint from outside signs: history was rewritten, or \
-                 two logs were shown.",
-                outside.size
-            ),
-            format_args!(
-                "先頭の{}件が外部に保管したチェックポイントと一致しません。過去の書き換え、または二重のログです。",
-                outside.size
-            ),
-        );
-    }
 }
 
 #[derive(Default)]
@@ -276,8 +217,8 @@ struct Walk<'a> {
     /// Hashes of the tile being filled at each level, and whether one below them was found bad.
     levels: Vec<Vec<(Digest, bool)>>,
     tainted: bool,
-    /// Size of the checkpoint from outside, and the root at that size once it is reached.
-    outside: Option<(u64, Option<Digest>)>,
+    /// Size of each head that was signed, and the root at that size once it is reached.
+    heads: Vec<(u64, Option<Digest>)>,
     entries: Entries,
     findings: &'a mut Findings,
 }
@@ -299,10 +240,10 @@ impl Walk<'_> {
     }
 
     fn note_root(&mut self) {
-        if let Some((size, root)) = &mut self.outside
-            && *size == self.tree.size()
-        {
-            *root = Some(self.tree.root());
+        let size = self.tree.size();
+        let mut root = None;
+        for head in self.heads.iter_mut().filter(|head| head.0 == size) {
+            head.1 = Some(*root.get_or_insert_with(|| self.tree.root()));
         }
     }
 

@@ -6,7 +6,11 @@
 mod entries;
 mod findings;
 mod log;
+mod outside;
 mod recordings;
+mod rotations;
+
+pub use outside::{COSIGNED_DIR, cosigned_path};
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,9 +18,12 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::checkpoint::PublicKey;
+use crate::cosignature::WitnessPublic;
 use crate::digest::Digest;
 use crate::log::Files;
-use findings::Findings;
+pub(crate) use entries::Entries;
+pub(crate) use findings::{Findings, printable};
+pub(crate) use recordings::{Found, compare, ended, read};
 
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -56,6 +63,9 @@ pub struct Verdict {
     pub root: Option<Digest>,
     /// Recordings examined.
     pub recordings: u64,
+    /// What the witnesses that were named saw.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<SeenBy>,
     /// Place of the first error: the log first, then the recordings in the order of their sessions.
     pub first_bad: Option<String>,
     /// What was found, in the order of the log, at most [`crate::limits::MAX_FINDINGS`].
@@ -76,6 +86,28 @@ pub enum Recordings<'a> {
     },
 }
 
+/// A head of the log that a witness signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeenBy {
+    /// Name of the witness.
+    pub witness: String,
+    /// Entries that the log had.
+    pub entries: u64,
+    /// When the witness signed, in seconds since 1970.
+    pub second: u64,
+}
+
+/// What a verifier brings from elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub struct Trust<'a> {
+    /// One of the keys of the log, the first one if possible: its exchanges lead from there to the others.
+    pub key: &'a PublicKey,
+    /// Texts of checkpoints that were seen elsewhere, in a mail or on paper: the log must continue each of them.
+    pub outside: &'a [String],
+    /// Witnesses that must have signed a head of this log.
+    pub witnesses: &'a [WitnessPublic],
+}
+
 /// Verifies a copy of the data folder. `outside` is the text of a checkpoint that was seen elsewhere: in a mail, on
 /// paper, at a witness; the log must continue it.
 pub fn verify(
@@ -84,8 +116,14 @@ pub fn verify(
     outside: Option<&str>,
     recordings: Recordings<'_>,
 ) -> Verdict {
+    let outside: Vec<String> = outside.map(str::to_owned).into_iter().collect();
+    verify_with(files, &Trust { key, outside: &outside, witnesses: &[] }, recordings)
+}
+
+/// Verifies a copy of the data folder against all that the verifier brings.
+pub fn verify_with(files: &dyn Files, trust: &Trust<'_>, recordings: Recordings<'_>) -> Verdict {
     let mut findings = Findings::default();
-    let report = log::check(files, key, outside, &mut findings);
+    let report = log::check(files, trust, &mut findings);
     let mut examined = 0;
     // Without a log that can be read, there is nothing to compare recordings with.
     if let (Recordings::Check { running }, Some(report)) = (recordings, &report) {
@@ -102,6 +140,7 @@ pub fn verify(
         first_bad: findings.first_error,
         findings: findings.list,
         more_findings: findings.more,
+        seen: report.map_or_else(Vec::new, |report| report.seen),
     }
 }
 
@@ -112,6 +151,13 @@ impl fmt::Display for Verdict {
                 f,
                 "{origin}: {} entries, {} recordings, root {root}",
                 self.entries, self.recordings
+            )?;
+        }
+        for seen in &self.seen {
+            writeln!(
+                f,
+                "WITNESS {}: {} entries, signed at {} s since 1970 / 立会人が{}件の時点で署名",
+                seen.witness, seen.entries, seen.second, seen.entries
             )?;
         }
         for finding in &self.findings {

@@ -81,13 +81,13 @@ pub(super) fn check(
     examined
 }
 
-enum Found {
+pub(crate) enum Found {
     Absent,
     Bad,
     Whole(Box<Scan>),
 }
 
-fn read(files: &dyn Files, path: &str, findings: &mut Findings) -> Found {
+pub(crate) fn read(files: &dyn Files, path: &str, findings: &mut Findings) -> Found {
     match files.open(path) {
         Ok(None) => Found::Absent,
         Ok(Some(source)) => match scan(BufReader::new(source)) {
@@ -118,7 +118,7 @@ fn read(files: &dyn Files, path: &str, findings: &mut Findings) -> Found {
 }
 
 /// Compares what the recording says about itself with its name and its `entered` entry.
-fn compare(
+pub(crate) fn compare(
     path: &str,
     session: &str,
     trace: &Trace,
@@ -174,7 +174,7 @@ fn compare(
     true
 }
 
-fn ended(path: &str, scan: &Scan, same: bool, findings: &mut Findings) {
+pub(crate) fn ended(path: &str, scan: &Scan, same: bool, findings: &mut Findings) {
     if scan.seal.is_none() && same {
         // A disk that failed could not take the seal. The log's digest covers all whole bytes, so nothing was changed.
         findings.warning(

@@ -25,6 +25,23 @@ pub enum LogCommand {
     Checkpoint,
     /// Print the log's public key, which a verifier needs
     PublicKey,
+    /// Print one entry with the proof that it is in the log, and the signed checkpoint under which the proof holds
+    Prove {
+        /// Number of the entry
+        seq: u64,
+    },
+    /// Show the places outside that get checkpoints, and what they have
+    Outside,
+    /// Send the newest checkpoint to every place outside at once, mail included
+    Send,
+    /// Go on with a log that a checkpoint outside contradicts, after a restore that somebody knows of
+    AcceptRestore {
+        /// Why; it stands in the log
+        #[arg(long)]
+        reason: String,
+    },
+    /// Exchange the key that signs the log; the old one signs the new one and is destroyed
+    RotateKey,
 }
 
 /// Does a command.
@@ -51,6 +68,45 @@ pub async fn answer(store: &Store, by: &Actor, command: LogCommand) -> Result<Re
         LogCommand::PublicKey => {
             let key = store.log_public_key();
             Ok(Reply::done(json!({ "public_key": key }), key))
+        }
+        LogCommand::Prove { seq } => {
+            let proof = store.prove_entry(by, seq).await?;
+            let text = format!("entry {}\n{}\nleaf {}\n{}\n{}", proof.seq, proof.body, proof.leaf, proof.proof.iter().map(|hash| format!("  {hash}")).collect::<Vec<_>>().join("\n"), proof.checkpoint);
+            Ok(Reply::done(serde_json::to_value(&proof)?, text))
+        }
+        LogCommand::Outside => {
+            let (places, contradictions) = store.outside(by).await?;
+            let cells: Vec<Vec<String>> = places
+                .iter()
+                .map(|place| vec![place.name.clone(), place.entries.to_string(), place.sent_at.map(|at| at.second()).unwrap_or_default(), place.failing_since.map(|at| at.second()).unwrap_or_default(), place.trouble.clone().unwrap_or_default()])
+                .collect();
+            let mut text = table(&["place", "entries", "sent", "failing since", "trouble"], &cells);
+            for one in &contradictions {
+                text.push_str(&format!("\n食い違い: 「{}」の控え({} 件)が、この証跡({} 件)と食い違っています。セッションはすべて断っています。 / CONTRADICTED by {}: no session is admitted.\n", one.place, one.there, one.here, one.place));
+            }
+            Ok(Reply::done(json!({ "places": places, "contradictions": contradictions }), text))
+        }
+        LogCommand::Send => {
+            store.send_outside_now();
+            Ok(Reply::done(json!({ "asked": true }), "送信を始めました。`sekisho log outside` で結果を確かめてください。 / Being sent; `sekisho log outside` shows what came of it."))
+        }
+        LogCommand::AcceptRestore { reason } => {
+            let accepted = store.accept_restore(by, &reason).await?;
+            let mut text = String::from("この証跡で運用を続けます。理由は証跡に残りました。 / The log goes on from here; the reason stands in it.\n");
+            for one in &accepted {
+                let lost = one.there.saturating_sub(one.here);
+                text.push_str(&format!("  {}: 控え {} 件、この証跡 {} 件(失われた項目: {} 件以上) / at least {lost} entries lost\n", one.place, one.there, one.here, lost));
+            }
+            text.push_str("立会人(witness)がいる場合は、その機器で `sekisho witness accept-restore` も必要です。 / A witness asks for `sekisho witness accept-restore` on its own host.");
+            Ok(Reply::done(serde_json::to_value(&accepted)?, text))
+        }
+        LogCommand::RotateKey => {
+            let done = store.rotate_log_key(by).await?;
+            let text = format!(
+                "証跡に署名する鍵を交換しました(項目 {})。前の鍵は消去しました。新しい公開鍵を、前の鍵と並べて別の場所に控えてください。\n\n   {}\n\n立会人(witness)には `sekisho witness trust` で新しい鍵を教えてください。\nThe key was exchanged. Keep the new public key beside the earlier one, and tell witnesses of it.",
+                done.seq, done.new
+            );
+            Ok(Reply::done(json!({ "seq": done.seq, "old": done.old, "new": done.new }), text))
         }
     }
 }

@@ -183,6 +183,13 @@ pub async fn run(config: &Config, ask: Ask, json: bool) -> Result<ExitCode> {
         Some(reply) => reply,
         None => {
             let store = serve::open_store(config, Arc::new(SystemClock)).await?;
+            if matches!(ask, Ask::Log(log::LogCommand::Send)) {
+                bail!("関所が動いていません。`sekisho serve` が動いている間に実行してください。 / No Sekisho runs that could send; start `sekisho serve` first.");
+            }
+            if matches!(ask, Ask::Log(log::LogCommand::AcceptRestore { .. } | log::LogCommand::Outside)) {
+                // No Sekisho runs that would have asked them at its start.
+                store.check_outside(&crate::outside::places(config)?).await;
+            }
             if matches!(ask, Ask::Search(_)) {
                 // No Sekisho runs that would have kept the index up with the record.
                 store.index_now().await?;

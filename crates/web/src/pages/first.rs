@@ -32,11 +32,29 @@ pub(crate) fn routes() -> Vec<Route> {
 /// Plans whose details are looked up for one page: the rest of a long list stands there by number and title.
 const DETAILS: usize = 8;
 
+/// What stands against the log from outside, for those of the hospital who keep it.
+async fn outside(ctx: &Ctx) -> Result<Vec<Value>, Stop> {
+    if !ctx.may(Action::ReadLedger) {
+        return Ok(Vec::new());
+    }
+    let (places, contradictions) = ctx.store().outside(ctx.actor()?).await?;
+    let mut found: Vec<Value> = contradictions
+        .iter()
+        .map(|one| context! { tone => "error", title => ctx.t("outside.contradicted_title"), text => ctx.t_with("outside.contradicted_text", &[("place", &one.place), ("there", &one.there.to_string())]) })
+        .collect();
+    for place in places.iter().filter(|place| place.told) {
+        let since = place.failing_since.map(|at| at.minute()).unwrap_or_default();
+        let text = ctx.t_with("outside.failing_text", &[("place", &place.name), ("since", &since), ("entries", &place.entries.to_string()), ("trouble", place.trouble.as_deref().unwrap_or_default())]);
+        found.push(context! { tone => "warning", title => ctx.t("outside.failing_title"), text });
+    }
+    Ok(found)
+}
+
 async fn show(call: Call) -> Reply {
     let ctx = &call.ctx;
     let duties = ctx.store().duties(ctx.actor()?).await?;
     let moving = moving(ctx, &duties).await?;
-    call.page("first/show.html", "first.title", context! { hello => hello(ctx)?, cards => [super::emergency::cards(ctx).await?, cards(ctx, &duties)].concat(), rows => rows(ctx, &duties), work => work(ctx, &duties).await?, door => ctx.house.settings.door.as_deref(), set_up => set_up(ctx)?, logs_in => ctx.store().policy().ssh_login_hours > 0, notices => super::account::factors::notices(ctx).await?, reviews => super::reviews::waiting(ctx).await?, deviations => deviations(ctx).await?, kept_out => kept_out(ctx).await?, observed_devices => ctx.store().policy().devices == sekisho_core::policy::DeviceRule::Observed && ctx.actor()?.is_hospital(), ..moving })
+    call.page("first/show.html", "first.title", context! { hello => hello(ctx)?, cards => [super::emergency::cards(ctx).await?, cards(ctx, &duties)].concat(), rows => rows(ctx, &duties), work => work(ctx, &duties).await?, door => ctx.house.settings.door.as_deref(), set_up => set_up(ctx)?, logs_in => ctx.store().policy().ssh_login_hours > 0, outside => outside(ctx).await?, notices => super::account::factors::notices(ctx).await?, reviews => super::reviews::waiting(ctx).await?, deviations => deviations(ctx).await?, kept_out => kept_out(ctx).await?, observed_devices => ctx.store().policy().devices == sekisho_core::policy::DeviceRule::Observed && ctx.actor()?.is_hospital(), ..moving })
 }
 
 /// The part that is fetched anew every few seconds: emergencies and running sessions.

@@ -85,6 +85,18 @@ async fn show(call: Call) -> Reply {
     if health.problems.len() > problems.len() {
         problems.push(call.ctx.t("health.log_trouble"));
     }
+    let (places, contradictions) = call.ctx.store().outside(call.ctx.actor()?).await?;
+    let failing: Vec<&str> = places.iter().filter(|place| place.failing_since.is_some()).map(|place| place.name.as_str()).collect();
+    let outside = match (places.len(), failing.len()) {
+        (0, _) => call.ctx.t("outside.none"),
+        (n, 0) => call.ctx.t_with("outside.well", &[("n", &n.to_string())]),
+        _ => call.ctx.t_with("outside.failing", &[("places", &failing.join(", "))]),
+    };
+    problems.extend(contradictions.iter().map(|one| call.ctx.t_with("outside.contradicted_text", &[("place", &one.place), ("there", &one.there.to_string())])));
+    problems.extend(places.iter().filter(|place| place.told).map(|place| {
+        let since = place.failing_since.map(|at| at.minute()).unwrap_or_default();
+        call.ctx.t_with("outside.failing_text", &[("place", &place.name), ("since", &since), ("entries", &place.entries.to_string()), ("trouble", place.trouble.as_deref().unwrap_or_default())])
+    }));
     let exposure = call.ctx.store().exposure(call.ctx.actor()?).await?;
     let exposure = match (exposure.at, exposure.findings.len()) {
         (None, _) => call.ctx.t("health.exposure_never"),
@@ -102,7 +114,7 @@ async fn show(call: Call) -> Reply {
         problems.push(call.ctx.t_with("mail.late_text", &[("n", &outbox.late.to_string()), ("hours", &limits::MAIL_LATE_HOURS.to_string())]));
     }
     let is_tight = health.disk_free < health.disk_reserve.saturating_mul(WARN_AT);
-    call.page("health.html", "health.title", context! { details => health.problems.clone(), problems, mail, exposure, health => value(health), is_tight })
+    call.page("health.html", "health.title", context! { details => health.problems.clone(), problems, mail, exposure, outside, health => value(health), is_tight })
 }
 
 async fn api_show(call: Call) -> Reply {

@@ -237,6 +237,7 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::PersonUnlinked { person, source, .. } => say("person_unlinked", &[("person", &names.of(person.as_str())), ("source", source)]),
         Fact::DirectoryEnded { person, source, why } => say("directory_ended", &[("person", &names.of(person.as_str())), ("source", source), ("why", &one_of(lang, "link.why", why))]),
         Fact::DirectoryRolesLost { person, source, roles: lost } => say("directory_roles_lost", &[("person", &names.of(person.as_str())), ("source", source), ("roles", &roles(lang, lost))]),
+        Fact::EvidenceTaken { entries, recordings, reason, .. } => say("evidence_taken", &[("entries", &entries.to_string()), ("recordings", &recordings.to_string()), ("reason", &because(lang, reason))]),
         Fact::DirectoryOdd { person, source } => say("directory_odd", &[("person", &names.of(person.as_str())), ("source", source)]),
         Fact::DirectoryDoubted { source, changed, linked } => say("directory_doubted", &[("source", source), ("changed", &changed.to_string()), ("linked", &linked.to_string())]),
         Fact::LoggedOut { cause } => say("logged_out", &[("cause", &one_of(lang, "log.end", cause))]),

@@ -1,0 +1,133 @@
+//! Heads of the log that were signed and kept elsewhere, or cosigned by witnesses, against the log.
+
+use super::findings::Findings;
+use super::{SeenBy, Trust};
+use crate::checkpoint::{Checkpoint, PublicKey};
+use crate::cosignature::WitnessPublic;
+use crate::digest::Digest;
+use crate::limits::MAX_CHECKPOINT_BYTES;
+use crate::log::{Files, read_bounded};
+use crate::rotation::open_by_any;
+
+/// Folder of the checkpoints that witnesses signed.
+pub const COSIGNED_DIR: &str = "log/cosigned";
+
+const OUTSIDE: &str = "outside checkpoint";
+
+/// A head that the log must continue.
+pub(super) struct Head {
+    pub(super) place: String,
+    pub(super) checkpoint: Checkpoint,
+    pub(super) kind: Kind,
+    /// The witness that signed it, if one did.
+    pub(super) seen: Option<SeenBy>,
+}
+
+/// Where a head comes from, for the words.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Outside,
+    Witness,
+    Rotation,
+}
+
+/// The path of the newest checkpoint that a witness signed.
+pub fn cosigned_path(witness: &WitnessPublic) -> String {
+    format!("{COSIGNED_DIR}/{}", witness.id())
+}
+
+pub(super) fn heads(trust: &Trust<'_>, keys: &[PublicKey], files: &dyn Files, findings: &mut Findings) -> Vec<Head> {
+    let mut heads = Vec::new();
+    for text in trust.outside {
+        match open_by_any(text, keys) {
+            Ok((checkpoint, _)) => heads.push(Head { place: OUTSIDE.to_owned(), checkpoint, kind: Kind::Outside, seen: None }),
+            Err(breach) => findings.error(
+                "outside-checkpoint",
+                OUTSIDE,
+                format_args!("The checkpoint from outside was not accepted: {breach}."),
+                "外部に保管したチェックポイントの形式または署名が正しくありません。",
+            ),
+        }
+    }
+    for witness in trust.witnesses {
+        heads.extend(witnessed(witness, keys, files, findings));
+    }
+    heads
+}
+
+fn witnessed(witness: &WitnessPublic, keys: &[PublicKey], files: &dyn Files, findings: &mut Findings) -> Option<Head> {
+    let place = cosigned_path(witness);
+    let bytes = match read_bounded(files, &place, MAX_CHECKPOINT_BYTES) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => {
+            findings.error(
+                "witness-missing",
+                place,
+                format_args!("The witness {} has signed no checkpoint of this copy.", witness.name()),
+                format_args!("立会人(witness) {} が署名したチェックポイントがこの写しにありません。", witness.name()),
+            );
+            return None;
+        }
+        Err(fault) => {
+            findings.error("unreadable", place, super::findings::printable(&fault.to_string()), "ファイルを読み取れません。");
+            return None;
+        }
+    };
+    let opened = String::from_utf8(bytes).map_err(|_| crate::checkpoint::CheckpointBreach::Form).and_then(|text| {
+        // Both must have signed the same head: the log, and the witness.
+        open_by_any(&text, keys)?;
+        witness.open(&text)
+    });
+    match opened {
+        Ok((checkpoint, second)) => {
+            let seen = SeenBy { witness: witness.name().to_owned(), entries: checkpoint.size, second };
+            Some(Head { place, checkpoint, kind: Kind::Witness, seen: Some(seen) })
+        }
+        Err(breach) => {
+            findings.error(
+                "witness-signature",
+                place,
+                format_args!("The checkpoint of the witness {} was not accepted: {breach}.", witness.name()),
+                format_args!("立会人(witness) {} のチェックポイントの形式または署名が正しくありません。", witness.name()),
+            );
+            None
+        }
+    }
+}
+
+pub(super) fn compare(head: &Head, inside: &Checkpoint, root: Option<Digest>, sound: bool, findings: &mut Findings) {
+    let outside = &head.checkpoint;
+    let (whose, ja) = match head.kind {
+        Kind::Outside => ("checkpoint from outside", "外部に保管したチェックポイント"),
+        Kind::Witness => ("checkpoint of the witness", "立会人(witness)のチェックポイント"),
+        Kind::Rotation => ("checkpoint that the earlier key signed last", "交換前の鍵による最後のチェックポイント"),
+    };
+    if outside.origin != inside.origin {
+        findings.error("outside-origin", &head.place, format_args!("The {whose} belongs to another log."), format_args!("{ja}は別のログのものです。"));
+    } else if outside.size > inside.size {
+        findings.error(
+            "log-cut",
+            &head.place,
+            format_args!(
+                "The log has {} entries and had {} when the {whose} was signed: its tail was cut, or an \
+                 older copy was restored.",
+                inside.size, outside.size
+            ),
+            format_args!(
+                "{ja}の時点で{}件あった項目が{}件しかありません。末尾の削除または古い複製への差し戻しです。",
+                outside.size, inside.size
+            ),
+        );
+    } else if sound && root != Some(outside.root) {
+        findings.error(
+            "log-forked",
+            &head.place,
+            format_args!(
+                "The first {} entries are not those that the {whose} signs: history was rewritten, or \
+                 two logs were shown.",
+                outside.size
+            ),
+            format_args!("先頭の{}件が{ja}と一致しません。過去の書き換え、または二重のログです。", outside.size),
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! Exchanges of the key and witnesses, and what can be done against them.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod folder;
+
+use folder::{Folder, ORIGIN, signing_key};
+use sekisho_evidence::checkpoint::{self, PublicKey, SigningKey};
+use sekisho_evidence::cosignature::WitnessKey;
+use sekisho_evidence::log::{Files, MemoryFiles, Publisher};
+use sekisho_evidence::rotation;
+use sekisho_evidence::verify::{Recordings, Trust, Verdict, cosigned_path, verify_with};
+
+fn second() -> SigningKey {
+    SigningKey::from_seed(ORIGIN, &[8; 32]).unwrap()
+}
+
+fn third() -> SigningKey {
+    SigningKey::from_seed(ORIGIN, &[9; 32]).unwrap()
+}
+
+fn check(files: &dyn Files, key: &PublicKey, outside: &[String]) -> Verdict {
+    verify_with(files, &Trust { key, outside, witnesses: &[] }, Recordings::Skip)
+}
+
+fn codes(verdict: &Verdict) -> Vec<&str> {
+    verdict.findings.iter().map(|finding| finding.code).collect()
+}
+
+/// Publishes bodies as a log whose head these keys sign; the exchanges are those of `(entry, old, new)`.
+fn publish(bodies: &[Vec<u8>], exchanges: &[(usize, &SigningKey, &SigningKey)], last: &SigningKey) -> MemoryFiles {
+    let mut files = MemoryFiles::new();
+    let mut publisher = Publisher::new();
+    for (seq, body) in bodies.iter().enumerate() {
+        publisher.append(body).unwrap();
+        for (_, old, new) in exchanges.iter().filter(|(at, ..)| *at == seq) {
+            let note = checkpoint::sign(ORIGIN, publisher.size(), &publisher.root(), old).unwrap();
+            let note = checkpoint::sign_again(&note, new).unwrap();
+            files.insert(rotation::path_of(seq as u64), rotation::text_of(old.public(), new.public(), &note).into_bytes());
+        }
+    }
+    for file in publisher.take_files() {
+        files.insert(file.path, file.bytes);
+    }
+    let note = checkpoint::sign(ORIGIN, publisher.size(), &publisher.root(), last).unwrap();
+    files.insert("log/checkpoint".to_owned(), note.into_bytes());
+    files
+}
+
+/// Twelve entries: the first key until 5, the second until 9, the third from there on.
+fn story() -> Folder {
+    let mut folder = Folder::new();
+    folder.entry("initialised", &format!(r#","origin":"{ORIGIN}","key":"{}""#, signing_key().public()));
+    for n in 1..12 {
+        match n {
+            5 => folder.entry("key_rotated", &format!(r#","old":"{}","new":"{}""#, signing_key().public(), second().public())),
+            9 => folder.entry("key_rotated", &format!(r#","old":"{}","new":"{}""#, second().public(), third().public())),
+            _ => folder.note("login"),
+        }
+    }
+    folder
+}
+
+#[test]
+fn a_log_is_followed_from_any_of_its_keys_through_each_exchange() {
+    let (one, two, three) = (signing_key(), second(), third());
+    let files = publish(&story().bodies, &[(5, &one, &two), (9, &two, &three)], &three);
+    for key in [one.public(), two.public(), three.public()] {
+        let verdict = check(&files, key, &[]);
+        assert!(verdict.ok && verdict.findings.is_empty(), "{verdict}");
+    }
+    // What the first key signed outside long ago still counts.
+    let early = Publisher::new();
+    let mut early = early;
+    for body in &story().bodies[..3] {
+        early.append(body).unwrap();
+    }
+    let note = checkpoint::sign(ORIGIN, 3, &early.root(), &one).unwrap();
+    assert!(check(&files, three.public(), &[note]).ok);
+    let stranger = SigningKey::from_seed(ORIGIN, &[77; 32]).unwrap();
+    assert_eq!(codes(&check(&files, stranger.public(), &[])), ["key-chain"]);
+}
+
+#[test]
+fn history_that_was_sealed_again_with_todays_key_is_found() {
+    let (one, two, three) = (signing_key(), second(), third());
+    let exchanges = [(5, &one, &two), (9, &two, &three)];
+    let honest = publish(&story().bodies, &exchanges, &three);
+    let mut bodies = story().bodies;
+    bodies[2] = String::from_utf8(bodies[2].clone()).unwrap().replace("login", "logix").into_bytes();
+    // Whoever has today's key alone can sign a new head, and not what the keys before it signed.
+    let mut forged = publish(&bodies, &[], &three);
+    for seq in [5, 9] {
+        forged.insert(rotation::path_of(seq), honest.read(&rotation::path_of(seq)).unwrap().unwrap());
+    }
+    let verdict = check(&forged, one.public(), &[]);
+    assert_eq!(codes(&verdict), ["log-forked", "log-forked"], "{verdict}");
+    assert_eq!(verdict.first_bad.as_deref(), Some("log/rotations/5"));
+    // Without the files of the exchanges nothing leads to today's key.
+    let bare = publish(&bodies, &[], &three);
+    assert_eq!(codes(&check(&bare, one.public(), &[])), ["checkpoint"]);
+    // And for whoever knows today's key alone, the entries tell of exchanges that nobody signed.
+    assert!(codes(&check(&bare, three.public(), &[])).contains(&"rotation-missing"));
+}
+
+#[test]
+fn an_exchange_that_the_key_before_did_not_sign_is_none() {
+    let (one, two, three) = (signing_key(), second(), third());
+    let mut files = publish(&story().bodies, &[(5, &one, &two), (9, &two, &three)], &three);
+    let text = String::from_utf8(files.read(&rotation::path_of(5)).unwrap().unwrap()).unwrap();
+    let forged = text.replacen(&one.public().to_string(), &three.public().to_string(), 1);
+    files.insert(rotation::path_of(5), forged.into_bytes());
+    assert!(codes(&check(&files, one.public(), &[])).contains(&"rotation"));
+    // A thief of today's key who begins a log of their own under the first key's name.
+    let thief = SigningKey::from_seed(ORIGIN, &[66; 32]).unwrap();
+    let mut folder = Folder::new();
+    folder.entry("initialised", &format!(r#","origin":"{ORIGIN}","key":"{}""#, signing_key().public()));
+    folder.note("login");
+    let files = publish(&folder.bodies, &[], &thief);
+    assert_eq!(codes(&check(&files, thief.public(), &[])), ["first-key"]);
+    // An exchange without an entry, and an entry without its file.
+    let mut quiet = Folder::new();
+    for _ in 0..8 {
+        quiet.note("login");
+    }
+    let files = publish(&quiet.bodies, &[(5, &one, &two)], &two);
+    assert_eq!(codes(&check(&files, one.public(), &[])), ["rotation-without-entry"]);
+}
+
+#[test]
+fn a_witness_stands_against_whoever_holds_the_logs_key() {
+    let one = signing_key();
+    let witness = WitnessKey::from_seed("witness.example", &[3; 32]).unwrap();
+    let stranger = WitnessKey::from_seed("witness.example", &[4; 32]).unwrap();
+    let mut folder = Folder::new();
+    for _ in 0..6 {
+        folder.note("login");
+    }
+    let mut files = publish(&folder.bodies, &[], &one);
+    let note = String::from_utf8(files.read("log/checkpoint").unwrap().unwrap()).unwrap();
+    let cosigned = format!("{note}{}", witness.cosign(&note, 1_800_000_000).unwrap());
+    let ask = |files: &MemoryFiles, key: &WitnessKey| verify_with(files, &Trust { key: one.public(), outside: &[], witnesses: &[key.public().clone()] }, Recordings::Skip);
+    assert_eq!(codes(&ask(&files, &witness)), ["witness-missing"]);
+    files.insert(cosigned_path(witness.public()), cosigned.clone().into_bytes());
+    let verdict = ask(&files, &witness);
+    assert!(verdict.ok && verdict.to_string().contains("WITNESS witness.example: 6 entries"), "{verdict}");
+    files.insert(cosigned_path(stranger.public()), cosigned.clone().into_bytes());
+    assert_eq!(codes(&ask(&files, &stranger)), ["witness-signature"]);
+    // The log's own key rewrites everything; what the witness signed stands against it.
+    let mut bodies = folder.bodies.clone();
+    bodies[1] = String::from_utf8(bodies[1].clone()).unwrap().replace("login", "logix").into_bytes();
+    let mut forged = publish(&bodies, &[], &one);
+    forged.insert(cosigned_path(witness.public()), cosigned.clone().into_bytes());
+    assert_eq!(codes(&ask(&forged, &witness)), ["log-forked"]);
+    let mut cut = publish(&folder.bodies[..4], &[], &one);
+    cut.insert(cosigned_path(witness.public()), cosigned.into_bytes());
+    assert_eq!(codes(&ask(&cut, &witness)), ["log-cut"]);
+}

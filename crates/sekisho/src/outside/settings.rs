@@ -1,0 +1,133 @@
+//! Section `[checkpoints]`.
+
+use sekisho_core::letter::Address;
+use sekisho_core::limits;
+use sekisho_evidence::cosignature::WitnessPublic;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// Section `[checkpoints]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Checkpoints {
+    /// Minutes for which a place may fail before it is an alarm.
+    pub alarm_minutes: u32,
+    /// Addresses that get a checkpoint by mail.
+    pub mail: Vec<String>,
+    /// Hours between two such mails.
+    pub mail_hours: u32,
+    /// Folders.
+    pub folder: Vec<FolderSection>,
+    /// Syslog servers.
+    pub syslog: Vec<SyslogSection>,
+    /// Witnesses.
+    pub witness: Vec<WitnessSection>,
+}
+
+impl Default for Checkpoints {
+    fn default() -> Self {
+        Self { alarm_minutes: 10, mail: Vec::new(), mail_hours: 24, folder: Vec::new(), syslog: Vec::new(), witness: Vec::new() }
+    }
+}
+
+/// A folder on another machine or medium.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FolderSection {
+    /// What pages and log call it.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// It must lie on another file system than the data folder.
+    #[serde(default = "yes")]
+    pub mounted: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A syslog server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyslogSection {
+    /// What pages and log call it.
+    pub name: String,
+    /// `host:port`.
+    pub server: String,
+    /// Authorities that may have issued its certificate, PEM.
+    #[serde(default)]
+    pub ca_file: PathBuf,
+    /// Our own certificate for it, PEM.
+    #[serde(default)]
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    #[serde(default)]
+    pub key: PathBuf,
+    /// Name of the legacy network into which messages go without TLS.
+    #[serde(default)]
+    pub clear_network: String,
+    /// By UDP.
+    #[serde(default)]
+    pub udp: bool,
+}
+
+/// A witness.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessSection {
+    /// What pages and log call it.
+    pub name: String,
+    /// `https://…` or, because its word is signed, `http://…`.
+    pub url: String,
+    /// Its public key, as `sekisho witness init` prints it.
+    pub key: String,
+    /// The authority that issued its certificate, PEM; for `https://`.
+    #[serde(default)]
+    pub ca_file: PathBuf,
+}
+
+impl Checkpoints {
+    /// What keeps the section from being used.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let names: Vec<&str> = self.folder.iter().map(|one| one.name.as_str()).chain(self.syslog.iter().map(|one| one.name.as_str())).chain(self.witness.iter().map(|one| one.name.as_str())).collect();
+        if names.len() > limits::OUTSIDE_PLACES {
+            found.push(format!("[checkpoints] may name {} places", limits::OUTSIDE_PLACES));
+        }
+        for (n, name) in names.iter().enumerate() {
+            let sound = (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+            if !sound || *name == "mail" || names.iter().take(n).any(|other| other == name) {
+                found.push(format!("the name {name:?} of a place in [checkpoints] must be 1 to 32 of a-z, 0-9 and -, its own, and not \"mail\""));
+            }
+        }
+        if !(1..=1440).contains(&self.alarm_minutes) {
+            found.push("checkpoints.alarm_minutes must be 1 to 1440".into());
+        }
+        if !(1..=24 * 31).contains(&self.mail_hours) {
+            found.push("checkpoints.mail_hours must be 1 to 744".into());
+        }
+        if self.mail.len() > limits::MAIL_ALARM_ADDRESSES {
+            found.push(format!("checkpoints.mail may name {} addresses", limits::MAIL_ALARM_ADDRESSES));
+        }
+        for address in self.mail.iter().filter(|address| Address::parse(address).is_none()) {
+            found.push(format!("checkpoints.mail holds {address:?}, which is no mail address"));
+        }
+        for one in self.folder.iter().filter(|one| !one.path.is_absolute()) {
+            found.push(format!("the folder {:?} of [checkpoints] needs its whole path", one.name));
+        }
+        for one in &self.syslog {
+            if one.clear_network.is_empty() == one.ca_file.as_os_str().is_empty() {
+                found.push(format!("the syslog server {:?} of [checkpoints] needs ca_file for TLS, or clear_network for a named legacy network without it", one.name));
+            }
+            if one.certificate.as_os_str().is_empty() != one.key.as_os_str().is_empty() {
+                found.push(format!("certificate and key of the syslog server {:?} go together", one.name));
+            }
+        }
+        for one in self.witness.iter().filter(|one| one.key.parse::<WitnessPublic>().is_err()) {
+            found.push(format!("the key of the witness {:?} is none; `sekisho witness init` prints it", one.name));
+        }
+        found
+    }
+}

@@ -1,0 +1,230 @@
+//! Checkpoints leave a real box for a folder, a syslog server and a witness, and stand against a copy that was put back.
+
+use super::witness::Witness;
+use crate::rsyslog::{ClientCertificate, Rsyslog};
+use crate::street::program::{command, copy_folder, free_port, output, run, said, wait_for};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::{Child, Output, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A box without anybody in it.
+struct Gate {
+    folder: TempDir,
+    key: String,
+    serve: Option<Child>,
+}
+
+impl Gate {
+    fn new(more: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("gate-").tempdir().unwrap();
+        let mut made = Self { folder, key: String::new(), serve: None };
+        let config = format!(
+            "[facility]\nid = \"aoba\"\n[data]\ndir = \"{}\"\n[ssh]\nlisten = \"127.0.0.1:{}\"\n[web]\nlisten = \"127.0.0.1:{}\"\n{more}",
+            made.data().display(),
+            free_port(),
+            free_port()
+        );
+        std::fs::write(made.path("sekisho.toml"), config).unwrap();
+        let set_up = made.ask(&["--json", "init"]);
+        assert!(set_up.status.success(), "{}", said(&set_up));
+        let value: Value = serde_json::from_slice(&set_up.stdout).unwrap();
+        made.key = value["log_public_key"].as_str().unwrap().to_owned();
+        made
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    fn ask(&self, args: &[&str]) -> Output {
+        let config = self.path("sekisho.toml").display().to_string();
+        let args: Vec<&str> = ["--config", &config].into_iter().chain(args.iter().copied()).collect();
+        output(&mut command(&args), PATIENCE)
+    }
+
+    fn start(&mut self) {
+        let config = self.path("sekisho.toml").display().to_string();
+        let errors = std::fs::OpenOptions::new().create(true).append(true).open(self.path("errors.txt")).unwrap();
+        self.serve = Some(command(&["--config", &config, "serve"]).stdout(Stdio::null()).stderr(errors).spawn().unwrap());
+        let socket = self.data().join("control.sock");
+        wait_for("the box runs", PATIENCE, || std::os::unix::net::UnixStream::connect(&socket).ok());
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut serve) = self.serve.take() {
+            let _ = serve.kill();
+            let _ = serve.wait();
+        }
+    }
+
+    fn outside(&self) -> Value {
+        let told = self.ask(&["--json", "log", "outside"]);
+        assert!(told.status.success(), "{}", said(&told));
+        serde_json::from_slice(&told.stdout).unwrap()
+    }
+
+    /// Has checkpoints sent, until every place has all `entries`.
+    fn sent(&self, what: &str) {
+        self.ask(&["log", "send"]);
+        wait_for(what, PATIENCE, || {
+            let told = self.outside();
+            let places = told["places"].as_array().unwrap();
+            let well = !places.is_empty() && places.iter().all(|place| place["entries"].as_u64() > Some(0) && place["failing_since"].is_null());
+            well.then_some(())
+        });
+    }
+
+    fn add(&self, name: &str) {
+        let done = self.ask(&["vendor", "add", name]);
+        assert!(done.status.success(), "{}", said(&done));
+    }
+
+    fn kinds(&self, kind: &str) -> usize {
+        let told = self.ask(&["--json", "log", "list", "--kind", kind]);
+        serde_json::from_slice::<Value>(&told.stdout).unwrap().as_array().unwrap().len()
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+#[test]
+fn heads_leave_the_box_and_stand_against_a_copy_that_was_put_back() {
+    let witness = Witness::new();
+    let siem = Rsyslog::receiver(ClientCertificate::Asked);
+    let share = tempfile::tempdir().unwrap();
+    let more = format!(
+        "[[checkpoints.folder]]\nname = \"share\"\npath = \"{}\"\nmounted = false\n[[checkpoints.syslog]]\nname = \"siem\"\nserver = \"127.0.0.1:{}\"\nca_file = \"{}\"\ncertificate = \"{}\"\nkey = \"{}\"\n{}",
+        share.path().display(),
+        siem.tls_port,
+        siem.path("ca.pem").display(),
+        siem.path("client.pem").display(),
+        siem.path("client-key.pem").display(),
+        witness.toml()
+    );
+    let mut gate = Gate::new(&more);
+    witness.trust(&gate.key);
+    gate.start();
+    gate.add("北斗システム");
+    gate.sent("every place has a checkpoint");
+    let second = gate.ask(&["serve"]);
+    assert!(!second.status.success() && said(&second).contains("another instance"), "{}", said(&second));
+
+    // What each of them has is a head of this log.
+    let taken = siem.wait_for("a checkpoint at the syslog server", |taken| taken.msgid == "checkpoint");
+    let note = taken.data.split("note=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let by_syslog = gate.path("by-syslog");
+    std::fs::write(&by_syslog, STANDARD.decode(note).unwrap()).unwrap();
+    let latest = share.path().join("sekisho-aoba/latest");
+    gate.kill();
+    let copy = gate.path("copy");
+    copy_folder(&gate.data(), &copy);
+    let verify = |folder: &PathBuf, extra: &[&str]| {
+        let folder = folder.display().to_string();
+        let args: Vec<&str> = ["verify", &folder, "--key", &gate.key].into_iter().chain(extra.iter().copied()).collect();
+        run(&args)
+    };
+    let (latest_text, syslog_text) = (latest.display().to_string(), by_syslog.display().to_string());
+    let sound = verify(&copy, &["--checkpoint", &latest_text, "--checkpoint", &syslog_text, "--witness", &witness.key]);
+    assert!(sound.status.success() && said(&sound).contains("WITNESS witness.test"), "{}", said(&sound));
+
+    // The box goes on, and then yesterday's copy of all of it is put back.
+    gate.start();
+    for n in 0..5 {
+        gate.add(&format!("会社{n}"));
+    }
+    let before = gate.outside()["places"][0]["entries"].as_u64().unwrap();
+    gate.ask(&["log", "send"]);
+    wait_for("the newer head left", PATIENCE, || (gate.outside()["places"].as_array().unwrap().iter().all(|place| place["entries"].as_u64() > Some(before + 4))).then_some(()));
+    gate.kill();
+    let cut = verify(&copy, &["--checkpoint", &latest_text]);
+    assert!(!cut.status.success() && said(&cut).contains("log-cut"), "{}", said(&cut));
+    std::fs::rename(gate.data(), gate.path("today")).unwrap();
+    copy_folder(&copy, &gate.data());
+    gate.start();
+    let told = gate.outside();
+    let against: Vec<&str> = told["contradictions"].as_array().unwrap().iter().filter_map(|one| one["place"].as_str()).collect();
+    assert!(against.contains(&"share") && against.contains(&"witness"), "{told}");
+    assert!(std::fs::read_to_string(gate.path("errors.txt")).unwrap().contains("ALARM: the log contradicts"));
+    assert_eq!(gate.kinds("log_contradicted"), 2);
+
+    // It stays so over a restart, and until somebody at the console decides.
+    gate.kill();
+    gate.start();
+    assert_eq!(gate.outside()["contradictions"].as_array().unwrap().len(), 2);
+    let silent = gate.ask(&["log", "accept-restore", "--reason", " "]);
+    assert!(!silent.status.success(), "{}", said(&silent));
+    let accepted = gate.ask(&["log", "accept-restore", "--reason", "ディスクの故障で昨夜の写しから戻した"]);
+    assert!(accepted.status.success(), "{}", said(&accepted));
+    assert_eq!(gate.kinds("restore_accepted"), 2);
+    assert!(gate.outside()["contradictions"].as_array().unwrap().is_empty());
+    // The witness does not take the box's word for it.
+    wait_for("the witness refuses", PATIENCE, || gate.outside()["places"].as_array().unwrap().iter().find(|place| place["name"] == "witness" && place["trouble"].as_str().is_some_and(|why| why.contains("witness accept-restore"))).map(|_| ()));
+    witness.accept_restore("sekisho/aoba");
+    gate.sent("every place has the new log");
+    gate.kill();
+    gate.start();
+    assert!(gate.outside()["contradictions"].as_array().unwrap().is_empty(), "it was decided on");
+
+    // The key is exchanged; the first key still verifies, and the witness is told of the new one by its own operator.
+    let turned = gate.ask(&["--json", "log", "rotate-key"]);
+    assert!(turned.status.success(), "{}", said(&turned));
+    let turned: Value = serde_json::from_slice(&turned.stdout).unwrap();
+    witness.trust(turned["new"].as_str().unwrap());
+    gate.add("交換の後");
+    gate.sent("the head of the new key left");
+    let proof = gate.ask(&["--json", "log", "prove", "3"]);
+    let proof: Value = serde_json::from_slice(&proof.stdout).unwrap();
+    assert!(proof["body"].as_str().unwrap().contains("\"seq\":3") && !proof["proof"].as_array().unwrap().is_empty(), "{proof}");
+    gate.kill();
+    let copy = gate.path("rotated");
+    copy_folder(&gate.data(), &copy);
+    for key in [gate.key.as_str(), turned["new"].as_str().unwrap()] {
+        let verdict = run(&["verify", &copy.display().to_string(), "--key", key, "--witness", &witness.key, "--checkpoint", &latest_text]);
+        assert!(verdict.status.success(), "{}", said(&verdict));
+    }
+    std::fs::remove_dir_all(copy.join("log/rotations")).unwrap();
+    let broken = verify(&copy, &[]);
+    assert!(!broken.status.success(), "{}", said(&broken));
+}
+
+#[test]
+fn a_place_that_cannot_be_reached_holds_nobody_up_and_is_told() {
+    let share = tempfile::tempdir().unwrap();
+    let gone = share.path().join("not-there");
+    // Nothing listens at port 9, and the folder lies on the disk of the data.
+    let more = format!(
+        "[[checkpoints.folder]]\nname = \"gone\"\npath = \"{}\"\nmounted = false\n[[checkpoints.folder]]\nname = \"same-disk\"\npath = \"{}\"\n[[checkpoints.witness]]\nname = \"deaf\"\nurl = \"http://127.0.0.1:9\"\nkey = \"{}\"\n",
+        gone.display(),
+        share.path().display(),
+        sekisho_evidence::cosignature::WitnessKey::from_seed("deaf", &[1; 32]).unwrap().public()
+    );
+    let mut gate = Gate::new(&more);
+    gate.start();
+    gate.ask(&["log", "send"]);
+    let told = wait_for("each failure is known", PATIENCE, || {
+        let told = gate.outside();
+        told["places"].as_array().unwrap().iter().all(|place| place["failing_since"].is_i64()).then_some(told)
+    });
+    let why = |name: &str| told["places"].as_array().unwrap().iter().find(|place| place["name"] == name).and_then(|place| place["trouble"].as_str()).unwrap_or_default().to_owned();
+    assert!(why("same-disk").contains("not mounted"), "{told}");
+    assert!(why("deaf").contains("cannot be reached"), "{told}");
+    std::fs::create_dir(&gone).unwrap();
+    gate.ask(&["log", "send"]);
+    wait_for("the place that came back has the head", PATIENCE, || gate.outside()["places"].as_array().unwrap().iter().find(|place| place["name"] == "gone" && place["entries"].as_u64() > Some(0)).map(|_| ()));
+    let unknown = Gate::new("").ask(&["log", "send"]);
+    assert!(!unknown.status.success(), "nothing runs that could send: {}", said(&unknown));
+}
