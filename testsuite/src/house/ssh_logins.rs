@@ -25,6 +25,8 @@ on_both! {
     there_is_no_login_without_work_and_none_that_outlives_it,
     a_device_that_goes_takes_its_request_along,
     everybody_sees_and_ends_their_own_logins,
+    a_device_elsewhere_is_confirmed_by_its_typed_code_alone,
+    an_administrator_ends_the_logins_of_everybody_else,
     a_login_through_the_door_is_bound_in_the_change_that_begins_it,
 }
 
@@ -72,7 +74,7 @@ async fn logged_in(town: &Town) -> (Arrival, LoginIssued) {
     let shown = enrolled(town, &device_of(town).await).await;
     let web = browser(town, &town.worker).await;
     let pending = asked(town, &shown).await;
-    town.store.confirm_connect(&web, &pending.offer.id).await.unwrap();
+    town.store.confirm_connect(&web, &pending.offer.id, "").await.unwrap();
     (Arrival { source: source(), certificate: Some(shown) }, pending.answer.await.unwrap())
 }
 
@@ -165,7 +167,7 @@ async fn what_ends_a_person_or_a_device_ends_its_certificate_and_what_it_let_in(
     let again = async || {
         let web = browser(&town, &town.worker).await;
         let pending = asked(&town, arrival.certificate.as_ref().unwrap()).await;
-        store.confirm_connect(&web, &pending.offer.id).await.unwrap();
+        store.confirm_connect(&web, &pending.offer.id, "").await.unwrap();
         (web, pending.answer.await.unwrap().certificate)
     };
     let (web, held) = again().await;
@@ -175,7 +177,7 @@ async fn what_ends_a_person_or_a_device_ends_its_certificate_and_what_it_let_in(
     let new = store.log_in("sato", Secret::new("yama-no-michi-77!"), town.code(&town.worker), source(), Via::Web).await.unwrap();
     let web = store.login_of(new.token.expose(), source()).await.unwrap();
     let pending = asked(&town, arrival.certificate.as_ref().unwrap()).await;
-    store.confirm_connect(&web, &pending.offer.id).await.unwrap();
+    store.confirm_connect(&web, &pending.offer.id, "").await.unwrap();
     let held = pending.answer.await.unwrap().certificate;
     assert!(counts(&town, "sato", &arrival, &held).await);
     // The person is disabled and comes back: what ended does not rise again.
@@ -190,7 +192,7 @@ async fn what_ends_a_person_or_a_device_ends_its_certificate_and_what_it_let_in(
     let new = store.log_in("sato", Secret::new("yama-no-michi-77!"), town.code(&town.worker), source(), Via::Web).await.unwrap();
     let web = store.login_of(new.token.expose(), source()).await.unwrap();
     let pending = asked(&town, arrival.certificate.as_ref().unwrap()).await;
-    store.confirm_connect(&web, &pending.offer.id).await.unwrap();
+    store.confirm_connect(&web, &pending.offer.id, "").await.unwrap();
     let held = pending.answer.await.unwrap().certificate;
     assert!(counts(&town, "sato", &arrival, &held).await);
     store.lose_device(&Actor::console(), &device_of(&town).await, "電車に置き忘れた").await.unwrap();
@@ -208,17 +210,17 @@ async fn a_request_is_confirmed_by_who_uses_the_device_and_with_a_fresh_factor(b
     // A worker of another vendor sees nothing, and a planner is no worker.
     let mori = browser(&town, &town.stranger).await;
     assert_eq!(told(store.connect_request(&mori, &id).await).unwrap_err(), Refusal::ConnectOver);
-    assert_eq!(told(store.confirm_connect(&mori, &id).await).unwrap_err(), Refusal::ConnectOver);
+    assert_eq!(told(store.confirm_connect(&mori, &id, "").await).unwrap_err(), Refusal::ConnectOver);
     let planner = browser(&town, &town.planner).await;
-    assert_eq!(told(store.confirm_connect(&planner, &id).await).unwrap_err(), Refusal::NotAllowed);
+    assert_eq!(told(store.confirm_connect(&planner, &id, "").await).unwrap_err(), Refusal::NotAllowed);
     let web = browser(&town, &town.worker).await;
     assert_eq!(told(store.connect_request(&web, &id).await).unwrap().code, pending.offer.code);
     town.pass(Duration::from_secs(60));
-    assert_eq!(told(store.confirm_connect(&web, &id).await).err(), None);
+    assert_eq!(told(store.confirm_connect(&web, &id, "").await).err(), None);
     assert!(pending.answer.await.is_ok());
     let pending = asked(&town, &shown).await;
     town.pass(Duration::from_secs(245));
-    assert_eq!(told(store.confirm_connect(&web, &pending.offer.id).await).unwrap_err(), Refusal::StepUpNeeded);
+    assert_eq!(told(store.confirm_connect(&web, &pending.offer.id, "").await).unwrap_err(), Refusal::StepUpNeeded);
     let web = browser(&town, &town.worker).await;
     store.deny_connect(&web, &pending.offer.id).await.unwrap();
     assert_eq!(pending.answer.await.unwrap_err(), Refusal::ConnectDenied);
@@ -226,8 +228,8 @@ async fn a_request_is_confirmed_by_who_uses_the_device_and_with_a_fresh_factor(b
     let late = asked(&town, &shown).await;
     town.pass(Duration::from_secs(270));
     let fresh = browser(&town, &town.worker).await;
-    assert_eq!(told(store.confirm_connect(&fresh, &late.offer.id).await).unwrap_err(), Refusal::ConnectOver, "too late");
-    assert_eq!(told(store.confirm_connect(&fresh, &ConnectId::from_random([1; 10])).await).unwrap_err(), Refusal::ConnectOver);
+    assert_eq!(told(store.confirm_connect(&fresh, &late.offer.id, "").await).unwrap_err(), Refusal::ConnectOver, "too late");
+    assert_eq!(told(store.confirm_connect(&fresh, &ConnectId::from_random([1; 10]), "").await).unwrap_err(), Refusal::ConnectOver);
     // What a device says is bounded.
     for bad in [LoginAsk { key: "ssh-rsa AAAA".into(), ..ask() }, LoginAsk { key: KEY.repeat(30), ..ask() }, LoginAsk { host: "a\nb".into(), ..ask() }, LoginAsk { key: format!("{KEY}\n{KEY}"), ..ask() }] {
         assert!(matches!(porter(store).ask_login(source(), shown.serial(), bad).await.err(), Some(Refusal::BadField { .. })));
@@ -243,11 +245,11 @@ async fn there_is_no_login_without_work_and_none_that_outlives_it(base: Base) {
     let shown = enrolled(&town, &device_of(&town).await).await;
     let web = browser(&town, &town.worker).await;
     let pending = asked(&town, &shown).await;
-    assert_eq!(told(store.confirm_connect(&web, &pending.offer.id).await).unwrap_err(), Refusal::NoPlan);
+    assert_eq!(told(store.confirm_connect(&web, &pending.offer.id, "").await).unwrap_err(), Refusal::NoPlan);
     let plan = town.approved().await;
     let web = browser(&town, &town.worker).await;
     let now = town.now();
-    let made = store.confirm_connect(&web, &pending.offer.id).await.unwrap();
+    let made = store.confirm_connect(&web, &pending.offer.id, "").await.unwrap();
     assert!(made.ends_at <= now.plus(Duration::from_secs(2 * 3600 + 60)) && made.ends_at < plan.window().1, "the policy's hours come first");
     let held = pending.answer.await.unwrap().certificate;
     let arrival = Arrival { source: source(), certificate: Some(shown.clone()) };
@@ -267,7 +269,7 @@ async fn a_device_that_goes_takes_its_request_along(base: Base) {
     let pending = asked(&town, &shown).await;
     let id = pending.offer.id.clone();
     drop(pending);
-    assert_eq!(told(town.store.confirm_connect(&web, &id).await).unwrap_err(), Refusal::ConnectOver);
+    assert_eq!(told(town.store.confirm_connect(&web, &id, "").await).unwrap_err(), Refusal::ConnectOver);
     assert!(town.facts("ssh_login_issued").await.is_empty());
 }
 
@@ -299,6 +301,43 @@ async fn everybody_sees_and_ends_their_own_logins(base: Base) {
     assert!(town.admin.person.roles.contains(&Role::Administrator));
     let facts = town.facts("login_ended").await;
     assert_eq!(facts.len(), 3, "each of them stands in the log: {facts:?}");
+}
+
+async fn a_device_elsewhere_is_confirmed_by_its_typed_code_alone(base: Base) {
+    let town = base.town().await;
+    town.approved().await;
+    let shown = enrolled(&town, &device_of(&town).await).await;
+    let mut away = browser(&town, &town.worker).await;
+    away.source = IpAddr::from([198, 51, 100, 77]);
+    let pending = asked(&town, &shown).await;
+    for typed in ["", "AAA-AAA", "はい"] {
+        assert_eq!(told(town.store.confirm_connect(&away, &pending.offer.id, typed).await).unwrap_err(), Refusal::bad_field("shown_code"), "{typed}");
+    }
+    let typed = pending.offer.code.to_ascii_lowercase().replace('-', " ");
+    town.store.confirm_connect(&away, &pending.offer.id, &typed).await.unwrap();
+    assert_eq!(pending.answer.await.unwrap().login, "sato");
+}
+
+async fn an_administrator_ends_the_logins_of_everybody_else(base: Base) {
+    let town = base.town().await;
+    let store = &town.store;
+    town.approved().await;
+    let (arrival, issued) = logged_in(&town).await;
+    let (worker, clerk, admin) = (town.log_in(&town.worker).await, town.log_in(&town.clerk).await, town.log_in(&town.admin).await);
+    let own = store.login_of(admin.token.expose(), source()).await.unwrap();
+    let stand = store.everybodys_logins(&own.actor).await.unwrap();
+    assert_eq!((stand.certificates, stand.web >= 3), (1, true), "{stand:?}");
+    assert_eq!(told(store.end_everybodys_logins(&own.actor, Some(&own.id), false, " ").await).unwrap_err(), Refusal::ReasonNeeded);
+    assert_eq!(told(store.end_everybodys_logins(&town.operator.actor, None, false, "不正の疑い").await).unwrap_err(), Refusal::NotAllowed);
+    let ended = store.end_everybodys_logins(&own.actor, Some(&own.id), true, "不正の疑い").await.unwrap();
+    assert_eq!(ended, stand.logins() - 1, "all but this one");
+    for other in [&worker, &clerk] {
+        assert_eq!(told(store.login_of(other.token.expose(), source()).await).unwrap_err(), Refusal::LoginNeeded);
+    }
+    assert!(!counts(&town, "sato", &arrival, &issued.certificate).await);
+    assert!(store.login_of(admin.token.expose(), source()).await.is_ok(), "whoever did it goes on");
+    let facts = town.facts("everybody_logged_out").await;
+    assert!(matches!(&facts[0].fact, Fact::EverybodyLoggedOut { reason, logins, tokens: 0 } if reason == "不正の疑い" && *logins == ended), "{facts:?}");
 }
 
 async fn a_login_through_the_door_is_bound_in_the_change_that_begins_it(base: Base) {
