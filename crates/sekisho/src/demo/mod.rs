@@ -1,5 +1,6 @@
 //! `sekisho demo`: a small hospital with real OpenSSH servers, set up through the product's own API.
 
+mod alarms;
 mod api;
 mod cast;
 mod check;
@@ -140,6 +141,7 @@ async fn set_up(args: &DemoArgs, folder: &Path) -> Result<Demo> {
     let device = door::enrol(&api, &token, &server, folder).await.context("a device at the outer door")?;
     clock.catch_up();
     let emergency = emergency::prepare(&running.store).await.context("the emergency account")?;
+    alarms::happen(&running.store).await.context("the alarms")?;
     // What else answers on the visitor's own machine is found as well: that is what the look is for.
     if let Err(denied) = running.store.check_exposure(&sekisho_core::people::Actor::console()).await {
         tracing::warn!(%denied, "the demo's machine was not looked at");
