@@ -81,6 +81,7 @@ fn row(ctx: &Ctx, login: &OpenLogin) -> Value {
         id => login.id.as_str(),
         kind => ctx.t(&format!("logins.via_{}", login.kind.as_str())),
         source => login.source.as_str(),
+        country => login.source.parse().ok().and_then(|source| ctx.store().country_of(source)).map(|country| country.to_string()),
         device => login.device.as_str(),
         proof => ctx.t(&format!("log.proof_{}", login.proof)),
         started_at => login.started_at.0,
