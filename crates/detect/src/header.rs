@@ -116,7 +116,8 @@ fn tag(text: &str) -> (&str, Option<u32>, &str) {
     let (program, rest) = text.split_at_checked(end).unwrap_or((text, ""));
     let (process, rest) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((number, rest)) => (number.parse().ok(), rest),
-        None => (None, rest),
+        // Some of PAM's programs write the closing bracket alone.
+        None => (None, rest.strip_prefix(']').unwrap_or(rest)),
     };
     match rest.strip_prefix(':') {
         Some(text) if !program.is_empty() => (name(program), process, text.trim_start()),

@@ -180,7 +180,8 @@ fn opened(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
     if let Some((at, led)) = scene.here().rev().find(|(_, led)| same_place(led) && led.spans(scene.received)) {
         return account_of(at, led, login, By::Connection);
     }
-    let Some(from) = login.from else { return at_console(login, scene) };
+    // Windows writes an address of its own machine for who sits in front of it.
+    let Some(from) = login.from.filter(|_| login.way != Way::Console) else { return at_console(login, scene) };
     if scene.is_gateway(from) {
         if let Some((at, _)) = scene.here().rev().find(|(_, led)| led.is_own_at(scene.received) && (login.account.is_empty() || same_account(&led.username, &login.account))) {
             return Verdict::Joined(at, By::Time);

@@ -35,14 +35,14 @@ fn publish(bodies: &[Vec<u8>], exchanges: &[(usize, &SigningKey, &SigningKey)], 
         for (_, old, new) in exchanges.iter().filter(|(at, ..)| *at == seq) {
             let note = checkpoint::sign(ORIGIN, publisher.size(), &publisher.root(), old).unwrap();
             let note = checkpoint::sign_again(&note, new).unwrap();
-            files.insert(rotation::path_of(seq as u64), rotation::text_of(old.public(), new.public(), &note).into_bytes());
+            files.put(rotation::path_of(seq as u64), rotation::text_of(old.public(), new.public(), &note).into_bytes());
         }
     }
     for file in publisher.take_files() {
-        files.insert(file.path, file.bytes);
+        files.put(file.path, file.bytes);
     }
     let note = checkpoint::sign(ORIGIN, publisher.size(), &publisher.root(), last).unwrap();
-    files.insert("log/checkpoint".to_owned(), note.into_bytes());
+    files.put("log/checkpoint".to_owned(), note.into_bytes());
     files
 }
 
@@ -90,7 +90,7 @@ fn history_that_was_sealed_again_with_todays_key_is_found() {
     // Whoever has today's key alone can sign a new head, and not what the keys before it signed.
     let mut forged = publish(&bodies, &[], &three);
     for seq in [5, 9] {
-        forged.insert(rotation::path_of(seq), honest.read(&rotation::path_of(seq)).unwrap().unwrap());
+        forged.put(rotation::path_of(seq), honest.read(&rotation::path_of(seq)).unwrap().unwrap());
     }
     let verdict = check(&forged, one.public(), &[]);
     assert_eq!(codes(&verdict), ["log-forked", "log-forked"], "{verdict}");
@@ -108,7 +108,7 @@ fn an_exchange_that_the_key_before_did_not_sign_is_none() {
     let mut files = publish(&story().bodies, &[(5, &one, &two), (9, &two, &three)], &three);
     let text = String::from_utf8(files.read(&rotation::path_of(5)).unwrap().unwrap()).unwrap();
     let forged = text.replacen(&one.public().to_string(), &three.public().to_string(), 1);
-    files.insert(rotation::path_of(5), forged.into_bytes());
+    files.put(rotation::path_of(5), forged.into_bytes());
     assert!(codes(&check(&files, one.public(), &[])).contains(&"rotation"));
     // A thief of today's key who begins a log of their own under the first key's name.
     let thief = SigningKey::from_seed(ORIGIN, &[66; 32]).unwrap();
@@ -140,18 +140,18 @@ fn a_witness_stands_against_whoever_holds_the_logs_key() {
     let cosigned = format!("{note}{}", witness.cosign(&note, 1_800_000_000).unwrap());
     let ask = |files: &MemoryFiles, key: &WitnessKey| verify_with(files, &Trust { key: one.public(), outside: &[], witnesses: &[key.public().clone()] }, Recordings::Skip);
     assert_eq!(codes(&ask(&files, &witness)), ["witness-missing"]);
-    files.insert(cosigned_path(witness.public()), cosigned.clone().into_bytes());
+    files.put(cosigned_path(witness.public()), cosigned.clone().into_bytes());
     let verdict = ask(&files, &witness);
     assert!(verdict.ok && verdict.to_string().contains("WITNESS witness.example: 6 entries"), "{verdict}");
-    files.insert(cosigned_path(stranger.public()), cosigned.clone().into_bytes());
+    files.put(cosigned_path(stranger.public()), cosigned.clone().into_bytes());
     assert_eq!(codes(&ask(&files, &stranger)), ["witness-signature"]);
     // The log's own key rewrites everything; what the witness signed stands against it.
     let mut bodies = folder.bodies.clone();
     bodies[1] = String::from_utf8(bodies[1].clone()).unwrap().replace("login", "logix").into_bytes();
     let mut forged = publish(&bodies, &[], &one);
-    forged.insert(cosigned_path(witness.public()), cosigned.clone().into_bytes());
+    forged.put(cosigned_path(witness.public()), cosigned.clone().into_bytes());
     assert_eq!(codes(&ask(&forged, &witness)), ["log-forked"]);
     let mut cut = publish(&folder.bodies[..4], &[], &one);
-    cut.insert(cosigned_path(witness.public()), cosigned.into_bytes());
+    cut.put(cosigned_path(witness.public()), cosigned.into_bytes());
     assert_eq!(codes(&ask(&cut, &witness)), ["log-cut"]);
 }

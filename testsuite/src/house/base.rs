@@ -84,7 +84,7 @@ impl Base {
             receivers: self.receivers.clone(),
             device_token: None,
             ssh_sources: Vec::new(),
-            target_logs: None,
+            target_logs: Some(super::around::settings()),
             leaked_passwords: None,
             door_name: String::new(),
             door_address: String::new(),

@@ -82,7 +82,7 @@ pub fn settings(dir: &Path) -> Settings {
         receivers: Vec::new(),
         device_token: None,
         ssh_sources: Vec::new(),
-        target_logs: None,
+        target_logs: Some(super::around::settings()),
         leaked_passwords: None,
         door_name: String::new(),
             door_address: String::new(),

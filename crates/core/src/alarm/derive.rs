@@ -4,6 +4,7 @@
 //! none raises another.
 
 use super::{Habit, Level, Subject, Usual, What, near};
+use crate::around::Weight;
 use crate::calendar::is_day_off;
 use crate::command::RuleAct;
 use crate::control::Control;
@@ -308,6 +309,8 @@ fn plain(entry: &Entry, known: &Known, fact: &Fact) -> Option<Raised> {
         Fact::PublisherStuck { behind, why } => raised(What::PublisherStuck { behind: *behind, why: short(why) }, Level::Critical, "publisher", subject),
         Fact::CheckpointStuck { place, why, .. } => raised(What::CheckpointStuck { place: short(place), why: short(why) }, Level::Warning, &format!("outside/{place}"), subject),
         Fact::LogContradicted { place, here, there, .. } => raised(What::LogContradicted { place: short(place), here: *here, there: *there }, Level::Critical, &format!("contradicted/{place}"), subject),
+        Fact::ClockMoved { by_ms } => raised(What::ClockMoved { by_ms: *by_ms }, Level::Warning, "moved", subject),
+        Fact::ClockOff { offset_ms, off: true, .. } => raised(What::ClockOff { offset_ms: *offset_ms }, Level::Warning, "off", subject),
         Fact::ClockJumped { back_ms } => raised(What::ClockJumped { seconds: back_ms.div_ceil(1000) }, Level::Warning, "back", subject),
         Fact::EndsSoon { thing, id, name, until, days } => {
             let level = if *days <= 7 { Level::Warning } else { Level::Notice };
@@ -344,6 +347,22 @@ fn plain(entry: &Entry, known: &Known, fact: &Fact) -> Option<Raised> {
         Fact::Escalated { plan, duty } => raised(What::Overdue { duty: short(duty) }, Level::Notice, &format!("{plan}/{duty}"), subject),
         Fact::DiskLow { free_mib, shut } => raised(What::DiskLow { free_mib: *free_mib, shut: *shut }, if *shut { Level::Critical } else { Level::Warning }, if *shut { "shut" } else { "low" }, subject),
         Fact::ReceiverDown { name, why, waiting } => raised(What::ReceiverDown { name: short(name), why: short(why), waiting: *waiting }, Level::Warning, name, subject),
+        Fact::CaseOpened { case, rule, weight, about, target, account, from, .. } => {
+            let what = What::Around { case: case.clone(), rule: *rule, place: short(about), account: short(account), from: short(from) };
+            raised(what, around(*weight), case.as_str(), Subject { target: target.clone(), ..subject })
+        }
+        Fact::CaseGrew { case, rule, weight, about, .. } => {
+            raised(What::Around { case: case.clone(), rule: *rule, place: short(about), account: String::new(), from: String::new() }, around(*weight), case.as_str(), subject)
+        }
+        Fact::LogLost { host, lines, .. } => raised(What::LogLost { host: short(host), lines: *lines }, Level::Warning, &format!("lost/{host}"), subject),
         _ => return None,
     })
+}
+
+fn around(weight: Weight) -> Level {
+    match weight {
+        Weight::Critical => Level::Critical,
+        Weight::High => Level::Warning,
+        Weight::Notice => Level::Notice,
+    }
 }

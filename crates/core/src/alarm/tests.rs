@@ -1,6 +1,8 @@
 //! Facts and their alarms, as a table.
 
 use super::*;
+use crate::around::AroundRule;
+use crate::command::RuleAct;
 use crate::control::Control;
 use crate::desk::{Cause, RefusedAsk};
 use crate::facts::{Entry, Fact};
@@ -9,6 +11,7 @@ use crate::people::{Actor, Role, Via};
 use crate::policy::Policy;
 use crate::reconcile::FileSeen;
 use crate::refusal::Refusal;
+use crate::time::Timestamp;
 use std::collections::BTreeSet;
 
 /// Friday 2026-11-20, 14:00 and 23:30 JST.
@@ -149,6 +152,11 @@ fn what_a_session_does_is_one_alarm_for_each_session() {
     }
 }
 
+fn a_case(rule: AroundRule) -> Fact {
+    let case = crate::ids::CaseId::from_random([6; 10]);
+    Fact::CaseOpened { case, rule, weight: rule.weight(), about: "ehr-db01".into(), target: None, account: "maint".into(), from: "192.0.2.7".into(), source: None, near: None, line: String::new() }
+}
+
 #[test]
 fn the_box_itself_raises_alarms_and_alarms_raise_none() {
     let device = DeviceId::from_random([9; 10]);
@@ -161,6 +169,8 @@ fn the_box_itself_raises_alarms_and_alarms_raise_none() {
         (Fact::PublisherStuck { behind: 3, why: String::new() }, Rule::Log, Level::Critical),
         (Fact::CheckpointStuck { place: "witness".into(), entries: 3, why: String::new() }, Rule::Log, Level::Warning),
         (Fact::LogContradicted { place: "witness".into(), here: 3, there: 9, root: String::new() }, Rule::Log, Level::Critical),
+        (Fact::ClockMoved { by_ms: -5000 }, Rule::Clock, Level::Warning),
+        (Fact::ClockOff { offset_ms: 9000, servers: 3, off: true }, Rule::Clock, Level::Warning),
         (Fact::ClockJumped { back_ms: 5000 }, Rule::Clock, Level::Warning),
         (ends(30), Rule::Ending, Level::Notice),
         (ends(7), Rule::Ending, Level::Warning),
@@ -174,6 +184,10 @@ fn the_box_itself_raises_alarms_and_alarms_raise_none() {
         (Fact::Escalated { plan: PlanId::from_random([3; 10]), duty: "report".into() }, Rule::Overdue, Level::Notice),
         (Fact::DiskLow { free_mib: 900, shut: false }, Rule::Disk, Level::Warning),
         (Fact::DiskLow { free_mib: 200, shut: true }, Rule::Disk, Level::Critical),
+        (a_case(AroundRule::NoSession), Rule::Around, Level::Critical),
+        (a_case(AroundRule::Elsewhere), Rule::Around, Level::Warning),
+        (a_case(AroundRule::Silent), Rule::Around, Level::Notice),
+        (Fact::LogLost { source: crate::ids::LogSourceId::from_random([6; 10]), host: "rtx1220".into(), lines: 9 }, Rule::Around, Level::Warning),
         (Fact::ReceiverDown { name: "siem".into(), why: "x".into(), waiting: 4 }, Rule::Receiver, Level::Warning),
     ];
     for (fact, rule, level) in loud {

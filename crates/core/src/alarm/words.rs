@@ -1,6 +1,7 @@
 //! An alarm in words for somebody who is no expert: this happened, this is why it matters, press this.
 
 use super::{EndingThing, Rule, Subject, What};
+use crate::around::AroundRule;
 use crate::command::RuleAct;
 
 /// A button: what stands on it, and where it leads.
@@ -53,6 +54,7 @@ impl Rule {
             Self::Overdue => "手続きの遅れ",
             Self::Disk => "ディスクの残り",
             Self::Receiver => "通知先の不達",
+            Self::Around => "迂回ログイン",
         }
     }
 
@@ -81,6 +83,7 @@ impl Rule {
             Self::Overdue => "Overdue",
             Self::Disk => "Disk",
             Self::Receiver => "Receiver",
+            Self::Around => "Login round the gateway",
         }
     }
 }
@@ -209,6 +212,14 @@ impl What {
                 format!("この機器の証跡({here} 件)が、外部の保管先「{place}」の控え({there} 件)と食い違っています。"),
                 "古い複製への差し戻しか、改ざんの恐れがあります。セッションはすべて断っています。復元に心当たりがなければ何も変えずに保全し、心当たりがあれば管理者がコンソールで sekisho log accept-restore を実行してください。",
             ),
+            Self::ClockMoved { by_ms } => told(
+                format!("この機器の時計が {} 秒{}ました。", by_ms.unsigned_abs().div_ceil(1000), if *by_ms < 0 { "戻され" } else { "進められ" }),
+                "作業時間は時計を戻しても延びません。誰が、なぜ動かしたかを確かめ、時刻合わせ(NTP)の設定を見てください。",
+            ),
+            Self::ClockOff { offset_ms } => told(
+                format!("この機器の時計が時刻サーバーより {} 秒{}います。", offset_ms.unsigned_abs().div_ceil(1000), if *offset_ms > 0 { "遅れて" } else { "進んで" }),
+                "証跡の時刻と作業時間の基準が狂っています。時刻合わせ(NTP)の設定を確かめてください。",
+            ),
             Self::ClockJumped { seconds } => told(format!("この機器の時計が {seconds} 秒戻りました。"), "証跡の時刻が信頼できなくなります。時刻合わせ(NTP)の設定を確かめてください。"),
             Self::Ending { thing, name, until, days } => told(
                 if *days == 0 { format!("{}「{name}」の期限が {} に切れました。", thing.ja(), until.minute()) } else { format!("{}「{name}」の期限が {} に切れます(あと {days} 日以内)。", thing.ja(), until.minute()) },
@@ -240,6 +251,8 @@ impl What {
                 "残りがなくなると録画ができず、保守の接続を止めます。古いデータを移すか、ディスクを増やしてください。",
             ),
             Self::ReceiverDown { name, why, waiting } => told(format!("通知先「{name}」に送れていません({why})。{waiting} 件が待っています。"), "送れなかったものは消えません。通知先が戻れば順に送ります。相手の機器と設定を確かめてください。"),
+            Self::Around { rule, place, account, from, .. } => told(around_ja(*rule, place, account, from), "関所を通らない作業は、申請・承認・録画のどれも残りません。機器の担当者に確かめ、判断を記録してください。"),
+            Self::LogLost { host, lines } => told(format!("{host} からの機器ログ {lines} 行を受け取れませんでした。"), "量が上限を超えています。その間のログインは見つけられません。機器の設定を確かめてください。"),
         }
     }
 
@@ -290,6 +303,14 @@ impl What {
                 format!("The log here ({here} entries) contradicts what the place outside \"{place}\" has seen ({there} entries)."),
                 "An older copy was put back, or history was rewritten. No session is admitted. If nobody restored anything, change nothing and keep it as it is; if somebody did, run sekisho log accept-restore at the console.",
             ),
+            Self::ClockMoved { by_ms } => told(
+                format!("The clock of this machine was moved {} by {} s.", if *by_ms < 0 { "back" } else { "forward" }, by_ms.unsigned_abs().div_ceil(1000)),
+                "A window gains nothing by a clock that is set back. Find out who moved it and why, and check the time synchronisation (NTP).",
+            ),
+            Self::ClockOff { offset_ms } => told(
+                format!("The clock of this machine is {} s {} the time servers.", offset_ms.unsigned_abs().div_ceil(1000), if *offset_ms > 0 { "behind" } else { "before" }),
+                "Times in the log and windows go by it. Check the time synchronisation (NTP).",
+            ),
             Self::ClockJumped { seconds } => told(format!("The clock of this machine went back by {seconds} s."), "Times in the log lose their worth. Check the time synchronisation (NTP)."),
             Self::Ending { thing, name, until, days } => told(
                 if *days == 0 { format!("{} {name} ended at {}.", thing.en(), until.minute()) } else { format!("{} {name} ends at {} (within {days} days).", thing.en(), until.minute()) },
@@ -318,6 +339,8 @@ impl What {
                 "Without room nothing can be recorded, and maintenance stops. Move old data away or add space.",
             ),
             Self::ReceiverDown { name, why, waiting } => told(format!("The receiver {name} takes nothing ({why}). {waiting} wait for it."), "Nothing is lost; it is sent when the receiver is back. Check the machine and the settings."),
+            Self::Around { rule, place, account, from, .. } => told(around_en(*rule, place, account, from), "Work round the gateway has no plan, no approval and no recording. Ask whoever looks after the target, and write the decision down."),
+            Self::LogLost { host, lines } => told(format!("{lines} lines of the log of {host} were lost."), "It sends more than is taken, and logins in between cannot be found. Look at its settings."),
         }
     }
 
@@ -347,7 +370,42 @@ impl What {
             Rule::Directory => to("アカウントを見る", "See the accounts", "/accounts"),
             Rule::Mail => to("メールの送信を見る", "See outgoing mail", "/mail"),
             Rule::Credential => device.or(person).unwrap_or_else(log),
+            Rule::Around => match self {
+                Self::Around { case, .. } => Press { ja: "この件を確かめる", en: "Look at the case", href: format!("/cases/{case}") },
+                _ => to("ログの送信元を見る", "See the log sources", "/log-sources"),
+            },
             Rule::Overdue => Press { ja: "計画を見る", en: "See the plan", href: subject.plan.as_ref().map_or_else(|| "/plans".to_owned(), |id| format!("/plans/{id}")) },
         }
     }
+}
+
+/// What a rule of logins round the gateway found, and the details that it has.
+fn around_ja(rule: AroundRule, place: &str, account: &str, from: &str) -> String {
+    let what = match rule {
+        AroundRule::Elsewhere => "関所を通らないログインがありました",
+        AroundRule::NoSession => "関所のアドレスから、セッションのないログインがありました",
+        AroundRule::KeptAccount => "関所が預かるアカウントが、セッションの外で使われました",
+        AroundRule::Untold => "関所のセッションが、機器のログに現れません",
+        AroundRule::Silent => "機器のログが途絶えました",
+        AroundRule::OtherAccount => "承認と異なるアカウントが使われました",
+        AroundRule::AtConsole => "関所が預かるアカウントが、機器の前の画面で使われました",
+        AroundRule::ForgedName => "他の機器を名乗るログが届きました",
+    };
+    let details: Vec<String> = [("アカウント", account), ("接続元", from)].into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| format!("{name} {text}")).collect();
+    if details.is_empty() { format!("{place}: {what}。") } else { format!("{place}: {what}({})。", details.join("、")) }
+}
+
+fn around_en(rule: AroundRule, place: &str, account: &str, from: &str) -> String {
+    let what = match rule {
+        AroundRule::Elsewhere => "a login did not come through Sekisho",
+        AroundRule::NoSession => "a login came from Sekisho's address without a session",
+        AroundRule::KeptAccount => "an account that Sekisho keeps was used outside its session",
+        AroundRule::Untold => "a session of Sekisho does not appear in the target's log",
+        AroundRule::Silent => "the target's log fell silent",
+        AroundRule::OtherAccount => "another account than the approved one was used",
+        AroundRule::AtConsole => "an account that Sekisho keeps was used at the machine itself",
+        AroundRule::ForgedName => "lines came in the name of another host",
+    };
+    let details: Vec<String> = [("account", account), ("from", from)].into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| format!("{name} {text}")).collect();
+    if details.is_empty() { format!("{place}: {what}.") } else { format!("{place}: {what} ({}).", details.join(", ")) }
 }

@@ -63,7 +63,7 @@ fn of_json(value: &Value, zone_minutes: i32) -> (String, Option<Timestamp>, Opti
 
 fn of_text(header: &Header<'_>) -> Option<TargetLogin> {
     let login = match header.program {
-        "sshd" | "sshd-session" | "sshd-auth" | "dropbear" | "sudo" | "su" | "su-l" | "login" | "gdm-password]" | "gdm-password" | "lightdm" | "sddm" | "systemd-logind" => unix::read(header),
+        "sshd" | "sshd-session" | "sshd-auth" | "dropbear" | "sudo" | "su" | "su-l" | "login" | "gdm-password" | "lightdm" | "sddm" | "systemd-logind" => unix::read(header),
         program if program.starts_with("postgres") => postgres::read(header.text),
         _ => network::read(header.text).or_else(|| postgres::read(header.text)),
     };

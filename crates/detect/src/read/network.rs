@@ -1,5 +1,6 @@
 //! Routers, switches and firewalls: Cisco IOS, FortiGate, Yamaha RTX.
 
+use crate::clock;
 use crate::limits;
 use crate::login::{Kind, TargetLogin, Way, address};
 
@@ -47,7 +48,8 @@ fn fortigate(text: &str) -> Option<TargetLogin> {
     let (method, inside) = ui.split_once('(').unwrap_or((ui, ""));
     let from = address(get("srcip")).or_else(|| address(inside.trim_end_matches(')')));
     let way = if method == "console" || method == "jsconsole" && from.is_none() { Way::Console } else { Way::Admin };
-    Some(TargetLogin { host: crate::login::bounded(get("devname"), limits::NAME_CHARS), ..TargetLogin::new(kind, way).account(get("user")).method(method).from(from, None) })
+    let at = clock::iso(&format!("{}T{}{}", get("date"), get("time"), get("tz")), 0);
+    Some(TargetLogin { at, host: crate::login::bounded(get("devname"), limits::NAME_CHARS), ..TargetLogin::new(kind, way).account(get("user")).method(method).from(from, None) })
 }
 
 /// `key=value` and `key="value with blanks"`.
@@ -94,6 +96,6 @@ fn yamaha(text: &str) -> Option<TargetLogin> {
         (_, "SERIAL") => Way::Console,
         _ => Way::Admin,
     };
-    let account = if kind == Kind::Raised && account.is_empty() { "administrator" } else { account };
-    Some(TargetLogin::new(kind, way).account(account).method(method).from(from, None))
+    let login = TargetLogin::new(kind, way).method(method).from(from, None);
+    Some(if kind == Kind::Raised { login.account("administrator").by(account) } else { login.account(account) })
 }

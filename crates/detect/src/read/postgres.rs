@@ -9,7 +9,7 @@ use crate::login::{Kind, TargetLogin, Way, address};
 /// `log_line_prefix` with `%r` (`10.0.0.1(40000)`) has both in one line, which the guide asks for.
 pub fn read(text: &str) -> Option<TargetLogin> {
     if let Some((front, rest)) = text.split_once("connection authorized: ") {
-        let login = TargetLogin::new(Kind::Opened, Way::Database).account(word(rest, "user=")?).method(word(rest, "database=").unwrap_or_default());
+        let login = TargetLogin::new(Kind::Opened, Way::Database).account(word(rest, "user=")?);
         return Some(remote(front, login));
     }
     if let Some((front, rest)) = text.split_once("connection received: ") {

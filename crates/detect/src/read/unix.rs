@@ -12,7 +12,7 @@ pub fn read(header: &Header<'_>) -> Option<TargetLogin> {
         "dropbear" => dropbear(text),
         "sudo" => sudo(text),
         "su" | "su-l" => su(text),
-        "login" | "gdm-password]" | "gdm-password" | "lightdm" | "sddm" => console(text),
+        "login" | "gdm-password" | "lightdm" | "sddm" => console(text),
         _ => None,
     }
 }
@@ -77,7 +77,8 @@ fn certificate(rest: &str) -> Option<ShownCertificate> {
     let (_print, rest) = rest.split_once(" ID ")?;
     let (front, authority) = rest.rsplit_once(") CA ")?;
     let (key_id, serial) = front.rsplit_once(" (serial ")?;
-    let print = authority.split_ascii_whitespace().nth(1)?;
+    // Some senders leave the line's end on it, as `#015`.
+    let print = authority.split_ascii_whitespace().nth(1)?.split('#').next()?;
     let whole = key_id.chars().count() <= limits::KEY_ID_CHARS && print.starts_with("SHA256:");
     whole.then(|| Some(ShownCertificate { key_id: bounded(key_id, limits::KEY_ID_CHARS), serial: serial.parse().ok()?, authority: bounded(print, limits::NAME_CHARS) }))?
 }

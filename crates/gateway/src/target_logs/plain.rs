@@ -11,6 +11,7 @@ use sekisho_detect::frame::Framing;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -58,7 +59,7 @@ pub async fn datagrams(ear: &Arc<Ear>) {
             match ear.gatherer.legacy(from) {
                 Some(source) => {
                     let bytes = buffer.get(..length.min(sekisho_detect::limits::MESSAGE_BYTES)).unwrap_or_default();
-                    if paces.entry(source.clone()).or_default().admits() {
+                    if paces.entry(source.clone()).or_default().admits(Instant::now()) {
                         came.entry(source).or_default().push(bytes.to_vec());
                     } else {
                         ear.gatherer.lost(&source, 1);

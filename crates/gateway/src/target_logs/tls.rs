@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 /// Pause after a failed accept, so that a lack of descriptors does not become a busy loop.
@@ -158,7 +159,7 @@ pub async fn carry(ear: &Ear, mut stream: impl AsyncRead + Unpin, source: &LogSo
         if !stands() {
             return;
         }
-        let wait = pace.wait(messages.len());
+        let wait = pace.wait(messages.len(), Instant::now());
         if !messages.is_empty() && ear.gatherer.take(source, messages).await.is_err() {
             return;
         }
