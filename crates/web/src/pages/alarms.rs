@@ -223,6 +223,7 @@ async fn show(call: Call) -> Reply {
     let (alarm, entries) = ctx.store().alarm(ctx.actor()?, &id_of(&call)?).await?;
     let entries: Vec<Value> = entries
         .iter()
+        .rev()
         .map(|entry| {
             let [text, _] = words(ctx.lang, &entry.what);
             context! { seq => entry.seq, next => entry.seq.saturating_add(1), at => entry.at.0, text }
