@@ -1620,6 +1620,20 @@ pub enum Fact {
         /// The key after.
         new: String,
     },
+    /// The clock was moved while the box ran, as the monotonic clock shows.
+    ClockMoved {
+        /// By so many milliseconds; negative for back.
+        by_ms: i64,
+    },
+    /// The clock stands too far from the time servers, or does so no more.
+    ClockOff {
+        /// Milliseconds that it is behind them; negative if it is before them.
+        offset_ms: i64,
+        /// Servers that answered.
+        servers: usize,
+        /// Beyond the limit.
+        off: bool,
+    },
     /// The clock went backwards by more than a moment.
     ClockJumped {
         /// Milliseconds between the last entry and the clock.

@@ -382,6 +382,8 @@ limits! {
     WITNESS_LOGS: "logs" = 1_000;
     /// Places outside of the box that may be configured for checkpoints.
     OUTSIDE_PLACES: "places" = 16;
+    /// Time servers that may be configured.
+    TIME_SERVERS: "servers" = 8;
     /// Addresses that are told of alarms besides the persons.
     MAIL_ALARM_ADDRESSES: "addresses" = 20;
     /// Time for one question to a directory or sign-in provider, from the first packet to the last.

@@ -16,6 +16,17 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
+/// What a time server says of the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Milliseconds that the clock is behind the server; negative if it is before it.
+    pub offset_ms: i64,
+    /// Milliseconds of the way there and back; the offset is that uncertain at most.
+    pub delay_ms: i64,
+    /// Servers between it and a clock of reference.
+    pub stratum: u8,
+}
+
 const JST: UtcOffset = match UtcOffset::from_hms(9, 0, 0) {
     Ok(offset) => offset,
     Err(_) => UtcOffset::UTC,

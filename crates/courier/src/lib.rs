@@ -7,6 +7,7 @@
 mod bounded;
 pub mod exchange;
 mod message;
+pub mod ntp;
 pub mod siem;
 pub mod syslog;
 pub mod webhook;

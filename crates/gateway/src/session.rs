@@ -42,6 +42,8 @@ pub struct Session {
     grant: Grant,
     clock: Arc<dyn Clock>,
     began: Timestamp,
+    /// The same moment by the monotonic clock.
+    since: tokio::time::Instant,
     until: AtomicI64,
     recording: RwLock<Option<OpenRecording>>,
     cause: watch::Sender<Option<Cause>>,
@@ -216,7 +218,7 @@ impl Session {
         if self.standstill() == standstill {
             return false;
         }
-        self.stood_since.store(self.clock.now().0, Ordering::SeqCst);
+        self.stood_since.store(self.now().0, Ordering::SeqCst);
         // Whoever was made to wait was not idle.
         self.touch();
         self.stands.send_replace(standstill) != standstill
@@ -273,7 +275,7 @@ impl Session {
 
     /// Notes that somebody is at work.
     pub fn touch(&self) {
-        self.active.store(self.clock.now().0, Ordering::Relaxed);
+        self.active.store(self.now().0, Ordering::Relaxed);
     }
 
     /// Waits until every channel has said its last.
@@ -385,8 +387,13 @@ impl Session {
         }
     }
 
+    /// The present moment for window and rest: a clock that is set back gives a session no time.
+    fn now(&self) -> Timestamp {
+        self.clock.now().max(self.began.plus(self.since.elapsed()))
+    }
+
     fn look(&self, warn: &impl Fn(Duration, Timestamp) -> String) {
-        let (now, until) = (self.clock.now(), self.until());
+        let (now, until) = (self.now(), self.until());
         if now >= until {
             return self.end(Cause::WindowEnded);
         }
@@ -447,6 +454,7 @@ impl Opened {
             grant,
             clock,
             began: now,
+            since: tokio::time::Instant::now(),
             recording: RwLock::new(Some(recording)),
             cause: watch::Sender::new(None),
             stands: watch::Sender::new(standstill),

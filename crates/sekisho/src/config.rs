@@ -48,6 +48,8 @@ pub struct Config {
     pub provider: Vec<sekisho_directory::ProviderSettings>,
     /// Places outside of the box that get the signed heads of the log.
     pub checkpoints: crate::outside::Checkpoints,
+    /// Time servers.
+    pub time: crate::timekeeping::Time,
     /// The program's own log.
     pub log: Log,
     /// Settings of the rules.
@@ -408,6 +410,7 @@ impl Config {
             found.push("web.base_url must begin with https://".into());
         }
         found.extend(self.checkpoints.problems());
+        found.extend(self.time.problems());
         if !self.checkpoints.mail.is_empty() && self.mail.server.is_empty() {
             found.push("checkpoints.mail needs a mail server; see [mail]".into());
         }

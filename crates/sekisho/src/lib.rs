@@ -14,6 +14,7 @@ pub mod post;
 mod receivers;
 pub mod serve;
 pub mod setup;
+pub mod timekeeping;
 pub mod verify;
 pub mod witness;
 

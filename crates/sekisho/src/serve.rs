@@ -165,6 +165,10 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
         let (store, settings) = (store.clone(), crate::outside::settings(config));
         async move { store.run_outside(places, settings).await }
     }));
+    tasks.push(tokio::spawn({
+        let (store, sources, limit) = (store.clone(), config.time.sources(), Duration::from_secs(u64::from(config.time.limit_seconds)));
+        async move { store.watch_clock(sources, limit).await }
+    }));
     for (asked, receiver) in receivers {
         let store = store.clone();
         tasks.push(tokio::spawn(async move { store.run_receiver(asked, receiver).await }));

@@ -61,6 +61,7 @@ mod sweep;
 mod taking;
 mod target_logs;
 mod tls;
+mod trusted_time;
 mod tokens;
 mod views;
 mod write;
@@ -79,6 +80,7 @@ pub use health::Health;
 pub use key_windows::KeyWindowAsk;
 pub use live::ViewEvent;
 pub use log::{DataFolder, KeyRotation, LogFilter, LogProof, write_file};
+pub use trusted_time::{ClockState, TimeSource};
 pub use outside::{Contradiction, Head, Kept, OutsidePlace, OutsideSettings, Place};
 pub use ledger::{AccountAsk, AccountTest, Countries, CredentialAsk, KeptOut, NewPerson, NewRobot, PersonChange, PersonRow, ResetAsk, TargetAsk, TargetRow, VendorAsk, read_countries};
 pub use logins::{Enrolment, EnrolmentLink, EverybodysLogins, EnrolmentOffer, NewLogin, NewPasskey, Notice, NoticeKind, OpenLogin, OpenLoginId, OpenLoginKind, Origin, OwnFactors, PasskeyQuestion, PasskeyRow, SignInEnd, SignInHalf, SignInStart, WebLogin, WorkerKey, Lock, LockSubject, leaked_list_is_sound};
@@ -158,6 +160,8 @@ pub(crate) struct Inner {
     pub atlas: ledger::Atlas,
     /// Places outside of the box that have seen the log.
     pub outside: crate::outside::Outside,
+    /// The clock beside time servers and the monotonic clock.
+    pub watch: trusted_time::Watch,
     pub watchfire: emergency::Watchfire,
     pub bells: alarms::Bells,
     /// Rings when a letter was written into the outbox.

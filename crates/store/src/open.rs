@@ -159,6 +159,7 @@ impl Store {
             tower: crate::exposure::Watchtower::default(),
             gathering: crate::target_logs::Gathering::default(),
             outside: crate::outside::Outside::default(),
+            watch: crate::trusted_time::Watch::default(),
             watchfire: crate::emergency::Watchfire::default(),
             bells: crate::alarms::Bells::default(),
             bell: tokio::sync::Notify::new(),

@@ -85,7 +85,7 @@ impl Gate {
     }
 
     fn add(&self, name: &str) {
-        let done = self.ask(&["vendor", "add", name]);
+        let done = self.ask(&["vendor", "add", "--name", name]);
         assert!(done.status.success(), "{}", said(&done));
     }
 
@@ -132,9 +132,10 @@ fn heads_leave_the_box_and_stand_against_a_copy_that_was_put_back() {
     gate.kill();
     let copy = gate.path("copy");
     copy_folder(&gate.data(), &copy);
+    let first_key = gate.key.clone();
     let verify = |folder: &PathBuf, extra: &[&str]| {
         let folder = folder.display().to_string();
-        let args: Vec<&str> = ["verify", &folder, "--key", &gate.key].into_iter().chain(extra.iter().copied()).collect();
+        let args: Vec<&str> = ["verify", &folder, "--key", &first_key].into_iter().chain(extra.iter().copied()).collect();
         run(&args)
     };
     let (latest_text, syslog_text) = (latest.display().to_string(), by_syslog.display().to_string());

@@ -80,7 +80,7 @@ fn log(size: u64, fork: u64, key: &SigningKey) -> (MemoryFiles, String) {
     }
     let mut files = MemoryFiles::new();
     for file in publisher.take_files() {
-        files.insert(file.path, file.bytes);
+        files.put(file.path, file.bytes);
     }
     (files, checkpoint::sign(key.public().name(), size, &publisher.root(), key).unwrap())
 }

@@ -144,6 +144,28 @@ pub fn verify_with(files: &dyn Files, trust: &Trust<'_>, recordings: Recordings<
     }
 }
 
+/// A time in seconds since 1970 as `2026-11-22T16:09:11Z`: civil days from the count of days, by the leap cycle of 400 years.
+fn utc(second: u64) -> String {
+    let (days, rest) = (second / 86_400 + 719_468, second % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let (day, month) = (day_of_year - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn seconds_are_written_as_people_read_them() {
+        for (second, text) in [(0, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"), (1_795_363_751, "2026-11-22T16:09:11Z"), (4_102_444_799, "2099-12-31T23:59:59Z")] {
+            assert_eq!(super::utc(second), text);
+        }
+    }
+}
+
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (Some(origin), Some(root)) = (&self.origin, &self.root) {
@@ -156,8 +178,11 @@ impl fmt::Display for Verdict {
         for seen in &self.seen {
             writeln!(
                 f,
-                "WITNESS {}: {} entries, signed at {} s since 1970 / 立会人が{}件の時点で署名",
-                seen.witness, seen.entries, seen.second, seen.entries
+                "WITNESS {}: {} entries, signed at {} / 立会人が{}件の時点で署名",
+                seen.witness,
+                seen.entries,
+                utc(seen.second),
+                seen.entries
             )?;
         }
         for finding in &self.findings {

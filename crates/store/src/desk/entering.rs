@@ -61,7 +61,7 @@ impl Store {
     /// If there is none, the refusal that helps most.
     pub(crate) async fn open_plans(&self, principal: &Principal, target: &str, number: Option<&str>) -> Result<Vec<(PlanId, PlanChoice)>, Denied> {
         let mut conn = self.read().acquire().await.map_err(Fault::from)?;
-        let now = self.now();
+        let now = self.steady_now();
         let Some(person) = self.load_person(&mut *conn, principal.person()).await? else { return Err(Refusal::PersonInactive.into()) };
         if !person.may_act(now) {
             return Err(Refusal::PersonInactive.into());
@@ -174,7 +174,7 @@ impl Store {
         header_digest: &str,
     ) -> Result<Admission, Denied> {
         let mut tx = self.write(&worker).await?;
-        let now = tx.now();
+        let now = tx.now().max(self.steady_now());
         let conn = tx.sql();
         let person = self.load_person(&mut *conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
         let target = self.target_named(&mut *conn, target).await?.ok_or(Refusal::NoPlan)?;

@@ -97,6 +97,18 @@ async fn show(call: Call) -> Reply {
         let since = place.failing_since.map(|at| at.minute()).unwrap_or_default();
         call.ctx.t_with("outside.failing_text", &[("place", &place.name), ("since", &since), ("entries", &place.entries.to_string()), ("trouble", place.trouble.as_deref().unwrap_or_default())])
     }));
+    let state = call.ctx.store().clock_state();
+    let by = |ms: i64| format!("{}{}.{}", if ms < 0 { "-" } else { "+" }, ms.unsigned_abs() / 1000, ms.unsigned_abs() % 1000 / 100);
+    let time = match (state.servers, state.offset_ms) {
+        (0, _) => call.ctx.t("outside.clock_none"),
+        _ if state.stale => call.ctx.t("outside.clock_stale"),
+        (n, None) => call.ctx.t_with("outside.clock_never", &[("n", &n.to_string())]),
+        // The offset is what would have to be added to the clock; people say how far the clock itself is beside.
+        (_, Some(offset)) => call.ctx.t_with("outside.clock_is", &[("by", &by(-offset)), ("n", &state.answered.to_string())]),
+    };
+    if let Some(offset) = state.offset_ms.filter(|_| state.off) {
+        problems.push(call.ctx.t_with("outside.clock_off", &[("by", &by(-offset))]));
+    }
     let exposure = call.ctx.store().exposure(call.ctx.actor()?).await?;
     let exposure = match (exposure.at, exposure.findings.len()) {
         (None, _) => call.ctx.t("health.exposure_never"),
@@ -114,7 +126,7 @@ async fn show(call: Call) -> Reply {
         problems.push(call.ctx.t_with("mail.late_text", &[("n", &outbox.late.to_string()), ("hours", &limits::MAIL_LATE_HOURS.to_string())]));
     }
     let is_tight = health.disk_free < health.disk_reserve.saturating_mul(WARN_AT);
-    call.page("health.html", "health.title", context! { details => health.problems.clone(), problems, mail, exposure, outside, health => value(health), is_tight })
+    call.page("health.html", "health.title", context! { details => health.problems.clone(), problems, mail, exposure, outside, time, health => value(health), is_tight })
 }
 
 async fn api_show(call: Call) -> Reply {

@@ -98,6 +98,12 @@ pub fn controlled(lang: Lang, control: &Control) -> String {
     }
 }
 
+/// Milliseconds of either sign as seconds, to a tenth.
+fn seconds(ms: i64) -> String {
+    let tenths = ms.unsigned_abs().div_ceil(100);
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
 /// How the row stands out: `bad`, `warn` or nothing.
 pub(super) fn tone(fact: &Fact) -> &'static str {
     match fact {
@@ -120,6 +126,7 @@ pub(super) fn tone(fact: &Fact) -> &'static str {
         Fact::CaseOpened { .. } | Fact::LogTurnedAway { .. } => "bad",
         Fact::CaseGrew { .. } | Fact::CaseDecided { .. } | Fact::LoginAllowKept { .. } | Fact::LogSourceKept { .. } => "warn",
         Fact::CheckpointStuck { .. } | Fact::LogContradicted { .. } | Fact::RestoreAccepted { .. } => "bad",
+        Fact::ClockMoved { .. } | Fact::ClockOff { off: true, .. } => "bad",
         Fact::KeyRotated { .. } => "warn",
         _ => "",
     }
@@ -442,6 +449,9 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::LogContradicted { place, here, there, .. } => say("log_contradicted", &[("place", place), ("here", &here.to_string()), ("there", &there.to_string())]),
         Fact::RestoreAccepted { place, here, there, reason, .. } => say("restore_accepted", &[("place", place), ("here", &here.to_string()), ("there", &there.to_string()), ("reason", reason)]),
         Fact::KeyRotated { new, .. } => say("key_rotated", &[("new", new)]),
+        Fact::ClockMoved { by_ms } => say(if *by_ms < 0 { "clock_moved_back" } else { "clock_moved_on" }, &[("by", &seconds(*by_ms))]),
+        Fact::ClockOff { offset_ms, off: true, .. } => say(if *offset_ms > 0 { "clock_behind" } else { "clock_before" }, &[("by", &seconds(*offset_ms))]),
+        Fact::ClockOff { offset_ms, off: false, .. } => say("clock_right", &[("by", &seconds(*offset_ms))]),
         Fact::ClockJumped { back_ms } => say("clock_jumped", &[("back_ms", &back_ms.to_string())]),
     }
 }

@@ -1,0 +1,538 @@
+#!/usr/bin/env python3
+"""A second verifier, written from docs/formats/log.md and docs/formats/recording.md alone, with nothing but Python's own library.
+
+It shares no line with Sekisho. What both say of a copy should agree; where they do not, one of them is wrong, or the page is.
+
+    verify.py FOLDER --key KEY [--checkpoint FILE]... [--witness KEY]... [--log-only]
+
+Prints `OK` or `NOT OK`, each finding on a line of its own, and ends with 0 or 1.
+"""
+
+import argparse
+import base64
+import binascii
+import hashlib
+import json
+import os
+import re
+import struct
+import sys
+
+
+class Bad(Exception):
+    """Something does not hold."""
+
+
+# --- Ed25519 (RFC 8032), verification alone, strict ---------------------------------------------------------------------
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+ROOT = pow(2, (P - 1) // 4, P)
+
+
+def recover_x(y, sign):
+    if y >= P:
+        return None
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    if square == 0:
+        return None if sign else 0
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * ROOT % P
+    if (x * x - square) % P:
+        return None
+    return P - x if (x & 1) != sign else x
+
+
+def point(data):
+    y = int.from_bytes(data, "little")
+    x = recover_x(y & (2**255 - 1), y >> 255)
+    if x is None:
+        return None
+    y &= 2**255 - 1
+    return (x, y, 1, x * y % P)
+
+
+def add(a, b):
+    one = (a[1] - a[0]) * (b[1] - b[0]) % P
+    two = (a[1] + a[0]) * (b[1] + b[0]) % P
+    three = 2 * a[3] * b[3] * D % P
+    four = 2 * a[2] * b[2] % P
+    e, f, g, h = two - one, four - three, four + three, two + one
+    return (e * f % P, g * h % P, f * g % P, e * h % P)
+
+
+def times(scalar, what):
+    total = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            total = add(total, what)
+        what = add(what, what)
+        scalar >>= 1
+    return total
+
+
+def same(a, b):
+    return (a[0] * b[2] - b[0] * a[2]) % P == 0 and (a[1] * b[2] - b[1] * a[2]) % P == 0
+
+
+BASE_Y = 4 * pow(5, P - 2, P) % P
+BASE = (recover_x(BASE_Y, 0), BASE_Y, 1, recover_x(BASE_Y, 0) * BASE_Y % P)
+
+
+def is_small(what):
+    return same(times(8, what), (0, 1, 1, 0))
+
+
+def ed25519(public, message, signature):
+    key, r = point(public), point(signature[:32])
+    s = int.from_bytes(signature[32:], "little")
+    if key is None or r is None or s >= L or is_small(key) or is_small(r):
+        return False
+    h = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
+    return same(times(s, BASE), add(r, times(h, key)))
+
+
+# --- keys, notes, checkpoints -------------------------------------------------------------------------------------------
+
+
+def unbase64(text):
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (ValueError, binascii.Error) as fault:
+        raise Bad(f"no base64: {fault}") from fault
+    if base64.b64encode(data).decode() != text:
+        raise Bad("no canonical base64")
+    return data
+
+
+class Key:
+    """A verifier key: of a log (0x01) or of a witness (0x04)."""
+
+    def __init__(self, text, kind):
+        parts = text.split("+", 2)
+        if len(parts) != 3:
+            raise Bad("a verifier key has the form name+hash+base64")
+        self.text, self.name = text, parts[0]
+        data = unbase64(parts[2])
+        if len(data) != 33 or data[0] != kind:
+            raise Bad("the key is of another kind")
+        self.public = data[1:]
+        self.id = hashlib.sha256(self.name.encode() + b"\n" + data).digest()[:4]
+        if not self.name or re.search(r"[\s+]", self.name) or self.id.hex() != parts[1]:
+            raise Bad("the key's hash does not belong to it")
+        where = point(self.public)
+        if where is None or is_small(where):
+            raise Bad("the key is no point that can be used")
+
+
+class Note:
+    """A signed checkpoint, taken apart."""
+
+    def __init__(self, data):
+        if len(data) > 16384:
+            raise Bad("the checkpoint is too long")
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as fault:
+            raise Bad("the checkpoint is no text") from fault
+        if any(ord(c) < 32 and c != "\n" or 127 <= ord(c) < 160 for c in text):
+            raise Bad("the checkpoint holds control characters")
+        body, found, rest = text.rpartition("\n\n")
+        if not found or not rest.endswith("\n"):
+            raise Bad("the text is not a checkpoint")
+        self.body = body + "\n"
+        lines = body.split("\n")
+        if len(lines) != 3 or not lines[0] or not re.fullmatch(r"0|[1-9][0-9]*", lines[1]):
+            raise Bad("the text is not a checkpoint")
+        self.origin, self.size, self.root = lines[0], int(lines[1]), unbase64(lines[2])
+        if len(self.root) != 32 or self.size > 1 << 40:
+            raise Bad("the text is not a checkpoint")
+        self.signatures = []
+        for line in rest[:-1].split("\n"):
+            match = re.fullmatch("\u2014 (\\S+) (\\S+)", line)
+            if not match or len(self.signatures) >= 32:
+                raise Bad("the text is not a checkpoint")
+            signature = unbase64(match[2])
+            if len(signature) < 4:
+                raise Bad("the text is not a checkpoint")
+            self.signatures.append((match[1], signature[:4], signature[4:]))
+
+    def of(self, key):
+        return [rest for name, number, rest in self.signatures if name == key.name and number == key.id]
+
+    def is_signed(self, key):
+        lines = self.of(key)
+        for line in lines:
+            if len(line) != 64 or not ed25519(key.public, self.body.encode(), line):
+                raise Bad("the signature of the checkpoint is wrong")
+        return bool(lines)
+
+    def is_cosigned(self, witness):
+        lines = self.of(witness)
+        for line in lines:
+            if len(line) != 72:
+                raise Bad("the signature of the witness is wrong")
+            (second,) = struct.unpack(">Q", line[:8])
+            message = f"cosignature/v1\ntime {second}\n{self.body}".encode()
+            if not ed25519(witness.public, message, line[8:]):
+                raise Bad("the signature of the witness is wrong")
+        return bool(lines)
+
+
+# --- the tree -----------------------------------------------------------------------------------------------------------
+
+
+def leaf_hash(body):
+    return hashlib.sha256(b"\0" + body).digest()
+
+
+def node_hash(left, right):
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+class Tree:
+    """The right edge of the Merkle tree."""
+
+    def __init__(self):
+        self.size, self.peaks = 0, []
+
+    def append(self, leaf):
+        size = self.size
+        while size & 1:
+            leaf = node_hash(self.peaks.pop(), leaf)
+            size >>= 1
+        self.peaks.append(leaf)
+        self.size += 1
+
+    def root(self):
+        if not self.peaks:
+            return hashlib.sha256(b"").digest()
+        root = self.peaks[-1]
+        for left in reversed(self.peaks[:-1]):
+            root = node_hash(left, root)
+        return root
+
+
+def tile_path(kind, number, width):
+    groups = [f"{number % 1000:03}"]
+    number //= 1000
+    while number:
+        groups.append(f"x{number % 1000:03}")
+        number //= 1000
+    path = f"log/tile/{kind}/" + "/".join(reversed(groups))
+    return path if width == 256 else f"{path}.p/{width}"
+
+
+# --- the copy -----------------------------------------------------------------------------------------------------------
+
+
+class Copy:
+    """A copy of a data folder, and what is wrong with it."""
+
+    def __init__(self, folder):
+        self.folder, self.found = folder, []
+
+    def bad(self, place, what):
+        self.found.append((place, what))
+
+    def read(self, path, limit):
+        try:
+            with open(os.path.join(self.folder, path), "rb") as file:
+                data = file.read(limit + 1)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        if len(data) > limit:
+            raise Bad(f"{path} is too long")
+        return data
+
+    def names(self, path):
+        try:
+            return sorted(os.listdir(os.path.join(self.folder, path)))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def widest(self, kind, number, width, limit):
+        """The form of this width, or a wider one in its place."""
+        for wide in range(width, 257):
+            data = self.read(tile_path(kind, number, wide), limit)
+            if data is not None:
+                return data, wide
+        return None, 0
+
+
+def read_rotations(copy):
+    found = []
+    for name in copy.names("log/rotations"):
+        if not name.isdigit():
+            continue
+        place = f"log/rotations/{name}"
+        try:
+            text = copy.read(place, 17408).decode("utf-8")
+            keys, gap, note = text.partition("\n\n")
+            lines = keys.split("\n")
+            if str(int(name)) != name or not gap or len(lines) != 2 or lines[0] == lines[1]:
+                raise Bad("the exchange has another form")
+            old, new, head = Key(lines[0], 1), Key(lines[1], 1), Note(note.encode())
+            if not head.is_signed(old) or not head.is_signed(new) or head.size <= int(name):
+                raise Bad("the exchange is not signed by both keys")
+            found.append((int(name), old, new, head))
+        except (Bad, UnicodeDecodeError) as fault:
+            copy.bad(place, str(fault))
+    return sorted(found, key=lambda one: one[0])
+
+
+def chain_of(rotations, trusted):
+    keys = [rotations[0][1]] if rotations else [trusted]
+    for seq, old, new, _ in rotations:
+        if keys[-1].text != old.text or any(key.text == new.text for key in keys):
+            raise Bad(f"the exchange at entry {seq} does not follow from the one before it")
+        keys.append(new)
+    if all(key.text != trusted.text for key in keys):
+        raise Bad("the given key is none of this log's keys")
+    return keys
+
+
+def by_any(note, keys):
+    if not any([note.is_signed(key) for key in keys]):
+        raise Bad("it is not signed by a key of this log")
+
+
+def check_log(copy, trusted, outside, witnesses):
+    rotations = read_rotations(copy)
+    keys = chain_of(rotations, trusted)
+    heads = []
+    for path in outside:
+        with open(path, "rb") as file:
+            note = Note(file.read(16385))
+        by_any(note, keys)
+        heads.append(("outside checkpoint", note))
+    for witness in witnesses:
+        place = f"log/cosigned/{witness.id.hex()}"
+        data = copy.read(place, 16384)
+        try:
+            if data is None:
+                raise Bad("the witness has signed no checkpoint of this copy")
+            note = Note(data)
+            by_any(note, keys)
+            if not note.is_cosigned(witness):
+                raise Bad("the witness has not signed this")
+            heads.append((place, note))
+        except Bad as fault:
+            copy.bad(place, str(fault))
+    heads.extend((f"log/rotations/{seq}", head) for seq, _, _, head in rotations)
+    data = copy.read("log/checkpoint", 16384)
+    if data is None:
+        raise Bad("the log has no checkpoint")
+    checkpoint = Note(data)
+    if not checkpoint.is_signed(keys[-1]):
+        raise Bad("the checkpoint is not signed by the expected key")
+
+    tree, levels, entries, wanted, roots = Tree(), [], [], {head.size for _, head in heads}, {}
+    roots[0] = tree.root()
+    for number in range((checkpoint.size + 255) // 256):
+        width = min(256, checkpoint.size - 256 * number)
+        leaves, wide = copy.widest(0, number, width, 8192)
+        bundle, _ = copy.widest("entries", number, width, 256 * 65537)
+        if leaves is None or bundle is None or len(leaves) != 32 * wide:
+            copy.bad(f"log entry {256 * number}", "its tile or bundle is missing or has the wrong length")
+            return checkpoint, entries, False
+        at = 0
+        for place in range(width):
+            seq = 256 * number + place
+            length = int.from_bytes(bundle[at : at + 2], "big")
+            body = bundle[at + 2 : at + 2 + length]
+            if len(bundle) < at + 2 or len(body) != length:
+                copy.bad(f"log entry {seq}", "the bundle ends inside an entry")
+                return checkpoint, entries, False
+            at += 2 + length
+            leaf = leaf_hash(body)
+            if leaf != leaves[32 * place : 32 * place + 32]:
+                copy.bad(f"log entry {seq}", "the entry does not have the hash of its leaf")
+            entries.append(body)
+            tree.append(leaf)
+            if tree.size in wanted:
+                roots[tree.size] = tree.root()
+            hash_, level = leaf, 0
+            while True:
+                if len(levels) <= level:
+                    levels.append([])
+                levels[level].append(hash_)
+                if len(levels[level]) % 256:
+                    break
+                upper = Tree()
+                for one in levels[level][-256:]:
+                    upper.append(one)
+                hash_, level = upper.root(), level + 1
+    for level, hashes in enumerate(levels):
+        for number in range((len(hashes) + 255) // 256):
+            part = hashes[256 * number : 256 * number + 256]
+            for wide in range(1, 257):
+                data = copy.read(tile_path(level, number, wide), 8192)
+                if data is None:
+                    continue
+                most = min(wide, len(part))
+                if len(data) != 32 * wide or data[: 32 * most] != b"".join(part[:most]):
+                    copy.bad(tile_path(level, number, wide), "a tile is not that of the entries")
+            if copy.widest(level, number, len(part), 8192)[0] is None:
+                copy.bad(tile_path(level, number, len(part)), "a tile is missing")
+    for number in range((checkpoint.size + 255) // 256):
+        part = entries[256 * number : 256 * number + 256]
+        for wide in range(1, len(part) + 1):
+            data = copy.read(tile_path("entries", number, wide), 256 * 65537)
+            whole = b"".join(len(body).to_bytes(2, "big") + body for body in part[:wide])
+            if data is not None and data != whole:
+                copy.bad(tile_path("entries", number, wide), "a bundle is not the beginning of the wider one")
+    if tree.root() != checkpoint.root:
+        copy.bad("log/checkpoint", "the entries do not give the root that is signed")
+    for place, head in heads:
+        if head.origin != checkpoint.origin:
+            copy.bad(place, "it belongs to another log")
+        elif head.size > checkpoint.size:
+            copy.bad(place, "the log is shorter than it was")
+        elif roots.get(head.size) != head.root:
+            copy.bad(place, "the log does not continue it")
+    rotated = []
+    for seq, body in enumerate(entries):
+        try:
+            entry = json.loads(body)
+            if entry["seq"] != seq or not isinstance(entry["at"], int) or not isinstance(entry["kind"], str):
+                raise Bad("it stands at another place")
+            if seq == 0 and entry["kind"] == "initialised" and entry.get("key", keys[0].text) != keys[0].text:
+                copy.bad("log entry 0", "the first key is another one")
+            if entry["kind"] == "key_rotated":
+                rotated.append((seq, entry["old"], entry["new"]))
+        except (ValueError, KeyError, TypeError, Bad) as fault:
+            copy.bad(f"log entry {seq}", f"it cannot be read: {fault}")
+    if rotated != [(seq, old.text, new.text) for seq, old, new, _ in rotations]:
+        copy.bad("log/rotations", "exchanges and their entries differ")
+    return checkpoint, entries, True
+
+
+# --- recordings ---------------------------------------------------------------------------------------------------------
+
+
+def scan(data):
+    """Session, origin, header digest, last chain value and whether there is a seal."""
+    if data[:8] != b"SKREC\r\n\0" or data[8:10] != b"\0\1" or len(data) < 14:
+        raise Bad("no recording of version 1")
+    length = int.from_bytes(data[10:14], "big")
+    if length > 65536 or len(data) < 14 + length:
+        raise Bad("the header is too long")
+    try:
+        header = json.loads(data[14 : 14 + length])
+        fields = ["session", "plan", "target", "person", "protocol", "started_at", "log_origin", "wrapped_key"]
+        if list(header) != fields:
+            raise Bad("the header has other fields")
+    except ValueError as fault:
+        raise Bad("the header is no JSON") from fault
+    at = 14 + length
+    first = chain = hashlib.sha256(data[:at]).digest()
+    number, last, frames = 1, 0, 0
+    while at < len(data):
+        head = data[at : at + 37]
+        torn = len(head) < 37
+        if not torn:
+            kind, count, begin, end, held, plain, size = struct.unpack(">BQQQIII", head)
+            torn = at + 37 + size + 32 > len(data)
+        if torn or not any(data[at:]):
+            if any(data[at:]) and not torn:
+                raise Bad("bytes follow that are no segment")
+            return header, first, chain, False, at
+        if kind == 0 or kind > 2 or count != number:
+            raise Bad(f"segment {number} is none")
+        body = data[at + 37 : at + 37 + size]
+        value = hashlib.sha256(b"sekisho-rec-v1" + chain + head + body).digest()
+        after = at + 37 + size + 32
+        if value != data[after - 32 : after]:
+            if after == len(data):
+                return header, first, chain, False, at
+            raise Bad(f"the chain breaks at segment {number}")
+        if kind == 2:
+            seal = json.loads(body)
+            if begin or end or held or plain != size or size > 4096 or after != len(data):
+                raise Bad("the seal has another form")
+            if seal["last"] != chain.hex() or seal["totals"]["segments"] != number - 1 or seal["totals"]["frames"] != frames:
+                raise Bad("the seal seals something else")
+            return header, first, value, True, after
+        if begin < last or end < begin or held < 1 or not 16 <= size <= 107584 or plain > 106560:
+            raise Bad(f"segment {number} has another form")
+        chain, last, frames, number, at = value, end, frames + held, number + 1, after
+    return header, first, chain, False, at
+
+
+def check_recordings(copy, checkpoint, entries):
+    sessions = {}
+    for seq, body in enumerate(entries):
+        try:
+            entry = json.loads(body)
+        except ValueError:
+            continue
+        kind, session = entry.get("kind"), entry.get("session")
+        if kind in ("entered", "robot_entered", "left") and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", str(session)):
+            copy.bad(f"log entry {seq}", "the session's id is none")
+        elif kind in ("entered", "robot_entered"):
+            if session in sessions:
+                copy.bad(f"log entry {seq}", "the session entered twice")
+            else:
+                sessions[session] = [entry.get("recording_header_digest"), None]
+        elif kind == "left":
+            if session not in sessions or sessions[session][1] is not None:
+                copy.bad(f"log entry {seq}", "the session left without having entered, or twice")
+            else:
+                sessions[session][1] = entry.get("digest", "")
+    for session, (header_digest, digest) in sessions.items():
+        place = f"recordings/{session}.skr"
+        try:
+            data = copy.read(place, 1 << 34)
+            if data is None:
+                raise Bad("the recording is missing")
+            header, first, chain, sealed, _ = scan(data)
+            if header["session"] != session or header["log_origin"] != checkpoint.origin:
+                raise Bad("the recording is that of another session or log")
+            if first.hex() != header_digest:
+                raise Bad("the header is another one")
+            if digest is not None and chain.hex() != digest:
+                raise Bad("the recording does not end in the digest of the log")
+        except (Bad, KeyError, TypeError, ValueError, struct.error) as fault:
+            copy.bad(place, str(fault))
+    for name in copy.names("recordings"):
+        session = name[:-4]
+        if not name.endswith(".skr") or session in sessions:
+            continue
+        try:
+            header, _, _, sealed, _ = scan(copy.read(f"recordings/{name}", 1 << 34))
+            last = json.loads(entries[-1])["at"] if entries else 0
+            # One that began after the last signed entry may be covered by the next checkpoint.
+            if sealed or header["started_at"] < last:
+                raise Bad("the log has no entry of this recording")
+        except (Bad, KeyError, TypeError, ValueError, struct.error) as fault:
+            copy.bad(f"recordings/{name}", str(fault))
+
+
+def main():
+    asked = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    asked.add_argument("folder")
+    asked.add_argument("--key", required=True)
+    asked.add_argument("--checkpoint", action="append", default=[])
+    asked.add_argument("--witness", action="append", default=[])
+    asked.add_argument("--log-only", action="store_true")
+    args = asked.parse_args()
+    copy = Copy(args.folder)
+    try:
+        trusted = Key(args.key, 1)
+        witnesses = [Key(text, 4) for text in args.witness]
+        checkpoint, entries, complete = check_log(copy, trusted, args.checkpoint, witnesses)
+        if complete and not args.log_only:
+            check_recordings(copy, checkpoint, entries)
+    except Bad as fault:
+        copy.bad("log", str(fault))
+    for place, what in copy.found:
+        print(f"{place}: {what}")
+    print("NOT OK" if copy.found else "OK")
+    return 1 if copy.found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
