@@ -3,9 +3,9 @@
 
 use super::known::Cache;
 use crate::Store;
-use crate::fault::{Denied, Done};
+use crate::fault::{Denied, Done, Fault};
 use crate::log::as_i64;
-use sekisho_core::alarm::{Thresholds, derive};
+use sekisho_core::alarm::{Known, Thresholds, derive};
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::people::Actor;
 use sekisho_core::time::Timestamp;
@@ -82,9 +82,9 @@ impl Store {
         if from >= size {
             return Ok(false);
         }
-        let rows = sqlx::query("SELECT body FROM log WHERE seq >= $1 AND seq < $2 ORDER BY seq LIMIT $3").bind(as_i64(from)).bind(as_i64(size)).bind(ENTRIES).fetch_all(self.read()).await?;
-        let Some(last) = rows.len().checked_sub(1) else { return Ok(false) };
-        let next = from + last as u64 + 1;
+        let rows = sqlx::query("SELECT seq, body FROM log WHERE seq >= $1 AND seq < $2 ORDER BY seq LIMIT $3").bind(as_i64(from)).bind(as_i64(size)).bind(ENTRIES).fetch_all(self.read()).await?;
+        let Some(last) = rows.last() else { return Ok(false) };
+        let next = u64::try_from(last.try_get::<i64, _>("seq")?).unwrap_or(from) + 1;
         let bounds = Thresholds::of(self.policy());
         let mut cache = Cache::default();
         let (mut raised, mut volumes) = (Vec::new(), Vec::new());
@@ -99,7 +99,15 @@ impl Store {
             if let Some(code) = refused {
                 *self.inner.bells.refusals.lock().unwrap_or_else(PoisonError::into_inner).entry(code.to_owned()).or_default() += 1;
             }
-            let known = self.known(&entry, &mut cache).await?;
+            // Whoever damages a row that tells of the past takes away what is usual, and silences nothing.
+            let known = match self.known(&entry, &mut cache).await {
+                Ok(known) => known,
+                Err(Fault::Damaged(fault)) => {
+                    tracing::warn!(seq = entry.seq, fault, "nothing is known of the past of an entry");
+                    Known::default()
+                }
+                Err(fault) => return Err(fault.into()),
+            };
             if let (Fact::Left { session, .. }, Some(of)) = (&entry.fact, &known.session) {
                 volumes.push((session.clone(), of.person.clone(), of.target.clone(), entry.at, known.volume));
             }

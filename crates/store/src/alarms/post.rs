@@ -9,6 +9,7 @@ use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::log::as_i64;
 use crate::write::Tx;
+use sekisho_core::alarm::Level;
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::ids::AlarmId;
 use sekisho_core::letter::one_line;
@@ -217,19 +218,24 @@ impl Store {
         if from >= size {
             return Ok((Vec::new(), from));
         }
-        let rows = sqlx::query("SELECT body FROM log WHERE seq >= $1 AND seq < $2 ORDER BY seq LIMIT $3")
+        let rows = sqlx::query("SELECT seq, body FROM log WHERE seq >= $1 AND seq < $2 ORDER BY seq LIMIT $3")
             .bind(as_i64(from))
             .bind(as_i64(size))
             .bind(as_i64(limits::EVENTS_AT_ONCE as u64))
             .fetch_all(self.read())
             .await?;
         let now = self.now();
-        let mut pieces = Vec::with_capacity(rows.len());
+        let (mut pieces, mut next) = (Vec::with_capacity(rows.len()), from);
         for row in &rows {
-            let entry: Entry = serde_json::from_slice(row.try_get::<&[u8], _>("body")?)?;
-            pieces.push(event(&entry, asked.format, self.host(), &self.inner.settings.origin, env!("CARGO_PKG_VERSION"), now));
+            let seq = u64::try_from(row.try_get::<i64, _>("seq")?).unwrap_or(from);
+            next = seq + 1;
+            pieces.push(match serde_json::from_slice::<Entry>(row.try_get::<&[u8], _>("body")?) {
+                Ok(entry) => event(&entry, asked.format, self.host(), &self.inner.settings.origin, env!("CARGO_PKG_VERSION"), now),
+                // The verifier tells what is wrong with it; the entries after it go on.
+                Err(_) => Piece { number: seq, at: now, sent: now, level: Level::Warning, kind: "unreadable".into(), fields: vec![("seq".into(), seq.to_string())], text: format!("{{\"seq\":{seq},\"kind\":\"unreadable\"}}") },
+            });
         }
-        Ok((pieces, from + rows.len() as u64))
+        Ok((pieces, next))
     }
 
     /// The name of this box in what goes out.

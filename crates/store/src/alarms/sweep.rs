@@ -186,6 +186,9 @@ impl Store {
         let text = "DELETE FROM alarm_entries WHERE alarm IN (SELECT id FROM alarms WHERE state = 'closed' AND closed_at < $1)";
         sqlx::query(text).bind(old.0).execute(tx.sql()).await?;
         sqlx::query("DELETE FROM alarms WHERE state = 'closed' AND closed_at < $1").bind(old.0).execute(tx.sql()).await?;
+        // Of receivers that the configuration names no more.
+        let unclaimed = tx.now().minus(LONG_AGO);
+        sqlx::query("DELETE FROM alarm_queue WHERE made_at < $1").bind(unclaimed.0).execute(tx.sql()).await?;
         sqlx::query("DELETE FROM alarm_volumes WHERE at < $1").bind(old.0).execute(tx.sql()).await?;
         sqlx::query("DELETE FROM alarm_stages WHERE at < $1 AND stage NOT LIKE 'disk/%'").bind(old.0).execute(tx.sql()).await?;
         tx.commit().await
