@@ -64,6 +64,8 @@ pub struct Places(Mutex<State>);
 struct State {
     next: u64,
     held: HashMap<LogSourceId, VecDeque<(u64, Cut)>>,
+    /// One for each source that ever came: as many as are registered.
+    paces: HashMap<LogSourceId, Arc<Mutex<Pace>>>,
 }
 
 /// A place. Dropping it gives it back.
@@ -72,6 +74,14 @@ pub struct Place {
     places: Arc<Places>,
     source: LogSourceId,
     number: u64,
+    pace: Arc<Mutex<Pace>>,
+}
+
+impl Place {
+    /// How long the sender of these messages is to be left waiting, all connections of its source together.
+    pub fn wait(&self, messages: usize) -> Duration {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).wait(messages, Instant::now())
+    }
 }
 
 impl Places {
@@ -94,7 +104,8 @@ impl Places {
         {
             oldest.sever();
         }
-        Some(Place { places: Arc::clone(self), source: source.clone(), number })
+        let pace = Arc::clone(state.paces.entry(source.clone()).or_default());
+        Some(Place { places: Arc::clone(self), source: source.clone(), number, pace })
     }
 
     /// Ends all of them.

@@ -34,9 +34,9 @@ pub async fn accept(ear: &Arc<Ear>) {
         tokio::spawn(async move {
             let Some(source) = ear.gatherer.legacy(from) else { return ear.gatherer.turned_away(from, AwayWhy::Address).await };
             let cut = Cut::default();
-            if let Some(_place) = ear.places.take(&source, cut.clone()) {
+            if let Some(place) = ear.places.take(&source, cut.clone()) {
                 let stands = || ear.gatherer.legacy(from).as_ref() == Some(&source);
-                carry(&ear, Line::new(stream, cut.clone()), &source, from, Framing::Either, stands).await;
+                carry(&ear, Line::new(stream, cut.clone()), &source, from, Framing::Either, &place, stands).await;
             }
             cut.sever();
         });

@@ -1,6 +1,6 @@
 //! Syslog over TLS (RFC 5425), with the certificate of a source.
 
-use super::pace::Pace;
+use super::pace::Place;
 use super::{Ear, TargetLogSettings};
 use crate::door::serial_of;
 use crate::line::{Cut, Line};
@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 /// Pause after a failed accept, so that a lack of descriptors does not become a busy loop.
@@ -127,9 +126,9 @@ async fn serve(ear: Arc<Ear>, stream: TcpStream, from: IpAddr, cut: Cut, seat: S
             return cut.sever();
         }
     };
-    if let Some(_place) = ear.places.take(&source, cut.clone()) {
+    if let Some(place) = ear.places.take(&source, cut.clone()) {
         let stands = || ear.gatherer.standing(&serial) == SourceStanding::Good(source.clone());
-        carry(&ear, stream, &source, from, Framing::Counted, stands).await;
+        carry(&ear, stream, &source, from, Framing::Counted, &place, stands).await;
     }
     cut.sever();
 }
@@ -140,8 +139,8 @@ fn is_about_the_certificate(error: &std::io::Error) -> bool {
 }
 
 /// Hands over the messages of a stream until it ends, or its source does.
-pub async fn carry(ear: &Ear, mut stream: impl AsyncRead + Unpin, source: &LogSourceId, from: IpAddr, framing: Framing, stands: impl Fn() -> bool) {
-    let (mut framer, mut pace, mut buffer) = (Framer::new(framing), Pace::default(), vec![0; READ]);
+pub async fn carry(ear: &Ear, mut stream: impl AsyncRead + Unpin, source: &LogSourceId, from: IpAddr, framing: Framing, place: &Place, stands: impl Fn() -> bool) {
+    let (mut framer, mut buffer) = (Framer::new(framing), vec![0; READ]);
     loop {
         let read = match stream.read(&mut buffer).await {
             Ok(0) | Err(_) => break,
@@ -159,7 +158,7 @@ pub async fn carry(ear: &Ear, mut stream: impl AsyncRead + Unpin, source: &LogSo
         if !stands() {
             return;
         }
-        let wait = pace.wait(messages.len(), Instant::now());
+        let wait = place.wait(messages.len());
         if !messages.is_empty() && ear.gatherer.take(source, messages).await.is_err() {
             return;
         }

@@ -14,6 +14,7 @@ mod service;
 mod ssh;
 mod roads;
 mod story;
+mod target_logs;
 
 use crate::cli::{DemoArgs, InitArgs};
 use crate::config::Config;
@@ -116,6 +117,8 @@ async fn set_up(args: &DemoArgs, folder: &Path) -> Result<Demo> {
     config.web.hosts = vec!["127.0.0.1".into(), "localhost".into()];
     config.ssh.listen = SocketAddr::from(([127, 0, 0, 1], port(args.ssh_port)?));
     config.door.listen = format!("127.0.0.1:{}", port(args.door_port)?);
+    config.log_sources.listen = format!("127.0.0.1:{}", hosts::free_port()?);
+    config.log_sources.address = config.log_sources.listen.replace("127.0.0.1", "localhost");
     let problems = config.problems();
     if !problems.is_empty() {
         bail!("{}", problems.join("\n"));
@@ -141,6 +144,7 @@ async fn set_up(args: &DemoArgs, folder: &Path) -> Result<Demo> {
     let device = door::enrol(&api, &token, &server, folder).await.context("a device at the outer door")?;
     clock.catch_up();
     let emergency = emergency::prepare(&running.store).await.context("the emergency account")?;
+    target_logs::begin(&running.store, clock.clone(), &hospital, folder, &config.log_sources.address).await.context("the targets' logs")?;
     alarms::happen(&running.store).await.context("the alarms")?;
     // What else answers on the visitor's own machine is found as well: that is what the look is for.
     if let Err(denied) = running.store.check_exposure(&sekisho_core::people::Actor::console()).await {
