@@ -291,3 +291,14 @@ async fn a_session_outside_of_office_hours_is_told_with_its_links(base: Base) {
     let filter = AlarmFilter { level: Some(Level::Warning), ..AlarmFilter::default() };
     assert_eq!(ward.store.alarms(&ward.operator, &filter).await.unwrap().total, 0);
 }
+
+/// On the database that the test can write to beside the store.
+#[tokio::test]
+async fn a_damaged_row_silences_no_alarm() {
+    let ward = Ward::over(Base::postgres()).await;
+    let admission = ward.entered().await;
+    ward.left(admission, Cause::RecordingLost).await;
+    ward.db().sql("UPDATE sessions SET facts = '{'");
+    let found = of_rule(&ward.store, Rule::Recording).await;
+    assert!(matches!(&found[..], [alarm] if alarm.level == Level::Critical), "{found:?}");
+}
