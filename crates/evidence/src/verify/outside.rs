@@ -100,7 +100,7 @@ pub(super) fn compare(head: &Head, inside: &Checkpoint, root: Option<Digest>, so
     let (whose, ja) = match head.kind {
         Kind::Outside => ("checkpoint from outside", "外部に保管したチェックポイント"),
         Kind::Witness => ("checkpoint of the witness", "立会人(witness)のチェックポイント"),
-        Kind::Rotation => ("checkpoint that the earlier key signed last", "交換前の鍵による最後のチェックポイント"),
+        Kind::Rotation => ("last checkpoint of the earlier key", "交換前の鍵による最後のチェックポイント"),
     };
     if outside.origin != inside.origin {
         findings.error("outside-origin", &head.place, format_args!("The {whose} belongs to another log."), format_args!("{ja}は別のログのものです。"));
