@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use sekisho_core::around::{LogSource, SourceAsk, SourceWay};
 use sekisho_core::ids::{LogSourceId, TargetId};
 use sekisho_core::permission::Action;
-use sekisho_store::NewLogSource;
+use sekisho_store::{LogSourceRow, NewLogSource};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -67,6 +67,16 @@ impl MadeAnswer {
     }
 }
 
+/// The chip of a source, and its word.
+fn state(row: &LogSourceRow) -> (&'static str, &'static str) {
+    match (row.source.active, row.last, row.silent) {
+        (false, ..) => ("ended", "ended"),
+        (true, _, true) => ("overdue", "silent"),
+        (true, None, false) => ("waiting", "waiting"),
+        (true, Some(_), false) => ("active", "active"),
+    }
+}
+
 async fn list(call: Call) -> Reply {
     let ctx = &call.ctx;
     let rows = ctx.store().log_sources(ctx.actor()?).await?;
@@ -74,8 +84,7 @@ async fn list(call: Call) -> Reply {
         .iter()
         .map(|row| {
             let hosts: Vec<&str> = row.source.hosts.iter().map(String::as_str).collect();
-            let state = if !row.source.active { "ended" } else if row.silent { "overdue" } else { "active" };
-            let word = if !row.source.active { "ended" } else if row.silent { "silent" } else { "active" };
+            let (state, word) = state(row);
             context! { id => row.source.id.as_str(), hosts => hosts.join(", "), target => row.target_name.as_str(), plain => row.source.way.is_unauthenticated(), last => row.last.map(|at| at.0), lines => row.lines, state, word => ctx.t(&format!("cases.source_{word}")), skew => row.skew }
         })
         .collect();
@@ -96,9 +105,11 @@ async fn show(call: Call) -> Reply {
         SourceWay::Legacy { address } => Some(address.to_string()),
         SourceWay::Certificate => None,
     };
+    let (state, word) = state(row);
     let context = context! {
+        state, word => ctx.t(&format!("cases.source_{word}")),
         id => id.as_str(), hosts => hosts.join(", "), target => row.target_name.as_str(), legacy, row => value(row), last => row.last.map(|at| at.0), skew => row.skew,
-        until => row.source.certificate_until.map(|at| at.0), since => row.source.since.0, active => row.source.active, silent => row.silent,
+        until => row.source.certificate_until.map(|at| at.0), since => row.source.since.0, active => row.source.active,
         made => value(made), may_keep => ctx.may(Action::KeepLedger),
     };
     call.page("log_sources/show.html", "cases.source_title", context)
