@@ -5,7 +5,7 @@
 pub mod accounts;
 mod alarms;
 mod authenticator;
-mod around;
+pub mod around;
 mod around_trust;
 mod authority;
 pub mod base;

@@ -68,7 +68,7 @@ impl Clinic {
             receivers: Vec::new(),
             device_token: None,
             ssh_sources: Vec::new(),
-            target_logs: None,
+            target_logs: Some(crate::house::around::settings()),
             leaked_passwords: None,
             door_name: String::new(),
             door_address: String::new(),

@@ -2,6 +2,7 @@
 
 mod box_health;
 mod browser;
+mod cases;
 mod clinic;
 mod enrolment;
 mod guards;

@@ -1,0 +1,48 @@
+//! Logins round the gateway on the pages: they stand on the first page of whoever decides, and go when that was done.
+
+use super::browser::Browser;
+use super::clinic::Clinic;
+use sekisho_core::around::SourceAsk;
+use sekisho_core::gather::Gatherer;
+use sekisho_core::people::Actor;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_stands_on_the_operators_first_page_until_it_is_decided() {
+    let clinic = Clinic::with(&["operator", "keeper", "worker"]).await;
+    let ask = SourceAsk { target: None, hosts: ["ids01".to_owned()].into(), legacy: None, zone_minutes: 540, silent_minutes: None, tells_logins: false };
+    let source = clinic.store.add_log_source(&Actor::console(), ask).await.unwrap().source.id;
+    clinic.store.open_gathering().await.unwrap();
+    let task = tokio::spawn({
+        let store = clinic.store.clone();
+        async move { store.run_gathering().await }
+    });
+    let mut operator = Browser::of(&clinic, "operator").await;
+    assert!(!operator.get("/").await.text.contains("関所を通らないログイン"));
+    let line = b"<38>1 - <b>ehr-db01 sshd 9 - - Accepted password for root from 10.0.0.1 port 1 ssh2".to_vec();
+    let mut page = String::new();
+    for round in 0..400 {
+        if round == 0 || clinic.store.cases(&Actor::console()).await.unwrap().0.is_empty() {
+            let _ = clinic.store.take(&source, vec![line.clone()]).await;
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        } else {
+            page = operator.get("/now").await.text;
+            break;
+        }
+    }
+    assert!(page.contains("関所を通らないログインが 1 件") && page.contains("他の機器を名乗るログ"), "{page}");
+    assert!(!page.contains("<b>ehr"), "what a line says is no markup: {page}");
+    task.abort();
+    let case = clinic.store.cases(&Actor::console()).await.unwrap().0.remove(0);
+    let path = format!("/cases/{}", case.id);
+    let shown = operator.get(&path).await.text;
+    assert!(shown.contains("R8") && shown.contains("Accepted password for root") && shown.contains("判断する"), "{shown}");
+    for (who, told) in [("keeper", false), ("worker", false)] {
+        assert_eq!(Browser::of(&clinic, who).await.get("/").await.text.contains("判断を待っています"), told, "{who} does not decide");
+    }
+    let code = clinic.code("operator");
+    let done = operator.post(&format!("{path}/decide"), &[("decision", "legitimate"), ("reason", "ホスト名を変更した"), ("code", &code)]).await;
+    assert!(done.status.is_redirection() || done.status.is_success(), "{}", done.text);
+    assert!(!operator.get("/").await.text.contains("判断を待っています"));
+    assert!(operator.get("/cases").await.text.contains("問題なし"));
+}
