@@ -107,6 +107,11 @@ def unbase64(text):
     return data
 
 
+def signed_bytes(context, data):
+    """What a signature over other bytes than a checkpoint is over."""
+    return b"\0sekisho-signed-bytes-v1\0" + struct.pack(">H", len(context)) + context + struct.pack(">Q", len(data)) + data
+
+
 class Key:
     """A verifier key: of a log (0x01) or of a witness (0x04)."""
 
@@ -272,9 +277,14 @@ def read_rotations(copy):
             text = copy.read(place, 17408).decode("utf-8")
             keys, gap, note = text.partition("\n\n")
             lines = keys.split("\n")
-            if str(int(name)) != name or not gap or len(lines) != 2 or lines[0] == lines[1]:
+            if str(int(name)) != name or not gap or len(lines) != 4 or lines[0] == lines[1]:
                 raise Bad("the exchange has another form")
             old, new, head = Key(lines[0], 1), Key(lines[1], 1), Note(note.encode())
+            said = f"{name}\n{old.text}\n{new.text}\n{note[: note.rindex(chr(10) * 2) + 1]}".encode()
+            for key, line in ((old, lines[2]), (new, lines[3])):
+                signature = unbase64(line)
+                if len(signature) != 64 or not ed25519(key.public, signed_bytes(b"rotate/v1", said), signature):
+                    raise Bad("a key did not sign the exchange itself")
             if not head.is_signed(old) or not head.is_signed(new) or head.size <= int(name):
                 raise Bad("the exchange is not signed by both keys")
             found.append((int(name), old, new, head))

@@ -1,6 +1,7 @@
-//! Exchanges of the log's key: each is an entry, and a checkpoint over it that the key before signs.
+//! Exchanges of the log's key: each is an entry, a statement of both keys that signs it, and a checkpoint over it that both
+//! sign.
 
-use crate::checkpoint::{self, Checkpoint, CheckpointBreach, PublicKey};
+use crate::checkpoint::{self, Checkpoint, CheckpointBreach, Note, PublicKey, Signature, SigningKey, sign_bytes, verify_bytes};
 use crate::limits::{MAX_CHECKPOINT_BYTES, MAX_LOG_ENTRIES};
 
 /// Folder of the exchanges.
@@ -11,6 +12,10 @@ pub const KEY_ROTATED: &str = "key_rotated";
 pub const MAX_ROTATIONS: usize = 1000;
 /// Longest file of an exchange in bytes.
 pub const MAX_ROTATION_BYTES: usize = MAX_CHECKPOINT_BYTES + 1024;
+
+/// The context of the signatures over an exchange. A checkpoint that the key before signed leaves the box every minute, and
+/// anybody can put a signature of their own beside it: what is signed here says that one key follows the other.
+const CONTEXT: &str = "rotate/v1";
 
 /// One exchange, as its file tells it: both keys, and the checkpoint that both of them signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,13 +35,28 @@ pub fn path_of(seq: u64) -> String {
     format!("{ROTATIONS_DIR}/{seq}")
 }
 
-/// The text of an exchange: both keys, an empty line, the checkpoint.
-pub fn text_of(old: &PublicKey, new: &PublicKey, note: &str) -> String {
-    format!("{old}\n{new}\n\n{note}")
+/// What both keys sign: the entry, both keys, and what the checkpoint says.
+fn statement(seq: u64, old: &PublicKey, new: &PublicKey, note: &str) -> Result<String, CheckpointBreach> {
+    Ok(format!("{seq}\n{old}\n{new}\n{}", Note::split(note)?.body))
 }
 
-/// Reads the file `name` of [`ROTATIONS_DIR`]. Both signatures are checked; whether the old key is to be believed is what
-/// [`chain`] says.
+/// The text of an exchange: both keys, the signatures of both over the exchange, an empty line, and the checkpoint, which both
+/// must have signed.
+///
+/// # Errors
+/// [`CheckpointBreach::Form`] if `note` is no checkpoint.
+pub fn text_of(seq: u64, old: &SigningKey, new: &SigningKey, note: &str) -> Result<String, CheckpointBreach> {
+    let said = statement(seq, old.public(), new.public(), note)?;
+    let sign = |key: &SigningKey| sign_bytes(key, CONTEXT, said.as_bytes()).map_err(|_| CheckpointBreach::Form);
+    Ok(joined(old.public(), new.public(), &sign(old)?, &sign(new)?, note))
+}
+
+fn joined(old: &PublicKey, new: &PublicKey, by_old: &Signature, by_new: &Signature, note: &str) -> String {
+    format!("{old}\n{new}\n{by_old}\n{by_new}\n\n{note}")
+}
+
+/// Reads the file `name` of [`ROTATIONS_DIR`]. The signatures of both keys over the exchange and over the checkpoint are
+/// checked; whether the old key is to be believed is what [`chain`] says.
 ///
 /// # Errors
 /// A [`CheckpointBreach`].
@@ -46,15 +66,39 @@ pub fn read(name: &str, text: &str) -> Result<Rotation, CheckpointBreach> {
         return Err(CheckpointBreach::Form);
     }
     let (keys, note) = text.split_once("\n\n").ok_or(CheckpointBreach::Form)?;
-    let (old, new) = keys.split_once('\n').ok_or(CheckpointBreach::Form)?;
+    let mut lines = keys.split('\n');
+    let (Some(old), Some(new), Some(by_old), Some(by_new), None) = (lines.next(), lines.next(), lines.next(), lines.next(), lines.next()) else {
+        return Err(CheckpointBreach::Form);
+    };
     let key = |text: &str| PublicKey::parse(text).map_err(|_| CheckpointBreach::Form);
-    let (old, new) = (key(old)?, key(new)?);
+    let signature = |text: &str| text.parse::<Signature>().map_err(|_| CheckpointBreach::Form);
+    let (old, new, by_old, by_new) = (key(old)?, key(new)?, signature(by_old)?, signature(by_new)?);
     let checkpoint = checkpoint::open(note, &old)?;
     checkpoint::open(note, &new)?;
-    if old == new || checkpoint.size <= seq || text_of(&old, &new, note) != text {
+    if old == new || checkpoint.size <= seq || joined(&old, &new, &by_old, &by_new, note) != text {
         return Err(CheckpointBreach::Form);
     }
+    let said = statement(seq, &old, &new, note)?;
+    for (key, signature) in [(&old, &by_old), (&new, &by_new)] {
+        verify_bytes(key, CONTEXT, said.as_bytes(), signature).map_err(|_| CheckpointBreach::Signature)?;
+    }
     Ok(Rotation { seq, old, new, checkpoint })
+}
+
+impl Rotation {
+    /// Whether the body of entry [`Rotation::seq`] tells of this exchange. Where the entry is at hand and does not, the exchange
+    /// is none of this log.
+    pub fn is_told_by(&self, body: &[u8]) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Told<'a> {
+            seq: u64,
+            #[serde(borrow)]
+            kind: std::borrow::Cow<'a, str>,
+            old: PublicKey,
+            new: PublicKey,
+        }
+        serde_json::from_slice::<Told<'_>>(body).is_ok_and(|told| told.seq == self.seq && told.kind == KEY_ROTATED && told.old == self.old && told.new == self.new)
+    }
 }
 
 /// Why keys do not follow from each other.

@@ -35,7 +35,7 @@ fn publish(bodies: &[Vec<u8>], exchanges: &[(usize, &SigningKey, &SigningKey)], 
         for (_, old, new) in exchanges.iter().filter(|(at, ..)| *at == seq) {
             let note = checkpoint::sign(ORIGIN, publisher.size(), &publisher.root(), old).unwrap();
             let note = checkpoint::sign_again(&note, new).unwrap();
-            files.put(rotation::path_of(seq as u64), rotation::text_of(old.public(), new.public(), &note).into_bytes());
+            files.put(rotation::path_of(seq as u64), rotation::text_of(seq as u64, old, new, &note).unwrap().into_bytes());
         }
     }
     for file in publisher.take_files() {
@@ -124,6 +124,38 @@ fn an_exchange_that_the_key_before_did_not_sign_is_none() {
     }
     let files = publish(&quiet.bodies, &[(5, &one, &two)], &two);
     assert_eq!(codes(&check(&files, one.public(), &[])), ["rotation-without-entry"]);
+}
+
+#[test]
+fn a_key_of_ones_own_beside_a_genuine_checkpoint_is_no_exchange() {
+    let (one, thief) = (signing_key(), SigningKey::from_seed(ORIGIN, &[66; 32]).unwrap());
+    let mut folder = Folder::new();
+    for _ in 0..8 {
+        folder.note("login");
+    }
+    let honest = publish(&folder.bodies, &[], &one);
+    let head = String::from_utf8(honest.read("log/checkpoint").unwrap().unwrap()).unwrap();
+    // The head went to mailboxes and shares. Whoever has it writes on as they like, names a key of theirs as the next one, and
+    // has every signature but the one of the log's key over just this exchange.
+    let mut bodies = folder.bodies.clone();
+    bodies[7] = format!(r#"{{"seq":7,"at":1790000000000,"kind":"key_rotated","old":"{}","new":"{}"}}"#, one.public(), thief.public()).into_bytes();
+    bodies.push(br#"{"seq":8,"at":1790000000000,"kind":"invented"}"#.to_vec());
+    let mut forged = publish(&bodies, &[], &thief);
+    let note = checkpoint::sign_again(&head, &thief).unwrap();
+    let genuine = rotation::text_of(7, &one, &thief, &note).unwrap();
+    assert!(rotation::read("7", &genuine).unwrap().is_told_by(&bodies[7]) && !rotation::read("7", &genuine).unwrap().is_told_by(&bodies[6]));
+    let lines: Vec<&str> = genuine.splitn(4, '\n').collect();
+    let (_, by_thief) = (lines[2], lines[3].split_once('\n').unwrap().0);
+    let bare = format!("{}\n{}\n\n{note}", one.public(), thief.public());
+    let own = genuine.replacen(lines[2], by_thief, 1);
+    // A genuine exchange speaks of one entry and one head.
+    let elsewhere = rotation::text_of(6, &one, &thief, &note).unwrap();
+    for text in [bare, own, elsewhere] {
+        assert!(rotation::read("7", &text).is_err(), "{text}");
+        forged.put(rotation::path_of(7), text.into_bytes());
+        let verdict = check(&forged, one.public(), &[]);
+        assert!(!verdict.ok && codes(&verdict).contains(&"rotation"), "{verdict}");
+    }
 }
 
 #[test]

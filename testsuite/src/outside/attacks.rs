@@ -80,7 +80,7 @@ fn honest() -> (MemoryFiles, Vec<Vec<u8>>, String) {
     let turn = head(&bodies[..=EXCHANGED]);
     let note = checkpoint::sign(ORIGIN, turn.size(), &turn.root(), &signing_key()).unwrap();
     let note = checkpoint::sign_again(&note, &second()).unwrap();
-    files.put(rotation::path_of(EXCHANGED as u64), rotation::text_of(signing_key().public(), second().public(), &note));
+    files.put(rotation::path_of(EXCHANGED as u64), rotation::text_of(EXCHANGED as u64, &signing_key(), &second(), &note).unwrap());
     let seen = head(&bodies[..SEEN]);
     let mailed = checkpoint::sign(ORIGIN, seen.size(), &seen.root(), &second()).unwrap();
     files.put(cosigned_path(witness().public()), format!("{mailed}{}", witness().cosign(&mailed, 1_800_000_000).unwrap()));
@@ -176,6 +176,19 @@ const ATTACKS: &[Attack] = &[
         let thief = SigningKey::from_seed(ORIGIN, &[66; 32]).unwrap();
         let text = swap(&files.files[&path].clone(), &second().public().to_string(), &thief.public().to_string());
         files.put(path, text);
+    }),
+    ("a thief without any key puts a key of their own behind today's, beside a genuine checkpoint", |files, mut bodies| {
+        // The newest head is public. A signature of one's own can be put beside it; the exchange that it would make is signed by
+        // the thief alone.
+        let thief = SigningKey::from_seed(ORIGIN, &[66; 32]).unwrap();
+        let head = String::from_utf8(files.files["log/checkpoint"].clone()).unwrap();
+        let seq = bodies.len() - 1;
+        bodies[seq] = format!(r#"{{"seq":{seq},"at":1790000000000,"kind":"key_rotated","old":"{}","new":"{}"}}"#, second().public(), thief.public()).into_bytes();
+        let note = checkpoint::sign_again(&head, &thief).unwrap();
+        let own = rotation::text_of(seq as u64, &thief, &thief, &note).unwrap();
+        let text = own.replacen(&thief.public().to_string(), &second().public().to_string(), 1);
+        files.put(rotation::path_of(seq as u64), text);
+        publish(files, &bodies, &thief);
     }),
     ("the witness's checkpoint is removed", |files, _| {
         files.files.remove(&cosigned_path(witness().public()));

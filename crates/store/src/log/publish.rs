@@ -103,7 +103,7 @@ impl Store {
         let mut exchange = None;
         if let Some((seq, next)) = &turning {
             note = checkpoint::sign_again(&note, next).map_err(crypto)?;
-            exchange = Some((rotation::path_of(*seq), rotation::text_of(self.inner.keys.log().public(), next.public(), &note)));
+            exchange = Some((rotation::path_of(*seq), rotation::text_of(*seq, &self.inner.keys.log(), next, &note).map_err(crypto)?));
         }
         let (store, text) = (self.clone(), note.clone());
         blocking(move || {
