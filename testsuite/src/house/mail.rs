@@ -232,6 +232,11 @@ async fn a_changed_address_is_told_to_the_old_one_and_the_new_one(base: Base) {
     town.store.carry_due(&carrier(&postbox)).await.unwrap();
     let last = postbox.letters().into_iter().filter(|letter| letter.subject.contains("メールアドレスの変更")).count();
     assert_eq!(last, 3, "an address that is taken away is told to the one that it was");
+    town.store.change_person(&town.admin.actor, &person.id, change("mori@aoba.example", "森 新人")).await.unwrap();
+    assert_eq!(facts(&town.store, changed).await.len(), 3);
+    town.store.carry_due(&carrier(&postbox)).await.unwrap();
+    let last = postbox.letters().into_iter().filter(|letter| letter.subject.contains("メールアドレスの変更")).count();
+    assert_eq!(last, 3, "a first address is the log's alone");
 }
 
 async fn a_link_that_is_handed_over_says_so_in_the_log(base: Base) {

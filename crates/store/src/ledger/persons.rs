@@ -305,6 +305,10 @@ impl Store {
     /// they who asked; a link that is sent afterwards would open the account.
     async fn tell_of_address(&self, tx: &mut Tx, before: &Person, after: &Person) -> Result<(), Fault> {
         tx.fact(Fact::MailAddressChanged { person: after.id.clone(), before: before.mail.clone(), after: after.mail.clone() });
+        // A first address takes no letters away from anybody.
+        if before.mail.is_empty() {
+            return Ok(());
+        }
         let letter = Letter::AddressChanged {
             name: after.name.clone(),
             login: after.login.clone(),
