@@ -180,8 +180,22 @@ async fn of_store(store: &Store, actor: &Actor) -> Result<Vec<Look>, Denied> {
         }
     };
     let exposure = Look { what: "exposure".into(), ok: sound, seen, next: "`sekisho exposure` says what each of this means and what to do".into() };
+    let (places, against) = store.outside(actor).await?;
+    let failing: Vec<String> = places.iter().filter(|place| place.failing_since.is_some()).map(|place| format!("{} ({})", place.name, place.trouble.as_deref().unwrap_or_default())).collect();
+    let outside = Look {
+        what: "checkpoints outside".into(),
+        ok: against.is_empty() && failing.is_empty(),
+        seen: match (against.first(), failing.is_empty(), places.is_empty()) {
+            (Some(one), ..) => format!("the log here ({} entries) contradicts what {} has seen ({} entries): no session is admitted", one.here, one.place, one.there),
+            (None, false, _) => format!("they do not reach {}", failing.join("; ")),
+            (None, true, true) => "no place is known; [checkpoints] names them, and `sekisho serve` asks them at its start".into(),
+            (None, true, false) => format!("{} place(s) have them", places.len()),
+        },
+        next: "`sekisho log outside` says more; for a contradiction see SECURITY.md, When the log does not hold".into(),
+    };
     Ok(vec![
         exposure,
+        outside,
         authority(store, actor).await,
         Look {
             what: "vendors".into(),

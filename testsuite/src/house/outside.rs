@@ -8,13 +8,16 @@ use sekisho_core::people::Actor;
 use sekisho_core::refusal::Refusal;
 use sekisho_evidence::checkpoint::{self, PublicKey, SigningKey};
 use sekisho_evidence::verify::{Recordings, verify};
-use sekisho_store::{DataFolder, Head, Kept, Place, VendorAsk};
+use sekisho_store::{DataFolder, Head, Kept, MailSettings, OutsideSettings, Place, VendorAsk};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 on_both!(
     a_contradiction_from_outside_admits_nobody_until_it_is_decided_on,
     the_log_goes_on_over_an_exchange_of_its_key,
     an_exchange_that_breaks_off_anywhere_is_finished_or_never_was,
+    a_checkpoint_goes_by_mail_once_a_day_and_when_it_is_asked_for,
+    a_place_that_fails_is_told_once_and_so_is_its_end,
 );
 
 /// A place that has what the test gives it.
@@ -129,4 +132,84 @@ async fn an_exchange_that_breaks_off_anywhere_is_finished_or_never_was(base: Bas
     }
     assert!(exchanged >= 2, "some of them were finished");
     assert!(whole_log(&store).await.len() > 24);
+}
+
+async fn a_checkpoint_goes_by_mail_once_a_day_and_when_it_is_asked_for(mut base: Base) {
+    base.mail = Some(MailSettings { alarm: Vec::new() });
+    let store = base.store().await;
+    let settings = OutsideSettings { patience: Duration::from_secs(600), mail: vec!["audit@aoba.example".into()], mail_every: Duration::from_secs(24 * 3600) };
+    let task = tokio::spawn({
+        let store = store.clone();
+        async move { store.run_outside(Vec::new(), settings).await }
+    });
+    let sent = async || store.outbox(&Actor::console()).await.unwrap().rows.iter().filter(|row| row.letter == "checkpoint" && row.to == "audit@aoba.example").count();
+    let until = async |wanted: usize| {
+        for _ in 0..600 {
+            if sent().await == wanted {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{wanted} letters: there are {}", sent().await);
+    };
+    until(1).await;
+    store.publish().await.unwrap();
+    store.send_outside_now();
+    until(2).await;
+    base.clock.pass(Duration::from_secs(25 * 3600));
+    until(3).await;
+    let (places, _) = store.outside(&Actor::console()).await.unwrap();
+    assert!(places[0].name == "mail" && places[0].entries > 0, "{places:?}");
+    task.abort();
+}
+
+/// A place that is away until the test brings it back.
+struct Away(Mutex<bool>);
+
+impl Place for Away {
+    fn name(&self) -> &str {
+        "away"
+    }
+
+    fn newest(&self) -> Answer<'_, Result<Option<String>, String>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn keep<'a>(&'a self, _: &'a Head) -> Answer<'a, Result<Kept, String>> {
+        Box::pin(async { if *self.0.lock().unwrap() { Ok(Kept::Kept) } else { Err("it is\naway".into()) } })
+    }
+}
+
+async fn a_place_that_fails_is_told_once_and_so_is_its_end(base: Base) {
+    let store = base.store().await;
+    let away = Arc::new(Away(Mutex::new(false)));
+    let places: Vec<Arc<dyn Place>> = vec![away.clone()];
+    store.check_outside(&places).await;
+    let settings = OutsideSettings { patience: Duration::from_secs(600), mail: Vec::new(), mail_every: Duration::from_secs(1) };
+    let task = tokio::spawn({
+        let store = store.clone();
+        async move { store.run_outside(places, settings).await }
+    });
+    let place = async || store.outside(&Actor::console()).await.unwrap().0.remove(0);
+    let until = async |what: &str, holds: fn(&sekisho_store::OutsidePlace) -> bool| {
+        for _ in 0..600 {
+            if holds(&place().await) {
+                return;
+            }
+            store.send_outside_now();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{what}: {:?}", place().await);
+    };
+    until("it fails", |place| place.failing_since.is_some()).await;
+    assert!(!place().await.told, "ten minutes have not passed");
+    base.clock.pass(Duration::from_secs(601));
+    until("it is told", |place| place.told).await;
+    until("it is tried again", |place| place.trouble.as_deref() == Some("it is away")).await;
+    assert_eq!(super::ward::facts_of(&store, "checkpoint_stuck").await.len(), 1);
+    *away.0.lock().unwrap() = true;
+    until("it has the head", |place| place.entries > 0 && place.failing_since.is_none()).await;
+    assert_eq!(super::ward::facts_of(&store, "checkpoint_stuck").await.len(), 1);
+    assert_eq!(super::ward::facts_of(&store, "checkpoint_leaves").await.len(), 1);
+    task.abort();
 }
