@@ -63,3 +63,16 @@ pub const SEAL_RESERVE_BYTES: usize = (BATCHES_WAITING + 3)
 pub const MAX_FINDINGS: usize = 1000;
 /// Longest session id in bytes; it becomes a file name and is checked before it does.
 pub const MAX_SESSION_ID_BYTES: usize = 64;
+
+/// Most files in an evidence bundle.
+pub const MAX_ARCHIVE_FILES: usize = 100_000;
+/// Longest manifest of an evidence bundle in bytes.
+pub const MAX_MANIFEST_BYTES: usize = 32 * 1024 * 1024;
+/// Longest document of an evidence bundle that is read as a whole (approvals, what was signed), in bytes.
+pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024 * 1024;
+/// Most hashes of one proof: one for each bit of the size of a log.
+pub const MAX_PROOF_HASHES: usize = 64;
+/// Longest line of a file of proofs in bytes: a number, and each hash with the space before it.
+pub const MAX_PROOF_LINE_BYTES: usize = 20 + MAX_PROOF_HASHES * 65;
+/// Most consistency proofs in a bundle.
+pub const MAX_CONSISTENCY_PROOFS: usize = 1024;

@@ -40,6 +40,15 @@ pub trait Files {
     /// A fault for any reason other than absence.
     fn list(&self, dir: &str) -> Result<Vec<String>, ReadFault>;
 
+    /// Length of a file in bytes, if it is known without reading it.
+    ///
+    /// # Errors
+    /// A fault for any reason other than absence.
+    fn size(&self, path: &str) -> Result<Option<u64>, ReadFault> {
+        let _ = path;
+        Ok(None)
+    }
+
     /// The same content as [`Files::read`] in pieces. Implementations over a real folder should override it, so that
     /// a long recording is never held in memory.
     ///

@@ -3,13 +3,15 @@
 mod files;
 mod path;
 mod proof;
+mod prover;
 mod publish;
 mod tree;
 
 pub use files::{Files, MemoryFiles, ReadFault, read_bounded};
 pub use path::{CHECKPOINT_PATH, Tile, TileKind};
-pub(crate) use proof::width_at;
+pub(crate) use proof::{read_tile, width_at};
 pub use proof::{ProofBreach, prove, prove_consistency, verify_consistency, verify_inclusion};
+pub use prover::Prover;
 pub use publish::{Bodies, Publisher, TileFile, split_bundle, tiles};
 pub use tree::{Tree, empty_root, leaf_hash, node_hash};
 

@@ -8,6 +8,9 @@ use super::{Files, LogBreach, ReadFault};
 use crate::digest::Digest;
 use crate::limits::{MAX_LOG_ENTRIES, MAX_TILE_BYTES, TILE_WIDTH};
 
+/// Tiles that are kept in memory over many proofs: 4 MiB.
+const TILES_KEPT: usize = 512;
+
 /// A proof does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ProofBreach {
@@ -35,6 +38,13 @@ impl<'a> Nodes<'a> {
             files,
             size,
             cache: HashMap::new(),
+        }
+    }
+
+    /// Forgets tiles once there are many, so that a walk over a long log stays in bounded memory.
+    pub(super) fn shed(&mut self) {
+        if self.cache.len() > TILES_KEPT {
+            self.cache.clear();
         }
     }
 
@@ -86,7 +96,7 @@ impl<'a> Nodes<'a> {
     }
 
     /// Root over the leaves `lo..hi`, where `lo` is a multiple of the largest power of two below `hi - lo`.
-    fn range(&mut self, lo: u64, hi: u64) -> Result<Digest, LogBreach> {
+    pub(super) fn range(&mut self, lo: u64, hi: u64) -> Result<Digest, LogBreach> {
         let count = hi - lo;
         if count.is_power_of_two() {
             let level = count.trailing_zeros();
@@ -147,7 +157,7 @@ pub(crate) fn read_tile(
 }
 
 /// Largest power of two smaller than `count`, for `count` above 1.
-fn split_point(count: u64) -> u64 {
+pub(super) fn split_point(count: u64) -> u64 {
     1 << (count - 1).ilog2()
 }
 

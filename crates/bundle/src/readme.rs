@@ -1,0 +1,111 @@
+//! The page of instructions: what the bundle proves, what it does not, and how to see for oneself.
+
+use crate::pack::Content;
+use sekisho_evidence::bundle::Scope;
+
+/// The page in Japanese and English.
+#[must_use]
+pub fn readme(content: &Content) -> String {
+    let whole = content.all_entries;
+    let (about_ja, about_en, not_ja, not_en) = match &content.scope {
+        Scope::Session { session } => (format!("セッション {session}"), format!("session {session}"), NOT_PART_JA, NOT_PART_EN),
+        Scope::Plan { plan } => (format!("作業計画 {plan} とそのセッション"), format!("work plan {plan} and its sessions"), NOT_PART_JA, NOT_PART_EN),
+        Scope::Period { from, until } => (
+            format!("期間 {} から {} の前まで", utc(*from), utc(*until)),
+            format!("the period from {} until before {}", utc(*from), utc(*until)),
+            "・この期間の前と後に何があったか。期間の中では、項目の抜けはないことが確かめられます。",
+            "- What happened before and after this period. Within it, no entry is missing.",
+        ),
+    };
+    let (not_ja, not_en) = if whole {
+        ("・範囲外のセッションの録画の内容(録画は範囲のものだけが入っています)。記録の項目は全部入っているので、抜けはありません。", "- What recordings of other sessions hold (only those of the scope are here). All entries of the log are here; none is missing.")
+    } else {
+        (not_ja, not_en)
+    };
+    let with_ja = if whole { "(記録の全項目つき)" } else { "" };
+    let with_en = if whole { ", with all entries of the log" } else { "" };
+    let (facility, at, origin, size) = (&content.facility, utc(content.made_at), &content.origin, content.head.size);
+    format!(
+        "証拠の束(エビデンス・バンドル)― はじめにお読みください\n\
+        ====================================================\n\
+        作成した施設: {facility}\n\
+        範囲: {about_ja}{with_ja}\n\
+        作成日時: {at}(協定世界時。作成した装置の時計)\n\
+        記録(ログ)の名前: {origin}(作成時点で {size} 件)\n\
+        \n\
+        この束で確かめられること\n\
+        ・入っている項目が、署名された記録の、その番号の項目そのものであること(1 文字でも変われば分かります)。\n\
+        ・録画が、その記録が指す録画そのもので、最後まで欠けていないこと。中身を見る鍵は要りません。\n\
+        ・承認が、その計画の内容に対して、その時刻に、この施設の関所の鍵で署名されたこと。\n\
+        ・ファイルが作成後に足されたり、除かれたり、差し替えられたりしていないこと。\n\
+        \n\
+        この束だけでは確かめられないこと\n\
+        {not_ja}\n\
+        ・記録に書かれる前に、現実に何があったか。関所を通らなかった操作は、この記録にはありません。\n\
+        ・記録の全体が、鍵を持つ者によって後から作り直されていないこと。これは、以前に外部で控えた\n\
+        \u{3000}チェックポイント(メール、紙の月報、証人サーバー)と突き合わせると確かめられます。\n\
+        ・時刻の正しさ。時刻は関所の時計によるものです。\n\
+        \n\
+        確かめ方\n\
+        1. 公開鍵を、この束とは別の経路(施設のウェブサイト、書面、以前のやり取り)で手に入れます。\n\
+        \u{3000}束の中の log/public-key は見比べるためのもので、それだけでは証明になりません。\n\
+        2. 自分のパソコンで、関所のプログラムを使って次を実行します(FILE はこの ZIP、KEY は公開鍵)。\n\
+        \u{3000}sekisho verify --bundle FILE --key KEY\n\
+        \u{3000}外部で控えたチェックポイントがあれば --checkpoint CHECKPOINT を付けます。\n\
+        3. 最後の行が「OK」なら異常はありません。「NOT OK」なら、最初に異常のある項目か録画が示されます。\n\
+        関所のプログラムを信用しない場合は、公開している形式(docs/formats の bundle・log・recording の各ページ)\n\
+        だけから、別の言語で検証プログラムを書くことができます。使うのは SHA-256 と Ed25519 だけです。\n\
+        \n\
+        中身\n\
+        ・log/entries.jsonl: 記録の項目(1 行 1 件の JSON)。そのまま読めます。\n\
+        ・log/proofs.txt と log/checkpoint: 項目の証明と、署名されたチェックポイント。\n\
+        ・plans/: 作業計画。.html はブラウザーで読めて印刷できます。.json は履歴を含む全内容です。\n\
+        ・approvals/: 承認とその署名。recordings/: 封印された録画(暗号化)。manifest.json: 目録。\n\
+        取り扱い: 氏名、接続元、作業内容が含まれます。施設の規程に従って保管し、不要になったら消してください。\n\
+        \n\
+        \n\
+        EVIDENCE BUNDLE - PLEASE READ FIRST\n\
+        ===================================\n\
+        Made by: {facility}\n\
+        About: {about_en}{with_en}\n\
+        Made at: {at} (by the clock of the box that made it)\n\
+        Name of the log: {origin} ({size} entries at that time)\n\
+        \n\
+        What it proves\n\
+        - Each entry in it is the entry of that number in the signed log; one changed letter shows.\n\
+        - Each recording is the one that the log names, and is whole. No key to its content is needed.\n\
+        - Each approval was signed by the key of this hospital's Sekisho, for that content of the plan.\n\
+        - No file was added, removed or exchanged after it was made.\n\
+        \n\
+        What it does not prove\n\
+        {not_en}\n\
+        - What happened in the world before it was written down, or past Sekisho.\n\
+        - That whoever holds the key did not make the whole log anew. A checkpoint that was seen outside earlier\n\
+        \u{20}\u{20}(mail, the printed monthly report, a witness) shows that.\n\
+        - That the clock was right. Times are those of the box.\n\
+        \n\
+        How to verify\n\
+        1. Get the public key by another way than this bundle: the hospital's web site, paper, earlier letters.\n\
+        \u{20}\u{20}log/public-key in the bundle is for comparing; by itself it proves nothing.\n\
+        2. On your own computer, with the program Sekisho (FILE is this ZIP, KEY the public key):\n\
+        \u{20}\u{20}sekisho verify --bundle FILE --key KEY\n\
+        \u{20}\u{20}If you have a checkpoint that was seen outside, add --checkpoint CHECKPOINT.\n\
+        3. OK in the last lines: nothing is wrong. NOT OK: the first bad entry or recording is named.\n\
+        If you do not trust the program: the formats are public (bundle, log and recording in docs/formats), and a\n\
+        verifier can be written in any language from these pages alone. It takes SHA-256 and Ed25519.\n\
+        \n\
+        What is in it\n\
+        - log/entries.jsonl: the entries, one JSON a line, to be read as they are.\n\
+        - log/proofs.txt, log/checkpoint: their proofs, and the signed checkpoint.\n\
+        - plans/: the work plans, .html to read and print, .json with the whole history.\n\
+        - approvals/: approvals with signatures. recordings/: sealed (encrypted). manifest.json: the list of files.\n\
+        Handle with care: it holds names, addresses and what was done.\n"
+    )
+}
+
+const NOT_PART_JA: &str = "・ほかに何も起きていないこと。範囲に関する項目だけが入っています。それも示すには、期間の束か、全項目つきの束を使います。";
+const NOT_PART_EN: &str = "- That nothing else happened: only entries about the scope are here. A bundle of a period, or one with all entries, shows that.";
+
+fn utc(at: i64) -> String {
+    sekisho_evidence::bundle::utc(at)
+}

@@ -1,0 +1,14 @@
+#![doc = include_str!("../../../../docs/formats/bundle.md")]
+
+mod lines;
+mod manifest;
+mod paths;
+mod verdict;
+mod verify;
+mod write;
+
+pub use manifest::{Approvals, FORMAT, FileLine, Head, Lacking, Manifest, SIGN_CONTEXT, Scope, SignedApproval, Span};
+pub use paths::{CHECKPOINT, CONSISTENCY, ENTRIES, MANIFEST, PROOFS, PUBLIC_KEY, PlanFile, README, SIGNATURE, is_known, of_plan};
+pub use verdict::{BundleVerdict, refused, utc};
+pub use verify::verify_bundle;
+pub use write::{WriteBreach, consistency, entries, proofs};
