@@ -23,6 +23,7 @@ on_both!(
     nobody_took_it_on_so_further_people_are_told,
     the_operator_is_told_by_mail_once_for_each_group,
     what_ends_is_told_once_for_each_stage,
+    what_is_critical_joins_no_alarm_that_somebody_took_on,
     a_receiver_that_was_down_gets_all_of_it_in_order,
     every_entry_goes_to_a_receiver_of_events_once,
     a_session_outside_of_office_hours_is_told_with_its_links,
@@ -146,6 +147,29 @@ async fn nobody_took_it_on_so_further_people_are_told(mut base: Base) {
     let second = critical(&town).await;
     town.store.acknowledge_alarm(&town.operator.actor, &second.id).await.unwrap();
     town.pass(Duration::from_secs(3600));
+    alarms(&town.store).await;
+    assert_eq!(town.facts("alarm_escalated").await.len(), 1);
+}
+
+async fn what_is_critical_joins_no_alarm_that_somebody_took_on(base: Base) {
+    let town = base.town().await;
+    refused(&town, 5).await;
+    for warning in of_rule(&town.store, Rule::Refusals).await {
+        town.store.acknowledge_alarm(&town.operator.actor, &warning.id).await.unwrap();
+    }
+    let first = critical(&town).await;
+    assert_eq!(first.state, AlarmState::Open, "it became critical after somebody took the warning on");
+    town.store.acknowledge_alarm(&town.operator.actor, &first.id).await.unwrap();
+    refused(&town, 1).await;
+    let open: Vec<AlarmRow> = of_rule(&town.store, Rule::Refusals).await.into_iter().filter(|alarm| alarm.state == AlarmState::Open).collect();
+    let [second] = &open[..] else { panic!("{open:?}") };
+    assert!(second.id != first.id && second.level == Level::Critical, "{second:?}");
+    assert!(town.facts("alarm_raised").await.iter().any(|entry| matches!(&entry.fact, Fact::AlarmRaised { alarm, .. } if *alarm == second.id)), "it is told");
+    refused(&town, 3).await;
+    let open = of_rule(&town.store, Rule::Refusals).await.into_iter().filter(|alarm| alarm.state == AlarmState::Open).count();
+    assert_eq!(open, 1, "until somebody takes it on, it is one");
+    // Nobody takes it on.
+    town.pass(Duration::from_secs(31 * 60));
     alarms(&town.store).await;
     assert_eq!(town.facts("alarm_escalated").await.len(), 1);
 }

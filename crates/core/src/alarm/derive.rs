@@ -176,7 +176,7 @@ fn entered(entry: &Entry, known: &Known, bounds: &Thresholds) -> Vec<Raised> {
         };
         if let Some(level) = level {
             let what = What::OutsideHours { who: who.clone(), place: place.clone(), at: entry.at, sessions: habit.sessions, around };
-            found.push(raised(what, level, person.as_str(), subject.clone()));
+            found.push(raised(what, level, &format!("{person}/{target}"), subject.clone()));
         }
     }
     found.extend(new_source(entry, known, person, &place, subject.clone()));
@@ -237,11 +237,11 @@ fn left(entry: &Entry, known: &Known, bounds: &Thresholds, cause: Cause) -> Vec<
     let mut found = Vec::new();
     let ((who, place), subject) = (scene(entry, known), subject_of(entry, known));
     let trouble = match cause {
-        Cause::RecordingLost => Some((What::RecordingLost { who: who.clone(), place: place.clone() }, Level::Critical, "lost")),
-        Cause::Vanished => Some((What::RecordingTorn { who: who.clone(), place: place.clone() }, Level::Warning, "torn")),
+        Cause::RecordingLost => Some((What::RecordingLost { who: who.clone(), place: place.clone() }, Level::Critical, format!("lost/{}", session_key(entry)))),
+        Cause::Vanished => Some((What::RecordingTorn { who: who.clone(), place: place.clone() }, Level::Warning, format!("torn/{}", session_key(entry)))),
         _ => None,
     };
-    found.extend(trouble.map(|(what, level, about)| raised(what, level, about, subject.clone())));
+    found.extend(trouble.map(|(what, level, about)| raised(what, level, &about, subject.clone())));
     let bytes = known.volume;
     let over = |usual: &Option<Usual>| usual.filter(|usual| usual.is_exceeded_by(bytes));
     // Of both measures the person's is the closer one.
@@ -304,8 +304,9 @@ fn plain(entry: &Entry, known: &Known, fact: &Fact) -> Option<Raised> {
     Some(match fact {
         Fact::EmergencyOpened { login, openers, reason, .. } => raised(What::EmergencyOpened { login: short(login), openers: short(&openers.join("、")), reason: short(reason) }, Level::Critical, &format!("opened/{login}"), subject),
         Fact::EmergencyTried { login } => raised(What::EmergencyTried { login: short(login), source }, Level::Critical, &format!("tried/{login}"), subject),
-        Fact::OrphanFound { file } => raised(What::Orphan { file: short(file) }, Level::Warning, "orphan", subject),
-        Fact::RecordingTrouble { text } => raised(What::RecordingTrouble { text: short(text) }, Level::Critical, "trouble", subject),
+        Fact::OrphanFound { file } => raised(What::Orphan { file: short(file) }, Level::Warning, &format!("orphan/{file}"), subject),
+        // Each sentence by itself: a harmless one, which anybody can bring about, takes no other one in.
+        Fact::RecordingTrouble { text } => raised(What::RecordingTrouble { text: short(text) }, Level::Critical, &format!("trouble/{text}"), subject),
         Fact::PublisherStuck { behind, why } => raised(What::PublisherStuck { behind: *behind, why: short(why) }, Level::Critical, "publisher", subject),
         Fact::CheckpointStuck { place, why, .. } => raised(What::CheckpointStuck { place: short(place), why: short(why) }, Level::Warning, &format!("outside/{place}"), subject),
         Fact::LogContradicted { place, here, there, .. } => raised(What::LogContradicted { place: short(place), here: *here, there: *there }, Level::Critical, &format!("contradicted/{place}"), subject),

@@ -219,6 +219,31 @@ fn the_box_itself_raises_alarms_and_alarms_raise_none() {
     }
 }
 
+/// One that is taken on or harmless must not take the next one in, which is of something else.
+#[test]
+fn different_happenings_are_different_alarms() {
+    let group = |fact: Fact| seen(fact, DAY, &scene(false)).remove(0).group;
+    let left = |session: u8, cause| Fact::Left { session: SessionId::from_random([session; 10]), cause, digest: String::new(), bytes: 0 };
+    let trouble = |text: &str| Fact::RecordingTrouble { text: text.into() };
+    for (one, other) in [
+        (trouble("Targets' logs cannot be written down."), trouble("The row of the line x was changed by somebody else.")),
+        (left(1, Cause::RecordingLost), left(2, Cause::RecordingLost)),
+        (left(1, Cause::Vanished), left(2, Cause::Vanished)),
+        (Fact::OrphanFound { file: "a".into() }, Fact::OrphanFound { file: "b".into() }),
+    ] {
+        assert_eq!(group(one.clone()), group(one.clone()));
+        assert_ne!(group(one), group(other));
+    }
+    let at_night = |target: u8| {
+        let mut fact = entered(None);
+        if let Fact::Entered { target: place, .. } = &mut fact {
+            *place = TargetId::from_random([target; 10]);
+        }
+        seen(fact, NIGHT, &Known { habit: used(12, 14), ..Known::default() }).remove(0).group
+    };
+    assert_ne!(at_night(1), at_night(2));
+}
+
 #[test]
 fn what_others_wrote_is_cut_to_one_line() {
     let long = format!("{}\r\n\u{202e}x", "あ".repeat(500));

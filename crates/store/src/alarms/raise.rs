@@ -26,11 +26,11 @@ impl Store {
     /// Opens an alarm or adds to the one of its group, as part of a change.
     pub(super) async fn raise(&self, tx: &mut Tx, seq: u64, at: Timestamp, one: Raised) -> Result<(), Fault> {
         let mut group = one.group.clone();
-        let mut standing = self.alarm_of(tx, &group, at).await?;
+        let mut standing = self.alarm_of(tx, &group, one.level, at).await?;
         if standing.is_none() && self.is_flood(tx, one.what.rule(), at).await? {
             // A flood of different ones is told as one: its count says how many.
             group = format!("{}:*", one.what.rule().as_str());
-            standing = self.alarm_of(tx, &group, at).await?;
+            standing = self.alarm_of(tx, &group, one.level, at).await?;
         }
         let (what, subject) = (serde_json::to_string(&one.what)?, serde_json::to_string(&one.subject)?);
         let (id, graver) = match standing {
@@ -85,11 +85,12 @@ impl Store {
         format!("{}/alarms/{id}", self.base_url())
     }
 
-    /// The alarm of a group that takes further entries.
-    async fn alarm_of(&self, tx: &mut Tx, group: &str, at: Timestamp) -> Result<Option<(AlarmId, i64)>, Fault> {
+    /// The alarm of a group that takes a further entry of this level. What somebody has taken on takes nothing critical in:
+    /// who is at it looks at what there was, and nobody would be told of the rest.
+    async fn alarm_of(&self, tx: &mut Tx, group: &str, level: Level, at: Timestamp) -> Result<Option<(AlarmId, i64)>, Fault> {
         let from = at.minus(HOUR * limits::ALARM_GROUP_HOURS as u32);
-        let text = "SELECT id, level FROM alarms WHERE grp = $1 AND state <> 'closed' AND opened_at > $2 ORDER BY opened_at DESC LIMIT 1";
-        let row = sqlx::query(text).bind(group.to_owned()).bind(from.0).fetch_optional(tx.sql()).await?;
+        let text = "SELECT id, level FROM alarms WHERE grp = $1 AND (state = 'open' OR (state = 'acknowledged' AND $3 < 2)) AND opened_at > $2 ORDER BY opened_at DESC, state DESC LIMIT 1";
+        let row = sqlx::query(text).bind(group.to_owned()).bind(from.0).bind(rank(level)).fetch_optional(tx.sql()).await?;
         row.map(|row| {
             let id = AlarmId::parse(row.try_get("id")?).ok_or_else(|| Fault::Damaged("an alarm has a malformed identifier".into()))?;
             Ok((id, row.try_get("level")?))

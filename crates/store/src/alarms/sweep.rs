@@ -83,10 +83,10 @@ impl Store {
     }
 
     async fn look_at_recordings(&self, told: &mut ToldBefore) -> Result<(), Fault> {
-        let sentences = self.inner.shelf.alarms();
-        for sentence in sentences.iter().skip(told.sentences) {
+        let (sentences, all) = self.inner.shelf.alarms_after(told.sentences);
+        for (nth, sentence) in sentences.iter().enumerate() {
             self.write_one(Fact::RecordingTrouble { text: one_line(sentence) }).await?;
-            told.sentences += 1;
+            told.sentences = all - sentences.len() + nth + 1;
         }
         Ok(())
     }

@@ -58,7 +58,8 @@ pub(crate) struct Shelf {
     vanished: mpsc::UnboundedSender<SessionId>,
     vanished_ones: Mutex<Option<mpsc::UnboundedReceiver<SessionId>>>,
     halted: AtomicBool,
-    alarms: Mutex<Vec<String>>,
+    /// The last sentences, and how many went before them.
+    alarms: Mutex<(usize, Vec<String>)>,
 }
 
 impl Shelf {
@@ -107,14 +108,24 @@ impl Shelf {
     pub(crate) fn alarm(&self, sentence: String) {
         tracing::error!("ALARM: {sentence}");
         let mut alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
-        if alarms.len() < ALARMS {
-            alarms.push(sentence);
+        // The newest are kept: a flood of harmless ones must not be what is seen of all that comes after it.
+        if alarms.1.len() >= ALARMS {
+            alarms.1.remove(0);
+            alarms.0 += 1;
         }
+        alarms.1.push(sentence);
     }
 
     /// What somebody should look at, since the start.
     pub(crate) fn alarms(&self) -> Vec<String> {
-        self.alarms.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    /// Those after the first so many since the start, as far as they are kept, and how many there were in all.
+    pub(crate) fn alarms_after(&self, seen: usize) -> (Vec<String>, usize) {
+        let alarms = self.alarms.lock().unwrap_or_else(PoisonError::into_inner);
+        let (gone, kept) = (&alarms.0, &alarms.1);
+        (kept.iter().skip(seen.saturating_sub(*gone)).cloned().collect(), gone + kept.len())
     }
 
     /// True once nothing may be written.
