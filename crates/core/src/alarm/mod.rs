@@ -132,7 +132,7 @@ pub enum Rule {
     Directory,
     /// メールの不達.
     Mail,
-    /// 認証手段の悪用.
+    /// 端末・認証手段の異常: a device that is lost, or a means of logging in that may be in other hands.
     Credential,
     /// 手続きの遅れ.
     Overdue,

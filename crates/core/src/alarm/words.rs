@@ -50,7 +50,7 @@ impl Rule {
             Self::Exposure => "露出",
             Self::Directory => "ディレクトリの異常",
             Self::Mail => "メールの不達",
-            Self::Credential => "認証手段の異常",
+            Self::Credential => "端末・認証手段の異常",
             Self::Overdue => "手続きの遅れ",
             Self::Disk => "ディスクの残り",
             Self::Receiver => "通知先の不達",
@@ -79,7 +79,7 @@ impl Rule {
             Self::Exposure => "Exposure",
             Self::Directory => "Directory",
             Self::Mail => "Mail",
-            Self::Credential => "Credential",
+            Self::Credential => "Device or credential",
             Self::Overdue => "Overdue",
             Self::Disk => "Disk",
             Self::Receiver => "Receiver",
@@ -253,6 +253,14 @@ impl What {
             Self::ReceiverDown { name, why, waiting } => told(format!("通知先「{name}」に送れていません({why})。{waiting} 件が待っています。"), "送れなかったものは消えません。通知先が戻れば順に送ります。相手の機器と設定を確かめてください。"),
             Self::Around { rule, place, account, from, .. } => told(around_ja(*rule, place, account, from), "関所を通らない作業は、申請・承認・録画のどれも残りません。機器の担当者に確かめ、判断を記録してください。"),
             Self::LogLost { host, lines } => told(format!("{host} からの機器ログ {lines} 行を受け取れませんでした。"), "量が上限を超えています。その間のログインは見つけられません。機器の設定を確かめてください。"),
+            Self::LogDropped { first, last } => told(
+                if first == last { format!("機器ログの第 {first} 部を、量が上限を超えたため保存期間の前に消しました。") } else { format!("機器ログの第 {first}〜{last} 部を、量が上限を超えたため保存期間の前に消しました。") },
+                "関所を通らないログインの証拠が失われた恐れがあります。急に増えた機器がないか確かめ、必要なら上限を増やしてください。",
+            ),
+            Self::LogAway { from, ended } => told(
+                if *ended { format!("{from} から、終えた送信元の証明書で機器ログが送られてきました。") } else { format!("{from} から、登録のない証明書で機器ログが送られてきました。") },
+                "受け取っていません。証明書の鍵が他人の手にある恐れがあります。機器の担当者に確かめてください。",
+            ),
         }
     }
 
@@ -341,6 +349,14 @@ impl What {
             Self::ReceiverDown { name, why, waiting } => told(format!("The receiver {name} takes nothing ({why}). {waiting} wait for it."), "Nothing is lost; it is sent when the receiver is back. Check the machine and the settings."),
             Self::Around { rule, place, account, from, .. } => told(around_en(*rule, place, account, from), "Work round the gateway has no plan, no approval and no recording. Ask whoever looks after the target, and write the decision down."),
             Self::LogLost { host, lines } => told(format!("{lines} lines of the log of {host} were lost."), "It sends more than is taken, and logins in between cannot be found. Look at its settings."),
+            Self::LogDropped { first, last } => told(
+                format!("Parts {first} to {last} of targets' logs were deleted before their time, because there was too much."),
+                "Evidence of logins round the gateway may be gone. Look for a host that sends much more than before, or raise the limit.",
+            ),
+            Self::LogAway { from, ended } => told(
+                if *ended { format!("{from} sent logs with the certificate of a source that was ended.") } else { format!("{from} sent logs with a certificate that is not in the register.") },
+                "Nothing was taken. The key may be in other hands; ask whoever looks after the host.",
+            ),
         }
     }
 
