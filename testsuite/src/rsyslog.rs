@@ -147,7 +147,7 @@ input(type="imudp" name="udp" address="127.0.0.1" port="{clear_port}" ruleset="k
     pub fn by_tls(&self, identified: bool) -> Syslog {
         let read = |name: &str| std::fs::read(self.path(name)).unwrap();
         let identity = identified.then(|| (read("client.pem"), read("client-key.pem")));
-        self.by(self.tls_port, Transport::Tls { authorities: read("ca.pem"), identity })
+        self.by(self.tls_port, Transport::Tls { authorities: read("ca.pem"), identity, bare_close: false })
     }
 
     /// The way to it by some other transport.

@@ -257,6 +257,8 @@ pub struct ReceiverSection {
     pub certificate: PathBuf,
     /// Its key, PEM.
     pub key: PathBuf,
+    /// A syslog server by TLS ends connections without `close_notify`, and that counts as its end.
+    pub bare_close: bool,
     /// Name of the legacy network into which syslog goes without TLS.
     pub clear_network: String,
     /// By UDP.

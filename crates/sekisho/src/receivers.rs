@@ -38,6 +38,7 @@ fn way(config: &Config, section: &ReceiverSection) -> Result<Arc<dyn Receiver>> 
         "" => Transport::Tls {
             authorities: read(&section.ca_file).context("ca_file cannot be read")?,
             identity: if section.certificate.as_os_str().is_empty() { None } else { Some((read(&section.certificate)?, read(&section.key)?)) },
+            bare_close: section.bare_close,
         },
         network if section.udp => Transport::ClearUdp { network: network.to_owned() },
         network => Transport::ClearTcp { network: network.to_owned() },

@@ -47,10 +47,10 @@ async fn a_stranger_at_either_end_is_noticed() {
     let elsewhere = tempfile::tempdir().unwrap();
     certify(elsewhere.path());
     let trusted = std::fs::read(elsewhere.path().join("ca.pem")).unwrap();
-    let wrong = server.by(server.tls_port, Transport::Tls { authorities: trusted, identity: None });
+    let wrong = server.by(server.tls_port, Transport::Tls { authorities: trusted, identity: None, bare_close: false });
     assert!(wrong.connect().await.is_err());
     // One whose certificate names another.
-    let named = Syslog::new(SyslogSettings { server: "localhost".into(), port: server.tls_port, transport: Transport::Tls { authorities: std::fs::read(server.path("ca.pem")).unwrap(), identity: None } }).unwrap();
+    let named = Syslog::new(SyslogSettings { server: "localhost".into(), port: server.tls_port, transport: Transport::Tls { authorities: std::fs::read(server.path("ca.pem")).unwrap(), identity: None, bare_close: false } }).unwrap();
     assert!(named.connect().await.is_err());
     assert!(server.messages().iter().all(|taken| taken.msgid != "nobody"));
 }
@@ -93,7 +93,50 @@ async fn a_server_that_is_down_or_says_nothing_holds_nobody_up() {
 
     // One that takes the connection and never speaks TLS: the handshake has an end.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let stuck = server.by(silent.local_addr().unwrap().port(), Transport::Tls { authorities: std::fs::read(server.path("ca.pem")).unwrap(), identity: None });
+    let stuck = server.by(silent.local_addr().unwrap().port(), Transport::Tls { authorities: std::fs::read(server.path("ca.pem")).unwrap(), identity: None, bare_close: false });
     let waited = tokio::time::timeout(Duration::from_secs(60), stuck.connect()).await.expect("the handshake ends by itself");
     assert!(waited.is_err());
+}
+
+/// A server by TLS that takes every message and ends the connection, by the words of TLS or without them, as somebody on the wire
+/// can in its place.
+async fn ends(folder: &std::path::Path, in_order: bool) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::pki_types::pem::PemObject;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let chain = vec![CertificateDer::from_pem_file(folder.join("cert.pem")).unwrap()];
+    let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
+    let provider = std::sync::Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            let mut taken = Vec::new();
+            stream.read_to_end(&mut taken).await.unwrap();
+            if in_order {
+                stream.shutdown().await.unwrap();
+            } else {
+                stream.get_mut().0.shutdown().await.unwrap();
+            }
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn an_end_that_anybody_on_the_wire_can_make_is_no_taking() {
+    let folder = tempfile::tempdir().unwrap();
+    certify(folder.path());
+    let by = |port, bare_close| {
+        let authorities = std::fs::read(folder.path().join("ca.pem")).unwrap();
+        Syslog::new(SyslogSettings { server: "127.0.0.1".into(), port, transport: Transport::Tls { authorities, identity: None, bare_close } }).unwrap()
+    };
+    by(ends(folder.path(), true).await, false).hand_over(&[message("told", "x")]).await.unwrap();
+    let bare = ends(folder.path(), false).await;
+    assert!(by(bare, false).hand_over(&[message("lost", "x")]).await.is_err());
+    by(bare, true).hand_over(&[message("by-configuration", "x")]).await.unwrap();
 }

@@ -1,7 +1,8 @@
 //! The way to a syslog server: RFC 5424 over TLS (RFC 5425), and in clear only into a network that the configuration names.
 //!
 //! Syslog knows no acknowledgement. What comes nearest is the end of the connection: [`Line::close`] asks for it and waits
-//! until the server, which has read everything by then, ends it too (RFC 5425 section 4.4).
+//! until the server, which has read everything by then, ends it too, in the words of TLS (RFC 5425 section 4.4): an end without
+//! them is what anybody on the wire can make.
 
 mod message;
 mod wire;
@@ -25,6 +26,9 @@ pub enum Transport {
         authorities: Vec<u8>,
         /// Our own certificate chain and key, PEM, if the server asks who we are.
         identity: Option<(Vec<u8>, Vec<u8>)>,
+        /// The server ends connections without the word of TLS for it (`close_notify`), and that is taken for its end. Somebody on
+        /// the wire can then end it in the server's place, and what was sent last is crossed off without having arrived.
+        bare_close: bool,
     },
     /// TCP in clear (RFC 6587), marked.
     ClearTcp {
@@ -64,7 +68,7 @@ pub struct Syslog {
 
 #[derive(Clone)]
 enum Way {
-    Tls { name: ServerName<'static>, connector: TlsConnector },
+    Tls { name: ServerName<'static>, connector: TlsConnector, bare_close: bool },
     ClearTcp { network: String },
     ClearUdp { network: String },
 }
@@ -82,9 +86,9 @@ impl Syslog {
     /// A file that holds no certificate or key, or a network without a name.
     pub fn new(settings: SyslogSettings) -> Result<Self, BadSyslog> {
         let way = match settings.transport {
-            Transport::Tls { authorities, identity } => {
+            Transport::Tls { authorities, identity, bare_close } => {
                 let name = ServerName::try_from(bare(&settings.server).to_owned()).map_err(|_| BadSyslog(format!("{:?} can stand in no certificate", settings.server)))?;
-                Way::Tls { name, connector: connector(&authorities, identity.as_ref())? }
+                Way::Tls { name, connector: connector(&authorities, identity.as_ref())?, bare_close }
             }
             Transport::ClearTcp { network } if named(&network) => Way::ClearTcp { network },
             Transport::ClearUdp { network } if named(&network) => Way::ClearUdp { network },
@@ -165,7 +169,7 @@ mod tests {
                 assert_eq!(made.is_ok(), sound, "{network:?}");
             }
         }
-        let nobody = Transport::Tls { authorities: b"nothing".to_vec(), identity: None };
+        let nobody = Transport::Tls { authorities: b"nothing".to_vec(), identity: None, bare_close: false };
         assert!(Syslog::new(SyslogSettings { server: "log.example".into(), port: 6514, transport: nobody }).is_err());
     }
 }

@@ -26,6 +26,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 pub struct Line {
     carrier: Carrier,
     clear: Option<String>,
+    /// An end without the words of TLS counts as one.
+    bare_close: bool,
 }
 
 enum Carrier {
@@ -41,7 +43,7 @@ pub(super) async fn connect(to: &Syslog) -> Result<Line, String> {
 async fn open(to: &Syslog) -> io::Result<Line> {
     let place = (super::bare(&to.server), to.port);
     let (carrier, clear) = match &to.way {
-        Way::Tls { name, connector } => {
+        Way::Tls { name, connector, .. } => {
             let stream = TcpStream::connect(place).await?;
             let stream = connector.connect(name.clone(), stream).await?;
             (Carrier::Stream { stream: Box::new(stream), heard: 0 }, None)
@@ -55,7 +57,8 @@ async fn open(to: &Syslog) -> io::Result<Line> {
             (Carrier::Datagrams(socket), Some(network))
         }
     };
-    Ok(Line { carrier, clear: clear.cloned() })
+    let bare_close = !matches!(to.way, Way::Tls { bare_close: false, .. });
+    Ok(Line { carrier, clear: clear.cloned(), bare_close })
 }
 
 impl Line {
@@ -96,6 +99,7 @@ impl Line {
     /// # Errors
     /// The connection broke before the server ended it in order: the last messages may be lost.
     pub async fn close(mut self) -> Result<(), String> {
+        let bare_close = self.bare_close;
         let Carrier::Stream { stream, heard } = &mut self.carrier else { return Ok(()) };
         let closed = async {
             stream.shutdown().await?;
@@ -103,9 +107,8 @@ impl Line {
                 match poll_fn(|cx| read_some(stream, heard, cx)).await {
                     Ok(0) => return Ok(()),
                     Ok(_) => {}
-                    // Some servers close the socket without the word of TLS for it. Everything was read by then, or
-                    // there would have been a reset.
-                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+                    // Without the word of TLS for it anybody on the wire may have ended it, who took the messages for himself.
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && bare_close => return Ok(()),
                     Err(error) => return Err(error),
                 }
             }

@@ -33,7 +33,7 @@ pub async fn begin(store: &Store, clock: Arc<dyn Clock>, hospital: &Hospital, fo
         let made = store.add_log_source(&Actor::console(), ask).await?;
         let (server, port) = address.rsplit_once(':').context("an address with a port")?;
         let identity = Some((made.certificate.clone().into_bytes(), made.key.expose().as_bytes().to_vec()));
-        let settings = SyslogSettings { server: server.to_owned(), port: port.parse()?, transport: Transport::Tls { authorities: made.server_ca.clone().into_bytes(), identity } };
+        let settings = SyslogSettings { server: server.to_owned(), port: port.parse()?, transport: Transport::Tls { authorities: made.server_ca.clone().into_bytes(), identity, bare_close: true } };
         let log = folder.join(stage.name).join("sshd.log");
         let from = std::fs::metadata(&log).map_or(0, |data| usize::try_from(data.len()).unwrap_or(0));
         tokio::spawn(send(Syslog::new(settings)?, log, from, stage.name.to_owned(), clock.clone()));

@@ -64,6 +64,9 @@ pub struct SyslogSection {
     /// Its key, PEM.
     #[serde(default)]
     pub key: PathBuf,
+    /// A server by TLS ends connections without `close_notify`, and that counts as its end.
+    #[serde(default)]
+    pub bare_close: bool,
     /// Name of the legacy network into which messages go without TLS.
     #[serde(default)]
     pub clear_network: String,
