@@ -139,6 +139,18 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// Closes every key window, as part of a change. One whose row is damaged lets nobody in as it is.
+    pub(crate) async fn close_all_key_windows(&self, tx: &mut Tx) -> Result<(), Fault> {
+        let (now, since) = (tx.now(), self.since());
+        let rows = sqlx::query("SELECT body, seal FROM key_windows WHERE is_open = 1 ORDER BY id").fetch_all(tx.sql()).await?;
+        for mut window in self.sound(&rows, since) {
+            window.closed_at = Some(now);
+            self.save_window(tx, &window).await?;
+            tx.fact(Fact::KeyWindowClosed { window: window.id.clone(), person: window.person.clone(), target_name: window.target_name.clone() });
+        }
+        Ok(())
+    }
+
     /// The key windows that are open and that the actor may see: one's own, all of them for the hospital.
     ///
     /// # Errors

@@ -1,19 +1,19 @@
 //! Logins by certificate: how a device comes by one, for whom and from where it counts, and what ends it.
 
 use super::base::{Base, Resident, Town, on_both, source, told};
-use super::ward::PASSWORD;
+use super::ward::{PASSWORD, WORKER_KEY};
 use crate::roads;
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use sekisho_core::desk::{Arrival, Cause, ClientCertificate, Desk, Entry, RecallWord};
 use sekisho_core::facts::Fact;
-use sekisho_core::ids::{ConnectId, DeviceId};
+use sekisho_core::ids::{ConnectId, DeviceId, KeyWindowId};
 use sekisho_core::people::{Actor, Role, Via};
 use sekisho_core::plan::act::PlanAct;
 use sekisho_core::porter::{PendingLogin, Porter, TypedCode};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use sekisho_core::ssh_login::{LoginAsk, LoginIssued};
-use sekisho_store::{OpenLoginId, OpenLoginKind, Origin, PersonChange, Store, WebLogin};
+use sekisho_store::{KeyWindowAsk, OpenLoginId, OpenLoginKind, Origin, PersonChange, Store, WebLogin};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -318,6 +318,20 @@ async fn a_device_elsewhere_is_confirmed_by_its_typed_code_alone(base: Base) {
     assert_eq!(pending.answer.await.unwrap().login, "sato");
 }
 
+/// A key window of the worker, opened in a browser.
+async fn key_window(town: &Town) -> KeyWindowId {
+    let actor = &town.worker.actor;
+    town.store.add_key(actor, &format!("{WORKER_KEY} laptop")).await.unwrap();
+    let mut content = town.content();
+    content.targets[0].key_window = true;
+    let plan = town.submitted(content).await;
+    town.approve(&town.operator, &plan).await.unwrap();
+    town.approve(&town.planner, &plan).await.unwrap();
+    let key = town.store.my_keys(actor).await.unwrap().remove(0).id;
+    let ask = KeyWindowAsk { plan: plan.id, target: town.target.clone(), key, minutes: 30 };
+    town.store.open_key_window(actor, ask).await.unwrap().id
+}
+
 async fn an_administrator_ends_the_logins_of_everybody_else(base: Base) {
     let town = base.town().await;
     let store = &town.store;
@@ -329,7 +343,13 @@ async fn an_administrator_ends_the_logins_of_everybody_else(base: Base) {
     assert_eq!((stand.certificates, stand.web >= 3), (1, true), "{stand:?}");
     assert_eq!(told(store.end_everybodys_logins(&own.actor, Some(&own.id), false, " ").await).unwrap_err(), Refusal::ReasonNeeded);
     assert_eq!(told(store.end_everybodys_logins(&town.operator.actor, None, false, "不正の疑い").await).unwrap_err(), Refusal::NotAllowed);
+    let (window, waits) = (key_window(&town).await, asked(&town, &arrival.certificate.clone().unwrap()).await);
+    let stand = store.everybodys_logins(&own.actor).await.unwrap();
     let ended = store.end_everybodys_logins(&own.actor, Some(&own.id), true, "不正の疑い").await.unwrap();
+    assert!(desk(store).key_window("sato", &Arrival::plain(source()), WORKER_KEY, "ehr-db01").await.is_none(), "a key window that somebody opened in a browser is a way in");
+    assert!(matches!(&town.facts("key_window_closed").await[..], [entry] if matches!(&entry.fact, Fact::KeyWindowClosed { window: closed, .. } if *closed == window)));
+    assert!(waits.answer.await.is_err(), "what waits to be confirmed waits in vain");
+    assert_eq!(told(store.confirm_connect(&browser(&town, &town.worker).await, &waits.offer.id, "").await).unwrap_err(), Refusal::ConnectOver);
     assert_eq!(ended, stand.logins() - 1, "all but this one");
     for other in [&worker, &clerk] {
         assert_eq!(told(store.login_of(other.token.expose(), source()).await).unwrap_err(), Refusal::LoginNeeded);

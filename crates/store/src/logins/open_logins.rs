@@ -221,7 +221,8 @@ impl Store {
     }
 
     /// Ends every login of everybody but `except`, and all tokens for automation if `tokens` says so (ASVS 5.0, 7.4.5). What
-    /// login certificates let in ends with them. Gives how many ended.
+    /// login certificates let in ends with them; key windows close, and devices that wait for a confirmation wait in vain. Gives
+    /// how many logins and tokens ended.
     ///
     /// # Errors
     /// Without the right or a reason.
@@ -244,8 +245,11 @@ impl Store {
                 ended_tokens += self.end_tokens(&mut tx, &person, TokenEnd::Revoked, None).await?;
             }
         }
+        // Both were asked for in a browser, which may have been somebody else's: a window stands for an hour without it.
+        self.close_all_key_windows(&mut tx).await?;
         tx.fact(Fact::EverybodyLoggedOut { reason: reason.to_owned(), logins: logins as u64, tokens: ended_tokens as u64 });
         tx.commit().await?;
+        self.inner.requests.forget_all();
         Ok((logins + ended_tokens) as u64)
     }
 

@@ -112,6 +112,11 @@ impl Requests {
         Ok((request, arrives))
     }
 
+    /// Lets nobody confirm anything that waits.
+    pub(crate) fn forget_all(&self) {
+        self.all().waiting.clear();
+    }
+
     /// A request that still waits.
     pub(super) fn find(&self, id: &ConnectId, now: Timestamp) -> Option<ConnectRequest> {
         let all = self.all();
