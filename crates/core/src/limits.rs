@@ -432,8 +432,12 @@ limits! {
     SEARCH_PAGES: "pages" = 20;
     /// Hours for which an alarm takes further entries of its group; after them another one is raised.
     ALARM_GROUP_HOURS: "hours" = 24;
-    /// Alarms that one rule raises within an hour; what comes beyond stands in one alarm together.
+    /// Alarms of a level or graver that one rule raises within an hour; what comes beyond stands in one alarm of that level.
     ALARMS_AN_HOUR: "alarms" = 30;
+    /// The same for those that are critical.
+    CRITICAL_ALARMS_AN_HOUR: "alarms" = 120;
+    /// After so long a flood of critical alarms is told anew.
+    ALARM_FLOOD_MINUTES: "minutes" = 10;
     /// Entries that an alarm lists; further ones are counted.
     ALARM_ENTRIES: "entries" = 100;
     /// Persons and addresses that are told of one alarm by mail.

@@ -23,6 +23,7 @@ on_both!(
     nobody_took_it_on_so_further_people_are_told,
     the_operator_is_told_by_mail_once_for_each_group,
     what_ends_is_told_once_for_each_stage,
+    many_warnings_of_a_rule_hide_nothing_that_is_critical,
     what_is_critical_joins_no_alarm_that_somebody_took_on,
     a_receiver_that_was_down_gets_all_of_it_in_order,
     every_entry_goes_to_a_receiver_of_events_once,
@@ -42,6 +43,16 @@ async fn of_rule(store: &Store, rule: Rule) -> Vec<AlarmRow> {
 async fn refused(town: &Town, times: usize) {
     for _ in 0..times {
         town.store.note_refused_act(&town.worker.actor, "/persons", &Refusal::NotAllowed).await;
+    }
+}
+
+/// Tries under a name of its own from a network of its own.
+async fn strangers(town: &Town, n: u8, times: usize) {
+    let mut stranger = town.worker.actor.clone();
+    stranger.login = format!("guess{n}");
+    stranger.source = Some(format!("203.0.{n}.113"));
+    for _ in 0..times {
+        town.store.note_refused_act(&stranger, "/", &Refusal::NotAllowed).await;
     }
 }
 
@@ -95,16 +106,27 @@ async fn a_write_that_fails_loses_no_alarm_and_doubles_none(base: Base) {
 async fn different_floods_of_one_rule_are_told_as_one(base: Base) {
     let town = base.town().await;
     for n in 0..60 {
-        let mut stranger = town.worker.actor.clone();
-        stranger.login = format!("guess{n}");
-        stranger.source = Some(format!("203.0.113.{n}"));
-        for _ in 0..5 {
-            town.store.note_refused_act(&stranger, "/", &Refusal::NotAllowed).await;
-        }
+        strangers(&town, n, 5).await;
     }
     let found = of_rule(&town.store, Rule::Refusals).await;
     assert_eq!(found.len(), 31, "thirty by themselves, the others together");
     assert_eq!(found.iter().map(|alarm| alarm.count).sum::<u64>(), 120, "none is missing in the counts");
+}
+
+async fn many_warnings_of_a_rule_hide_nothing_that_is_critical(base: Base) {
+    let town = base.town().await;
+    for n in 0..40 {
+        strangers(&town, n, 5).await;
+    }
+    let before = of_rule(&town.store, Rule::Refusals).await;
+    assert!(before.len() > 30 && before.iter().all(|alarm| alarm.level < Level::Critical || alarm.what.press(&alarm.subject).href.is_empty()), "{before:?}");
+    let told = town.facts("alarm_raised").await.len();
+    for place in [200, 201] {
+        strangers(&town, place, 20).await;
+    }
+    let critical: Vec<AlarmRow> = of_rule(&town.store, Rule::Refusals).await.into_iter().filter(|alarm| alarm.level == Level::Critical && alarm.subject.person.is_none()).collect();
+    assert_eq!(critical.len(), 2, "each by itself: {critical:?}");
+    assert!(town.facts("alarm_raised").await.len() >= told + 2, "and told");
 }
 
 async fn an_alarm_is_taken_on_and_closed_by_those_who_may(base: Base) {

@@ -18,6 +18,7 @@ use sqlx::any::AnyRow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 /// Persons of the hospital that are looked through for holders of a role.
 const PERSONS: i64 = 2_000;
@@ -27,9 +28,9 @@ impl Store {
     pub(super) async fn raise(&self, tx: &mut Tx, seq: u64, at: Timestamp, one: Raised) -> Result<(), Fault> {
         let mut group = one.group.clone();
         let mut standing = self.alarm_of(tx, &group, one.level, at).await?;
-        if standing.is_none() && self.is_flood(tx, one.what.rule(), at).await? {
-            // A flood of different ones is told as one: its count says how many.
-            group = format!("{}:*", one.what.rule().as_str());
+        if standing.is_none() && self.is_flood(tx, one.what.rule(), one.level, at).await? {
+            // A flood of different ones is told as one for each level: its count says how many.
+            group = format!("{}:*:{}", one.what.rule().as_str(), one.level.as_str());
             standing = self.alarm_of(tx, &group, one.level, at).await?;
         }
         let (what, subject) = (serde_json::to_string(&one.what)?, serde_json::to_string(&one.subject)?);
@@ -88,7 +89,9 @@ impl Store {
     /// The alarm of a group that takes a further entry of this level. What somebody has taken on takes nothing critical in:
     /// who is at it looks at what there was, and nobody would be told of the rest.
     async fn alarm_of(&self, tx: &mut Tx, group: &str, level: Level, at: Timestamp) -> Result<Option<(AlarmId, i64)>, Fault> {
-        let from = at.minus(HOUR * limits::ALARM_GROUP_HOURS as u32);
+        // A flood that is critical is told again and again while it lasts.
+        let critical_flood = level == Level::Critical && group.ends_with(":*:critical");
+        let from = at.minus(if critical_flood { MINUTE * limits::ALARM_FLOOD_MINUTES as u32 } else { HOUR * limits::ALARM_GROUP_HOURS as u32 });
         let text = "SELECT id, level FROM alarms WHERE grp = $1 AND (state = 'open' OR (state = 'acknowledged' AND $3 < 2)) AND opened_at > $2 ORDER BY opened_at DESC, state DESC LIMIT 1";
         let row = sqlx::query(text).bind(group.to_owned()).bind(from.0).bind(rank(level)).fetch_optional(tx.sql()).await?;
         row.map(|row| {
@@ -98,9 +101,12 @@ impl Store {
         .transpose()
     }
 
-    async fn is_flood(&self, tx: &mut Tx, rule: Rule, at: Timestamp) -> Result<bool, Fault> {
-        let row = sqlx::query("SELECT COUNT(*) AS n FROM alarms WHERE rule = $1 AND opened_at > $2").bind(rule.as_str()).bind(at.minus(HOUR).0).fetch_one(tx.sql()).await?;
-        Ok(row.try_get::<i64, _>("n")? >= as_i64(limits::ALARMS_AN_HOUR as u64))
+    /// Many of a level hide what is graver from nobody: what is less grave is not counted, and what is critical has more room.
+    async fn is_flood(&self, tx: &mut Tx, rule: Rule, level: Level, at: Timestamp) -> Result<bool, Fault> {
+        let text = "SELECT COUNT(*) AS n FROM alarms WHERE rule = $1 AND opened_at > $2 AND level >= $3";
+        let row = sqlx::query(text).bind(rule.as_str()).bind(at.minus(HOUR).0).bind(rank(level)).fetch_one(tx.sql()).await?;
+        let room = if level == Level::Critical { limits::CRITICAL_ALARMS_AN_HOUR } else { limits::ALARMS_AN_HOUR };
+        Ok(row.try_get::<i64, _>("n")? >= as_i64(room as u64))
     }
 
     /// Writes a letter to everybody of the hospital who holds one of the roles, and to the addresses of the configuration if
