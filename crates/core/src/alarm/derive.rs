@@ -356,6 +356,11 @@ fn plain(entry: &Entry, known: &Known, fact: &Fact) -> Option<Raised> {
             raised(What::Around { case: case.clone(), rule: *rule, place: short(about), account: String::new(), from: String::new() }, around(*weight), case.as_str(), subject)
         }
         Fact::LogLost { host, lines, .. } => raised(What::LogLost { host: short(host), lines: *lines }, Level::Warning, &format!("lost/{host}"), subject),
+        Fact::LogSegmentsDropped { first, last, why } if why == "size" => raised(What::LogDropped { first: *first, last: *last }, Level::Critical, "dropped", subject),
+        // What only an authority of ours can have signed: strangers without one raise nothing here.
+        Fact::LogTurnedAway { why, from, .. } if matches!(why.as_str(), "ended" | "unknown") => {
+            raised(What::LogAway { from: short(from), ended: why == "ended" }, Level::Warning, &format!("away/{from}"), subject)
+        }
         _ => return None,
     })
 }

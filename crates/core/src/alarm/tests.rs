@@ -188,6 +188,8 @@ fn the_box_itself_raises_alarms_and_alarms_raise_none() {
         (a_case(AroundRule::Elsewhere), Rule::Around, Level::Warning),
         (a_case(AroundRule::Silent), Rule::Around, Level::Notice),
         (Fact::LogLost { source: crate::ids::LogSourceId::from_random([6; 10]), host: "rtx1220".into(), lines: 9 }, Rule::Around, Level::Warning),
+        (Fact::LogSegmentsDropped { first: 1, last: 3, why: "size".into() }, Rule::Around, Level::Critical),
+        (Fact::LogTurnedAway { why: "ended".into(), from: "10.0.0.9".into(), others: 0 }, Rule::Around, Level::Warning),
         (Fact::ReceiverDown { name: "siem".into(), why: "x".into(), waiting: 4 }, Rule::Receiver, Level::Warning),
     ];
     for (fact, rule, level) in loud {

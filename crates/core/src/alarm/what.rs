@@ -329,6 +329,20 @@ pub enum What {
         /// How many.
         lines: u64,
     },
+    /// Lines of targets' logs were deleted before their time, because there were too many.
+    LogDropped {
+        /// The first part.
+        first: u64,
+        /// The last part.
+        last: u64,
+    },
+    /// Somebody used a certificate of a log source that is ended or that nobody knows.
+    LogAway {
+        /// From where.
+        from: String,
+        /// It was ended; else it was never given out by this box.
+        ended: bool,
+    },
 }
 
 impl What {
@@ -357,7 +371,7 @@ impl What {
             Self::Overdue { .. } => Rule::Overdue,
             Self::DiskLow { .. } => Rule::Disk,
             Self::ReceiverDown { .. } => Rule::Receiver,
-            Self::Around { .. } | Self::LogLost { .. } => Rule::Around,
+            Self::Around { .. } | Self::LogLost { .. } | Self::LogDropped { .. } | Self::LogAway { .. } => Rule::Around,
         }
     }
 }
