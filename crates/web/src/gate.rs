@@ -151,10 +151,10 @@ fn factors_asked(ctx: &Ctx, login: &sekisho_store::WebLogin) -> String {
 }
 
 /// Step-up and handler. A refusal comes back with the call, so that its form can be shown again.
-async fn run(route: &Route, call: Call) -> Result<Response, (Option<Call>, Stop)> {
+async fn run(route: &Route, mut call: Call) -> Result<Response, (Option<Call>, Stop)> {
     let again = call.clone();
     if let Access::MayStepUp(_) = route.info.access
-        && let Err(stop) = credentials::step_up(&call, route).await
+        && let Err(stop) = credentials::step_up(&mut call, route).await
     {
         return Err((Some(again), stop));
     }

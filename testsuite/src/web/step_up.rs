@@ -36,6 +36,19 @@ async fn the_ledger_changes_with_a_fresh_code_only() {
     assert!(browser.get("/vendors/new").await.text.contains("one-time-code"));
 }
 
+/// Verbs of the store look at the login as well: the code that came with the form counts for them, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_in_the_form_counts_for_what_the_form_asks() {
+    let clinic = Clinic::with(&["keeper"]).await;
+    let mut browser = Browser::of(&clinic, "keeper").await;
+    clinic.clock.pass(Duration::from_secs(360));
+    assert!(browser.get("/account/recovery").await.text.contains("one-time-code"));
+    assert_eq!(browser.post("/account/recovery", &[]).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let code = clinic.code("keeper");
+    let seen = browser.post("/account/recovery", &[("code", &code)]).await;
+    assert_eq!(seen.status, StatusCode::SEE_OTHER, "{}", seen.text);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_client_gives_the_code_in_a_header_or_beforehand() {
     let clinic = Clinic::with(&["keeper"]).await;

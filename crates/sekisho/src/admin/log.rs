@@ -71,7 +71,7 @@ pub async fn answer(store: &Store, by: &Actor, command: LogCommand) -> Result<Re
         }
         LogCommand::Prove { seq } => {
             let proof = store.prove_entry(by, seq).await?;
-            let text = format!("entry {}\n{}\nleaf {}\n{}\n{}", proof.seq, proof.body, proof.leaf, proof.proof.iter().map(|hash| format!("  {hash}")).collect::<Vec<_>>().join("\n"), proof.checkpoint);
+            let text = format!("# 確かめ方は docs/formats/log.md の「Proof of one entry」 / how to check it: docs/formats/log.md\nentry {}\n{}\nleaf {}\n{}\n{}", proof.seq, proof.body, proof.leaf, proof.proof.iter().map(|hash| format!("  {hash}")).collect::<Vec<_>>().join("\n"), proof.checkpoint);
             Ok(Reply::done(serde_json::to_value(&proof)?, text))
         }
         LogCommand::Outside => {
@@ -81,12 +81,18 @@ pub async fn answer(store: &Store, by: &Actor, command: LogCommand) -> Result<Re
                 .map(|place| vec![place.name.clone(), place.entries.to_string(), place.sent_at.map(|at| at.second()).unwrap_or_default(), place.failing_since.map(|at| at.second()).unwrap_or_default(), place.trouble.clone().unwrap_or_default()])
                 .collect();
             let mut text = table(&["place", "entries", "sent", "failing since", "trouble"], &cells);
+            if places.is_empty() {
+                text.push_str("\n保管先がありません。設定ファイルの [checkpoints] に書きます(`sekisho config example`)。 / No place outside is configured: [checkpoints].\n");
+            }
             for one in &contradictions {
                 text.push_str(&format!("\n食い違い: 「{}」の控え({} 件)が、この証跡({} 件)と食い違っています。セッションはすべて断っています。 / CONTRADICTED by {}: no session is admitted.\n", one.place, one.there, one.here, one.place));
             }
             Ok(Reply::done(json!({ "places": places, "contradictions": contradictions }), text))
         }
         LogCommand::Send => {
+            if store.outside(by).await?.0.is_empty() {
+                return Err(Trouble::Words("保管先がありません。設定ファイルの [checkpoints] に、フォルダ・syslog・メール・証人のどれかを書いて、serve を起動し直してください。 / there is no place outside; name a folder, syslog, mail or a witness under [checkpoints] and start serve anew".into()));
+            }
             store.send_outside_now();
             Ok(Reply::done(json!({ "asked": true }), "送信を始めました。`sekisho log outside` で結果を確かめてください。 / Being sent; `sekisho log outside` shows what came of it."))
         }

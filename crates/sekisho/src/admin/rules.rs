@@ -87,7 +87,7 @@ pub async fn answer(store: &Store, by: &Actor, command: RulesCommand) -> Result<
                     json!({ "act": ruling.act, "pattern": ruling.pattern, "reason": ruling.reason, "part": ruling.part }),
                     format!("{}  {}  {}", ruling.act.as_str(), ruling.pattern, ruling.reason),
                 ),
-                None => Reply::done(json!({ "act": null }), "当てはまるルールはありません / no rule names it"),
+                None => Reply::done(json!({ "act": null }), "当てはまるルールはありません。そのまま実行されます。 / No rule names it: it runs."),
             })
         }
         RulesCommand::Set { class, which } => {

@@ -401,12 +401,21 @@ impl Store {
     /// Whether a factor was given lately, as the login's sealed row says at this moment: the request that gave it holds an older
     /// picture of the login.
     pub(crate) async fn is_stepped_up(&self, login: &WebLogin) -> Done<bool> {
+        Ok(self.fresh_until(login).await?.is_some_and(|until| self.now() < until))
+    }
+
+    /// Until when the factor that was given last counts as fresh, as the login's sealed row says at this moment; `None` if
+    /// none was, or no strong one.
+    ///
+    /// # Errors
+    /// [`Refusal::LoginNeeded`] if the login is over.
+    pub async fn fresh_until(&self, login: &WebLogin) -> Done<Option<Timestamp>> {
         let text = "SELECT id, token_hash, person, via, csrf, ends_at, stepped_up_until, proof, device, through, seal AS login_seal FROM web_logins WHERE id = $1";
         let row = sqlx::query(text).bind(login.id.as_str().to_owned()).fetch_optional(self.read()).await?.ok_or(Refusal::LoginNeeded)?;
         self.check_login(&row)?;
         let strong = Proof::parse(row.try_get("proof")?).is_some_and(|proof| proof.kind().is_strong());
         let until = row.try_get::<Option<i64>, _>("stepped_up_until")?.map(Timestamp);
-        Ok(strong && until.is_some_and(|until| self.now() < until))
+        Ok(until.filter(|_| strong))
     }
 
     /// Chooses the language of this login's pages.

@@ -152,7 +152,7 @@ pub(super) fn check_csrf(ctx: &Ctx, parts: &Parts, form: &Form, info: &RouteInfo
 }
 
 /// A fresh one-time code: given lately, or with this very request.
-pub(super) async fn step_up(call: &Call, route: &Route) -> Result<(), Stop> {
+pub(super) async fn step_up(call: &mut Call, route: &Route) -> Result<(), Stop> {
     if call.ctx.is_fresh() {
         return Ok(());
     }
@@ -161,7 +161,13 @@ pub(super) async fn step_up(call: &Call, route: &Route) -> Result<(), Stop> {
     if route.info.access == Access::MayStepUp(Action::KeepOwnFactors) && call.ctx.store().require_step_up(login, Action::KeepOwnFactors).is_ok() {
         return Ok(());
     }
-    fresh_factor(call).await
+    fresh_factor(call).await?;
+    // Verbs of the store look at the login as well: the picture of it that this request goes on with is the one after the factor.
+    let until = call.ctx.store().fresh_until(call.ctx.login()?).await?;
+    if let Some(login) = &mut call.ctx.login {
+        Arc::make_mut(login).stepped_up_until = until;
+    }
+    Ok(())
 }
 
 /// The factor that comes with a request.
