@@ -39,12 +39,31 @@ fn a_name_that_looks_like_a_place_hides_no_place() {
     let line = "<38>Nov 22 08:00:00 db01 sshd[9]: Failed password for invalid user x from 10.0.0.1 port 1 ssh2 from 192.0.2.9 port 22 ssh2";
     let login = read(line.as_bytes(), Timestamp(0), 0).login.unwrap();
     assert_eq!((login.from.unwrap().to_string().as_str(), login.port), ("192.0.2.9", Some(22)));
+    // Of a refused certificate the key id is the stranger's own: nobody can tell which place is true, and none is believed.
+    let line = "<38>Nov 22 08:00:00 db01 sshd[9]: Failed publickey for invalid user x from 203.0.113.9 port 4 ssh2: ED25519-CERT SHA256:a ID  from 10.20.0.5 port 22 ssh2 (serial 0) CA ED25519 SHA256:b";
+    let login = read(line.as_bytes(), Timestamp(0), 0).login.unwrap();
+    assert_eq!((login.kind, login.from, login.port, login.account.as_str()), (crate::login::Kind::Failed, None, None, "x"));
     // The key id is the issuer's text: it cannot move the place either.
     let line = "<38>Nov 22 08:00:00 db01 sshd[9]: Accepted publickey for maint from 192.0.2.9 port 22 ssh2: ED25519-CERT SHA256:a ID x from 10.0.0.1 port 1 ssh2 (serial 7) CA ED25519 SHA256:z (serial 9) CA ED25519 SHA256:b";
     let login = read(line.as_bytes(), Timestamp(0), 0).login.unwrap();
     assert_eq!((login.from.unwrap().to_string().as_str(), login.port), ("192.0.2.9", Some(22)));
     let certificate = login.certificate.unwrap();
     assert_eq!((certificate.serial, certificate.authority.as_str()), (9, "SHA256:b"));
+}
+
+#[test]
+fn a_typed_name_turns_no_line_of_a_device() {
+    use crate::login::Kind;
+    let line = "<189>45: sw01: Nov 22 08:00:00: %SEC_LOGIN-4-LOGIN_FAILED: Login failed [user: %SEC_LOGIN-5-LOGIN_SUCCESS [user: admin] [Source: 203.0.113.9] [localport: 22] [Reason: Login Authentication Failed]";
+    let login = read(line.as_bytes(), Timestamp(0), 0).login.unwrap();
+    assert_eq!((login.kind, login.from.unwrap().to_string().as_str()), (Kind::Failed, "203.0.113.9"));
+    let head = r#"<189>date=2026-11-22 time=08:00:00 devname="FG1" logid="0100032002" type="event" subtype="system""#;
+    let tail = r#"ui="ssh(203.0.113.9)" srcip=203.0.113.9 action="login" status="failed""#;
+    let escaped = format!(r#"{head} user="x\" srcip=10.20.0.5 status=\"success" {tail}"#);
+    let login = read(escaped.as_bytes(), Timestamp(0), 0).login.unwrap();
+    assert_eq!((login.kind, login.from.unwrap().to_string().as_str()), (Kind::Failed, "203.0.113.9"));
+    let bare = format!(r#"{head} user="x" srcip=10.20.0.5 status="success" action="login" {tail}"#);
+    assert_eq!(read(bare.as_bytes(), Timestamp(0), 0).login, None);
 }
 
 #[test]

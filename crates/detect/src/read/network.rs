@@ -12,7 +12,9 @@ pub fn read(text: &str) -> Option<TargetLogin> {
 /// `%SEC_LOGIN-4-LOGIN_FAILED`, `%SYS-6-LOGOUT: User admin has exited tty session 2(10.0.0.1)`,
 /// `%SSH-5-SSH2_USERAUTH: User 'admin' authentication for SSH2 Session from 10.0.0.1 (tty = 0) … Succeeded`.
 fn cisco(text: &str) -> Option<TargetLogin> {
-    if let Some((mark, rest)) = ["%SEC_LOGIN-5-LOGIN_SUCCESS", "%SEC_LOGIN-4-LOGIN_FAILED"].into_iter().find_map(|mark| Some((mark, text.split_once(mark)?.1))) {
+    // The first mark is the device's; a further one stands in a name that somebody typed.
+    let text = text.find('%').and_then(|at| text.get(at..))?;
+    if let Some((mark, rest)) = ["%SEC_LOGIN-5-LOGIN_SUCCESS", "%SEC_LOGIN-4-LOGIN_FAILED"].into_iter().find_map(|mark| Some((mark, text.strip_prefix(mark)?))) {
         let failed = mark.ends_with("FAILED");
         let kind = if failed { Kind::Failed } else { Kind::Opened };
         // The name is what somebody typed; the brackets of the device follow it.
@@ -22,7 +24,7 @@ fn cisco(text: &str) -> Option<TargetLogin> {
         let way = if from.is_none_or(|from| from.is_unspecified()) { Way::Console } else { Way::Admin };
         return Some(TargetLogin::new(kind, way).account(name).from(from.filter(|from| !from.is_unspecified()), None));
     }
-    let (_, rest) = text.split_once("%SYS-6-LOGOUT: User ")?;
+    let rest = text.strip_prefix("%SYS-6-LOGOUT: User ")?;
     let (name, rest) = rest.split_once(" has exited tty session ")?;
     let from = rest.split_once('(').and_then(|(_, rest)| address(rest.split(')').next()?));
     Some(TargetLogin::new(Kind::Closed, Way::Admin).account(name).from(from, None))
@@ -33,7 +35,7 @@ fn fortigate(text: &str) -> Option<TargetLogin> {
     if !text.contains("logid=") {
         return None;
     }
-    let pairs = pairs(text);
+    let pairs = pairs(text)?;
     let get = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| *value).unwrap_or_default();
     if get("type") != "event" || get("subtype") != "system" {
         return None;
@@ -52,20 +54,36 @@ fn fortigate(text: &str) -> Option<TargetLogin> {
     Some(TargetLogin { at, host: crate::login::bounded(get("devname"), limits::NAME_CHARS), ..TargetLogin::new(kind, way).account(get("user")).method(method).from(from, None) })
 }
 
-/// `key=value` and `key="value with blanks"`.
-fn pairs(text: &str) -> Vec<(&str, &str)> {
-    let (mut found, mut rest) = (Vec::new(), text);
+/// `key=value` and `key="value with blanks"`. `None` if one comes twice: then somebody typed it into a name, and nobody can
+/// tell which is the device's.
+fn pairs(text: &str) -> Option<Vec<(&str, &str)>> {
+    let (mut found, mut rest) = (Vec::<(&str, &str)>::new(), text);
     while found.len() < limits::PAIRS {
         let Some((front, after)) = rest.split_once('=') else { break };
         let key = front.rsplit([' ', ',']).next().unwrap_or_default();
         let (value, after) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+            Some(quoted) => quoted_end(quoted),
             None => after.split_once(' ').unwrap_or((after, "")),
         };
+        if !key.is_empty() && found.iter().any(|(other, _)| *other == key) {
+            return None;
+        }
         found.push((key, value));
         rest = after;
     }
-    found
+    Some(found)
+}
+
+/// A quoted value up to the quotation mark that is not escaped, and what follows it.
+fn quoted_end(text: &str) -> (&str, &str) {
+    let mut escaped = false;
+    for (at, letter) in text.char_indices() {
+        match letter {
+            '"' if !escaped => return (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default()),
+            _ => escaped = letter == '\\' && !escaped,
+        }
+    }
+    (text, "")
 }
 
 /// `Login succeeded for SSH: 10.0.0.1 admin`, `Login failed for TELNET: 10.0.0.1`, `Logout from SSH: 10.0.0.1 admin`,

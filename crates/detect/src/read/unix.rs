@@ -29,9 +29,14 @@ fn sshd(text: &str) -> Option<TargetLogin> {
     if let Some(rest) = text.strip_prefix("Failed ") {
         let (method, rest) = rest.split_once(" for ")?;
         let rest = rest.strip_prefix("invalid user ").unwrap_or(rest);
-        // The name is whatever a stranger typed, also one that looks like an address: the last place is the true one.
-        let (name, from, port, _) = place(rest, true)?;
-        return Some(TargetLogin::new(Kind::Failed, Way::Shell).account(name).method(method).from(Some(from), Some(port)));
+        // The name is whatever a stranger typed, also one that looks like an address: the last place is the true one. Of a key
+        // the text of a certificate follows, which is the stranger's too: where the two differ, nobody can tell which is true.
+        let ((early, first), (name, last)) = (place(rest, false).map(|(name, from, port, _)| (name, (from, port)))?, place(rest, true).map(|(name, from, port, _)| (name, (from, port)))?);
+        let login = TargetLogin::new(Kind::Failed, Way::Shell).method(method);
+        if first != last && matches!(method, "publickey" | "hostbased") {
+            return Some(login.account(early));
+        }
+        return Some(login.account(name).from(Some(last.0), Some(last.1)));
     }
     if let Some(rest) = text.strip_prefix("Invalid user ") {
         let (name, from, port, _) = place(&format!("{rest} ssh2"), true).map(|(name, from, port, _)| (name.to_owned(), from, port, ()))?;
