@@ -63,8 +63,17 @@ limits! {
     LOG_HANDSHAKE_SECONDS: "seconds" = 10;
     /// Messages of one source in a second, over a while; beyond them its connection waits.
     LOG_RATE: "messages" = 2_000;
-    /// Messages that wait to be written down; whoever sends more waits.
-    LOG_WAITING: "messages" = 20_000;
+    /// Bytes of one source in a second, over a while.
+    LOG_RATE_BYTES: "bytes" = 256 * 1024;
+    /// Bytes that one source may send at once.
+    LOG_BURST_BYTES: "bytes" = 8 * 1024 * 1024;
+    /// Bytes of one source that are kept of one day; what is beyond them is counted as lost. Without it one host pushes the
+    /// lines of all others off the disk.
+    LOG_DAY_BYTES: "bytes" = 256 * 1024 * 1024;
+    /// What must be free for lines to be written down: well before sessions are refused for want of room, lines wait.
+    LOG_RESERVE_BYTES: "bytes" = 3 * DISK_RESERVE_BYTES;
+    /// What waits to be written down, of all sources together; whoever sends more waits.
+    LOG_WAITING_KIB: "kibibytes" = 64 * 1024;
     /// Difference between a device's clock and ours that is told.
     LOG_SKEW_SECONDS: "seconds" = 60;
     /// Logins that wait for the entry that explains them.

@@ -28,6 +28,7 @@ on_both! {
     what_was_not_judged_before_a_crash_is_judged_after_it,
     a_source_hands_in_lines_by_its_own_certificate_alone,
     who_may_decide_and_who_may_register,
+    long_lines_all_at_once_can_be_read_again,
 }
 
 pub fn settings() -> TargetLogSettings {
@@ -186,6 +187,17 @@ async fn a_flood_is_one_case_and_who_gets_in_makes_it_grave(base: Base) {
     assert_eq!((case.weight, case.attempts), (Weight::High, 204));
     assert!(case.line.contains("Accepted password for root"), "the line that counts is shown: {}", case.line);
     assert_eq!(scene.fact("case_opened", 2).await.len(), 2);
+}
+
+async fn long_lines_all_at_once_can_be_read_again(base: Base) {
+    let scene = Scene::new(base).await;
+    let mut lines = vec![vec![b'x'; 65_536]; 600];
+    lines.push(b"<38>1 - ehr-db01 sshd 9 - - Accepted password for yamada from 192.168.30.7 port 4000 ssh2".to_vec());
+    scene.ward.store.take(&scene.source, lines).await.unwrap();
+    scene.pass(11);
+    let case = scene.case("behind the long lines", |case| case.key.rule == AroundRule::Elsewhere).await;
+    let lines = scene.ward.store.case_lines(&scene.ward.operator, &case.id).await.unwrap();
+    assert!(lines.iter().any(|(_, text, own)| *own && text.contains("yamada")));
 }
 
 async fn what_is_allowed_is_quiet_and_ends_with_its_time(base: Base) {

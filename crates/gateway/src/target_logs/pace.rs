@@ -15,12 +15,13 @@ const BURST: usize = 10;
 #[derive(Debug)]
 pub struct Pace {
     left: f64,
+    left_bytes: f64,
     at: Instant,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { left: most(), at: Instant::now() }
+        Self { left: most(), left_bytes: most_bytes(), at: Instant::now() }
     }
 }
 
@@ -29,28 +30,37 @@ fn most() -> f64 {
     (limits::LOG_RATE * BURST) as f64
 }
 
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+fn most_bytes() -> f64 {
+    limits::LOG_BURST_BYTES as f64
+}
+
 impl Pace {
+    /// Takes messages and their bytes into account.
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-    fn take(&mut self, messages: usize, now: Instant) -> f64 {
-        self.left = (self.left + now.duration_since(self.at).as_secs_f64() * limits::LOG_RATE as f64).min(most());
-        self.at = now;
-        self.left -= messages as f64;
-        self.left
+    pub fn take(&mut self, messages: usize, bytes: usize, now: Instant) {
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.left = (self.left + passed * limits::LOG_RATE as f64).min(most()) - messages as f64;
+        self.left_bytes = (self.left_bytes + passed * limits::LOG_RATE_BYTES as f64).min(most_bytes()) - bytes as f64;
+        self.at = self.at.max(now);
     }
 
-    /// Takes messages into account, and says how long their sender is to be left waiting.
+    /// How long the sender is to be left waiting before anything more of it is read.
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-    pub fn wait(&mut self, messages: usize, now: Instant) -> Duration {
-        let left = self.take(messages, now);
-        Duration::from_secs_f64((-left / limits::LOG_RATE as f64).clamp(0.0, 60.0))
+    pub fn owed(&mut self, now: Instant) -> Duration {
+        self.take(0, 0, now);
+        let seconds = (-self.left / limits::LOG_RATE as f64).max(-self.left_bytes / limits::LOG_RATE_BYTES as f64);
+        Duration::from_secs_f64(seconds.clamp(0.0, 60.0))
     }
 
     /// Whether one more may be taken, where nobody can be made to wait.
-    pub fn admits(&mut self, now: Instant) -> bool {
-        if self.take(1, now) < 0.0 {
-            self.left += 1.0;
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    pub fn admits(&mut self, bytes: usize, now: Instant) -> bool {
+        self.take(0, 0, now);
+        if self.left < 1.0 || self.left_bytes < bytes as f64 {
             return false;
         }
+        self.take(1, bytes, now);
         true
     }
 }
@@ -78,9 +88,14 @@ pub struct Place {
 }
 
 impl Place {
-    /// How long the sender of these messages is to be left waiting, all connections of its source together.
-    pub fn wait(&self, messages: usize) -> Duration {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner).wait(messages, Instant::now())
+    /// Takes what was read into account, of all connections of its source together.
+    pub fn count(&self, messages: usize, bytes: usize) {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).take(messages, bytes, Instant::now());
+    }
+
+    /// How long the sender is to be left waiting before more is read. A new connection owes what the ones before it did.
+    pub fn owed(&self) -> Duration {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).owed(Instant::now())
     }
 }
 
@@ -106,6 +121,12 @@ impl Places {
         }
         let pace = Arc::clone(state.paces.entry(source.clone()).or_default());
         Some(Place { places: Arc::clone(self), source: source.clone(), number, pace })
+    }
+
+    /// Whether a datagram of this source may be taken: of connections and datagrams together.
+    pub fn admits(&self, source: &LogSourceId, bytes: usize) -> bool {
+        let pace = Arc::clone(self.state().paces.entry(source.clone()).or_default());
+        pace.lock().unwrap_or_else(PoisonError::into_inner).admits(bytes, Instant::now())
     }
 
     /// Ends all of them.
@@ -136,10 +157,27 @@ mod tests {
     fn who_sends_more_than_the_rate_waits_as_long_as_it_takes() {
         let mut pace = Pace::default();
         let now = pace.at;
-        assert_eq!(pace.wait(limits::LOG_RATE * BURST, now), Duration::ZERO);
-        assert_eq!(pace.wait(limits::LOG_RATE, now).as_secs(), 1);
-        assert!(!pace.admits(now));
-        assert!(pace.admits(now + Duration::from_secs(3)));
+        pace.take(limits::LOG_RATE * BURST, 0, now);
+        assert_eq!(pace.owed(now), Duration::ZERO);
+        pace.take(limits::LOG_RATE, 0, now);
+        assert_eq!(pace.owed(now).as_secs(), 1);
+        assert!(!pace.admits(1, now));
+        assert!(pace.admits(1, now + Duration::from_secs(3)));
+    }
+
+    #[test]
+    fn few_long_messages_wait_like_many_short_ones_and_a_new_connection_pays_what_is_owed() {
+        let places = Arc::<Places>::default();
+        let source = LogSourceId::from_random([1; 10]);
+        let first = places.take(&source, Cut::default()).unwrap();
+        first.count(128, limits::LOG_BURST_BYTES);
+        assert!(first.owed() < Duration::from_secs(1));
+        first.count(80, limits::LOG_RATE_BYTES * 20);
+        drop(first);
+        assert!(!places.admits(&source, 1), "nor by a datagram");
+        let owed = places.take(&source, Cut::default()).unwrap().owed();
+        assert!(owed > Duration::from_secs(10) && owed <= Duration::from_secs(20), "{owed:?}");
+        assert!(places.admits(&LogSourceId::from_random([2; 10]), 65_535), "others owe nothing");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! marks it, and whoever can send from such an address can write its lines.
 
 use super::Ear;
-use super::pace::Pace;
 use super::tls::carry;
 use crate::line::{Cut, Line};
 use sekisho_core::gather::AwayWhy;
@@ -11,7 +10,6 @@ use sekisho_detect::frame::Framing;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -47,7 +45,7 @@ pub async fn accept(ear: &Arc<Ear>) {
 pub async fn datagrams(ear: &Arc<Ear>) {
     let Some((_, socket)) = &ear.legacy else { return std::future::pending().await };
     let _ = socket2::SockRef::from(socket).set_recv_buffer_size(HELD);
-    let (mut buffer, mut paces) = (vec![0; DATAGRAM], HashMap::<LogSourceId, Pace>::new());
+    let mut buffer = vec![0; DATAGRAM];
     loop {
         let Ok((mut length, mut peer)) = socket.recv_from(&mut buffer).await else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -59,7 +57,7 @@ pub async fn datagrams(ear: &Arc<Ear>) {
             match ear.gatherer.legacy(from) {
                 Some(source) => {
                     let bytes = buffer.get(..length.min(sekisho_detect::limits::MESSAGE_BYTES)).unwrap_or_default();
-                    if paces.entry(source.clone()).or_default().admits(Instant::now()) {
+                    if ear.places.admits(&source, bytes.len()) {
                         came.entry(source).or_default().push(bytes.to_vec());
                     } else {
                         ear.gatherer.lost(&source, 1);

@@ -142,6 +142,8 @@ fn is_about_the_certificate(error: &std::io::Error) -> bool {
 pub async fn carry(ear: &Ear, mut stream: impl AsyncRead + Unpin, source: &LogSourceId, from: IpAddr, framing: Framing, place: &Place, stands: impl Fn() -> bool) {
     let (mut framer, mut buffer) = (Framer::new(framing), vec![0; READ]);
     loop {
+        // Before it is read, so that who hangs up and comes again gains nothing.
+        tokio::time::sleep(place.owed()).await;
         let read = match stream.read(&mut buffer).await {
             Ok(0) | Err(_) => break,
             Ok(read) => read,
@@ -158,16 +160,13 @@ pub async fn carry(ear: &Ear, mut stream: impl AsyncRead + Unpin, source: &LogSo
         if !stands() {
             return;
         }
-        let wait = place.wait(messages.len());
+        place.count(messages.len(), read);
         if !messages.is_empty() && ear.gatherer.take(source, messages).await.is_err() {
             return;
         }
         if breach {
             tracing::warn!(%from, %source, "a stream of logs does not keep to its form");
             return ear.gatherer.turned_away(from, AwayWhy::Form).await;
-        }
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
         }
     }
     if let Some(rest) = framer.finish()

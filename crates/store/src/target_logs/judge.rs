@@ -46,14 +46,16 @@ impl Told {
 }
 
 /// Reads a line. `None` if it tells of no login, bears no foreign name and no time.
-pub(super) fn tell(known: &Known, at: LineRef, line: RawLine) -> Option<Told> {
+pub(super) fn tell(known: &Known, at: LineRef, line: &RawLine) -> Option<Told> {
     let source = known.all.get(&line.source)?;
     let reading = read::read(&line.bytes, line.received, source.zone_minutes);
     let skew = reading.at.map(|at| (at.0 - line.received.0) / 1000);
     // A line in another's name is kept and asked about; what it says is not believed.
     let forged = (!source.is_called(&reading.host)).then(|| reading.host.chars().take(64).collect());
     let login = reading.login.filter(|_| forged.is_none());
-    let told = Told { at, line, login, forged, skew };
+    // The whole is on the disk; what waits in memory holds what a case shows, and one byte that says whether there is more.
+    let bytes = line.bytes.get(..=limits::CASE_LINE_BYTES).unwrap_or(&line.bytes).to_vec();
+    let told = Told { at, line: RawLine { bytes, source: line.source.clone(), received: line.received }, login, forged, skew };
     (told.says_something() || told.skew.is_some()).then_some(told)
 }
 

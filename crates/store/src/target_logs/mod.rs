@@ -77,7 +77,7 @@ pub(crate) struct Heard {
 /// Lines on their way to the disk, and the room that they take in memory.
 struct Parcel {
     lines: Vec<RawLine>,
-    _room: OwnedSemaphorePermit,
+    room: OwnedSemaphorePermit,
 }
 
 /// What is shared between the listener's questions, the task and the pages.
@@ -85,6 +85,8 @@ pub(crate) struct Gathering {
     known: RwLock<Arc<Known>>,
     heard: Mutex<HashMap<LogSourceId, Heard>>,
     lost: Mutex<HashMap<LogSourceId, u64>>,
+    /// The day, and what was taken of each source on it.
+    taken: Mutex<(i64, HashMap<LogSourceId, u64>)>,
     door: OnceLock<mpsc::UnboundedSender<Parcel>>,
     room: Arc<Semaphore>,
     away: AwayCount,
@@ -98,8 +100,9 @@ impl Default for Gathering {
             known: RwLock::default(),
             heard: Mutex::default(),
             lost: Mutex::default(),
+            taken: Mutex::default(),
             door: OnceLock::new(),
-            room: Arc::new(Semaphore::new(limits::LOG_WAITING)),
+            room: Arc::new(Semaphore::new(limits::LOG_WAITING_KIB)),
             away: AwayCount::default(),
             authority: OnceLock::new(),
             board: tokio::sync::Mutex::default(),
@@ -122,6 +125,25 @@ impl Gathering {
 
     pub(crate) async fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().await
+    }
+
+    /// Takes out of one day's room what still fits: how many of these messages may be kept.
+    fn fits(&self, source: &LogSourceId, messages: &[Vec<u8>], now: Timestamp) -> usize {
+        let day = now.0.div_euclid(24 * 3600 * 1000);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.0 != day {
+            *taken = (day, HashMap::new());
+        }
+        let used = taken.1.entry(source.clone()).or_default();
+        let fitting = messages.iter().take_while(|message| {
+            let after = used.saturating_add(message.len() as u64);
+            let fits = after <= limits::LOG_DAY_BYTES as u64;
+            if fits {
+                *used = after;
+            }
+            fits
+        });
+        fitting.count()
     }
 
     fn hear(&self, told: &[Told], counts: &HashMap<LogSourceId, (u64, Timestamp)>) {
@@ -182,7 +204,8 @@ impl Store {
         let mut parcels = Vec::with_capacity(PARCELS);
         loop {
             tokio::select! {
-                count = receiver.recv_many(&mut parcels, PARCELS) => if count == 0 { return },
+                // What cannot be judged is not heaped up: who sends waits.
+                count = receiver.recv_many(&mut parcels, PARCELS), if work.desk.waiting.len() <= limits::LOG_PENDING => if count == 0 { return },
                 _ = ticks.tick() => {}
             }
             if self.inner.log.is_closed() {
@@ -214,7 +237,7 @@ impl Store {
                 let whole = segments::read(&store.inner.settings.data_dir, number, &store.inner.keys, |at, line| {
                     if at >= after
                         && told.len() < limits::LOG_PENDING
-                        && let Some(one) = judge::tell(&known, LineRef { segment: number, line: at }, line)
+                        && let Some(one) = judge::tell(&known, LineRef { segment: number, line: at }, &line)
                     {
                         told.push(one);
                     }
@@ -250,8 +273,8 @@ impl Store {
 
     /// Writes lines down, then reads them. While the disk takes nothing they wait, and with them whoever sends.
     async fn write_parcels(&self, work: &mut Work, parcels: &mut Vec<Parcel>) {
-        let taken: Vec<Parcel> = std::mem::take(parcels);
-        let lines: Arc<Vec<RawLine>> = Arc::new(taken.iter().flat_map(|parcel| parcel.lines.iter().cloned()).collect());
+        let (lines, _room): (Vec<_>, Vec<_>) = parcels.drain(..).map(|parcel| (parcel.lines, parcel.room)).unzip();
+        let lines: Arc<Vec<RawLine>> = Arc::new(lines.into_iter().flatten().collect());
         loop {
             match self.write_lines(work, &lines).await {
                 Ok(()) => {
@@ -283,19 +306,21 @@ impl Store {
         let (store, lines, known, segment) = (self.clone(), Arc::clone(lines), self.inner.gathering.known(), work.segment.take());
         let (segment, told, counts) = blocking(move || {
             let data_dir = &store.inner.settings.data_dir;
-            if store.inner.shelf.free_bytes()? < limits::DISK_RESERVE_BYTES as u64 {
+            if store.inner.shelf.free_bytes()? < limits::LOG_RESERVE_BYTES as u64 {
                 return Err(Fault::Folder("the disk is full".into()));
             }
             let mut segment = match segment {
                 Some(segment) => segment,
                 None => Segment::begin(data_dir, segments::list(data_dir)?.last().map_or(1, |(number, _)| number + 1), now)?,
             };
-            let first = segment.append(&store.inner.keys, &lines)?;
             let (mut told, mut counts) = (Vec::new(), HashMap::new());
-            for (place, line) in (first.line..).zip(lines.iter()) {
-                let count = counts.entry(line.source.clone()).or_insert((0_u64, line.received));
-                *count = (count.0 + 1, line.received);
-                told.extend(judge::tell(&known, LineRef { segment: first.segment, line: place }, line.clone()));
+            for piece in segments::pieces(&lines) {
+                let first = segment.append(&store.inner.keys, piece)?;
+                for (place, line) in (first.line..).zip(piece) {
+                    let count = counts.entry(line.source.clone()).or_insert((0_u64, line.received));
+                    *count = (count.0 + 1, line.received);
+                    told.extend(judge::tell(&known, LineRef { segment: first.segment, line: place }, line));
+                }
             }
             Ok((segment, told, counts))
         })

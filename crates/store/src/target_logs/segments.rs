@@ -26,8 +26,12 @@ const SUFFIX: &str = ".skl";
 const FORM: &str = "sekisho-target-log/1";
 /// Bytes after which a part is closed.
 pub(super) const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
-/// One sealed batch; more is not read.
+/// One sealed batch; more is neither written nor read.
 const BATCH_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of lines that are put into one batch.
+const PIECE_BYTES: usize = 4 * 1024 * 1024;
+/// What a line takes in a batch beside its bytes, at the most.
+const LINE_HEAD: usize = 8 + 1 + 255 + 4;
 
 /// One line as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +107,22 @@ fn row(number: u64, batch: u64, chain: Digest) -> String {
     format!("{number}:{batch}:{chain}")
 }
 
+/// The same lines in pieces, each of which makes a batch that can be read again.
+pub(super) fn pieces(lines: &[RawLine]) -> Vec<&[RawLine]> {
+    let (mut pieces, mut rest) = (Vec::new(), lines);
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = rest.iter().take_while(|line| {
+            bytes += line.bytes.len() + LINE_HEAD;
+            bytes <= PIECE_BYTES
+        });
+        let (piece, after) = rest.split_at(fits.count().max(1));
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces
+}
+
 impl Segment {
     /// Begins a part. Its name and first line are on the disk when this returns.
     pub fn begin(data_dir: &Path, number: u64, now: Timestamp) -> Result<Self, Fault> {
@@ -127,7 +147,8 @@ impl Segment {
         }
         let row = row(self.number, self.batch, self.chain);
         let sealed = keys.seal(Place { table: "target_logs", row: &row, column: "batch" }, &plain)?.into_bytes();
-        let mut frame = u32::try_from(sealed.len()).map_err(|_| Fault::Damaged("a batch of lines is too long".into()))?.to_be_bytes().to_vec();
+        let length = u32::try_from(sealed.len()).ok().filter(|_| sealed.len() <= BATCH_BYTES);
+        let mut frame = length.ok_or_else(|| Fault::Damaged("a batch of lines is too long".into()))?.to_be_bytes().to_vec();
         frame.extend_from_slice(&sealed);
         let words = || Fault::io("targets' logs cannot be written");
         self.file.write_all(&frame).and_then(|()| self.file.sync_data()).map_err(words())?;
