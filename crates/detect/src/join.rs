@@ -9,7 +9,7 @@ use sekisho_core::around::{AroundRule, LoginAllow};
 use sekisho_core::ids::{SessionId, TargetId};
 use sekisho_core::source::Network;
 use sekisho_core::time::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use std::time::Duration;
 const SLACK: Duration = Duration::from_secs(120);
 /// The same for connections of Sekisho itself, which are known by their time alone.
 const OWN_SLACK: Duration = Duration::from_secs(20);
+/// A test of the connection takes no longer; one whose end stands nowhere ended with the program.
+const TEST: Duration = Duration::from_secs(300);
 /// How long a login waits for the log's own entry of the connection that it belongs to.
 pub const GRACE: Duration = Duration::from_secs(10);
 /// A session that a target's log did not tell of after this long is a case (R4).
@@ -45,16 +47,57 @@ pub struct Led {
     pub ended: Option<Timestamp>,
     /// The place from which a login was joined to it by certificate.
     pub told: Option<(Option<IpAddr>, Option<u16>)>,
+    /// How many lines without a port were explained by it, by the way of telling.
+    pub explained: BTreeMap<String, u8>,
+}
+
+/// The way in which a target tells of a login. One program of it tells of one login once.
+fn telling(login: &TargetLogin) -> String {
+    format!("{}/{}", login.way.as_str(), login.method)
 }
 
 impl Led {
-    fn spans(&self, moment: Timestamp) -> bool {
-        self.began.minus(SLACK) <= moment && self.ended.is_none_or(|ended| moment <= ended.plus(SLACK))
+    /// Whether a login at this moment can be of it: a target tells of a login at its beginning, and never after the end.
+    fn lives(&self, moment: Timestamp) -> bool {
+        self.began.minus(SLACK) <= moment && self.ended.is_none_or(|ended| moment <= ended.plus(OWN_SLACK))
+    }
+
+    /// The same of a line that was perhaps held up on its way: by our clock, or by the device's own.
+    fn lived(&self, login: &TargetLogin, received: Timestamp) -> bool {
+        self.lives(received) || self.began <= received && login.at.is_some_and(|at| self.lives(at))
+    }
+
+    /// Whether a further line of the same connection may still tell of the login that began this session: other programs of
+    /// the target tell of it too, and a sensor of the connection's whole life.
+    fn is_fresh(&self, login: &TargetLogin, received: Timestamp) -> bool {
+        let early = |moment: Timestamp| self.connected.is_some_and(|connected| moment <= connected.plus(SLACK));
+        self.told.is_none() || login.way == Way::Wire || early(received) || login.at.is_some_and(early)
+    }
+
+    /// Whether it began just then.
+    fn begins(&self, received: Timestamp) -> bool {
+        self.connected.is_some_and(|connected| connected.minus(SLACK) <= received && received <= connected.plus(SLACK)) && self.lives(received)
+    }
+
+    /// Whether one more line that bears no port is explained by it. Windows writes two for one desktop: a person with the
+    /// rights of an administrator gets two tokens.
+    fn has_room(&self, login: &TargetLogin) -> bool {
+        let most = if login.way == Way::Desktop { 2 } else { 1 };
+        self.explained.get(&telling(login)).is_none_or(|count| *count < most)
+    }
+
+    /// Notes that it explains this login; what it explains is used up.
+    pub fn explains(&mut self, login: &TargetLogin, by: By) {
+        if by == By::Time && !self.own {
+            let count = self.explained.entry(telling(login)).or_default();
+            *count = count.saturating_add(1);
+        }
     }
 
     /// Whether it is one of Sekisho itself that was being made at this moment.
     fn is_own_at(&self, moment: Timestamp) -> bool {
-        self.own && self.began.minus(OWN_SLACK) <= moment && self.ended.is_none_or(|ended| moment <= ended.plus(OWN_SLACK))
+        let end = self.ended.or_else(|| self.session.is_none().then(|| self.began.plus(TEST)));
+        self.own && self.began.minus(OWN_SLACK) <= moment && end.is_none_or(|end| moment <= end.plus(OWN_SLACK))
     }
 
     /// How far a moment lies outside its times.
@@ -174,10 +217,9 @@ fn opened(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
     if let Some(verdict) = by_certificate(login, scene) {
         return verdict;
     }
-    let place = login.from.zip(login.port).map(|(from, port)| SocketAddr::new(from, port));
-    let same_place = |led: &Led| led.local.is_some_and(|local| place == Some(SocketAddr::new(local.ip().to_canonical(), local.port())));
+    let same_place = |led: &Led| is_of(led, login);
     // The newest first: a port comes round again.
-    if let Some((at, led)) = scene.here().rev().find(|(_, led)| same_place(led) && led.spans(scene.received)) {
+    if let Some((at, led)) = scene.here().rev().find(|(_, led)| same_place(led) && led.lived(login, scene.received) && led.is_fresh(login, scene.received)) {
         return account_of(at, led, login, By::Connection);
     }
     // Windows writes an address of its own machine for who sits in front of it.
@@ -187,12 +229,13 @@ fn opened(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
             return Verdict::Joined(at, By::Time);
         }
         if login.port.is_none() {
-            let then: Vec<_> = scene.here().rev().filter(|(_, led)| led.connected.is_some() && led.spans(scene.received)).collect();
-            let fits = then.iter().find(|(_, led)| login.account.is_empty() || same_account(&led.username, &login.account));
-            if let Some((at, _)) = fits {
+            // A session explains one login, and that at its beginning. Who comes later comes beside it.
+            let then: Vec<_> = scene.here().rev().filter(|(_, led)| led.begins(scene.received)).collect();
+            let same: Vec<_> = then.iter().filter(|(_, led)| login.account.is_empty() || same_account(&led.username, &login.account)).collect();
+            if let Some((at, _)) = same.iter().find(|(_, led)| led.has_room(login)) {
                 return Verdict::Joined(*at, By::Time);
             }
-            if let Some((at, _)) = then.first() {
+            if let Some((at, _)) = then.first().filter(|_| same.is_empty()) {
                 return Verdict::Hit(AroundRule::OtherAccount, Some(*at));
             }
         }
@@ -222,16 +265,23 @@ fn by_certificate(login: &TargetLogin, scene: &Scene<'_>) -> Option<Verdict> {
     let place = (login.from, login.port);
     // One certificate, one login, on one target, from the gateway: whoever uses it otherwise has stolen it.
     let stolen = &led.target != scene.target
-        || !led.spans(scene.received)
-        || led.told.is_some_and(|told| told != place)
+        || !led.lived(login, scene.received)
+        || led.told.is_some_and(|told| told.1.is_some() && told != place)
         || login.from.is_some_and(|from| !scene.is_gateway(from) && led.local.is_some_and(|local| local.ip().to_canonical() != from));
     if stolen {
         return Some(Verdict::Hit(AroundRule::KeptAccount, Some(at)));
     }
-    if led.local.is_none() && scene.now < scene.received.plus(GRACE) && !login.from.is_some_and(|from| scene.is_gateway(from)) {
-        return Some(Verdict::Wait);
+    // Nobody saw it leave from anywhere: then it must come from where the gateway dials.
+    if led.local.is_none() && !login.from.is_some_and(|from| scene.is_gateway(from)) {
+        return Some(scene.hit_late(AroundRule::KeptAccount));
     }
     Some(account_of(at, led, login, By::Certificate))
+}
+
+/// Whether it came by the very connection of this session.
+fn is_of(led: &Led, login: &TargetLogin) -> bool {
+    let place = login.from.zip(login.port).map(|(from, port)| SocketAddr::new(from, port));
+    led.local.is_some_and(|local| place == Some(SocketAddr::new(local.ip().to_canonical(), local.port())))
 }
 
 fn account_of(at: usize, led: &Led, login: &TargetLogin, by: By) -> Verdict {
@@ -243,7 +293,7 @@ fn at_console(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
         Way::Console if scene.is_kept(&login.account) && !scene.on_site => scene.hit(AroundRule::AtConsole),
         // A line without a place that tells of a kept account is not explained by anything either.
         Way::Shell | Way::Desktop | Way::Admin if scene.is_kept(&login.account) => {
-            let then = scene.here().rev().find(|(_, led)| led.connected.is_some() && led.spans(scene.received) && same_account(&led.username, &login.account));
+            let then = scene.here().rev().find(|(_, led)| led.begins(scene.received) && led.has_room(login) && same_account(&led.username, &login.account));
             then.map_or_else(|| scene.hit_late(AroundRule::KeptAccount), |(at, _)| Verdict::Joined(at, By::Time))
         }
         _ => Verdict::Nothing,
@@ -251,11 +301,19 @@ fn at_console(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
 }
 
 fn failed(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
-    let Some(from) = login.from else { return Verdict::Nothing };
+    let Some(from) = login.from else {
+        // Tries whose place nobody can tell are tries all the same.
+        let remote = matches!(login.way, Way::Shell | Way::Desktop | Way::Admin);
+        return if remote { Verdict::Attempt(AroundRule::Elsewhere) } else { Verdict::Nothing };
+    };
     if scene.is_gateway(from) {
-        // A session whose credential the target refused tells of itself.
-        let ours = scene.here().any(|(_, led)| led.spans(scene.received));
-        return if ours { Verdict::Nothing } else { Verdict::Attempt(AroundRule::NoSession) };
+        // A session whose credential the target refused tells of itself; what else is tried from there is somebody's guess.
+        let ours = |led: &Led| {
+            let beginning = led.began.minus(OWN_SLACK) <= scene.received && scene.received <= led.connected.unwrap_or(led.began).plus(OWN_SLACK);
+            let known = login.account.is_empty() || same_account(&led.username, &login.account);
+            is_of(led, login) && led.lived(login, scene.received) || known && (led.is_own_at(scene.received) || beginning && (led.local.is_none() || login.port.is_none()))
+        };
+        return if scene.here().any(|(_, led)| ours(led)) { Verdict::Nothing } else { Verdict::Attempt(AroundRule::NoSession) };
     }
     if scene.allowed(login) {
         return Verdict::Allowed;
@@ -266,7 +324,8 @@ fn failed(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
 /// Somebody took the rights of a kept account from within. Root is left out: administrators of the hospital do it daily.
 fn raised(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
     let everyday = ["root", "administrator"].iter().any(|name| plain(&login.account).eq_ignore_ascii_case(name));
-    let inside = scene.here().any(|(_, led)| led.connected.is_some() && led.spans(scene.received));
+    // Within a session its own account does, and root after it.
+    let inside = scene.here().any(|(_, led)| led.connected.is_some() && led.lived(login, scene.received) && (same_account(&led.username, &login.by) || plain(&login.by) == "root"));
     if everyday || inside || !scene.is_kept(&login.account) || same_account(&login.by, &login.account) { Verdict::Nothing } else { scene.hit_late(AroundRule::KeptAccount) }
 }
 

@@ -25,6 +25,7 @@ fn led(certificate: Option<u64>, port: u16) -> Led {
         connected: Some(at(1)),
         ended: Some(at(600)),
         told: None,
+        explained: BTreeMap::new(),
     }
 }
 
@@ -176,7 +177,9 @@ fn what_is_allowed_passes_and_what_a_break_in_does_never() {
 #[test]
 fn who_becomes_a_kept_account_from_within_is_asked_for_unless_a_session_runs() {
     let mut stage = stage();
-    let su = TargetLogin::new(Kind::Raised, Way::Within).account("maint").by("yamada");
+    let su = TargetLogin::new(Kind::Raised, Way::Within).account("maint").by("vendor2");
+    assert_eq!(rule(stage.judge(&su)), Some(AroundRule::KeptAccount), "by somebody else than the session's account");
+    stage.led[0].username = "vendor2".into();
     assert_eq!(stage.judge(&su), Verdict::Nothing);
     (stage.received, stage.now) = (at(3600), at(3700));
     assert_eq!(rule(stage.judge(&su)), Some(AroundRule::KeptAccount));
@@ -194,4 +197,88 @@ fn a_session_that_is_not_told_of_and_a_source_that_says_nothing() {
     assert_eq!(silence(Some(5), Duration::from_secs(1)), Duration::from_secs(300));
     assert_eq!(silence(None, Duration::from_secs(1)), SILENT_LEAST);
     assert_eq!(silence(None, Duration::from_secs(300)), Duration::from_secs(6000));
+}
+
+#[test]
+fn a_session_explains_one_login_and_that_at_its_beginning() {
+    let mut stage = stage();
+    stage.led.truncate(1);
+    let portless = TargetLogin { way: Way::Admin, port: None, ..login("maint", GATEWAY, 1) };
+    let nowhere = TargetLogin { from: None, port: None, ..login("maint", GATEWAY, 1) };
+    for login in [&portless, &nowhere] {
+        assert_eq!(stage.judge(login), Verdict::Joined(0, By::Time));
+    }
+    for login in [&portless, &nowhere] {
+        stage.led[0].explains(login, By::Time);
+    }
+    assert_eq!(rule(stage.judge(&portless)), Some(AroundRule::NoSession), "a second login in the same breath");
+    assert_eq!(rule(stage.judge(&nowhere)), Some(AroundRule::KeptAccount));
+    let split = TargetLogin { way: Way::Desktop, method: "Negotiate".into(), ..portless.clone() };
+    stage.led[0].explains(&split, By::Time);
+    assert_eq!(stage.judge(&split), Verdict::Joined(0, By::Time), "the second token of one desktop");
+    stage.led[0].explains(&split, By::Time);
+    assert_eq!(rule(stage.judge(&split)), Some(AroundRule::NoSession));
+    stage.led[0].explained.clear();
+    (stage.received, stage.now) = (at(300), at(330));
+    assert_eq!(rule(stage.judge(&portless)), Some(AroundRule::NoSession), "in the middle of the session");
+    assert_eq!(rule(stage.judge(&nowhere)), Some(AroundRule::KeptAccount));
+    stage.led[0].connected = Some(at(500));
+    (stage.received, stage.now) = (at(640), at(700));
+    assert_eq!(rule(stage.judge(&portless)), Some(AroundRule::NoSession), "after its end");
+}
+
+#[test]
+fn the_place_of_a_session_explains_nothing_once_it_was_told_or_has_ended() {
+    let mut stage = stage();
+    let same = login("maint", GATEWAY, 50002);
+    stage.led[1].told = Some((same.from, same.port));
+    assert_eq!(stage.judge(&same), Verdict::Joined(1, By::Connection), "another program of the target tells of it");
+    (stage.received, stage.now) = (at(300), at(330));
+    assert_eq!(rule(stage.judge(&same)), Some(AroundRule::NoSession), "the same place again, minutes later");
+    assert_eq!(stage.judge(&TargetLogin { way: Way::Wire, ..same.clone() }), Verdict::Joined(1, By::Connection), "a sensor tells of its end");
+    stage.led[1].told = None;
+    (stage.received, stage.now) = (at(660), at(700));
+    assert_eq!(rule(stage.judge(&same)), Some(AroundRule::NoSession), "somebody took the place after the end");
+}
+
+#[test]
+fn a_line_that_was_held_up_is_of_the_session_in_whose_time_it_was_written() {
+    let mut stage = stage();
+    (stage.received, stage.now) = (at(7200), at(7300));
+    let late = |login: TargetLogin, seconds| TargetLogin { at: Some(at(seconds)), ..login };
+    assert_eq!(stage.judge(&late(certified(7, "maint", GATEWAY, 50001), 3)), Verdict::Joined(0, By::Certificate));
+    assert_eq!(stage.judge(&late(login("maint", GATEWAY, 50002), 3)), Verdict::Joined(1, By::Connection));
+    assert_eq!(rule(stage.judge(&late(certified(7, "maint", GATEWAY, 50001), 900))), Some(AroundRule::KeptAccount));
+    assert_eq!(rule(stage.judge(&late(login("maint", GATEWAY, 50002), 900))), Some(AroundRule::NoSession));
+}
+
+#[test]
+fn guesses_from_the_gateways_address_are_counted_beside_a_session() {
+    let mut stage = stage();
+    let guess = |account: &str, port| TargetLogin { kind: Kind::Failed, ..login(account, GATEWAY, port) };
+    assert_eq!(stage.judge(&guess("maint", 50002)), Verdict::Nothing, "the session's own first try");
+    for (account, port) in [("root", 40000), ("maint", 40000)] {
+        assert_eq!(stage.judge(&guess(account, port)), Verdict::Attempt(AroundRule::NoSession));
+    }
+    stage.led[1].local = None;
+    assert_eq!(stage.judge(&guess("maint", 40000)), Verdict::Nothing, "one that was refused tells of no place of ours");
+    let nowhere = TargetLogin { from: None, port: None, ..guess("root", 1) };
+    assert_eq!(stage.judge(&nowhere), Verdict::Attempt(AroundRule::Elsewhere), "a place that nobody can tell");
+}
+
+#[test]
+fn a_test_without_an_end_explains_nothing_for_long() {
+    let mut stage = stage();
+    stage.led = vec![Led { session: None, own: true, local: None, connected: None, ended: None, ..led(None, 50003) }];
+    assert_eq!(stage.judge(&login("maint", GATEWAY, 50777)), Verdict::Joined(0, By::Time));
+    (stage.received, stage.now) = (at(330), at(400));
+    assert_eq!(rule(stage.judge(&login("maint", GATEWAY, 50777))), Some(AroundRule::NoSession));
+}
+
+#[test]
+fn a_certificate_whose_connection_nobody_saw_comes_from_the_gateway() {
+    let mut stage = stage();
+    (stage.led[0].local, stage.led[0].connected) = (None, None);
+    assert_eq!(stage.judge(&certified(7, "maint", GATEWAY, 50001)), Verdict::Joined(0, By::Certificate));
+    assert_eq!(rule(stage.judge(&certified(7, "maint", "192.168.30.7", 50001))), Some(AroundRule::KeptAccount));
 }

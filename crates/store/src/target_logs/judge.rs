@@ -126,11 +126,13 @@ impl Store {
     /// was judged.
     pub(super) async fn judge_waiting(&self, desk: &mut Desk, slow: bool) -> Result<Option<LineRef>, Fault> {
         self.follow_own(&mut desk.own).await?;
-        let (round, now) = (self.round().await?, self.now());
+        let (round, now, known) = (self.round().await?, self.now(), self.inner.gathering.known());
         // Who waits among too many waits no longer.
         let judged_at = if desk.waiting.len() > limits::LOG_PENDING { now.plus(GRACE) } else { now };
         let (mut joined, mut found, mut still, mut last) = (Vec::new(), Vec::new(), Vec::new(), None);
         let mut attempts = desk.attempts.clone();
+        // What one line of this round used up of a session is used up for the next one.
+        let mut led = desk.own.led.clone();
         for (place, told) in desk.waiting.iter().enumerate() {
             let Some(source) = self.source_known(&told.line.source) else { continue };
             if last.as_ref() < Some(&told.at) {
@@ -148,7 +150,7 @@ impl Store {
                 gateways: &desk.own.gateways,
                 networks: &self.inner.settings.ssh_sources,
                 authorities: &desk.own.authorities,
-                led: &desk.own.led,
+                led: &led,
                 allows: &round.allows,
                 on_site: false,
                 received: told.line.received,
@@ -156,10 +158,12 @@ impl Store {
             };
             match join::judge(login, &scene) {
                 Verdict::Wait => still.push(place),
-                Verdict::Joined(led, by) => {
-                    let first = desk.own.led.get(led).is_some_and(|led| led.told.is_none() && led.session.is_some() && !led.own);
-                    if first && !joined.iter().any(|other: &Joined| other.led == led) {
-                        joined.push(Joined { led, by, from: login.from, port: login.port, source });
+                Verdict::Joined(at, by) => {
+                    let Some(one) = led.get_mut(at) else { continue };
+                    one.explains(login, by);
+                    if one.told.is_none() && one.session.is_some() && !one.own && tells_for(&known, &source, &ground.target.id) {
+                        one.told = Some((login.from, login.port));
+                        joined.push(Joined { led: at, by, from: login.from, port: login.port, source });
                     }
                 }
                 Verdict::Hit(rule, near) => {
@@ -211,11 +215,7 @@ impl Store {
             Self::cases_written(&mut board, &due, now);
         }
         drop(board);
-        for one in joined {
-            if let Some(led) = desk.own.led.get_mut(one.led) {
-                led.told = Some((one.from, one.port));
-            }
-        }
+        desk.own.led = led;
         desk.attempts = attempts;
         let mut place = 0;
         desk.waiting.retain(|_| {
@@ -259,6 +259,13 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Whether a source can answer that its target tells of a session: a sensor cannot, nor lines in clear beside a source that
+/// proves itself. Whoever silences a target's own log is not covered by them.
+fn tells_for(known: &Known, source: &LogSource, target: &TargetId) -> bool {
+    let own = |source: &LogSource| source.active && source.tells_logins && source.target.as_ref() == Some(target);
+    own(source) && (!source.way.is_unauthenticated() || !known.all.values().any(|other| own(other) && !other.way.is_unauthenticated()))
 }
 
 fn untold_key(led: &join::Led) -> CaseKey {

@@ -107,7 +107,7 @@ impl Own {
 
 
 fn led(session: Option<SessionId>, own: bool, target: TargetId, username: String, at: Timestamp) -> Led {
-    Led { session, own, target, username, local: None, certificate: None, began: at, connected: None, ended: None, told: None }
+    Led { session, own, target, username, local: None, certificate: None, began: at, connected: None, ended: None, told: None, explained: BTreeMap::new() }
 }
 
 impl Store {
