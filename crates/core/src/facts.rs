@@ -1612,6 +1612,9 @@ pub enum Fact {
         root: String,
         /// Why.
         reason: String,
+        /// The signature of the log's key over all of it: a row alone decides nothing.
+        #[serde(default)]
+        signature: String,
     },
     /// The key that signs the log was exchanged. The key before signs the first checkpoint over this entry, too.
     KeyRotated {

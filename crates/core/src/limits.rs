@@ -389,6 +389,10 @@ limits! {
     WITNESS_AT_ONCE: "questions" = 64;
     /// Logs that one witness follows.
     WITNESS_LOGS: "logs" = 1_000;
+    /// Contradictions of the log that are held at once; each is an entry, and one is enough to admit nobody.
+    LOG_CONTRADICTIONS: "contradictions" = 64;
+    /// Questions of one address that a witness answers at once.
+    WITNESS_OF_ADDRESS: "questions" = 4;
     /// Places outside of the box that may be configured for checkpoints.
     OUTSIDE_PLACES: "places" = 16;
     /// Time servers that may be configured.

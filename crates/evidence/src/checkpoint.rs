@@ -299,6 +299,19 @@ pub fn open(text: &str, key: &PublicKey) -> Result<Checkpoint, CheckpointBreach>
     }
 }
 
+/// The checkpoint with the signature of `key` alone: lines of others are under no signature, and whoever keeps them keeps what
+/// anybody wrote.
+///
+/// # Errors
+/// A [`CheckpointBreach`], like [`open`].
+pub fn only(text: &str, key: &PublicKey) -> Result<String, CheckpointBreach> {
+    open(text, key)?;
+    let note = Note::split(text)?;
+    let signature = note.of(&key.name, key.id).next().ok_or(CheckpointBreach::NotSigned)?;
+    let bytes = [&key.id.to_be_bytes(), signature].concat();
+    Ok(format!("{}\n\u{2014} {} {}\n", note.body, key.name, BASE64.encode(bytes)))
+}
+
 /// A signed note, taken apart.
 pub(crate) struct Note<'a> {
     /// What is signed, with its last line feed.

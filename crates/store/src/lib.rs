@@ -160,6 +160,8 @@ pub(crate) struct Inner {
     pub atlas: ledger::Atlas,
     /// Places outside of the box that have seen the log.
     pub outside: crate::outside::Outside,
+    /// Held by whoever exchanges the key of the log.
+    pub rotation: tokio::sync::Mutex<()>,
     /// The clock beside time servers and the monotonic clock.
     pub watch: trusted_time::Watch,
     pub watchfire: emergency::Watchfire,

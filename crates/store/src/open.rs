@@ -102,6 +102,7 @@ impl Store {
         }
         let found = recover(&mut conn, &settings.data_dir, keys.log().public(), &settings.origin).await?;
         let store = Self::assemble(settings, clock, db, conn, keys, lock, found);
+        store.hold_again().await?;
         let mut tx = store.write(&Actor::system()).await?;
         tx.fact(Fact::Started { version: env!("CARGO_PKG_VERSION").to_owned() });
         store.settle_ssh_authority(&mut tx).await?;
@@ -159,6 +160,7 @@ impl Store {
             tower: crate::exposure::Watchtower::default(),
             gathering: crate::target_logs::Gathering::default(),
             outside: crate::outside::Outside::default(),
+            rotation: tokio::sync::Mutex::default(),
             watch: crate::trusted_time::Watch::default(),
             watchfire: crate::emergency::Watchfire::default(),
             bells: crate::alarms::Bells::default(),

@@ -25,6 +25,7 @@ mod log;
 mod logins;
 mod mail;
 mod outside;
+mod outside_forged;
 mod plans;
 pub mod postgres;
 mod recordings;

@@ -9,6 +9,7 @@ use sekisho_core::refusal::Refusal;
 use sekisho_evidence::checkpoint::{self, PublicKey, SigningKey};
 use sekisho_evidence::verify::{Recordings, verify};
 use sekisho_store::{DataFolder, Head, Kept, MailSettings, OutsideSettings, Place, VendorAsk};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,11 +22,15 @@ on_both!(
 );
 
 /// A place that has what the test gives it.
-struct Shelf(Mutex<Option<String>>);
+struct Shelf(Mutex<Option<String>>, AtomicBool);
 
 impl Place for Shelf {
     fn name(&self) -> &str {
         "shelf"
+    }
+
+    fn vouches(&self) -> bool {
+        self.1.load(Ordering::SeqCst)
     }
 
     fn newest(&self) -> Answer<'_, Result<Option<String>, String>> {
@@ -44,7 +49,7 @@ async fn a_contradiction_from_outside_admits_nobody_until_it_is_decided_on(base:
     let ward = Ward::over(base).await;
     ward.approved(ward.content()).await;
     ward.store.publish().await.unwrap();
-    let shelf = Arc::new(Shelf(Mutex::new(None)));
+    let shelf = Arc::new(Shelf(Mutex::new(None), AtomicBool::new(false)));
     let places: Vec<Arc<dyn Place>> = vec![shelf.clone()];
     // What the place has is an earlier head of this log: all is well.
     *shelf.0.lock().unwrap() = Some(ward.store.checkpoint().unwrap());
@@ -55,9 +60,17 @@ async fn a_contradiction_from_outside_admits_nobody_until_it_is_decided_on(base:
     *shelf.0.lock().unwrap() = Some(checkpoint::sign("sekisho.example/other", 9, &sekisho_evidence::Digest::of(b"x"), &stranger).unwrap());
     ward.store.check_outside(&places).await;
     assert!(ward.store.contradictions().is_empty());
-    // A head of this log by a key that this copy does not know was signed after the copy was taken.
+    // A head under this log's name by a key that nobody knows was written by whoever can write there: they stop nobody, and it
+    // is told at once.
     let later = SigningKey::from_seed("sekisho.example/aoba", &[5; 32]).unwrap();
     *shelf.0.lock().unwrap() = Some(checkpoint::sign("sekisho.example/aoba", 100_000, &sekisho_evidence::Digest::of(b"x"), &later).unwrap());
+    ward.store.check_outside(&places).await;
+    ward.store.check_outside(&places).await;
+    assert!(ward.store.contradictions().is_empty());
+    let told = ward.facts("checkpoint_stuck").await;
+    assert!(told.len() == 1, "{told:?}");
+    // If a witness stands for it, the key was made after this copy was taken.
+    shelf.1.store(true, Ordering::SeqCst);
     ward.store.check_outside(&places).await;
     ward.store.check_outside(&places).await;
     assert_eq!(ward.store.contradictions().len(), 1);

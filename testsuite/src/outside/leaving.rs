@@ -229,3 +229,38 @@ fn a_place_that_cannot_be_reached_holds_nobody_up_and_is_told() {
     let unknown = Gate::new("").ask(&["log", "send"]);
     assert!(!unknown.status.success(), "nothing runs that could send: {}", said(&unknown));
 }
+
+#[test]
+fn whoever_can_write_to_the_folder_leads_the_box_to_no_file_of_its_own() {
+    let share = tempfile::tempdir().unwrap();
+    let more = format!("[[checkpoints.folder]]\nname = \"share\"\npath = \"{}\"\nmounted = false\n", share.path().display());
+    let mut gate = Gate::new(&more);
+    let own = share.path().join("sekisho-aoba");
+    let victim = gate.path("victim");
+    std::fs::write(&victim, "a key of the box").unwrap();
+    // The log's folder itself is a link.
+    std::fs::create_dir(gate.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(gate.path("elsewhere"), &own).unwrap();
+    gate.start();
+    gate.ask(&["log", "send"]);
+    let failing = |what: &str| wait_for(what, PATIENCE, || gate.outside()["places"][0]["failing_since"].is_i64().then_some(()));
+    failing("a link is no folder");
+    assert_eq!(std::fs::read_dir(gate.path("elsewhere")).unwrap().count(), 0);
+    std::fs::remove_file(&own).unwrap();
+    std::fs::create_dir(&own).unwrap();
+    // Links under the names that are written, and a pipe under the one that is read.
+    for name in ["latest.new", "checkpoint-000000000004.new", "checkpoint-000000000004", "checkpoint-000000000005"] {
+        std::os::unix::fs::symlink(&victim, own.join(name)).unwrap();
+    }
+    assert!(std::process::Command::new("mkfifo").arg(own.join("latest")).status().unwrap().success());
+    gate.ask(&["log", "send"]);
+    failing("a pipe is no checkpoint, and nobody waits for it");
+    std::fs::remove_file(own.join("latest")).unwrap();
+    std::os::unix::fs::symlink(&victim, own.join("latest")).unwrap();
+    gate.ask(&["log", "send"]);
+    failing("a link is no checkpoint");
+    std::fs::remove_file(own.join("latest")).unwrap();
+    gate.sent("the folder takes checkpoints again");
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "a key of the box");
+    assert!(std::fs::read_to_string(own.join("latest")).unwrap().starts_with("sekisho/aoba\n"));
+}

@@ -151,9 +151,47 @@ async fn a_witness_signs_what_continues_and_refuses_forks_shrinking_and_stranger
     }
     assert_eq!(post(ask(777, 900, 999, &key)).await.0, 200);
 
+    // Signature lines are under no signature: whoever has the newest head may send it with lines of theirs, and poisons nothing.
+    let seen = async || client.get(format!("{url}{path}")).send().await.unwrap().text().await.unwrap();
+    let (_, sound) = log(900, 999, &key);
+    let id: String = witness.key.split('+').nth(1).unwrap().into();
+    let id: Vec<u8> = (0..4).map(|at| u8::from_str_radix(&id[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let own = format!("\u{2014} witness.test {}\n", STANDARD.encode([id, vec![7; 72]].concat()));
+    let many: String = (0..31).map(|n| format!("\u{2014} junk{n} {}\n", STANDARD.encode([n; 68]))).collect();
+    for junk in [own, many] {
+        let (status, _, line) = post(format!("old 900\n\n{sound}{junk}")).await;
+        assert_eq!(status, 200);
+        assert_eq!(public.open(&format!("{sound}{line}")).unwrap().0.size, 900);
+        let kept = seen().await;
+        assert_eq!(kept, format!("{sound}{line}"), "it keeps what it judged, and its own line");
+        assert_eq!(post(ask(900, 900, 999, &key)).await.0, 200);
+    }
+
     // After a restore that somebody knows of, its own operator lets the log begin again; what was seen stays.
     witness.accept_restore("sekisho/kita");
     assert_eq!(post(ask(0, 800, 100, &key)).await.0, 200);
     let journal = std::fs::read_to_string(Path::new(&witness.dir()).join("journal")).unwrap();
     assert!(journal.contains("写しから復元した") && journal.contains("\"entries\":900"), "{journal}");
+}
+
+#[tokio::test]
+async fn one_address_that_holds_connections_open_silences_no_other() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let witness = Witness::new();
+    // Linux takes every address of 127.0.0.0/8 as its own.
+    let from = async |host: &str| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{host}:0").parse().unwrap()).unwrap();
+        socket.connect(format!("127.0.0.1:{}", witness.port).parse().unwrap()).await.unwrap()
+    };
+    let mut held = Vec::new();
+    for _ in 0..200 {
+        held.push(from("127.0.0.7").await);
+    }
+    let mut other = from("127.0.0.8").await;
+    other.write_all(b"GET /checkpoint/x HTTP/1.1\r\nHost: w\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    other.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    drop(held);
 }

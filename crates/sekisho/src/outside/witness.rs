@@ -78,6 +78,14 @@ impl Place for WitnessPlace {
         &self.name
     }
 
+    fn vouches(&self) -> bool {
+        true
+    }
+
+    fn remembers(&self) -> bool {
+        true
+    }
+
     fn newest(&self) -> Answer<'_, Result<Option<String>, String>> {
         Box::pin(self.seen())
     }

@@ -15,9 +15,11 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sekisho_core::limits;
 use sekisho_core::time::Clock;
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -25,6 +27,44 @@ use tokio_rustls::TlsAcceptor;
 
 /// Time for one connection, from its first byte to the end of its answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Time for the lines before the body.
+const HEADER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many connections each address has.
+#[derive(Clone, Default)]
+struct Guests(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One connection of an address, until it is dropped.
+struct Guest {
+    guests: Guests,
+    address: IpAddr,
+}
+
+impl Guests {
+    /// A seat, unless the address has as many as one may have: one that keeps its connections open silences nobody else.
+    fn seat(&self, address: IpAddr) -> Option<Guest> {
+        let address = address.to_canonical();
+        let mut seats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = seats.entry(address).or_default();
+        if *taken >= limits::WITNESS_OF_ADDRESS {
+            return None;
+        }
+        *taken += 1;
+        Some(Guest { guests: self.clone(), address })
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let mut seats = self.guests.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = seats.get_mut(&self.address) {
+            *taken -= 1;
+            if *taken == 0 {
+                seats.remove(&self.address);
+            }
+        }
+    }
+}
 
 /// Answers until the operating system asks to stop.
 ///
@@ -53,18 +93,19 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
 }
 
 async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, folder: Arc<Folder>) {
-    let seats = Arc::new(Semaphore::new(limits::WITNESS_AT_ONCE));
+    let (seats, guests) = (Arc::new(Semaphore::new(limits::WITNESS_AT_ONCE)), Guests::default());
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, from)) = listener.accept().await else {
             // Out of descriptors or the like: the next accept would fail at once again.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
         // Beyond the seats a caller is turned away at once; each has its deadline, so seats come free.
+        let Some(guest) = guests.seat(from.ip()) else { continue };
         let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else { continue };
         let (tls, folder) = (tls.clone(), Arc::clone(&folder));
         tokio::spawn(async move {
-            let _seat = seat;
+            let (_seat, _guest) = (seat, guest);
             let _ = tokio::time::timeout(PATIENCE, connection(stream, tls, folder)).await;
         });
     }
@@ -73,7 +114,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, folder: Arc<Fol
 async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, folder: Arc<Folder>) {
     let service = service_fn(move |request| answer(request, Arc::clone(&folder)));
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false).max_buf_size(64 * 1024);
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_PATIENCE).keep_alive(false).max_buf_size(64 * 1024);
     match tls {
         Some(tls) => {
             if let Ok(stream) = tls.accept(stream).await {

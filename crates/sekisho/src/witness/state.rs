@@ -190,7 +190,8 @@ impl Folder {
         if keys.is_empty() {
             return Ok(Verdict::plain(404, "this log is not followed\n"));
         }
-        let Some(head) = keys.iter().find_map(|key| checkpoint::open(note, key).ok()) else {
+        // What is judged, kept and signed is the head with the one signature that was checked: other lines are anybody's.
+        let Some((head, note)) = keys.iter().find_map(|key| Some((checkpoint::open(note, key).ok()?, checkpoint::only(note, key).ok()?))) else {
             return Ok(Verdict::plain(403, "no key of this log signed it\n"));
         };
         if old > head.size {
@@ -205,7 +206,7 @@ impl Folder {
         if verify_consistency(before.size, &before.root, head.size, &head.root, &proof).is_err() {
             return Ok(Verdict::plain(422, "the proof does not hold\n"));
         }
-        let line = self.key.cosign(note, u64::try_from(now.0 / 1000).unwrap_or(0))?;
+        let line = self.key.cosign(&note, u64::try_from(now.0 / 1000).unwrap_or(0))?;
         write_file(&folder.join("head"), format!("{note}{line}").as_bytes(), 0o644)?;
         Ok(Verdict::plain(200, line))
     }

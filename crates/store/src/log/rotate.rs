@@ -71,6 +71,8 @@ impl Store {
         if actor.via != Via::Console {
             return Err(Refusal::NotAllowed.into());
         }
+        // One at a time: two that began together would leave two entries and one exchange.
+        let _turn = self.inner.rotation.lock().await;
         // What is not published yet is signed by the old key first, so that a trouble with publishing is met before anything changes.
         self.publish().await?;
         if self.inner.keys.next_log().is_some() || self.inner.keys.load_file(NEXT)?.is_some() {

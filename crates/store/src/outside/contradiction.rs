@@ -1,20 +1,28 @@
 //! A log that is behind what was seen of it outside, or another one: an older copy that was put back, or rewritten history.
 //! No session is admitted until a person at the console decides on it.
 
+use super::Place;
 use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::log::read_checkpoint;
 use sekisho_core::desk::{Cause, Recall, RecallWord};
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::letter::one_line;
+use sekisho_core::limits;
 use sekisho_core::people::{Actor, Via};
 use sekisho_core::refusal::Refusal;
-use sekisho_evidence::checkpoint::{self, Checkpoint};
+use sekisho_evidence::checkpoint::{self, Checkpoint, PublicKey, Signature, sign_bytes, verify_bytes};
 use sekisho_evidence::log::{prove_consistency, verify_consistency};
 use sekisho_evidence::rotation::open_by_any;
 use serde::Serialize;
 use sqlx::Row;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The context of the signature over a decision to go on after a restore.
+const CONTEXT: &str = "restore/v1";
+/// Entries of the log that are looked through for contradictions and decisions.
+const LOOKED_AT: i64 = 1000;
 
 /// What a place outside has seen of this log, and this log does not continue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -29,45 +37,93 @@ pub struct Contradiction {
     pub root: String,
 }
 
+impl Contradiction {
+    fn is(&self, other: &Self) -> bool {
+        (&self.place, self.there, &self.root) == (&other.place, other.there, &other.root)
+    }
+
+    /// What the log's key signs when somebody decides on it. Neither text has a line feed.
+    fn decision(&self, reason: &str) -> String {
+        format!("{}\n{}\n{}\n{}\n{reason}\n", self.here, self.there, self.root, self.place)
+    }
+}
+
+/// A contradiction in memory.
+#[derive(Clone, Debug)]
+pub(super) struct HeldAgainst {
+    what: Contradiction,
+    /// It stands in the log.
+    told: bool,
+}
+
 impl Store {
     /// What contradicts the log, and was not decided on.
     #[must_use]
     pub fn contradictions(&self) -> Vec<Contradiction> {
-        self.inner.outside.contradictions.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.held_against().iter().map(|held| held.what.clone()).collect()
+    }
+
+    fn held_against(&self) -> MutexGuard<'_, Vec<HeldAgainst>> {
+        self.inner.outside.contradictions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether sessions may be admitted, as far as the log is concerned.
     pub(crate) fn log_stands(&self) -> Result<(), Refusal> {
-        let held = self.inner.outside.contradictions.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.is_empty() { Ok(()) } else { Err(Refusal::LogContradicted) }
+        if self.held_against().is_empty() { Ok(()) } else { Err(Refusal::LogContradicted) }
     }
 
     /// Holds the log against a checkpoint that `place` has. A contradiction is written down, every session ends, and none
     /// is admitted from there on. Gives whether the log stands.
     ///
     /// # Errors
-    /// In words, if the text is no checkpoint of this log, so that it says nothing; a fault is one, too.
-    pub async fn compare_outside(&self, place: &str, note: &str) -> Result<bool, String> {
-        let words = |fault: Fault| fault.to_string();
+    /// In words, if the text is no checkpoint that a key of this log signed, so that it says nothing of the log, and all of the
+    /// place, which is told at once; a fault is one, too.
+    pub async fn compare_outside(&self, place: &dyn Place, note: &str) -> Result<bool, String> {
+        let judged = self.judge_outside(place, note).await;
+        if let Err(why) = &judged {
+            self.tell_now(place.name(), why).await;
+        }
+        judged
+    }
+
+    /// Writes down at once that a place fails.
+    pub(super) async fn tell_now(&self, place: &str, why: &str) {
+        if let Err(fault) = self.place_fails(place, why, Duration::ZERO).await {
+            tracing::error!(%fault, place, why, "ALARM: how a place outside stands could not be written down");
+        }
+    }
+
+    async fn judge_outside(&self, place: &dyn Place, note: &str) -> Result<bool, String> {
         let seen = checkpoint::unproved(note).map_err(|breach| format!("what it has is no checkpoint: {breach}"))?;
         if seen.origin != self.inner.settings.origin {
             return Err(format!("it has a checkpoint of another log, {:?}", one_line(&seen.origin)));
         }
-        if self.continues(&seen, note).map_err(words)? {
+        let own = self.inner.keys.log_keys();
+        let ours = open_by_any(note, &own).is_ok();
+        // A key that this copy does not know was made after the copy was taken, if an exchange that one of our keys signed leads
+        // to it or a witness stands for it. Anybody can write any other head.
+        if !ours && !place.vouches() && !later_key(own, place, note).await? {
+            return Err("it has a head under this log's name that no key of this log signed: it is forged, and the place was written to".into());
+        }
+        if ours && self.continues(&seen).map_err(|fault| fault.to_string())? {
             return Ok(true);
         }
-        let found = Contradiction { place: place.to_owned(), here: self.inner.log.size(), there: seen.size, root: seen.root.to_string() };
-        if self.is_accepted(&found).await.map_err(words)? {
+        let found = Contradiction { place: place.name().to_owned(), here: self.inner.log.size(), there: seen.size, root: seen.root.to_string() };
+        // What cannot be read was not decided on: a fault refuses.
+        let decided = self.decisions().await.unwrap_or_else(|fault| {
+            tracing::error!(%fault, "it cannot be read what was decided on");
+            Vec::new()
+        });
+        if decided.contains(&(found.there, found.root.clone())) {
             return Ok(true);
         }
-        self.contradicted(found).await.map_err(words)?;
+        self.contradicted(found).await.map_err(|fault| fault.to_string())?;
         Ok(false)
     }
 
-    /// Whether the published log continues this head, and one of its keys signed it. A key of the log that this copy does
-    /// not know was made after the copy was taken.
-    fn continues(&self, seen: &Checkpoint, note: &str) -> Result<bool, Fault> {
-        if open_by_any(note, &self.inner.keys.log_keys()).is_err() {
+    /// Whether the published log continues this head.
+    fn continues(&self, seen: &Checkpoint) -> Result<bool, Fault> {
+        if seen.size > self.inner.log.size() {
             return Ok(false);
         }
         let files = self.folder();
@@ -82,31 +138,60 @@ impl Store {
         Ok(verify_consistency(seen.size, &seen.root, own.size, &own.root, &proof).is_ok())
     }
 
-    /// Whether somebody decided to go on against just this checkpoint.
-    async fn is_accepted(&self, found: &Contradiction) -> Result<bool, Fault> {
-        let rows = sqlx::query("SELECT body FROM log WHERE kind = 'restore_accepted' ORDER BY seq DESC LIMIT 1000").fetch_all(self.read()).await?;
-        for row in rows {
-            let entry: Entry = serde_json::from_slice(row.try_get::<&[u8], _>("body")?)?;
-            if let Fact::RestoreAccepted { there, root, .. } = entry.fact
-                && there == found.there
-                && root == found.root
-            {
-                return Ok(true);
+    /// The heads against which somebody decided to go on. A row bears the signature of a key of this log, or it is none: whoever
+    /// put an older copy back can write rows.
+    async fn decisions(&self) -> Result<Vec<(u64, String)>, Fault> {
+        let keys = self.inner.keys.log_keys();
+        let decided = self.outside_entries("restore_accepted").await?.into_iter().filter_map(|entry| {
+            let Fact::RestoreAccepted { place, here, there, root, reason, signature } = entry.fact else { return None };
+            let signature: Signature = signature.parse().ok()?;
+            let decided = Contradiction { place, here, there, root };
+            let said = decided.decision(&reason);
+            let ours = keys.iter().any(|key| verify_bytes(key, CONTEXT, said.as_bytes(), &signature).is_ok());
+            ours.then_some((decided.there, decided.root))
+        });
+        Ok(decided.collect())
+    }
+
+    /// Entries of a kind, the newest first. One that is damaged says nothing, and hides no other.
+    async fn outside_entries(&self, kind: &'static str) -> Result<Vec<Entry>, Fault> {
+        let rows = sqlx::query("SELECT body FROM log WHERE kind = $1 ORDER BY seq DESC LIMIT $2").bind(kind).bind(LOOKED_AT).fetch_all(self.read()).await?;
+        rows.iter().map(|row| Ok(row.try_get::<&[u8], _>("body")?)).filter_map(|body: Result<&[u8], Fault>| body.map(|body| serde_json::from_slice(body).ok()).transpose()).collect()
+    }
+
+    /// Holds again what stands in the log and was not decided on: a restart decides nothing, even if the place is silent since.
+    pub(crate) async fn hold_again(&self) -> Result<(), Fault> {
+        let against = self.outside_entries("log_contradicted").await?;
+        if against.is_empty() {
+            return Ok(());
+        }
+        let decided = self.decisions().await?;
+        let mut held = self.held_against();
+        for entry in against {
+            let Fact::LogContradicted { place, here, there, root } = entry.fact else { continue };
+            let what = Contradiction { place, here, there, root };
+            let known = decided.contains(&(what.there, what.root.clone())) || held.iter().any(|one| one.what.is(&what));
+            if !known && held.len() < limits::LOG_CONTRADICTIONS {
+                tracing::error!(place = what.place, "ALARM: the log contradicts what was seen of it outside, and nobody has decided on it. No session is admitted.");
+                held.push(HeldAgainst { what, told: true });
             }
         }
-        Ok(false)
+        Ok(())
     }
 
     async fn contradicted(&self, found: Contradiction) -> Result<(), Fault> {
         {
-            let mut held = self.inner.outside.contradictions.lock().unwrap_or_else(PoisonError::into_inner);
-            if held.iter().any(|one| one.place == found.place && one.there == found.there && one.root == found.root) {
-                return Ok(());
+            let mut held = self.held_against();
+            match held.iter().find(|one| one.what.is(&found)) {
+                Some(one) if one.told => return Ok(()),
+                Some(_) => {}
+                // Nobody is admitted already, and each would be an entry.
+                None if held.len() >= limits::LOG_CONTRADICTIONS => return Ok(()),
+                // In memory first: nobody is let in while the entry is being written.
+                None => held.push(HeldAgainst { what: found.clone(), told: false }),
             }
-            // In memory first: nobody is let in while the entry is being written.
-            held.push(found.clone());
         }
-        let Contradiction { place, here, there, root } = found;
+        let Contradiction { place, here, there, root } = found.clone();
         tracing::error!(
             place,
             here,
@@ -117,7 +202,11 @@ impl Store {
         let _ = self.inner.recall.send(Recall { session: None, word: RecallWord::End(Cause::Recalled) });
         let mut tx = self.write(&Actor::system()).await?;
         tx.fact(Fact::LogContradicted { place, here, there, root });
-        tx.commit().await
+        tx.commit().await?;
+        if let Some(one) = self.held_against().iter_mut().find(|one| one.what.is(&found)) {
+            one.told = true;
+        }
+        Ok(())
     }
 
     /// Goes on with a log that checkpoints outside contradict, after a restore that somebody knows of. Only at the console.
@@ -138,14 +227,24 @@ impl Store {
             return Err(Refusal::NotFound.into());
         }
         let mut tx = self.write(actor).await?;
-        for Contradiction { place, here, there, root } in held.clone() {
-            tx.fact(Fact::RestoreAccepted { place, here, there, root, reason: reason.clone() });
+        for one in held.clone() {
+            let signature = sign_bytes(&self.inner.keys.log(), CONTEXT, one.decision(&reason).as_bytes()).map_err(|breach| Fault::Crypto(breach.to_string()))?;
+            let Contradiction { place, here, there, root } = one;
+            tx.fact(Fact::RestoreAccepted { place, here, there, root, reason: reason.clone(), signature: signature.to_string() });
         }
         tx.commit().await?;
-        let mut now = self.inner.outside.contradictions.lock().unwrap_or_else(PoisonError::into_inner);
-        now.retain(|one| !held.contains(one));
-        drop(now);
+        self.held_against().retain(|one| !held.contains(&one.what));
         self.send_outside_now();
         Ok(held)
     }
+}
+
+/// Whether a key signed this head that exchanges lead to from one of our own keys.
+async fn later_key(mut keys: Vec<PublicKey>, place: &dyn Place, note: &str) -> Result<bool, String> {
+    for exchange in place.exchanges().await? {
+        if keys.contains(&exchange.old) && !keys.contains(&exchange.new) {
+            keys.push(exchange.new);
+        }
+    }
+    Ok(open_by_any(note, &keys).is_ok())
 }

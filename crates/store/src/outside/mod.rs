@@ -12,7 +12,8 @@ pub use rows::OutsidePlace;
 
 use crate::log::DataFolder;
 use sekisho_core::desk::Answer;
-use sekisho_evidence::log::prove_consistency;
+use sekisho_evidence::log::{Files as _, prove_consistency};
+use sekisho_evidence::rotation::{MAX_ROTATIONS, ROTATIONS_DIR, Rotation, path_of};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -40,6 +41,18 @@ impl Head {
         let proof = prove_consistency(old, self.entries, &DataFolder(self.data_dir.clone())).map_err(|breach| breach.to_string())?;
         Ok(proof.iter().map(|hash| *hash.as_bytes()).collect())
     }
+
+    /// The exchanges of the log's key, as its files tell them: the number of the entry, and the text.
+    ///
+    /// # Errors
+    /// In words, if they cannot be read.
+    pub fn exchanges(&self) -> Result<Vec<(u64, Vec<u8>)>, String> {
+        let files = DataFolder(self.data_dir.clone());
+        let mut numbers: Vec<u64> = files.list(ROTATIONS_DIR).map_err(|fault| fault.to_string())?.iter().filter_map(|name| name.parse().ok()).collect();
+        numbers.sort_unstable();
+        let read = |seq: u64| files.read(&path_of(seq)).map_err(|fault| fault.to_string()).map(|text| (seq, text.unwrap_or_default()));
+        numbers.into_iter().take(MAX_ROTATIONS).map(read).collect()
+    }
 }
 
 /// What came of handing a head over.
@@ -66,6 +79,26 @@ pub trait Place: Send + Sync {
     /// In words of one line, why it could not be asked.
     fn newest(&self) -> Answer<'_, Result<Option<String>, String>>;
 
+    /// Whether what [`Place::newest`] gives bears a signature of the place itself that was checked, so that no other can have
+    /// written it.
+    fn vouches(&self) -> bool {
+        false
+    }
+
+    /// Whether the place can be asked and forgets nothing by its nature.
+    fn remembers(&self) -> bool {
+        false
+    }
+
+    /// Exchanges of the log's key that the place keeps, in the order of their entries; each was read by
+    /// [`sekisho_evidence::rotation::read`].
+    ///
+    /// # Errors
+    /// In words of one line, why it could not be asked.
+    fn exchanges(&self) -> Answer<'_, Result<Vec<Rotation>, String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     /// Hands a head over.
     ///
     /// # Errors
@@ -87,7 +120,7 @@ pub struct OutsideSettings {
 /// What memory holds of the places.
 #[derive(Default)]
 pub(crate) struct Outside {
-    contradictions: Mutex<Vec<Contradiction>>,
+    contradictions: Mutex<Vec<contradiction::HeldAgainst>>,
     configured: Mutex<Vec<String>>,
     /// Somebody asked that every place be sent to at once.
     asked: tokio::sync::Notify,

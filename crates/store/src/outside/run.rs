@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(30);
 /// Time for one place to be asked and sent to.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Time for all places to be asked at the start.
+/// Time for each place to be asked at the start; all are asked at once.
 const START: Duration = Duration::from_secs(15);
 /// The name under which mail stands among the places.
 const MAIL: &str = "mail";
@@ -38,26 +38,44 @@ impl Store {
         *self.inner.outside.configured.lock().unwrap_or_else(PoisonError::into_inner) = names;
         let asked = places.iter().map(|place| {
             let (store, place) = (self.clone(), Arc::clone(place));
-            tokio::spawn(async move {
-                match place.newest().await {
-                    Ok(Some(note)) => match store.compare_outside(place.name(), &note).await {
-                        Ok(true) => tracing::info!(place = place.name(), "the log continues what was seen of it outside"),
-                        Ok(false) => {}
-                        Err(why) => tracing::error!(place = place.name(), why, "ALARM: a place outside has something that is no checkpoint of this log"),
-                    },
-                    Ok(None) => {}
-                    Err(why) => tracing::warn!(place = place.name(), why, "a place outside could not be asked for what it has seen of the log"),
-                }
-            })
+            tokio::spawn(async move { store.look_at_start(&*place).await })
         });
         let asked: Vec<_> = asked.collect();
-        let all = async {
-            for one in asked {
-                let _ = one.await;
+        for one in asked {
+            let _ = one.await;
+        }
+    }
+
+    async fn look_at_start(&self, place: &dyn Place) {
+        let asked = tokio::time::timeout(START, place.newest()).await.unwrap_or_else(|_| Err("it did not answer in time".into()));
+        match asked {
+            Ok(note) => {
+                self.has_forgotten(place, note.as_deref()).await;
+                let Some(note) = note else { return };
+                match self.compare_outside(place, &note).await {
+                    Ok(true) => tracing::info!(place = place.name(), "the log continues what was seen of it outside"),
+                    Ok(false) => {}
+                    Err(why) => tracing::error!(place = place.name(), why, "ALARM: a place outside has something that is no checkpoint of this log"),
+                }
             }
-        };
-        if tokio::time::timeout(START, all).await.is_err() {
-            tracing::warn!("not every place outside answered in time; the others go on");
+            // Whoever put an older copy back would silence the place as well: it is told at once, and not after some minutes.
+            Err(why) => {
+                tracing::error!(place = place.name(), why, "ALARM: a place outside could not be asked at the start for what it has seen of the log");
+                self.tell_now(place.name(), &format!("it could not be asked at the start: {why}")).await;
+            }
+        }
+    }
+
+    /// Tells at once if a place has less than it had: somebody took away what stands against an older copy.
+    async fn has_forgotten(&self, place: &dyn Place, note: Option<&str>) {
+        if !place.remembers() {
+            return;
+        }
+        let has = note.and_then(|note| checkpoint::unproved(note).ok()).map_or(0, |head| head.size);
+        match self.place_row(place.name()).await {
+            Ok(row) if has < row.entries => self.tell_now(place.name(), &format!("it had a head of {} entries, and has one of {has}: what it kept was taken away or put back", row.entries)).await,
+            Ok(_) => {}
+            Err(fault) => tracing::error!(%fault, "it cannot be told what a place had"),
         }
     }
 
@@ -121,8 +139,10 @@ impl Store {
     }
 
     async fn send(&self, place: &dyn Place) -> Result<u64, String> {
-        if let Some(note) = place.newest().await?
-            && !self.compare_outside(place.name(), &note).await?
+        let newest = place.newest().await?;
+        self.has_forgotten(place, newest.as_deref()).await;
+        if let Some(note) = newest
+            && !self.compare_outside(place, &note).await?
         {
             return Err("it has seen a log that this one does not continue".into());
         }
