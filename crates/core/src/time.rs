@@ -14,6 +14,11 @@ pub struct Timestamp(pub i64);
 pub trait Clock: Send + Sync {
     /// The present moment.
     fn now(&self) -> Timestamp;
+
+    /// True for the clock of the machine, which is watched for being moved; false for one that a story moves.
+    fn is_of_the_machine(&self) -> bool {
+        true
+    }
 }
 
 /// What a time server says of the clock.

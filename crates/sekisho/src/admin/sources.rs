@@ -22,9 +22,12 @@ pub enum SourcesCommand {
         /// Host name as it stands in its lines; may be given several times
         #[arg(long = "host", required = true)]
         hosts: Vec<String>,
-        /// Short name of the target [default: none, for a sensor]
-        #[arg(long)]
+        /// Short name of the target whose logins these are
+        #[arg(long, required_unless_present = "sensor", conflicts_with = "sensor")]
         target: Option<String>,
+        /// It watches the network (Suricata) and is no target: only its flows are looked at, not logins of its own
+        #[arg(long)]
+        sensor: bool,
         /// Address of a device of the legacy network, which sends in clear
         #[arg(long)]
         legacy: Option<IpAddr>,
@@ -162,7 +165,7 @@ pub async fn sources(store: &Store, by: &Actor, command: SourcesCommand) -> Resu
             }
             Ok(Reply::done(serde_json::to_value(&rows)?, text))
         }
-        SourcesCommand::Add { hosts, target, legacy, zone_minutes, silent_minutes, partial } => {
+        SourcesCommand::Add { hosts, target, sensor: _, legacy, zone_minutes, silent_minutes, partial } => {
             if !store.takes_target_logs() {
                 return Err(Trouble::Words("[log_sources] of the configuration has no listen; nothing is taken".into()));
             }

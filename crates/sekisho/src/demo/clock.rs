@@ -37,4 +37,8 @@ impl Clock for DemoClock {
     fn now(&self) -> Timestamp {
         Timestamp(SystemClock.now().0 + self.offset.load(Ordering::SeqCst))
     }
+
+    fn is_of_the_machine(&self) -> bool {
+        false
+    }
 }
