@@ -328,7 +328,7 @@ async fn key_window(town: &Town) -> KeyWindowId {
     town.approve(&town.operator, &plan).await.unwrap();
     town.approve(&town.planner, &plan).await.unwrap();
     let key = town.store.my_keys(actor).await.unwrap().remove(0).id;
-    let ask = KeyWindowAsk { plan: plan.id, target: town.target.clone(), key, minutes: 30 };
+    let ask = KeyWindowAsk { plan: plan.id, target: town.target.clone(), key, minutes: 10 };
     town.store.open_key_window(actor, ask).await.unwrap().id
 }
 
