@@ -320,7 +320,7 @@ async fn a_device_elsewhere_is_confirmed_by_its_typed_code_alone(base: Base) {
 
 /// A key window of the worker, opened in a browser.
 async fn key_window(town: &Town) -> KeyWindowId {
-    let actor = &town.worker.actor;
+    let actor = &browser(town, &town.worker).await.actor;
     town.store.add_key(actor, &format!("{WORKER_KEY} laptop")).await.unwrap();
     let mut content = town.content();
     content.targets[0].key_window = true;
