@@ -2,6 +2,7 @@
 
 use super::browser::Browser;
 use super::clinic::Clinic;
+use sekisho_core::alarm::{AlarmState, Rule};
 use sekisho_core::around::SourceAsk;
 use sekisho_core::gather::Gatherer;
 use sekisho_core::people::Actor;
@@ -40,9 +41,16 @@ async fn a_case_stands_on_the_operators_first_page_until_it_is_decided() {
     for (who, told) in [("keeper", false), ("worker", false)] {
         assert_eq!(Browser::of(&clinic, who).await.get("/").await.text.contains("判断を待っています"), told, "{who} does not decide");
     }
+    clinic.store.raise_due().await.unwrap();
+    let open = async || {
+        let filter = sekisho_store::AlarmFilter::default();
+        clinic.store.alarms(&Actor::console(), &filter).await.unwrap().rows.into_iter().filter(|alarm| alarm.rule == Rule::Around && alarm.state != AlarmState::Closed).count()
+    };
+    assert_eq!(open().await, 1);
     let code = clinic.code("operator");
     let done = operator.post(&format!("{path}/decide"), &[("decision", "legitimate"), ("reason", "ホスト名を変更した"), ("code", &code)]).await;
     assert!(done.status.is_redirection() || done.status.is_success(), "{}", done.text);
     assert!(!operator.get("/").await.text.contains("判断を待っています"));
+    assert_eq!(open().await, 0, "the decision answers the alarm");
     assert!(operator.get("/cases").await.text.contains("問題なし"));
 }

@@ -159,8 +159,8 @@ impl Found {
             [start, end, country] => (*start, Some(*end), *country),
             _ => return None,
         };
-        // The names of the columns.
-        if first_line && !start.is_empty() && start.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_' || byte == b' ') {
+        // The names of the columns, in any language.
+        if first_line && !start.is_empty() && start.chars().all(|letter| letter.is_alphabetic() || letter == '_' || letter == ' ') {
             return Some(());
         }
         let country = match country {

@@ -56,6 +56,7 @@ fn several_files_and_simple_lists_become_one_table() {
     for (address, wanted) in [("3.255.255.255", country("US")), ("203.0.113.9", country("JP")), ("203.0.113.128", None), ("198.51.100.1", country("US")), ("2001:db8::1", country("DE")), ("192.0.2.1", None)] {
         assert_eq!(found(&reading, address), wanted, "{address}");
     }
+    assert_eq!(of("開始,終了,国\n203.0.113.0,203.0.113.127,JP\n").unwrap().rows, 1, "the names of the columns may be in any language");
     let again = of(&reading.table.to_csv()).unwrap();
     assert_eq!(again.table, reading.table, "what is given out reads back");
 }

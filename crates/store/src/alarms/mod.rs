@@ -16,6 +16,7 @@ pub use post::ReceiverRow;
 use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::log::as_i64;
+use crate::write::Tx;
 use sekisho_core::alarm::{AlarmState, Level, Rule, Subject, What};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::AlarmId;
@@ -229,19 +230,34 @@ impl Store {
         check_text("note", note)?;
         let mut tx = self.write(actor).await?;
         let row = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1 AND state <> 'closed'"))).bind(id.as_str().to_owned()).fetch_optional(tx.sql()).await?;
-        let alarm = read(&row.ok_or(Refusal::NotFound)?)?;
-        let now = tx.now();
+        self.close_in(&mut tx, &read(&row.ok_or(Refusal::NotFound)?)?, note).await?;
+        tx.commit().await?;
+        self.count_open_alarms().await?;
+        Ok(())
+    }
+
+    /// Closes an alarm as part of a change, in the name of whoever makes it.
+    async fn close_in(&self, tx: &mut Tx, alarm: &AlarmRow, note: &str) -> Result<(), Fault> {
+        let (now, by) = (tx.now(), tx.actor().name.clone());
         sqlx::query("UPDATE alarms SET state = 'closed', closed_at = $2, closed_by = $3, note = $4, escalate_at = NULL WHERE id = $1")
-            .bind(id.as_str().to_owned())
+            .bind(alarm.id.as_str().to_owned())
             .bind(now.0)
-            .bind(actor.name.clone())
+            .bind(by.clone())
             .bind(note.to_owned())
             .execute(tx.sql())
             .await?;
-        tx.fact(Fact::AlarmClosed { alarm: id.clone(), rule: alarm.rule, note: note.to_owned(), count: alarm.count });
-        self.queue_alarm(&mut tx, "closed", id, &actor.name, note).await?;
-        tx.commit().await?;
-        self.count_open_alarms().await?;
+        tx.fact(Fact::AlarmClosed { alarm: alarm.id.clone(), rule: alarm.rule, note: note.to_owned(), count: alarm.count });
+        self.queue_alarm(tx, "closed", &alarm.id, &by, note).await
+    }
+
+    /// Closes the alarms of one group as part of the change that settles what they told of. The caller counts what is open
+    /// after its commit ([`Store::count_open_alarms`]).
+    pub(crate) async fn settle_alarms(&self, tx: &mut Tx, rule: Rule, about: &str, note: &str) -> Result<(), Fault> {
+        let text = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE grp = $1 AND state <> 'closed'"));
+        let rows = sqlx::query(text).bind(format!("{}:{about}", rule.as_str())).fetch_all(tx.sql()).await?;
+        for row in &rows {
+            self.close_in(tx, &read(row)?, note).await?;
+        }
         Ok(())
     }
 
@@ -251,7 +267,7 @@ impl Store {
         self.inner.bells.open.load(Ordering::SeqCst)
     }
 
-    pub(super) async fn count_open_alarms(&self) -> Result<(), Fault> {
+    pub(crate) async fn count_open_alarms(&self) -> Result<(), Fault> {
         let row = sqlx::query("SELECT COUNT(*) AS n FROM alarms WHERE state = 'open' AND level >= 1").fetch_one(self.read()).await?;
         self.inner.bells.open.store(u64::try_from(row.try_get::<i64, _>("n")?).unwrap_or(0), Ordering::SeqCst);
         Ok(())

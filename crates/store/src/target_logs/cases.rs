@@ -5,6 +5,7 @@ use crate::fault::{Done, Fault};
 use crate::ledger::LEDGER_ROWS;
 use crate::secrets::random_id;
 use crate::write::Tx;
+use sekisho_core::alarm::Rule;
 use sekisho_core::around::{AllowAsk, Case, CaseKey, Decided, Decision, LoginAllow, Weight};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::{CaseId, LoginAllowId};
@@ -224,7 +225,10 @@ impl Store {
         case.decided = Some(Decided { person: actor.person.clone(), name, at: tx.now(), what, reason: reason.to_owned() });
         let fact = Fact::CaseDecided { case: case.id.clone(), rule: case.key.rule, about: case.about.clone(), decision: what, reason: reason.to_owned() };
         self.save_case(&mut tx, &case, fact).await?;
+        // The decision is the answer to the alarm, too: one thing that happened asks for one act.
+        self.settle_alarms(&mut tx, Rule::Around, case.id.as_str(), reason).await?;
         tx.commit().await?;
+        self.count_open_alarms().await?;
         board.open.retain(|_, open| open.case.id != case.id);
         Ok(case)
     }
