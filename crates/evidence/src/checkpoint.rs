@@ -129,11 +129,35 @@ impl PublicKey {
     }
 }
 
+/// A verifier key as C2SP signed-note writes it: name, key hash, and algorithm with key.
+pub(crate) fn key_text(name: &str, id: u32, algorithm: u8, key: &ed25519_dalek::VerifyingKey) -> String {
+    let mut bytes = vec![algorithm];
+    bytes.extend_from_slice(key.as_bytes());
+    format!("{name}+{id:08x}+{}", BASE64.encode(bytes))
+}
+
+/// Reads what [`key_text`] writes: name, key hash as it stands there, and key. The hash is for the caller to compare.
+pub(crate) fn key_of(text: &str, algorithm: u8) -> Result<(&str, &str, ed25519_dalek::VerifyingKey), KeyBreach> {
+    let mut parts = text.splitn(3, '+');
+    let (Some(name), Some(hash), Some(bytes)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(KeyBreach::Form);
+    };
+    let bytes = BASE64.decode(bytes).map_err(|_| KeyBreach::Form)?;
+    let Some((_, key)) = bytes.split_first().filter(|(first, _)| **first == algorithm) else {
+        return Err(KeyBreach::Algorithm);
+    };
+    let key = key.try_into().map_err(|_| KeyBreach::Algorithm)?;
+    let key = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|_| KeyBreach::Algorithm)?;
+    // A weak key would verify signatures that nobody made.
+    if key.is_weak() {
+        return Err(KeyBreach::Algorithm);
+    }
+    Ok((name, hash, key))
+}
+
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = vec![ALGORITHM_ED25519];
-        bytes.extend_from_slice(self.key.as_bytes());
-        write!(f, "{}+{:08x}+{}", self.name, self.id, BASE64.encode(bytes))
+        f.write_str(&key_text(&self.name, self.id, ALGORITHM_ED25519, &self.key))
     }
 }
 
@@ -147,21 +171,7 @@ impl FromStr for PublicKey {
     type Err = KeyBreach;
 
     fn from_str(text: &str) -> Result<Self, KeyBreach> {
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(hash), Some(bytes)) = (parts.next(), parts.next(), parts.next())
-        else {
-            return Err(KeyBreach::Form);
-        };
-        let bytes = BASE64.decode(bytes).map_err(|_| KeyBreach::Form)?;
-        let Some((&ALGORITHM_ED25519, key)) = bytes.split_first() else {
-            return Err(KeyBreach::Algorithm);
-        };
-        let key = key.try_into().map_err(|_| KeyBreach::Algorithm)?;
-        let key = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|_| KeyBreach::Algorithm)?;
-        // A weak key would verify signatures that nobody made.
-        if key.is_weak() {
-            return Err(KeyBreach::Algorithm);
-        }
+        let (name, hash, key) = key_of(text, ALGORITHM_ED25519)?;
         let key = Self::new(name, key)?;
         if hash != format!("{:08x}", key.id) {
             return Err(KeyBreach::Hash);

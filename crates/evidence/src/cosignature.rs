@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::Signer as _;
 use zeroize::Zeroizing;
 
-use crate::checkpoint::{Checkpoint, CheckpointBreach, KeyBreach, Note, is_name};
+use crate::checkpoint::{key_of, key_text, Checkpoint, CheckpointBreach, KeyBreach, Note, is_name};
 use crate::digest::Digest;
 
 /// Signature type byte of a timestamped Ed25519 cosignature in C2SP signed-note.
@@ -138,9 +138,7 @@ fn message(body: &str, second: u64) -> String {
 
 impl fmt::Display for WitnessPublic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = vec![ALGORITHM];
-        bytes.extend_from_slice(self.key.as_bytes());
-        write!(f, "{}+{:08x}+{}", self.name, self.id, BASE64.encode(bytes))
+        f.write_str(&key_text(&self.name, self.id, ALGORITHM, &self.key))
     }
 }
 
@@ -154,20 +152,7 @@ impl FromStr for WitnessPublic {
     type Err = KeyBreach;
 
     fn from_str(text: &str) -> Result<Self, KeyBreach> {
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(hash), Some(bytes)) = (parts.next(), parts.next(), parts.next())
-        else {
-            return Err(KeyBreach::Form);
-        };
-        let bytes = BASE64.decode(bytes).map_err(|_| KeyBreach::Form)?;
-        let Some((&ALGORITHM, key)) = bytes.split_first() else {
-            return Err(KeyBreach::Algorithm);
-        };
-        let key = key.try_into().map_err(|_| KeyBreach::Algorithm)?;
-        let key = ed25519_dalek::VerifyingKey::from_bytes(key).map_err(|_| KeyBreach::Algorithm)?;
-        if key.is_weak() {
-            return Err(KeyBreach::Algorithm);
-        }
+        let (name, hash, key) = key_of(text, ALGORITHM)?;
         let key = Self::new(name, key)?;
         if hash == key.id() {
             Ok(key)
