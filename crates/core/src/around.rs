@@ -1,7 +1,9 @@
 //! Logins that went round the gateway (迂回ログイン): the sources that tell of them, the rules by which one becomes a
 //! case, and what people decide about it.
 
-use crate::ids::{CaseId, LogSourceId, LoginAllowId, PersonId, SessionId, TargetId};
+pub use crate::log_import::{ImportAsk, ImportForm, Imported, LogImport};
+
+use crate::ids::{CaseId, LogImportId, LogSourceId, LoginAllowId, PersonId, SessionId, TargetId};
 use crate::limits;
 use crate::plan::content::check_text;
 use crate::refusal::Refusal;
@@ -197,10 +199,11 @@ impl AroundRule {
         }
     }
 
-    /// Whether an entry of the list of allowed logins can answer it. What only a break-in or a fault does is never allowed.
+    /// Whether an entry of the list of allowed logins can answer it. What only a break-in or a fault does is never allowed, and
+    /// a login at the machine itself comes from no network.
     #[must_use]
     pub fn can_be_allowed(self) -> bool {
-        matches!(self, Self::Elsewhere | Self::KeptAccount | Self::AtConsole)
+        matches!(self, Self::Elsewhere | Self::KeptAccount)
     }
 }
 
@@ -241,6 +244,9 @@ pub struct CaseKey {
     pub from: String,
     /// The session, where the case is about one.
     pub session: Option<SessionId>,
+    /// The file in which it was found, if it was read in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<LogImportId>,
 }
 
 /// What was decided about a case.
@@ -341,6 +347,33 @@ pub struct Case {
     /// What was decided.
     #[serde(default)]
     pub decided: Option<Decided>,
+    /// The newest of its logins and attempts, the last one last: what a decision is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latest: Vec<CaseLine>,
+    /// It was found in a file that was read in, and not in lines as they came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<Imported>,
+}
+
+/// One login or attempt of a case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseLine {
+    /// When we received it; of an imported one, the time of the record.
+    pub at: Timestamp,
+    /// The account.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub account: String,
+    /// From where.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub from: String,
+    /// It succeeded.
+    #[serde(default)]
+    pub success: bool,
+    /// The line, cut.
+    pub line: String,
+    /// Where it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<LineRef>,
 }
 
 /// Where a line is kept.

@@ -28,8 +28,8 @@ pub const ROLES: [Role; 5] = [Role::DutyClerk, Role::Operator, Role::Supervisor,
 #[must_use]
 pub fn is_shut(action: Action) -> bool {
     use Action as A;
-    matches!(action, A::KeepLedger | A::KeepOwnLogin | A::KeepOwnFactors | A::OpenKeyWindow | A::CertifyDevice | A::KeepEmergency | A::ReviewEmergency | A::UnlockPerson)
-        || matches!(action, A::ApprovePlan | A::ApproveAfterFact | A::DecideFinding | A::ConfirmReport | A::DecideExtension)
+    matches!(action, A::KeepLedger | A::KeepOwnLogin | A::KeepOwnFactors | A::OpenKeyWindow | A::CertifyDevice | A::KeepEmergency | A::ReviewEmergency | A::KeepAuditorKeys | A::UnlockPerson)
+        || matches!(action, A::JudgeLogReview | A::SignLogReview | A::ConfirmLogReview | A::TakeNoteOfReport | A::IssueReport | A::ApprovePlan | A::ApproveAfterFact | A::DecideFinding | A::ConfirmReport | A::DecideExtension | A::LiftHold | A::AskRetention | A::DecideRetention)
 }
 
 /// One half of what opens an account.

@@ -2,7 +2,9 @@
 
 use crate::around::{AroundRule, Decision, Weight};
 use crate::desk::{Cause, Dialled, RefusedAsk};
-use crate::ids::{AccountId, AlarmId, AttachmentId, CaseId, DeviceCertificateId, DeviceCodeId, DeviceId, EmergencyId, EmergencyUseId, IdentityCheckId, KeyWindowId, LineId, LinkId, LogSourceId, LoginAllowId, MailId, PasskeyId, PersonId, PlanId, ReviewId, ServiceId, SessionId, SshLoginId, TargetId, TokenId, VendorId, WebLoginId, WorkerKeyId};
+use crate::hold::{HoldBasis, HoldScope};
+use crate::retention::KeepClass;
+use crate::ids::{HoldId, AccountId, AlarmId, AttachmentId, AuditorKeyId, CaseId, DeviceCertificateId, DeviceCodeId, DeviceId, EmergencyId, EmergencyUseId, IdentityCheckId, KeyWindowId, LineId, LinkId, LogImportId, LogReviewId, LogSourceId, LoginAllowId, MailId, PasskeyId, PeriodReportId, PersonId, PlanId, ReviewId, ServiceId, SessionId, SshLoginId, TargetId, TokenId, VendorId, WebLoginId, WorkerKeyId};
 use crate::line::LineClass;
 use crate::emergency::{EmergencyCause, Half};
 use crate::evidence::EvidenceScope;
@@ -1096,6 +1098,144 @@ pub enum Fact {
         /// SHA-256.
         sha256: String,
     },
+    /// Reviews of the log are held by this schedule from here on.
+    LogReviewScheduled {
+        /// How long their spans are.
+        cycle: crate::span::SpanKind,
+        /// Where the next span begins.
+        from: Timestamp,
+        /// Percent of the sessions that nobody watched which are drawn.
+        sample: u32,
+    },
+    /// The list for the review of a span was made. It does not change from here on.
+    LogReviewOpened {
+        /// Which.
+        review: LogReviewId,
+        /// The name of its span.
+        number: String,
+        /// The span.
+        span: crate::span::Span,
+        /// Number of the first entry of the span.
+        first: u64,
+        /// Number of the first entry after it.
+        end: u64,
+        /// Root of the log over all entries before `end`, hex.
+        root: String,
+        /// The log key's signature over the name of the span and the root: the seed of the draw.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        seed: String,
+        /// Lines of the list.
+        lines: usize,
+        /// The sessions that were drawn.
+        sample: Vec<SessionId>,
+        /// By when it is to be signed.
+        due: Timestamp,
+        /// SHA-256 of the list as JSON, hex.
+        digest: String,
+    },
+    /// A person judged a line of it.
+    LogReviewJudged {
+        /// Which.
+        review: LogReviewId,
+        /// The name of its span.
+        number: String,
+        /// Which line.
+        line: u32,
+        /// How.
+        verdict: crate::log_review::LineVerdict,
+        /// Why.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        note: String,
+    },
+    /// The operator signed it.
+    LogReviewSigned {
+        /// Which.
+        review: LogReviewId,
+        /// The name of its span.
+        number: String,
+        /// SHA-256 of the list with every judgement, hex.
+        digest: String,
+        /// The box's signature on the operator's behalf.
+        signature: String,
+        /// A remark.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        remark: String,
+    },
+    /// The planner gave it back.
+    LogReviewReturned {
+        /// Which.
+        review: LogReviewId,
+        /// The name of its span.
+        number: String,
+        /// Why.
+        reason: String,
+    },
+    /// The planner confirmed it.
+    LogReviewConfirmed {
+        /// Which.
+        review: LogReviewId,
+        /// The name of its span.
+        number: String,
+        /// SHA-256 of what was signed, hex.
+        digest: String,
+        /// The box's signature on the planner's behalf.
+        signature: String,
+        /// A remark.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        remark: String,
+        /// One person signed and confirmed, as the small-facility profile lets pass.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        deviation: bool,
+    },
+    /// A report on a month or year was issued. It does not change from here on.
+    ReportIssued {
+        /// Which.
+        report: PeriodReportId,
+        /// What people say.
+        number: String,
+        /// The edition.
+        edition: u32,
+        /// The vendor; none for the hospital's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        vendor: Option<VendorId>,
+        /// The span.
+        span: crate::span::Span,
+        /// Number of the first entry that was counted.
+        first: u64,
+        /// Number of the first entry after them.
+        end: u64,
+        /// Entries that its checkpoint covers.
+        size: u64,
+        /// Root of its checkpoint, hex.
+        root: String,
+        /// SHA-256 of the report as JSON, hex.
+        digest: String,
+    },
+    /// Somebody took note of a report.
+    ReportNoted {
+        /// Which.
+        report: PeriodReportId,
+        /// What people say.
+        number: String,
+        /// SHA-256 of the report, hex.
+        digest: String,
+        /// A remark.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        remark: String,
+    },
+    /// The deadline of a review of the log or of a report passed. Written once for each.
+    DutyLate {
+        /// `sign`, `confirm`, `note`, `note_vendor`.
+        duty: String,
+        /// What people say.
+        number: String,
+        /// The review.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        review: Option<LogReviewId>,
+        /// The report.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        report: Option<PeriodReportId>,
+    },
     /// A deadline passed; the matter was escalated.
     Escalated {
         /// Which plan.
@@ -1255,6 +1395,15 @@ pub enum Fact {
         /// Why.
         reason: String,
     },
+    /// The list of the files of an evidence bundle was signed; written before the list left. A bundle without it broke off.
+    EvidenceSigned {
+        /// What it is about.
+        scope: EvidenceScope,
+        /// The entry that tells who took it and why.
+        taken: u64,
+        /// SHA-256 of its manifest, hex.
+        manifest: String,
+    },
     /// A person searched the record. What was found was shown after this was written.
     Searched {
         /// The words.
@@ -1409,6 +1558,17 @@ pub enum Fact {
         /// How many wait for it.
         waiting: u64,
     },
+    /// A receiver refused a piece again and again: it was sent without words of others, or left out if it refused that, too.
+    ReceiverSkipped {
+        /// Its name in the configuration.
+        name: String,
+        /// The number of the piece.
+        number: u64,
+        /// What the receiver says.
+        why: String,
+        /// It was left out altogether.
+        left_out: bool,
+    },
     /// It takes them again.
     ReceiverBack {
         /// Its name in the configuration.
@@ -1442,7 +1602,7 @@ pub enum Fact {
     },
     /// Somebody without a certificate that holds, or from no known address, wanted to hand in lines of logs.
     LogTurnedAway {
-        /// Why: `chain`, `unknown`, `ended`, `address`, `form`.
+        /// Why: `chain`, `unknown`, `ended`, `address`, `form`, `full`.
         why: String,
         /// From where.
         from: String,
@@ -1525,6 +1685,9 @@ pub enum Fact {
         /// SHA-256 of the line, hex.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         line: String,
+        /// It was found in this file, and not in lines as they came.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        import: Option<LogImportId>,
     },
     /// More logins of the same kind came into a case. Told once a minute at most.
     CaseGrew {
@@ -1540,6 +1703,86 @@ pub enum Fact {
         logins: u64,
         /// Failed attempts so far.
         attempts: u64,
+        /// The account of the newest.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        account: String,
+        /// From where the newest came.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        from: String,
+        /// It was found in this file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        import: Option<LogImportId>,
+    },
+    /// A file of a target's log was kept, sealed; what it tells is read after this.
+    LogImported {
+        /// Which.
+        import: LogImportId,
+        /// Whose log it is.
+        target: TargetId,
+        /// Short name of the target.
+        about: String,
+        /// Name of the file.
+        name: String,
+        /// `evtx`, `wtmp`, or `btmp` for one that was read as attempts that failed.
+        form: String,
+        /// SHA-256 of the file, hex.
+        digest: String,
+        /// Its length.
+        bytes: u64,
+        /// By so many seconds the machine's clock may be off, as the person said.
+        clock_seconds: u32,
+    },
+    /// What a file of a target's log told.
+    LogImportRead {
+        /// Which.
+        import: LogImportId,
+        /// Short name of the target.
+        about: String,
+        /// Records in it.
+        records: u64,
+        /// Those that tell of a login or an attempt.
+        logins: u64,
+        /// Those of them that were known already.
+        known: u64,
+        /// Those of them that name another machine.
+        foreign: u64,
+        /// Logins that are sessions' own.
+        joined: u64,
+        /// Logins and attempts that went into cases.
+        hits: u64,
+        /// What could not be read.
+        troubles: u64,
+    },
+    /// A file of the target's log tells of the login that a session made there.
+    SessionToldByImport {
+        /// The session.
+        session: SessionId,
+        /// Which file.
+        import: LogImportId,
+        /// By what it was known: `connection`, `time`.
+        by: String,
+        /// The time of the record, by the machine's clock.
+        record: Timestamp,
+        /// By so many seconds that may be off.
+        clock_seconds: u32,
+    },
+    /// How far the part of targets' logs that is being written has come: its beginning cannot be changed from here on.
+    LogSegmentGrew {
+        /// Its number.
+        segment: u64,
+        /// Lines in it.
+        lines: u64,
+        /// SHA-256 over its chain so far, hex.
+        digest: String,
+    },
+    /// A row that bears a seal does not hold: somebody changed it beside the box, or put an older one back.
+    RowDamaged {
+        /// The table.
+        table: String,
+        /// What the row calls itself.
+        row: String,
+        /// How: `changed` or `older`.
+        how: String,
     },
     /// A person decided on a case.
     CaseDecided {
@@ -1572,6 +1815,241 @@ pub enum Fact {
         change: String,
         /// Why.
         reason: String,
+    },
+    /// Something is held as evidence (証拠保全): nothing within the scope is deleted from here on.
+    HoldPlaced {
+        /// Which hold.
+        hold: HoldId,
+        /// What it covers.
+        scope: HoldScope,
+        /// What that is called.
+        about: String,
+        /// On what it rests.
+        basis: HoldBasis,
+        /// Number of the case.
+        case_number: String,
+        /// Why.
+        reason: String,
+        /// Its end; none until it is lifted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// A hold on a request of the police was given a later end.
+    HoldExtended {
+        /// Which hold.
+        hold: HoldId,
+        /// Its new end.
+        until: Timestamp,
+        /// Why.
+        reason: String,
+    },
+    /// A person lifted a hold; never the one who placed it.
+    HoldLifted {
+        /// Which hold.
+        hold: HoldId,
+        /// Why.
+        reason: String,
+    },
+    /// The time of a hold was over.
+    HoldEnded {
+        /// Which hold.
+        hold: HoldId,
+    },
+    /// A limit of the disk asked for a deletion that a hold forbids.
+    HoldPressed {
+        /// Bytes of targets' logs that are kept.
+        bytes: u64,
+        /// Bytes that they may take.
+        limit: u64,
+    },
+    /// How long a class is kept was set: at the beginning by the box, longer by one person, shorter by a planner whom another
+    /// person asked.
+    RetentionSet {
+        /// The class.
+        class: KeepClass,
+        /// Days.
+        days: u32,
+        /// Days before; none at the beginning.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<u32>,
+        /// Nothing is deleted by it before this moment.
+        not_before: Timestamp,
+        /// Who asked for a shorter time; empty if nobody had to be asked.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        asked_by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody asked for a shorter time; it waits for a planner.
+    RetentionAsked {
+        /// The class.
+        class: KeepClass,
+        /// Days asked for.
+        days: u32,
+        /// Days in force.
+        before: u32,
+        /// Why.
+        reason: String,
+    },
+    /// A planner said no, or who had asked took it back.
+    RetentionDeclined {
+        /// The class.
+        class: KeepClass,
+        /// Days that were asked for.
+        days: u32,
+        /// Why.
+        reason: String,
+    },
+    /// The recording of a session is deleted, with every copy of it: its time was over.
+    RecordingDeleted {
+        /// The session.
+        session: SessionId,
+        /// Digest of the recording, as its `left` entry holds it.
+        digest: String,
+        /// Its size in bytes.
+        bytes: u64,
+        /// The class by which it was kept.
+        class: KeepClass,
+        /// Days that the class is kept.
+        days: u32,
+        /// When the session ended, from which moment the days count.
+        ended: Timestamp,
+    },
+    /// A copy of a deleted recording could not be removed yet, because the storage refuses; it is tried again.
+    CopyWaits {
+        /// The session.
+        session: SessionId,
+        /// Where the copy lies.
+        place: String,
+        /// Until when the storage refuses, if it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// A copy of a deleted recording is gone, that had to wait.
+    CopyErased {
+        /// The session.
+        session: SessionId,
+        /// Where it lay.
+        place: String,
+    },
+    /// A file attached to a plan is deleted: its time was over. Its name and digest stay with the plan.
+    AttachmentDeleted {
+        /// The plan.
+        plan: PlanId,
+        /// Which file.
+        attachment: AttachmentId,
+        /// SHA-256 of its content.
+        sha256: String,
+        /// Its size in bytes.
+        bytes: u64,
+        /// The class by which it was kept.
+        class: KeepClass,
+        /// Days that the class is kept.
+        days: u32,
+        /// When the plan was last told of.
+        ended: Timestamp,
+    },
+    /// A recording was found damaged and set aside.
+    RecordingSetAside {
+        /// The session.
+        session: SessionId,
+        /// Digest that the log holds.
+        digest: String,
+        /// What was found.
+        why: String,
+    },
+    /// Nothing is deleted, because what the database says of holds and times is not what the log said.
+    RetentionStopped {
+        /// What was found.
+        why: String,
+    },
+    /// The key of an auditor was asked for, confirmed, refused or ended.
+    AuditorKeyKept {
+        /// Which.
+        auditor_key: AuditorKeyId,
+        /// Whose.
+        name: String,
+        /// The public key of age.
+        key: String,
+        /// `asked`, `confirmed`, `refused` or `ended`.
+        change: String,
+        /// Why.
+        reason: String,
+    },
+    /// A sealed recording was copied to the archive, and the copy was looked at there.
+    RecordingArchived {
+        /// Which.
+        session: SessionId,
+        /// What the configuration calls the archive.
+        place: String,
+        /// What the archive calls the copy.
+        object: String,
+        /// Length of the file.
+        bytes: u64,
+        /// Its SHA-256.
+        sha256: String,
+        /// Until when the archive keeps it from being deleted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        locked_until: Option<Timestamp>,
+    },
+    /// A recording that the archive has was taken off the box.
+    RecordingMovedOut {
+        /// Which.
+        session: SessionId,
+        /// What the configuration calls the archive.
+        place: String,
+        /// What the archive calls the copy.
+        object: String,
+        /// The SHA-256 of the file.
+        sha256: String,
+    },
+    /// It was carried back for somebody who asked for it, and is what it was.
+    RecordingFetched {
+        /// Which.
+        session: SessionId,
+        /// What the configuration calls the archive.
+        place: String,
+    },
+    /// The copy of a recording in the archive is not what was handed over, or is gone.
+    ArchiveCopyBad {
+        /// Which.
+        session: SessionId,
+        /// What the configuration calls the archive.
+        place: String,
+        /// The code of what is wrong.
+        code: String,
+        /// In words.
+        why: String,
+    },
+    /// The copy of a recording in the archive was deleted.
+    ArchiveCopyRemoved {
+        /// Which.
+        session: SessionId,
+        /// What the configuration calls the archive.
+        place: String,
+    },
+    /// The archive does not take copies.
+    ArchiveTrouble {
+        /// What the configuration calls it.
+        place: String,
+        /// The code of why.
+        code: String,
+        /// Why.
+        why: String,
+    },
+    /// It takes copies again.
+    ArchiveWorks {
+        /// What the configuration calls it.
+        place: String,
+    },
+    /// Recordings have waited for the archive for too long.
+    ArchiveBehind {
+        /// What the configuration calls it.
+        place: String,
+        /// How many wait.
+        waiting: u64,
+        /// Since when the oldest has.
+        since: Timestamp,
     },
     /// Checkpoints have not reached one of the places outside for some time.
     CheckpointStuck {
@@ -1623,6 +2101,59 @@ pub enum Fact {
         /// The key after.
         new: String,
     },
+    /// A place outside has a head that a key of this log signed after it was laid down, and that is not of this log: the lost branch of a restore,
+    /// or somebody has that key.
+    FormerKeySigned {
+        /// What the configuration calls the place.
+        place: String,
+        /// Entries that the head covers.
+        entries: u64,
+        /// Its root, 64 hexadecimal digits.
+        root: String,
+    },
+    /// No time stamp was had from the authority for some time.
+    TimestampStuck {
+        /// The authority.
+        authority: String,
+        /// Why.
+        why: String,
+    },
+    /// There is one again.
+    TimestampGoesOn {
+        /// The authority.
+        authority: String,
+        /// What it is over, by the number of entries.
+        entries: u64,
+    },
+    /// The box made an authority of its own for time stamps.
+    TimestampAuthority {
+        /// SHA-256 of its certificate.
+        root: String,
+    },
+    /// The clock was set forward by more than the box believes without a majority of time servers or a person at the console.
+    ClockHeld {
+        /// By so many milliseconds.
+        by_ms: i64,
+    },
+    /// The clock that was set forward is believed.
+    ClockAccepted {
+        /// By so many milliseconds.
+        by_ms: i64,
+        /// Time servers that confirm it; none if a person at the console did.
+        servers: usize,
+        /// Why, if a person did.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    /// The log's time was set back to the clock at the console: entries before this one have a false time.
+    ClockCorrected {
+        /// By so many milliseconds.
+        by_ms: i64,
+        /// Why.
+        reason: String,
+        /// The signature of the log's key over the time of this entry and the rest: a row alone sets no clock back.
+        signature: String,
+    },
     /// The clock was moved while the box ran, as the monotonic clock shows.
     ClockMoved {
         /// By so many milliseconds; negative for back.
@@ -1645,6 +2176,13 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// The name of its kind, as it stands in its JSON.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        value.get("kind").and_then(|kind| kind.as_str()).unwrap_or_default().to_owned()
+    }
+
     /// The session a fact is about, for indexes and lists.
     #[must_use]
     pub fn session(&self) -> Option<&SessionId> {
@@ -1663,9 +2201,29 @@ impl Fact {
             | Self::ViewBegan { session, .. }
             | Self::FileTaken { session, .. }
             | Self::HeldFileTaken { session, .. }
+            | Self::RecordingDeleted { session, .. }
+            | Self::RecordingSetAside { session, .. }
+            | Self::CopyWaits { session, .. }
+            | Self::CopyErased { session, .. }
+            | Self::RecordingArchived { session, .. }
+            | Self::RecordingMovedOut { session, .. }
+            | Self::RecordingFetched { session, .. }
+            | Self::ArchiveCopyBad { session, .. }
+            | Self::ArchiveCopyRemoved { session, .. }
             | Self::ViewEnded { session, .. } => Some(session),
             Self::CertificateIssued { session, .. } | Self::HostKeyAlarmed { session, .. } => session.as_ref(),
-            Self::EvidenceTaken { scope, .. } => scope.session(),
+            Self::EvidenceTaken { scope, .. } | Self::EvidenceSigned { scope, .. } => scope.session(),
+            Self::HoldPlaced { scope, .. } => scope.session(),
+            _ => None,
+        }
+    }
+
+    /// The case a fact is about.
+    #[must_use]
+    pub fn case(&self) -> Option<&CaseId> {
+        match self {
+            Self::CaseOpened { case, .. } | Self::CaseGrew { case, .. } | Self::CaseDecided { case, .. } => Some(case),
+            Self::EvidenceTaken { scope, .. } | Self::EvidenceSigned { scope, .. } => scope.case(),
             _ => None,
         }
     }
@@ -1677,11 +2235,13 @@ impl Fact {
             Self::PlanDrawn { plan, .. }
             | Self::PlanActed { plan, .. }
             | Self::FileAttached { plan, .. }
+            | Self::AttachmentDeleted { plan, .. }
             | Self::Escalated { plan, .. }
             | Self::Entered { plan, .. }
             | Self::KeyWindowOpened { plan, .. }
             | Self::Reconciled { plan, .. } => Some(plan),
-            Self::EvidenceTaken { scope, .. } => scope.plan(),
+            Self::EvidenceTaken { scope, .. } | Self::EvidenceSigned { scope, .. } => scope.plan(),
+            Self::HoldPlaced { scope, .. } => scope.plan(),
             _ => None,
         }
     }

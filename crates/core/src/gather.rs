@@ -28,6 +28,8 @@ pub enum AwayWhy {
     Address,
     /// The stream does not keep to the form.
     Form,
+    /// All places for connections are taken by others.
+    Full,
 }
 
 impl AwayWhy {
@@ -40,6 +42,7 @@ impl AwayWhy {
             Self::Ended => "ended",
             Self::Address => "address",
             Self::Form => "form",
+            Self::Full => "full",
         }
     }
 }
@@ -61,6 +64,9 @@ pub trait Gatherer: Send + Sync {
 
     /// Takes messages as they came, to be written down before anybody reads them. Waits while too many wait.
     fn take<'a>(&'a self, source: &'a LogSourceId, messages: Vec<Vec<u8>>) -> Answer<'a, Result<(), NotTaken>>;
+
+    /// A connection of a source stands from here on, or has ended.
+    fn linked(&self, source: &LogSourceId, stands: bool);
 
     /// Messages of a source were lost because it sent more than it may, by a way on which nobody can be made to wait.
     fn lost(&self, source: &LogSourceId, count: u64);

@@ -80,9 +80,14 @@ id_type!(/** A one-time code by which a device comes by its certificate. */ Devi
 id_type!(/** A service of this machine beside Sekisho that a person confirmed. */ ServiceId, "svc-");
 id_type!(/** A source of targets' logs. */ LogSourceId, "lsr-");
 id_type!(/** A case: a login that no session explains. */ CaseId, "cas-");
+id_type!(/** A file of a target's log that was read in. */ LogImportId, "lim-");
 id_type!(/** An entry of the list of logins that may go round the gateway. */ LoginAllowId, "lal-");
 
+id_type!(/** A hold (証拠保全). */ HoldId, "hld-");
+id_type!(/** The key of an auditor that opens recordings. */ AuditorKeyId, "adk-");
 id_type!(/** An alarm (警報). */ AlarmId, "alm-");
+id_type!(/** A review of the log (証跡レビュー). */ LogReviewId, "lrv-");
+id_type!(/** An edition of a report on a span (月次報告など). */ PeriodReportId, "rpt-");
 
 /// RFC 4648 base32 in lower case without padding; 10 bytes give 16 characters.
 fn base32(bytes: [u8; 10]) -> String {

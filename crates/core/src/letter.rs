@@ -124,6 +124,38 @@ pub enum Letter {
         /// When it went.
         at: Timestamp,
     },
+    /// A review of the log waits, or waits for too long.
+    Review {
+        /// `opened`, `late`, `signed`, `confirm_late`.
+        stage: &'static str,
+        /// Which.
+        number: String,
+        /// Its span in words.
+        span: String,
+        /// Lines to judge, or judged.
+        lines: usize,
+        /// Of these, how many are to be mended or are incidents.
+        grave: usize,
+        /// By when.
+        due: Timestamp,
+        /// Address of its page.
+        url: String,
+    },
+    /// A report on a month or year is ready, or nobody took note of it in time.
+    Report {
+        /// What people say.
+        number: String,
+        /// Its span in words.
+        span: String,
+        /// The vendor; empty for the hospital's.
+        vendor: String,
+        /// By when somebody should have taken note.
+        due: Timestamp,
+        /// Nobody did.
+        late: bool,
+        /// Address of its page.
+        url: String,
+    },
     /// Letters to a person go to another address. It goes to both.
     AddressChanged {
         /// Their name.
@@ -206,6 +238,8 @@ impl Letter {
             Self::EmergencyClosed { .. } => "emergency_closed",
             Self::Alarm { .. } => "alarm",
             Self::Checkpoint { .. } => "checkpoint",
+            Self::Review { .. } => "review",
+            Self::Report { .. } => "report",
             Self::AddressChanged { .. } => "address_changed",
             Self::Test { .. } => "test",
         }
@@ -222,7 +256,7 @@ impl Letter {
     pub fn until(&self) -> Option<Timestamp> {
         match self {
             Self::Invitation { until, .. } | Self::Reset { until, .. } => Some(*until),
-            Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } | Self::EmergencyClosed { .. } | Self::Alarm { .. } | Self::Checkpoint { .. } | Self::AddressChanged { .. } | Self::Test { .. } => None,
+            Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } | Self::EmergencyClosed { .. } | Self::Alarm { .. } | Self::Checkpoint { .. } | Self::Review { .. } | Self::Report { .. } | Self::AddressChanged { .. } | Self::Test { .. } => None,
         }
     }
 
@@ -329,6 +363,26 @@ impl Letter {
                 ),
                 format!("This is the signed head of the log with {entries} entries. Keep this letter: whoever rewrites or cuts the log later is found by it. Save the lines between the dashes as checkpoint.txt and give it to sekisho verify --checkpoint."),
             ),
+            Self::Review { stage, number, span, lines, grave, due, url } => {
+                let due = due.minute();
+                let (topic, ja, en) = match *stage {
+                    "opened" => ("証跡レビューのお願い (Review of the log)", format!("証跡レビュー {number} の一覧ができました。判断する行は {lines} 行です。"), format!("The list for the review of the log {number} is ready: {lines} lines.")),
+                    "late" => ("【期限超過】証跡レビューが署名されていません (Review of the log overdue)", format!("証跡レビュー {number} が、期限までに署名されていません。"), format!("The review of the log {number} was not signed by its deadline.")),
+                    "signed" => ("証跡レビューの確認のお願い (Review of the log signed)", format!("証跡レビュー {number} が署名されました({lines} 行。うち要是正・事案 {grave} 行)。内容を見て、確認してください。"), format!("The review of the log {number} was signed ({lines} lines, {grave} of them to be mended or incidents). Please see it and confirm.")),
+                    _ => ("【期限超過】証跡レビューが確認されていません (Review of the log not confirmed)", format!("署名された証跡レビュー {number} が、期限までに確認されていません。"), format!("The signed review of the log {number} was not confirmed by its deadline.")),
+                };
+                (topic, format!("{ja}\n\n  期間: {span}\n  期限: {due}\n\n次の画面で行えます。\n\n  {url}"), format!("{en}\nDeadline: {due} (Japan time).\n\n{url}"))
+            }
+            Self::Report { number, span, vendor, due, late, url } => {
+                let (vendor, due) = (one_line(vendor), due.minute());
+                let whose = if vendor.is_empty() { String::new() } else { format!("\n  事業者: {vendor}") };
+                let (topic, ja, en) = if *late {
+                    ("【期限超過】報告が確認されていません (Report not read)", format!("報告 {number} が、期限までに確認されていません。"), format!("Nobody took note of the report {number} by its deadline."))
+                } else {
+                    ("報告ができました (Report ready)", format!("報告 {number} ができました。内容を読み、「確認しました」を押してください。"), format!("The report {number} is ready. Please read it and take note of it."))
+                };
+                (topic, format!("{ja}\n\n  期間: {span}{whose}\n  確認の期限: {due}\n\n  {url}"), format!("{en}\nDeadline: {due} (Japan time).\n\n{url}"))
+            }
             Self::AddressChanged { name, login, before, after, by, at } => {
                 let shown = |address: &str, none: &str| if address.is_empty() { none.to_owned() } else { one_line(address) };
                 (

@@ -1,10 +1,23 @@
 //! Everything has a limit, and every limit has a name. `sekisho doctor` prints this table.
 
+/// A limit, as it is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: usize,
+    /// What is counted.
+    pub unit: &'static str,
+    /// What it bounds, line by line as it stands in this file.
+    pub lines: &'static [&'static str],
+}
+
 macro_rules! limits {
-    ($($(#[$doc:meta])* $name:ident: $unit:literal = $value:expr;)*) => {
-        $($(#[$doc])* pub const $name: usize = $value;)*
-        /// Every limit as (name, value, unit), in the order of this file.
-        pub const ALL: &[(&str, usize, &str)] = &[$((stringify!($name), $value, $unit)),*];
+    ($($(#[doc = $line:literal])* $name:ident: $unit:literal = $value:expr;)*) => {
+        $($(#[doc = $line])* pub const $name: usize = $value;)*
+        /// Every limit, in the order of this file.
+        pub const ALL: &[Limit] = &[$(Limit { name: stringify!($name), value: $value, unit: $unit, lines: &[$($line),*] }),*];
     };
 }
 
@@ -17,6 +30,22 @@ limits! {
     LINE_CHARS: "characters" = 200;
     /// Any field of several lines: steps, impact, reasons.
     TEXT_CHARS: "characters" = 4_000;
+    /// The name of an auditor whose key opens recordings; it stands in each of them.
+    AUDITOR_NAME_CHARS: "characters" = 60;
+    /// Auditors for whom recordings are wrapped at once, with those who wait for a confirmation.
+    AUDITOR_KEYS: "keys" = 8;
+    /// The largest recording that goes to an archive: one upload of the protocol takes no more.
+    ARCHIVE_COPY_BYTES: "bytes" = 5 << 30;
+    /// Seconds for which an archive may say nothing before a transfer is given up.
+    ARCHIVE_SECONDS: "seconds" = 30;
+    /// Bytes of an archive's answer that is no recording.
+    ARCHIVE_ANSWER_BYTES: "bytes" = 65_536;
+    /// Hours for which a recording that was carried back from the archive stays on the box.
+    ARCHIVE_BACK_HOURS: "hours" = 24;
+    /// The fewest days for which a recording stays on the box beside its copy in the archive.
+    ARCHIVE_LOCAL_DAYS: "days" = 7;
+    /// Hours for which copies may wait for the archive before it is an alarm.
+    ARCHIVE_BEHIND_HOURS: "hours" = 24;
     /// Plans of one vendor that are open at once, drafts included; more would crowd out those of others.
     VENDOR_OPEN_PLANS: "plans" = 300;
     /// Files that one plan may have had attached over time, those taken out again included.
@@ -78,8 +107,24 @@ limits! {
     LOG_SKEW_SECONDS: "seconds" = 60;
     /// Logins that wait for the entry that explains them.
     LOG_PENDING: "items" = 10_000;
-    /// Open cases.
-    CASES_OPEN: "items" = 500;
+    /// Open cases on one target, those that are critical left out; what comes beyond is one case together, and hides nothing of others.
+    CASES_OPEN: "items" = 50;
+    /// Open cases on one target that are critical.
+    CASES_OPEN_CRITICAL: "items" = 500;
+    /// Open cases of one imported file and one weight; what comes beyond is one case for each rule, and takes no room of others.
+    CASES_IMPORTED: "items" = 100;
+    /// Lines that one case shows, the newest.
+    CASE_LINES: "items" = 20;
+    /// Characters of each of them.
+    CASE_LINE_CHARS: "characters" = 400;
+    /// A file of a target's log that is read in.
+    LOG_IMPORT_BYTES: "bytes" = 32 * 1024 * 1024;
+    /// Records of one such file that tell of a login.
+    LOG_IMPORT_LOGINS: "items" = 200_000;
+    /// Such files that are kept, of all targets.
+    LOG_IMPORTS: "items" = 1_000;
+    /// By how much the clock of a file's machine may be off, as the person says who reads it in.
+    LOG_IMPORT_CLOCK_SECONDS: "seconds" = 3_600;
     /// Accounts that one case names.
     CASE_ACCOUNTS: "items" = 16;
     /// Bytes of the line that a case shows; all of it is kept with the others.
@@ -259,6 +304,14 @@ limits! {
     KEPT_TAKEN_AT_ONCE: "files" = 4;
     /// Evidence bundles that are put together at once.
     EVIDENCE_AT_ONCE: "bundles" = 2;
+    /// Days of one evidence bundle for whoever may not have all entries.
+    EVIDENCE_PERIOD_DAYS: "days" = 31;
+    /// How long a piece of an evidence bundle waits for whoever takes it.
+    EVIDENCE_STALL_SECONDS: "seconds" = 60;
+    /// How long an evidence bundle may take on its way in all.
+    EVIDENCE_MINUTES: "minutes" = 240;
+    /// Entries that the report of an evidence bundle tells as sentences; the rest are in its lines.
+    EVIDENCE_REPORTED: "entries" = 10_000;
     /// Entries of one evidence bundle.
     EVIDENCE_ENTRIES: "entries" = 5_000_000;
     /// Recordings of one evidence bundle.
@@ -393,6 +446,14 @@ limits! {
     LOG_CONTRADICTIONS: "contradictions" = 64;
     /// Questions of one address that a witness answers at once.
     WITNESS_OF_ADDRESS: "questions" = 4;
+    /// Seconds between the time of a time stamp and the clock beyond which one of them is wrong.
+    TIMESTAMP_CLOCK_SECONDS: "seconds" = 300;
+    /// Seconds of steps of the clock forward, added up, that are believed without time servers or a person.
+    CLOCK_STEP_SECONDS: "seconds" = 3_600;
+    /// Days between the last entry of the log and the clock of a box that starts which are believed without time servers or a person.
+    CLOCK_REST_DAYS: "days" = 7;
+    /// Heads under their own names that are read of a folder outside, the largest first, beside the newest.
+    FOLDER_HEADS: "heads" = 16;
     /// Places outside of the box that may be configured for checkpoints.
     OUTSIDE_PLACES: "places" = 16;
     /// Time servers that may be configured.
@@ -435,6 +496,12 @@ limits! {
     EMERGENCY_HOURS: "hours" = 12;
     /// Output of one session that is taken into the search index; beyond it the session is marked.
     SEARCH_OUTPUT_BYTES: "bytes" = 16 * 1024 * 1024;
+    /// Entries of the log that one trace reads back through.
+    TRACE_SCANNED: "entries" = 300_000;
+    /// Entries that one trace shows.
+    TRACE_ENTRIES: "entries" = 500;
+    /// Sessions that one trace shows.
+    TRACE_SESSIONS: "sessions" = 100;
     /// A query of the search.
     SEARCH_CHARS: "characters" = 200;
     /// Address of a page to come back to after a login or a code: the longest search, each character escaped.
@@ -467,8 +534,40 @@ limits! {
     RECEIVER_SECONDS: "seconds" = 20;
     /// Answer of a receiver that is read.
     RECEIVER_ANSWER_BYTES: "bytes" = 4_096;
+    /// Refusals of one piece by a receiver after which it goes without its details.
+    RECEIVER_REFUSALS: "refusals" = 5;
+    /// The least time over which they must come.
+    RECEIVER_REFUSAL_MINUTES: "minutes" = 10;
     /// Minutes for which a receiver takes nothing before that is written into the log.
     RECEIVER_DOWN_MINUTES: "minutes" = 5;
+    /// Days for which anything is kept at least, whatever the hospital sets (Budapest Convention art. 16).
+    RETENTION_FLOOR_DAYS: "days" = 90;
+    /// Days for which a class can be kept at most; beyond it a hold is meant.
+    RETENTION_LONGEST_DAYS: "days" = 36_500;
+    /// Days for which something stands on the page before it is deleted.
+    RETENTION_NOTICE_DAYS: "days" = 14;
+    /// Things that one round of deleting takes.
+    DELETIONS_AT_ONCE: "things" = 100;
+    /// Days of a hold on a request of the police (Code of Criminal Procedure art. 197(3)).
+    HOLD_POLICE_DAYS: "days" = 30;
+    /// The same with its extension (art. 197(4)).
+    HOLD_POLICE_LONGEST_DAYS: "days" = 60;
+    /// Holds that stand at once.
+    HOLDS: "holds" = 200;
+    /// Bytes a second that the check of old recordings reads.
+    RECHECK_BYTES_SECOND: "bytes a second" = 8 * 1024 * 1024;
+    /// Lines of one section of a review of the log; what comes beyond is one line that says how many.
+    LOG_REVIEW_SECTION_LINES: "lines" = 60;
+    /// Entries that a line of such a review names; further ones are counted.
+    LOG_REVIEW_LINE_ENTRIES: "entries" = 20;
+    /// Sessions that a draw takes at most.
+    LOG_REVIEW_SAMPLE: "sessions" = 100;
+    /// Entries that a review or report of one span reads at most.
+    SPAN_ENTRIES: "entries" = 20_000_000;
+    /// Rows of one table of a report.
+    REPORT_ROWS: "rows" = 200;
+    /// Editions of the report on one span.
+    REPORT_EDITIONS: "editions" = 50;
     /// Rows on one page of a list.
     PAGE_ROWS: "rows" = 50;
 }

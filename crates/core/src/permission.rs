@@ -96,17 +96,43 @@ pub enum Action {
     KeepEmergency,
     /// Review a use of an emergency account.
     ReviewEmergency,
+    /// Ask for keys of auditors that open recordings, confirm those that another asked for, and end them.
+    KeepAuditorKeys,
     /// Read alarms.
     ReadAlarms,
     /// Take alarms on and close them.
     HandleAlarms,
     /// Read the box's numbers, for monitoring.
     ReadMetrics,
+    /// Read reviews of the log.
+    ReadLogReview,
+    /// Judge lines of a review of the log.
+    JudgeLogReview,
+    /// Sign a review of the log.
+    SignLogReview,
+    /// Confirm a signed review of the log, or give it back.
+    ConfirmLogReview,
+    /// Read reports on months and years.
+    ReadPeriodReport,
+    /// Take note of a report.
+    TakeNoteOfReport,
+    /// Have a report issued outside of its turn, or another edition of it.
+    IssueReport,
+    /// Read holds, times of keeping, what will be deleted and what was.
+    ReadRetention,
+    /// Place a hold, and extend one.
+    PlaceHold,
+    /// Lift a hold that another person placed.
+    LiftHold,
+    /// Ask for another time of keeping; a longer one is set at once.
+    AskRetention,
+    /// Decide on a shorter time that another person asked for.
+    DecideRetention,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 59] = [
         Self::WritePlan,
         Self::ReadPlan,
         Self::WithdrawPlan,
@@ -150,15 +176,28 @@ impl Action {
         Self::KeepMail,
         Self::KeepEmergency,
         Self::ReviewEmergency,
+        Self::KeepAuditorKeys,
         Self::ReadAlarms,
         Self::HandleAlarms,
         Self::ReadMetrics,
+        Self::ReadLogReview,
+        Self::JudgeLogReview,
+        Self::SignLogReview,
+        Self::ConfirmLogReview,
+        Self::ReadPeriodReport,
+        Self::TakeNoteOfReport,
+        Self::IssueReport,
+        Self::ReadRetention,
+        Self::PlaceHold,
+        Self::LiftHold,
+        Self::AskRetention,
+        Self::DecideRetention,
     ];
 
     /// True if the act is refused without a one-time code given a few minutes ago at most.
     #[must_use]
     pub fn needs_step_up(self) -> bool {
-        matches!(self, Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::TakeEvidence | Self::SearchRecords | Self::ReadIdentityChecks | Self::KeepLedger | Self::DecideCase | Self::KeepOwnLogin | Self::KeepOwnFactors | Self::OpenKeyWindow | Self::ConnectDevice | Self::CertifyDevice | Self::KeepEmergency | Self::ReviewEmergency)
+        matches!(self, Self::SignLogReview | Self::ConfirmLogReview | Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::TakeEvidence | Self::SearchRecords | Self::ReadIdentityChecks | Self::KeepLedger | Self::DecideCase | Self::KeepOwnLogin | Self::KeepOwnFactors | Self::OpenKeyWindow | Self::ConnectDevice | Self::CertifyDevice | Self::KeepEmergency | Self::ReviewEmergency | Self::KeepAuditorKeys | Self::LiftHold | Self::AskRetention | Self::DecideRetention)
     }
 }
 
@@ -188,7 +227,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
         },
         R::VendorManager => match action {
             A::WritePlan | A::ReadPlan | A::WithdrawPlan | A::AskExtension | A::ExplainFinding => Reach::OwnVendor,
-            A::WriteReport | A::CountersignReport | A::ReadSession | A::ReadRoads | A::DeclareLoss => Reach::OwnVendor,
+            A::WriteReport | A::CountersignReport | A::ReadSession | A::ReadRoads | A::DeclareLoss | A::ReadPeriodReport | A::TakeNoteOfReport => Reach::OwnVendor,
             A::KeepOwnLogin | A::KeepOwnFactors => Reach::All,
             _ => Reach::None,
         },
@@ -236,8 +275,8 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::UnlockPerson
                 | A::KeepMail
                 | A::KeepEmergency
-                | A::ReadAlarms | A::HandleAlarms | A::ReadMetrics | A::KeepOwnLogin
-                | A::KeepOwnFactors
+                | A::ReadAlarms | A::HandleAlarms | A::ReadMetrics | A::ReadRetention | A::PlaceHold | A::AskRetention | A::KeepOwnLogin
+                | A::ReadLogReview | A::JudgeLogReview | A::SignLogReview | A::ReadPeriodReport | A::KeepOwnFactors
         )),
         R::Supervisor => all(matches!(
             action,
@@ -281,9 +320,10 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadLog
                 | A::ReadLedger
                 | A::KeepEmergency
+                | A::KeepAuditorKeys
                 | A::ReviewEmergency
-                | A::ReadAlarms | A::HandleAlarms | A::KeepOwnLogin
-                | A::KeepOwnFactors
+                | A::ReadAlarms | A::HandleAlarms | A::ReadRetention | A::PlaceHold | A::LiftHold | A::AskRetention | A::DecideRetention | A::KeepOwnLogin
+                | A::ReadLogReview | A::JudgeLogReview | A::ConfirmLogReview | A::ReadPeriodReport | A::TakeNoteOfReport | A::IssueReport | A::KeepOwnFactors
         )),
         R::SafetyManager => all(matches!(
             action,
@@ -306,9 +346,10 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadLog
                 | A::ReadLedger
                 | A::KeepEmergency
+                | A::KeepAuditorKeys
                 | A::ReviewEmergency
-                | A::ReadAlarms | A::HandleAlarms | A::KeepOwnLogin
-                | A::KeepOwnFactors
+                | A::ReadAlarms | A::HandleAlarms | A::ReadRetention | A::PlaceHold | A::LiftHold | A::AskRetention | A::KeepOwnLogin
+                | A::ReadLogReview | A::JudgeLogReview | A::ReadPeriodReport | A::KeepOwnFactors
         )),
         R::Auditor => all(matches!(
             action,
@@ -324,11 +365,11 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadRoads
                 | A::ReadLog
                 | A::ReadLedger
-                | A::ReadAlarms | A::ReadMetrics | A::KeepOwnLogin
-                | A::KeepOwnFactors
+                | A::ReadAlarms | A::ReadMetrics | A::ReadRetention | A::KeepOwnLogin
+                | A::ReadLogReview | A::ReadPeriodReport | A::KeepOwnFactors
                 | A::ReadIdentityChecks
         )),
-        R::Administrator => all(matches!(action, A::ReadLedger | A::KeepLedger | A::ReadRoads | A::DeclareLoss | A::CertifyDevice | A::UnlockPerson | A::ReadAlarms | A::HandleAlarms | A::ReadMetrics | A::KeepOwnLogin | A::KeepOwnFactors | A::ReadIdentityChecks | A::KeepMail | A::KeepEmergency)),
+        R::Administrator => all(matches!(action, A::ReadLedger | A::KeepLedger | A::ReadRoads | A::DeclareLoss | A::CertifyDevice | A::UnlockPerson | A::ReadAlarms | A::HandleAlarms | A::ReadMetrics | A::ReadRetention | A::AskRetention | A::KeepOwnLogin | A::KeepOwnFactors | A::ReadIdentityChecks | A::KeepAuditorKeys | A::KeepMail | A::KeepEmergency)),
     }
 }
 
@@ -360,7 +401,13 @@ pub fn console_reach(action: Action) -> bool {
             | A::HandleAlarms
             | A::ReadMetrics
             | A::KeepMail
+            | A::ReadLogReview
+            | A::ReadPeriodReport
+            | A::IssueReport
             | A::KeepEmergency
+            | A::ReadRetention
+            | A::PlaceHold
+            | A::AskRetention
     )
 }
 

@@ -6,6 +6,7 @@ use crate::limits;
 use crate::password::{PasswordProfile, PasswordRule};
 use crate::people::Role;
 use crate::plan::content::WorkClass;
+use crate::span::SpanKind;
 use crate::target::Quarantine;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,53 @@ pub enum DeviceRule {
     /// It is let in, and the session is marked as a deviation wherever it is shown. Known as bad (lost, ended, another's)
     /// is refused all the same.
     Observed,
+}
+
+/// How often the log is reviewed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewCycle {
+    /// Each week, from Monday to Sunday.
+    #[default]
+    Weekly,
+    /// Each month.
+    Monthly,
+}
+
+impl ReviewCycle {
+    /// Its spans.
+    #[must_use]
+    pub fn kind(self) -> SpanKind {
+        match self {
+            Self::Weekly => SpanKind::Week,
+            Self::Monthly => SpanKind::Month,
+        }
+    }
+}
+
+/// Which years are reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportYears {
+    /// 年度: from April.
+    #[default]
+    Fiscal,
+    /// 暦年: from January.
+    Calendar,
+    /// Both.
+    Both,
+}
+
+impl ReportYears {
+    /// The spans that are reported: months, and these years.
+    #[must_use]
+    pub fn kinds(self) -> Vec<SpanKind> {
+        match self {
+            Self::Fiscal => vec![SpanKind::Month, SpanKind::FiscalYear],
+            Self::Calendar => vec![SpanKind::Month, SpanKind::Year],
+            Self::Both => vec![SpanKind::Month, SpanKind::FiscalYear, SpanKind::Year],
+        }
+    }
 }
 
 /// Settings of the rules (section `[policy]` of `sekisho.toml`).
@@ -105,6 +153,8 @@ pub struct Policy {
     pub keep_file_mib: u32,
     /// MiB kept of all files of one session at most.
     pub keep_session_mib: u32,
+    /// Days within which each recording that is kept is read through again and held against the log.
+    pub recheck_days: u32,
     /// Days for which a device's certificate holds; it is renewed from the middle of its life on.
     pub device_certificate_days: u32,
     /// Minutes for which a one-time code for a device can be used.
@@ -140,6 +190,22 @@ pub struct Policy {
     pub alarm_escalate_minutes: u32,
     /// Roles of those further people.
     pub alarm_escalate_roles: BTreeSet<Role>,
+    /// How often the log is reviewed (証跡レビュー): each week or each month.
+    pub log_review: ReviewCycle,
+    /// Business days for the operator's signature after the end of the span (院内設定).
+    pub log_review_days: u32,
+    /// Business days for the planner's confirmation after it (院内設定).
+    pub log_review_confirm_days: u32,
+    /// Percent of the sessions that nobody watched which are drawn for the review; at least one is.
+    pub log_review_sample: u32,
+    /// Refusals of one name within the span from which on they stand in the list.
+    pub log_review_refusals: u32,
+    /// MiB that one session took out from which on it stands in the list; 0 for every file.
+    pub log_review_files_mib: u32,
+    /// Which years are reported besides months.
+    pub report_years: ReportYears,
+    /// Business days within which somebody should have taken note of a report (院内設定).
+    pub report_note_days: u32,
 }
 
 impl Default for Policy {
@@ -174,6 +240,7 @@ impl Default for Policy {
             keep_files: KeepFiles::Uploads,
             keep_file_mib: 256,
             keep_session_mib: 1024,
+            recheck_days: 90,
             device_certificate_days: 180,
             device_code_minutes: 60,
             quarantine_uploads: Quarantine::Never,
@@ -191,6 +258,14 @@ impl Default for Policy {
             alarm_roles: BTreeSet::from([Role::Operator]),
             alarm_escalate_minutes: 30,
             alarm_escalate_roles: BTreeSet::from([Role::Planner, Role::SafetyManager]),
+            log_review: ReviewCycle::Weekly,
+            log_review_days: 3,
+            log_review_confirm_days: 3,
+            log_review_sample: 10,
+            log_review_refusals: 3,
+            log_review_files_mib: 10,
+            report_years: ReportYears::Fiscal,
+            report_note_days: 5,
         }
     }
 }
@@ -225,6 +300,7 @@ impl Policy {
         ask(keep(self.keep_file_mib), "policy.keep_file_mib must lie between 1 and 16384; to keep nothing, say keep_files = \"none\"");
         ask(keep(self.keep_session_mib), "policy.keep_session_mib must lie between 1 and 16384; to keep nothing, say keep_files = \"none\"");
         let bounded = |value: u32, most: usize| value >= 1 && usize::try_from(value).is_ok_and(|value| value <= most);
+        ask((7..=365).contains(&self.recheck_days), "policy.recheck_days must lie between 7 and 365");
         ask(bounded(self.device_certificate_days, limits::DEVICE_CERTIFICATE_DAYS), "policy.device_certificate_days must lie between 1 and 398");
         ask(bounded(self.device_code_minutes, limits::DEVICE_CODE_MINUTES), "policy.device_code_minutes must lie between 1 and 1440");
         ask((1..=2).contains(&self.emergency_persons), "policy.emergency_persons must be 1 or 2");
@@ -237,12 +313,18 @@ impl Policy {
         ask(self.alarm_escalate_minutes <= 1440, "policy.alarm_escalate_minutes must lie between 0 (never) and 1440");
         let hospitals = |roles: &BTreeSet<Role>| roles.iter().all(|role| !role.is_vendors());
         ask(hospitals(&self.alarm_roles) && hospitals(&self.alarm_escalate_roles), "policy.alarm_roles and policy.alarm_escalate_roles name roles of the hospital alone");
+        ask((1..=100).contains(&self.log_review_sample), "policy.log_review_sample must lie between 1 and 100 percent");
+        ask((1..=100).contains(&self.log_review_refusals), "policy.log_review_refusals must lie between 1 and 100");
+        ask(self.log_review_files_mib <= 1_048_576, "policy.log_review_files_mib must lie between 0 and 1048576");
         ask(self.warn_minutes.len() <= 5, "policy.warn_minutes takes at most five values");
         for (name, days) in [
             ("report_days", self.report_days),
             ("confirm_days", self.confirm_days),
             ("after_fact_days", self.after_fact_days),
             ("reconcile_days", self.reconcile_days),
+            ("log_review_days", self.log_review_days),
+            ("log_review_confirm_days", self.log_review_confirm_days),
+            ("report_note_days", self.report_note_days),
         ] {
             ask((1..=30).contains(&days), &format!("policy.{name} must lie between 1 and 30 business days"));
         }

@@ -145,10 +145,32 @@ pub enum Refusal {
     ReviewOpenLines,
     /// A review of accounts runs already.
     ReviewRunning,
+    /// The review of the log is not in the state that the act belongs to: it was signed, or was not.
+    LogReviewSigned,
+    /// Lines of the review of the log have no judgement yet.
+    LogReviewOpenLines,
+    /// Nobody judges what is about themselves.
+    OwnMatter,
+    /// Somebody has taken note of the report.
+    ReportTaken,
+    /// The span of a report has not ended, or the log does not reach back to it.
+    SpanNotOver,
     /// An emergency account is not in the state that the act belongs to.
     EmergencyState,
     /// The same person may not do both: print both halves, or open and review.
     SameHand,
+    /// The hold was lifted, or its time is over.
+    HoldOver,
+    /// The recording, or the file, was deleted because its time was over; the ledger of deletions tells when.
+    RecordingDeleted,
+    /// Nothing has been asked for that could be decided on.
+    NothingAsked,
+    /// The key of an auditor is not at the step that the act belongs to.
+    AuditorKeyStep,
+    /// The recording lies in the archive alone, and cannot be carried back at this moment.
+    RecordingAway,
+    /// What the archive has of a recording is not what was handed over.
+    RecordingDiffers,
     /// No mail server is configured.
     MailNotSetUp,
     /// Sekisho's SSH authority is not at the step that the act belongs to.
@@ -255,6 +277,8 @@ pub enum Refusal {
     LogUnavailable,
     /// A checkpoint kept outside contradicts the log; nobody has decided on it.
     LogContradicted,
+    /// The clock was set forward by more than is believed.
+    ClockHeld,
     /// Not enough free disk space.
     DiskFull,
     /// Too many sessions at once.
@@ -475,9 +499,20 @@ impl Refusal {
             Self::ReviewOver => ("SKS-2041", "この棚卸は締め切られたか、署名が済んでいます。", "変更が必要なときは、関所管理者に連絡してください。", "The review is over, or this part was signed.", "Tell the administrator if something must change."),
             Self::ReviewOpenLines => ("SKS-2042", "まだ回答していない人がいるため、署名できません。", "すべての行に回答してください。ご自分の行は関所管理者が回答します。", "Some lines have no answer, so it cannot be signed.", "Answer every line; an administrator answers your own."),
             Self::ReviewRunning => ("SKS-2043", "すでに実施中の棚卸があります。", "先にそれを締め切ってください。", "A review is running already.", "Close it first."),
+            Self::LogReviewSigned => ("SKS-2080", "この証跡レビューは、その操作ができる状態ではありません(署名の前か、署名・確認が済んでいます)。", "レビューの画面で今の状態を確かめてください。", "The review of the log is not at the step that this belongs to.", "Look at its page."),
+            Self::LogReviewOpenLines => ("SKS-2081", "判断が入っていない行があるため、署名できません。", "すべての行を判断してください。ご自分についての行は、別の人が判断します。", "Some lines have no judgement, so it cannot be signed.", "Judge every line; somebody else judges those about yourself."),
+            Self::OwnMatter => ("SKS-2082", "ご自分についての行は判断できません。", "別の人(企画管理者や安全管理責任者など)に依頼してください。", "Nobody judges what is about themselves.", "Ask somebody else, such as the planner or the safety manager."),
+            Self::ReportTaken => ("SKS-2083", "この報告は、すでに確認されています。", "新しい版があれば、そちらを確認してください。", "Somebody has taken note of this report.", "Look whether there is a newer edition."),
+            Self::SpanNotOver => ("SKS-2084", "その期間の報告は作成できません。", "期間が終わっていること、証跡の始まりより後の期間であることを確かめてください。", "There is no report for this span.", "It must have ended, and lie after the beginning of the log."),
             Self::TestedTooOften => ("SKS-2013", "接続先の確認が続きすぎています。", "10分ほど待ってからお試しください(続けて失敗すると、接続先がアカウントを止めることがあります)。", "The target was tested too often.", "Wait ten minutes; after repeated failures a target may lock the account."),
             Self::EmergencyState => ("SKS-2045", "非常時用アカウントは、その操作ができる状態ではありません。", "アカウントの画面で今の状態を確かめてください。", "The emergency account is not in a state for this.", "Look at the account's page."),
             Self::SameHand => ("SKS-2046", "同じ人が両方を行うことはできません。", "別の人が行ってください。", "The same person may not do both.", "Have somebody else do it."),
+            Self::HoldOver => ("SKS-2051", "この証拠保全は、すでに終わっています。", "必要なら、新しい証拠保全を指定してください。", "This hold is over.", "Place a new one if it is needed."),
+            Self::RecordingDeleted => ("SKS-2052", "この記録は、保管期間の満了により削除されました。", "いつ、どの規則で削除したかは、削除台帳で確かめられます。操作の一覧と証跡は残っています。", "This record was deleted because its time was over.", "The ledger of deletions tells when and by which rule. The list of commands and files, and the log, stay."),
+            Self::NothingAsked => ("SKS-2053", "決裁を待つ申請がありません。", "画面を開き直して、今の状態を確かめてください。", "Nothing waits for a decision.", "Reload the page and look again."),
+            Self::AuditorKeyStep => ("SKS-2070", "監査者の鍵は、その操作ができる状態ではありません。", "監査者の鍵の画面で今の状態を確かめてください。", "The auditor's key is not in a state for this.", "Look at the page of auditors' keys."),
+            Self::RecordingAway => ("SKS-2071", "この録画は録画の保管先にだけあり、今は取り寄せられません。", "しばらくしてからもう一度開いてください。続くときは、関所管理者に保管先の状態を確かめてもらってください。", "This recording lies in the archive alone and cannot be carried back at this moment.", "Open it again a little later; if it goes on, have the administrator look at the archive."),
+            Self::RecordingDiffers => ("SKS-2072", "保管先にあるこの録画の写しは、預けたものと違います。使わずに止めました。", "企画管理者に知らせ、保管先の操作の記録を調べてください。", "What the archive has of this recording is not what was handed over. It was not used.", "Tell the planner, and look at the archive's own log."),
             Self::MailNotSetUp => ("SKS-2044", "メールの送信が設定されていません。", "関所管理者に設定([mail])を依頼してください。", "No mail server is configured.", "Ask the administrator to set up [mail]."),
             Self::AuthorityStep => ("SKS-2014", "認証局の鍵の交換は、その段階にありません。", "認証局の画面で今の段階を確かめてください。", "The exchange of the authority's key is not at this step.", "Look at the authority's page."),
             Self::ContentScattered => ("SKS-2015", "このファイルは、順番どおりでなく飛び飛びに送られたうえ、大きすぎるので、内容を組み立てられません。", "録画と操作の記録を確かめてください。内容そのものは記録に残っています。", "The parts of this file went over out of order and lie too far apart to be put together.", "Look at the replay and the entries; the content stays in the recording."),
@@ -516,6 +551,7 @@ impl Refusal {
             Self::NoRecording => ("SKS-4010", "録画を保存できないため、接続できません。", "病院の運用担当者に連絡してください。", "The recording cannot be kept, so no session.", "Contact the hospital's operator."),
             Self::LogUnavailable => ("SKS-4011", "記録台帳に書き込めないため、接続できません。", "病院の運用担当者に連絡してください。", "The log cannot be written, so no session.", "Contact the hospital's operator."),
             Self::LogContradicted => ("SKS-4041", "記録台帳が外部の控えと食い違っているため、接続できません。", "病院の運用担当者に連絡してください。", "The log contradicts what was seen of it outside, so no session.", "Contact the hospital's operator."),
+            Self::ClockHeld => ("SKS-4043", "関所の時計が信用できないため、接続できません。", "病院の運用担当者に連絡してください。", "The clock of the gateway cannot be believed, so no session.", "Contact the hospital's operator."),
             Self::DiskFull => ("SKS-4012", "空き容量が足りないため、接続できません。", "病院の運用担当者に連絡してください。", "Not enough disk space for a recording.", "Contact the hospital's operator."),
             Self::Busy => ("SKS-4013", "同時に接続できる数を超えています。", "少し待ってから接続してください。", "Too many sessions at once.", "Wait a little and try again."),
             Self::TargetUnreachable => ("SKS-4014", "接続先につながりません。", "接続先の状態を病院の運用担当者に確かめてください。", "The target does not answer or refuses.", "Ask the hospital's operator about the target."),

@@ -3,6 +3,7 @@
 //! The match names each fact that raises one; all others are quiet. What the alarms themselves write is quiet too, so that
 //! none raises another.
 
+use super::habit::USUAL_HOUR;
 use super::{Habit, Level, Subject, Usual, What, near};
 use crate::around::Weight;
 use crate::calendar::is_day_off;
@@ -16,6 +17,8 @@ use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 
+/// So many times the refusals of one name are unusual for all together.
+const REFUSED_ALL: usize = 10;
 /// Characters of a value that stand in an alarm.
 const SHOWN: usize = 160;
 
@@ -58,10 +61,14 @@ pub struct Known {
     pub session: Option<SessionKnown>,
     /// How the acting person came so far.
     pub habit: Habit,
+    /// The login name that was refused is that of nobody here: what a stranger typed goes nowhere in full.
+    pub stranger: bool,
     /// Refusals of the same name within the span, this one included.
     pub refused_name: usize,
-    /// Refusals of the same source within the span, this one included.
+    /// Refusals of the same neighbourhood ([`near`]) within the span, this one included.
     pub refused_source: usize,
+    /// Refusals of all names and sources within the span, this one included.
+    pub refused_all: usize,
     /// Bytes that went over in the session that ended.
     pub volume: u64,
     /// What is usual for its person.
@@ -102,7 +109,9 @@ impl Thresholds {
         }
     }
 
-    fn is_inside(&self, at: Timestamp) -> bool {
+    /// True within office hours of a business day.
+    #[must_use]
+    pub fn is_inside(&self, at: Timestamp) -> bool {
         let hour = u32::from(at.jst().hour());
         !is_day_off(at.date()) && (self.from_hour..self.until_hour).contains(&hour)
     }
@@ -170,7 +179,7 @@ fn entered(entry: &Entry, known: &Known, bounds: &Thresholds) -> Vec<Raised> {
         let around = habit.around(entry.at);
         // Who always works at this hour does nothing unusual; that is what the plan and its approval are for.
         let level = match around {
-            Some(0) => Some(Level::Warning),
+            Some(few) if few < USUAL_HOUR => Some(Level::Warning),
             Some(_) => None,
             None => Some(Level::Notice),
         };
@@ -184,8 +193,13 @@ fn entered(entry: &Entry, known: &Known, bounds: &Thresholds) -> Vec<Raised> {
         && habit.sessions > 0
         && !habit.devices.contains(device.as_str())
     {
-        let what = What::NewDevice { who, name: short(device_name), place, sessions: habit.sessions };
-        found.push(raised(what, settled(habit), &format!("{person}/{device}"), subject));
+        let what = What::NewDevice { who: who.clone(), name: short(device_name), place: place.clone(), sessions: habit.sessions };
+        found.push(raised(what, settled(habit), &format!("{person}/{device}"), subject.clone()));
+    }
+    // The plan was approved, so this is to be seen and no more.
+    if habit.sessions >= super::HABIT_SESSIONS && !habit.targets.contains(target.as_str()) {
+        let what = What::NewTarget { who, place, sessions: habit.sessions };
+        found.push(raised(what, Level::Notice, &format!("{person}/{target}"), subject));
     }
     found
 }
@@ -219,16 +233,23 @@ fn refused(entry: &Entry, known: &Known, bounds: &Thresholds) -> Vec<Raised> {
     let mut found = Vec::new();
     let source = entry.actor.source.as_deref().unwrap_or_default();
     let minutes = bounds.refusal_minutes;
+    let shown = if known.stranger { crate::outgoing::discreet(login) } else { login.clone() };
     let subject = subject_of(entry, known);
     if known.refused_name >= bounds.refusals && !login.is_empty() {
-        let what = What::RefusedName { login: short(login), source: short(source), code: short(code), count: known.refused_name, minutes };
+        let what = What::RefusedName { login: short(&shown), source: short(source), code: short(code), count: known.refused_name, minutes };
         found.push(raised(what, Level::Warning, &format!("name/{login}"), subject.clone()));
     }
     if known.refused_source >= bounds.refusals && !source.is_empty() {
         // Many names from one place is what somebody does who tries passwords.
         let level = if known.refused_source >= bounds.refusals.saturating_mul(4) { Level::Critical } else { Level::Warning };
-        let what = What::RefusedSource { source: short(source), login: short(login), code: short(code), count: known.refused_source, minutes };
-        found.push(raised(what, level, &format!("source/{source}"), Subject { person: None, ..subject }));
+        let what = What::RefusedSource { source: short(source), login: short(&shown), code: short(code), count: known.refused_source, minutes };
+        found.push(raised(what, level, &format!("source/{}", near(source)), Subject { person: None, ..subject }));
+    }
+    // Whoever tries each name a few times, from ever new networks, stays below the counts of both.
+    let alone = known.refused_name < bounds.refusals && known.refused_source < bounds.refusals;
+    if alone && known.refused_all >= bounds.refusals.saturating_mul(REFUSED_ALL) {
+        let what = What::RefusedAll { source: short(source), login: short(&shown), code: short(code), count: known.refused_all, minutes };
+        found.push(raised(what, Level::Warning, "all", Subject::default()));
     }
     found
 }
@@ -286,7 +307,7 @@ fn inside(entry: &Entry, known: &Known) -> Vec<Raised> {
             vec![raised(what, Level::Notice, &session_key(entry), subject)]
         }
         Fact::FileMoved { file, .. } => {
-            let taken = file.op == "get" && file.bytes > 0;
+            let taken = file.takes_out();
             if taken && known.session.as_ref().is_some_and(|session| session.undeclared) {
                 return vec![raised(What::PersonalData { who, place, touched: short(&file.path) }, Level::Warning, &session_key(entry), subject)];
             }
@@ -308,8 +329,18 @@ fn plain(entry: &Entry, known: &Known, fact: &Fact) -> Option<Raised> {
         // Each sentence by itself: a harmless one, which anybody can bring about, takes no other one in.
         Fact::RecordingTrouble { text } => raised(What::RecordingTrouble { text: short(text) }, Level::Critical, &format!("trouble/{text}"), subject),
         Fact::PublisherStuck { behind, why } => raised(What::PublisherStuck { behind: *behind, why: short(why) }, Level::Critical, "publisher", subject),
+        Fact::ArchiveTrouble { place, code, why } => raised(What::ArchiveTrouble { place: short(place), code: short(code), why: short(why) }, Level::Warning, &format!("archive/{place}"), subject),
+        Fact::ArchiveBehind { place, waiting, since } => raised(What::ArchiveBehind { place: short(place), waiting: *waiting, since: *since }, Level::Warning, &format!("behind/{place}"), subject),
+        Fact::ArchiveCopyBad { session, place, code, .. } => raised(What::ArchiveCopyBad { place: short(place), session: session.to_string(), code: short(code) }, Level::Critical, &format!("copy/{session}"), subject),
+        Fact::AuditorKeyKept { auditor_key, name, change, .. } if change == "confirmed" => raised(What::AuditorKey { name: short(name), who: named() }, Level::Notice, &format!("auditor/{auditor_key}"), subject),
         Fact::CheckpointStuck { place, why, .. } => raised(What::CheckpointStuck { place: short(place), why: short(why) }, Level::Warning, &format!("outside/{place}"), subject),
         Fact::LogContradicted { place, here, there, .. } => raised(What::LogContradicted { place: short(place), here: *here, there: *there }, Level::Critical, &format!("contradicted/{place}"), subject),
+        Fact::RestoreAccepted { place, here, there, .. } => raised(What::RestoreAccepted { place: short(place), here: *here, there: *there }, Level::Critical, &format!("accepted/{place}"), subject),
+        Fact::KeyRotated { new, .. } => raised(What::KeyRotated { new: short(new) }, Level::Warning, "key", subject),
+        Fact::FormerKeySigned { place, entries, .. } => raised(What::FormerKeySigned { place: short(place), entries: *entries }, Level::Critical, &format!("former/{place}"), subject),
+        Fact::TimestampStuck { authority, why } => raised(What::TimestampStuck { authority: short(authority), why: short(why) }, Level::Warning, "timestamps", subject),
+        Fact::ClockHeld { by_ms } => raised(What::ClockHeld { by_ms: *by_ms }, Level::Critical, "held", subject),
+        Fact::ClockCorrected { by_ms, .. } => raised(What::ClockCorrected { by_ms: *by_ms }, Level::Warning, "corrected", subject),
         Fact::ClockMoved { by_ms } => raised(What::ClockMoved { by_ms: *by_ms }, Level::Warning, "moved", subject),
         Fact::ClockOff { offset_ms, off: true, .. } => raised(What::ClockOff { offset_ms: *offset_ms }, Level::Warning, "off", subject),
         Fact::ClockJumped { back_ms } => raised(What::ClockJumped { seconds: back_ms.div_ceil(1000) }, Level::Warning, "back", subject),
@@ -320,7 +351,7 @@ fn plain(entry: &Entry, known: &Known, fact: &Fact) -> Option<Raised> {
                 super::EndingThing::Contract => subject.vendor = VendorId::parse(id),
                 super::EndingThing::Line => subject.line = crate::ids::LineId::parse(id),
                 super::EndingThing::DeviceCertificate => subject.device = crate::ids::DeviceId::parse(id),
-                super::EndingThing::PageCertificate => {}
+                super::EndingThing::PageCertificate | super::EndingThing::Hold | super::EndingThing::SourceCertificate => {}
             }
             raised(What::Ending { thing: *thing, name: short(name), until: *until, days: *days }, level, &format!("{}/{id}/{days}", thing.as_str()), subject)
         }
@@ -345,18 +376,37 @@ fn plain(entry: &Entry, known: &Known, fact: &Fact) -> Option<Raised> {
         Fact::DeviceKept { device, name, vendor, change, .. } if change == "lost" => {
             raised(What::DeviceLost { name: short(name) }, Level::Warning, &format!("lost/{device}"), Subject { device: Some(device.clone()), vendor: Some(vendor.clone()), ..subject })
         }
+        Fact::DutyLate { duty, number, review, report } => {
+            let subject = Subject { log_review: review.clone(), period_report: report.clone(), ..subject };
+            // What a vendor does not read is the vendor's to mend first.
+            let level = if duty == "note_vendor" { Level::Notice } else { Level::Warning };
+            raised(What::ReviewLate { duty: short(duty), number: short(number) }, level, &format!("{duty}/{number}"), subject)
+        }
+        Fact::LogReviewJudged { review, number, line, verdict: crate::log_review::LineVerdict::Incident, note, .. } => {
+            let subject = Subject { log_review: Some(review.clone()), ..subject };
+            raised(What::ReviewIncident { number: short(number), who: short(&entry.actor.name), note: short(note) }, Level::Warning, &format!("{review}/{line}"), subject)
+        }
         Fact::Escalated { plan, duty } => raised(What::Overdue { duty: short(duty) }, Level::Notice, &format!("{plan}/{duty}"), subject),
         Fact::DiskLow { free_mib, shut } => raised(What::DiskLow { free_mib: *free_mib, shut: *shut }, if *shut { Level::Critical } else { Level::Warning }, if *shut { "shut" } else { "low" }, subject),
         Fact::ReceiverDown { name, why, waiting } => raised(What::ReceiverDown { name: short(name), why: short(why), waiting: *waiting }, Level::Warning, name, subject),
+        Fact::ReceiverSkipped { name, number, why, left_out } => {
+            raised(What::ReceiverSkipped { name: short(name), number: *number, why: short(why), left_out: *left_out }, Level::Warning, &format!("skipped/{name}"), subject)
+        }
         Fact::CaseOpened { case, rule, weight, about, target, account, from, .. } => {
             let what = What::Around { case: case.clone(), rule: *rule, place: short(about), account: short(account), from: short(from) };
             raised(what, around(*weight), case.as_str(), Subject { target: target.clone(), ..subject })
         }
-        Fact::CaseGrew { case, rule, weight, about, .. } => {
-            raised(What::Around { case: case.clone(), rule: *rule, place: short(about), account: String::new(), from: String::new() }, around(*weight), case.as_str(), subject)
+        Fact::CaseGrew { case, rule, weight, about, account, from, .. } => {
+            raised(What::Around { case: case.clone(), rule: *rule, place: short(about), account: short(account), from: short(from) }, around(*weight), case.as_str(), subject)
         }
+        Fact::LogTurnedAway { why, from, .. } if why == "full" => raised(What::LogPlaces { from: short(from) }, Level::Warning, "places", subject),
+        // Of one table together: whoever changes one row changes many.
+        Fact::RowDamaged { table, row, how } => raised(What::RowDamaged { table: short(table), row: short(row), older: how == "older" }, Level::Critical, &format!("row/{table}"), subject),
         Fact::LogLost { host, lines, .. } => raised(What::LogLost { host: short(host), lines: *lines }, Level::Warning, &format!("lost/{host}"), subject),
         Fact::LogSegmentsDropped { first, last, why } if why == "size" => raised(What::LogDropped { first: *first, last: *last }, Level::Critical, "dropped", subject),
+        Fact::HoldPressed { bytes, limit } => raised(What::HoldPressed { bytes: *bytes, limit: *limit }, Level::Warning, "held", subject),
+        Fact::RecordingSetAside { session, why, .. } => raised(What::SetAside { why: short(why) }, Level::Critical, &format!("aside/{session}"), subject),
+        Fact::RetentionStopped { why } => raised(What::RetentionStopped { why: short(why) }, Level::Critical, "retention", subject),
         // What only an authority of ours can have signed: strangers without one raise nothing here.
         Fact::LogTurnedAway { why, from, .. } if matches!(why.as_str(), "ended" | "unknown") => {
             raised(What::LogAway { from: short(from), ended: why == "ended" }, Level::Warning, &format!("away/{from}"), subject)

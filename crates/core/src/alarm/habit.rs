@@ -12,6 +12,11 @@ const SMALL_BYTES: u64 = 10 * 1024 * 1024;
 /// Hours on either side of an hour that count as around it.
 const AROUND: u8 = 1;
 
+/// Sessions of which the hours are looked at.
+const NEWEST: usize = 30;
+/// Sessions around an hour from which on it is usual.
+pub(super) const USUAL_HOUR: usize = 2;
+
 /// How a person came in the past.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Habit {
@@ -21,12 +26,15 @@ pub struct Habit {
     pub sources: BTreeSet<String>,
     /// Devices that they came with.
     pub devices: BTreeSet<String>,
-    /// When, as hours of the day in Japan, one for each time.
+    /// Targets that they worked on.
+    pub targets: BTreeSet<String>,
+    /// When, as hours of the day in Japan, one for each time, the newest first.
     pub hours: Vec<u8>,
 }
 
 impl Habit {
-    /// How many began around the hour of a moment; `None` while there are too few to tell.
+    /// How many of the newest began around the hour of a moment; `None` while there are too few to tell. A visit of long ago
+    /// makes no hour usual.
     #[must_use]
     pub fn around(&self, at: Timestamp) -> Option<usize> {
         let hour = at.jst().hour();
@@ -34,7 +42,7 @@ impl Habit {
             let apart = hour.abs_diff(**other);
             apart.min(24 - apart) <= AROUND
         };
-        (self.hours.len() >= HABIT_SESSIONS).then(|| self.hours.iter().filter(near).count())
+        (self.hours.len() >= HABIT_SESSIONS).then(|| self.hours.iter().take(NEWEST).filter(near).count())
     }
 }
 
@@ -60,8 +68,6 @@ pub fn near(source: &str) -> String {
 pub struct Usual {
     /// Sessions that it is measured by.
     pub sessions: usize,
-    /// The largest value.
-    pub most: u64,
     /// What 95 of 100 stay at or below (nearest rank).
     pub p95: u64,
 }
@@ -76,12 +82,12 @@ impl Usual {
         let mut sorted = values.to_vec();
         sorted.sort_unstable();
         let rank = (sorted.len() * 95).div_ceil(100).saturating_sub(1);
-        Some(Self { sessions: sorted.len(), most: sorted.last().copied().unwrap_or(0), p95: sorted.get(rank).copied().unwrap_or(0) })
+        Some(Self { sessions: sorted.len(), p95: sorted.get(rank).copied().unwrap_or(0) })
     }
 
-    /// More than there ever was, and more than twice the usual: one session that is a little larger than the last is none.
+    /// More than four times the usual. The largest there ever was is no measure: one theft would hide the next.
     #[must_use]
     pub fn is_exceeded_by(&self, bytes: u64) -> bool {
-        bytes > SMALL_BYTES && bytes > self.most && bytes > self.p95.saturating_mul(2)
+        bytes > SMALL_BYTES && bytes > self.p95.saturating_mul(4)
     }
 }

@@ -13,7 +13,7 @@ pub use habit::{HABIT_SESSIONS, Habit, Usual, near};
 pub use what::What;
 pub use words::{Press, Told};
 
-use crate::ids::{DeviceId, LineId, PersonId, PlanId, SessionId, TargetId, VendorId};
+use crate::ids::{DeviceId, LineId, LogReviewId, PeriodReportId, PersonId, PlanId, SessionId, TargetId, VendorId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +104,8 @@ pub enum Rule {
     NewSource,
     /// いつもと違う端末.
     NewDevice,
+    /// いつもと違う対象.
+    NewTarget,
     /// 拒否の繰り返し.
     Refusals,
     /// いつもと違う転送量.
@@ -146,10 +148,11 @@ pub enum Rule {
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::OutsideHours,
         Self::NewSource,
         Self::NewDevice,
+        Self::NewTarget,
         Self::Refusals,
         Self::Volume,
         Self::Command,
@@ -178,6 +181,7 @@ impl Rule {
             Self::OutsideHours => "outside_hours",
             Self::NewSource => "new_source",
             Self::NewDevice => "new_device",
+            Self::NewTarget => "new_target",
             Self::Refusals => "refusals",
             Self::Volume => "volume",
             Self::Command => "command",
@@ -213,6 +217,10 @@ pub enum EndingThing {
     DeviceCertificate,
     /// The certificate that the pages show.
     PageCertificate,
+    /// The certificate by which a target hands in its log.
+    SourceCertificate,
+    /// A hold on a request of the police.
+    Hold,
 }
 
 impl EndingThing {
@@ -224,6 +232,8 @@ impl EndingThing {
             Self::Line => "line",
             Self::DeviceCertificate => "device_certificate",
             Self::PageCertificate => "page_certificate",
+            Self::Hold => "hold",
+            Self::SourceCertificate => "source_certificate",
         }
     }
 }
@@ -253,4 +263,10 @@ pub struct Subject {
     /// The line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<LineId>,
+    /// The review of the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_review: Option<LogReviewId>,
+    /// The report on a month or year.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period_report: Option<PeriodReportId>,
 }

@@ -56,7 +56,7 @@ fn short(raised: &[Raised]) -> Vec<(Rule, Level)> {
 }
 
 fn used(sessions: usize, hour: u8) -> Habit {
-    Habit { sessions, sources: BTreeSet::from([near("10.20.0.99")]), devices: BTreeSet::new(), hours: vec![hour; sessions] }
+    Habit { sessions, sources: BTreeSet::from([near("10.20.0.99")]), devices: BTreeSet::new(), targets: BTreeSet::from([TargetId::from_random([4; 10]).to_string()]), hours: vec![hour; sessions] }
 }
 
 fn scene(undeclared: bool) -> Known {
@@ -80,6 +80,11 @@ fn who_comes_at_an_unusual_hour_raises_an_alarm_by_what_is_known_of_them() {
     assert_eq!(hours(NIGHT, used(3, 14)), [(Rule::OutsideHours, Level::Notice)], "no baseline yet");
     assert_eq!(hours(NIGHT, used(12, 14)), [(Rule::OutsideHours, Level::Warning)], "never at this hour");
     assert_eq!(hours(NIGHT, used(12, 22)), [], "who always works at night does nothing unusual");
+    let nights = |nights: usize, days: usize| Habit { hours: [vec![23; nights], vec![14; days]].concat(), ..used(nights + days, 14) };
+    assert_eq!(hours(NIGHT, nights(1, 12)), [(Rule::OutsideHours, Level::Warning)], "one night makes the next one no usual one");
+    assert_eq!(hours(NIGHT, nights(2, 12)), []);
+    let long_ago = Habit { hours: [vec![14; 30], vec![23; 9]].concat(), ..used(39, 14) };
+    assert_eq!(hours(NIGHT, long_ago), [(Rule::OutsideHours, Level::Warning)], "it was usual long ago");
     assert_eq!(hours("2026-11-20T00:10", used(12, 23)), [], "an hour before midnight is near midnight");
     assert_eq!(hours("2026-11-21T14:00", used(3, 14)), [(Rule::OutsideHours, Level::Notice)], "a Saturday is outside of office hours");
     assert_eq!(hours("2026-11-20T18:59", used(3, 14)), []);
@@ -104,6 +109,26 @@ fn a_new_source_and_a_new_device_are_told_once_there_is_something_to_compare() {
 }
 
 #[test]
+fn who_works_where_they_never_worked_is_seen_once_they_are_known() {
+    let elsewhere = |sessions| Habit { targets: BTreeSet::from(["tgt-other".to_owned()]), ..used(sessions, 14) };
+    let raised = |habit| short(&seen(entered(None), DAY, &Known { habit, ..Known::default() }));
+    assert_eq!(raised(elsewhere(12)), [(Rule::NewTarget, Level::Notice)]);
+    assert_eq!(raised(elsewhere(9)), [], "nine sessions tell nothing");
+    assert_eq!(raised(used(12, 14)), []);
+}
+
+#[test]
+fn what_a_stranger_typed_is_not_told_in_full() {
+    let typed = Fact::Refused { stage: "login".into(), login: "MyPassw0rd!".into(), code: "SKS-1001".into(), detail: String::new() };
+    let known = Known { refused_name: 5, refused_source: 5, refused_all: 50, stranger: true, ..Known::default() };
+    for one in seen(typed.clone(), DAY, &known) {
+        assert!(!serde_json::to_string(&one.what).unwrap().contains("MyPass"), "{:?}", one.what);
+        assert!(one.what.ja().what.contains("My…(11文字)"), "{}", one.what.ja().what);
+    }
+    assert!(seen(typed, DAY, &Known { stranger: false, ..known })[0].what.ja().what.contains("MyPassw0rd!"));
+}
+
+#[test]
 fn refusals_raise_an_alarm_from_the_threshold_on() {
     let refused = || Fact::Refused { stage: "login".into(), login: "sato".into(), code: "SKS-1001".into(), detail: String::new() };
     let with = |name, source| Known { refused_name: name, refused_source: source, ..Known::default() };
@@ -111,6 +136,11 @@ fn refusals_raise_an_alarm_from_the_threshold_on() {
     assert_eq!(short(&seen(refused(), DAY, &with(5, 4))), [(Rule::Refusals, Level::Warning)]);
     assert_eq!(short(&seen(refused(), DAY, &with(1, 5))), [(Rule::Refusals, Level::Warning)]);
     assert_eq!(short(&seen(refused(), DAY, &with(1, 20))), [(Rule::Refusals, Level::Critical)], "a storm from one place");
+    let all = |all| Known { refused_name: 1, refused_source: 1, refused_all: all, ..Known::default() };
+    assert_eq!(short(&seen(refused(), DAY, &all(49))), []);
+    let sprayed = seen(refused(), DAY, &all(50));
+    assert_eq!(short(&sprayed), [(Rule::Refusals, Level::Warning)], "ever new names from ever new places");
+    assert!(matches!(&sprayed[0].what, What::RefusedAll { count: 50, .. }));
     let groups: BTreeSet<String> = (5..30).flat_map(|n| seen(refused(), DAY, &with(n, 0))).map(|one| one.group).collect();
     assert_eq!(groups.len(), 1, "a flood is one group");
 }
@@ -125,7 +155,7 @@ fn volumes_are_measured_by_the_persons_own_past() {
     assert_eq!(short(&seen(left(), DAY, &known(30 * mib, usual(&small), None))), [], "a little more is nothing");
     assert_eq!(short(&seen(left(), DAY, &known(100 * mib, usual(&small), None))), [(Rule::Volume, Level::Warning)]);
     let rare = [vec![mib; 30], vec![200 * mib]].concat();
-    assert_eq!(short(&seen(left(), DAY, &known(150 * mib, usual(&rare), None))), [], "there was more once");
+    assert_eq!(short(&seen(left(), DAY, &known(150 * mib, usual(&rare), None))), [(Rule::Volume, Level::Warning)], "that there was more once makes it no usual one");
     assert_eq!(usual(&small[..9]), None, "nine sessions tell nothing");
     assert_eq!(short(&seen(left(), DAY, &known(100 * mib, None, usual(&small)))), [(Rule::Volume, Level::Warning)], "a new person is measured by the target");
     assert_eq!(short(&seen(left(), DAY, &known(1025 * mib, None, None))), [(Rule::Volume, Level::Warning)], "without a baseline the policy's number counts");
@@ -154,7 +184,18 @@ fn what_a_session_does_is_one_alarm_for_each_session() {
 
 fn a_case(rule: AroundRule) -> Fact {
     let case = crate::ids::CaseId::from_random([6; 10]);
-    Fact::CaseOpened { case, rule, weight: rule.weight(), about: "ehr-db01".into(), target: None, account: "maint".into(), from: "192.0.2.7".into(), source: None, near: None, line: String::new() }
+    Fact::CaseOpened { case, rule, weight: rule.weight(), about: "ehr-db01".into(), target: None, account: "maint".into(), from: "192.0.2.7".into(), source: None, near: None, line: String::new(), import: None }
+}
+
+fn auditor_key(change: &str) -> Fact {
+    Fact::AuditorKeyKept { auditor_key: crate::ids::AuditorKeyId::from_random([8; 10]), name: "監査".into(), key: "age1q".into(), change: change.into(), reason: String::new() }
+}
+
+#[test]
+fn the_key_of_an_auditor_is_an_alarm_when_it_counts_and_not_before_or_after() {
+    for change in ["asked", "refused", "ended"] {
+        assert_eq!(short(&seen(auditor_key(change), DAY, &scene(false))), [], "{change}");
+    }
 }
 
 #[test]
@@ -168,7 +209,17 @@ fn the_box_itself_raises_alarms_and_alarms_raise_none() {
         (Fact::RecordingTrouble { text: "x".into() }, Rule::Recording, Level::Critical),
         (Fact::PublisherStuck { behind: 3, why: String::new() }, Rule::Log, Level::Critical),
         (Fact::CheckpointStuck { place: "witness".into(), entries: 3, why: String::new() }, Rule::Log, Level::Warning),
+        (Fact::ArchiveTrouble { place: "nas".into(), code: "SKA-03".into(), why: String::new() }, Rule::Recording, Level::Warning),
+        (Fact::ArchiveBehind { place: "nas".into(), waiting: 3, since: at(DAY) }, Rule::Recording, Level::Warning),
+        (Fact::ArchiveCopyBad { session: session(), place: "nas".into(), code: "SKA-04".into(), why: String::new() }, Rule::Recording, Level::Critical),
+        (auditor_key("confirmed"), Rule::Recording, Level::Notice),
         (Fact::LogContradicted { place: "witness".into(), here: 3, there: 9, root: String::new() }, Rule::Log, Level::Critical),
+        (Fact::RestoreAccepted { place: "witness".into(), here: 3, there: 9, root: String::new(), reason: String::new(), signature: String::new() }, Rule::Log, Level::Critical),
+        (Fact::KeyRotated { old: String::new(), new: "sekisho/x+1+2".into() }, Rule::Log, Level::Warning),
+        (Fact::FormerKeySigned { place: "share".into(), entries: 9, root: String::new() }, Rule::Log, Level::Critical),
+        (Fact::TimestampStuck { authority: "tsa.example".into(), why: String::new() }, Rule::Log, Level::Warning),
+        (Fact::ClockHeld { by_ms: 7_200_000 }, Rule::Clock, Level::Critical),
+        (Fact::ClockCorrected { by_ms: 7_200_000, reason: String::new(), signature: String::new() }, Rule::Clock, Level::Warning),
         (Fact::ClockMoved { by_ms: -5000 }, Rule::Clock, Level::Warning),
         (Fact::ClockOff { offset_ms: 9000, servers: 3, off: true }, Rule::Clock, Level::Warning),
         (Fact::ClockJumped { back_ms: 5000 }, Rule::Clock, Level::Warning),
@@ -190,6 +241,9 @@ fn the_box_itself_raises_alarms_and_alarms_raise_none() {
         (Fact::LogLost { source: crate::ids::LogSourceId::from_random([6; 10]), host: "rtx1220".into(), lines: 9 }, Rule::Around, Level::Warning),
         (Fact::LogSegmentsDropped { first: 1, last: 3, why: "size".into() }, Rule::Around, Level::Critical),
         (Fact::LogTurnedAway { why: "ended".into(), from: "10.0.0.9".into(), others: 0 }, Rule::Around, Level::Warning),
+        (Fact::LogTurnedAway { why: "full".into(), from: "10.0.0.9".into(), others: 0 }, Rule::Around, Level::Warning),
+        (Fact::RowDamaged { table: "accounts".into(), row: "acc-1".into(), how: "changed".into() }, Rule::Log, Level::Critical),
+        (Fact::ReceiverSkipped { name: "siem".into(), number: 4, why: "x".into(), left_out: true }, Rule::Receiver, Level::Warning),
         (Fact::ReceiverDown { name: "siem".into(), why: "x".into(), waiting: 4 }, Rule::Receiver, Level::Warning),
     ];
     for (fact, rule, level) in loud {
@@ -267,6 +321,6 @@ fn the_neighbourhood_of_an_address_is_its_network() {
 #[test]
 fn a_percentile_is_that_of_the_nearest_rank() {
     let values: Vec<u64> = (1..=100).collect();
-    assert_eq!(Usual::of(&values), Some(Usual { sessions: 100, most: 100, p95: 95 }));
-    assert_eq!(Usual::of(&values[..10]), Some(Usual { sessions: 10, most: 10, p95: 10 }));
+    assert_eq!(Usual::of(&values), Some(Usual { sessions: 100, p95: 95 }));
+    assert_eq!(Usual::of(&values[..10]), Some(Usual { sessions: 10, p95: 10 }));
 }

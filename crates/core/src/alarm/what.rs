@@ -47,6 +47,15 @@ pub enum What {
         /// How often the person came so far.
         sessions: usize,
     },
+    /// A person entered a target on which they never worked.
+    NewTarget {
+        /// Who.
+        who: String,
+        /// The target.
+        place: String,
+        /// Sessions of this person so far.
+        sessions: usize,
+    },
     /// One login name was refused again and again.
     RefusedName {
         /// The name that was given.
@@ -63,6 +72,19 @@ pub enum What {
     /// One source was refused again and again.
     RefusedSource {
         /// The source.
+        source: String,
+        /// The last name.
+        login: String,
+        /// The last code.
+        code: String,
+        /// How often.
+        count: usize,
+        /// Within so many minutes.
+        minutes: u32,
+    },
+    /// Many were refused, under whatever names and from wherever.
+    RefusedAll {
+        /// The last source.
         source: String,
         /// The last name.
         login: String,
@@ -168,6 +190,40 @@ pub enum What {
         /// One sentence, as the box says it.
         text: String,
     },
+    /// Copies of recordings do not reach the archive.
+    ArchiveTrouble {
+        /// The archive.
+        place: String,
+        /// The code of why.
+        code: String,
+        /// Why.
+        why: String,
+    },
+    /// Copies of recordings have waited for the archive for too long.
+    ArchiveBehind {
+        /// The archive.
+        place: String,
+        /// How many wait.
+        waiting: u64,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The copy of a recording in the archive is not what was handed over.
+    ArchiveCopyBad {
+        /// The archive.
+        place: String,
+        /// Which recording.
+        session: String,
+        /// The code of what is wrong.
+        code: String,
+    },
+    /// Somebody outside of the box can open the recordings that begin from here on.
+    AuditorKey {
+        /// Whose key.
+        name: String,
+        /// Who confirmed it.
+        who: String,
+    },
     /// The log is not published.
     PublisherStuck {
         /// Entries that nobody outside can check.
@@ -190,6 +246,44 @@ pub enum What {
         here: u64,
         /// Entries there.
         there: u64,
+    },
+    /// Somebody at the console went on after a restore.
+    RestoreAccepted {
+        /// The place outside.
+        place: String,
+        /// Entries here.
+        here: u64,
+        /// Entries there.
+        there: u64,
+    },
+    /// The key that signs the log was exchanged.
+    KeyRotated {
+        /// The new one.
+        new: String,
+    },
+    /// A key that was laid down signed another log.
+    FormerKeySigned {
+        /// The place outside.
+        place: String,
+        /// Entries of that log.
+        entries: u64,
+    },
+    /// There are no time stamps.
+    TimestampStuck {
+        /// The authority.
+        authority: String,
+        /// Why.
+        why: String,
+    },
+    /// The clock was set forward further than is believed.
+    ClockHeld {
+        /// By so many milliseconds.
+        by_ms: i64,
+    },
+    /// The log's time was set back at the console.
+    ClockCorrected {
+        /// By so many milliseconds.
+        by_ms: i64,
     },
     /// The clock was moved.
     ClockMoved {
@@ -288,6 +382,22 @@ pub enum What {
         /// The device.
         name: String,
     },
+    /// A review of the log or a report waits beyond its deadline.
+    ReviewLate {
+        /// `sign`, `confirm`, `note`.
+        duty: String,
+        /// Which.
+        number: String,
+    },
+    /// Somebody judged a line of a review of the log to be an incident.
+    ReviewIncident {
+        /// Which review.
+        number: String,
+        /// Who.
+        who: String,
+        /// Why.
+        note: String,
+    },
     /// A deadline of a plan passed.
     Overdue {
         /// `report`, `confirm`, `after_fact`, `reconcile`.
@@ -308,6 +418,17 @@ pub enum What {
         why: String,
         /// How many wait for it.
         waiting: u64,
+    },
+    /// A receiver refuses what it is sent.
+    ReceiverSkipped {
+        /// Its name in the configuration.
+        name: String,
+        /// The number of the piece.
+        number: u64,
+        /// Why.
+        why: String,
+        /// It was left out, and not only its details.
+        left_out: bool,
     },
     /// A login on a target that no session explains, or a log that is not as it should be.
     Around {
@@ -336,6 +457,37 @@ pub enum What {
         /// The last part.
         last: u64,
     },
+    /// Lines of targets' logs take more than they may, and a hold keeps them.
+    HoldPressed {
+        /// Bytes that they take.
+        bytes: u64,
+        /// Bytes that they may take.
+        limit: u64,
+    },
+    /// A recording was found damaged and set aside.
+    SetAside {
+        /// What was found.
+        why: String,
+    },
+    /// Nothing is deleted, because database and log disagree on holds and times.
+    RetentionStopped {
+        /// What was found.
+        why: String,
+    },
+    /// A source of logs found no place, because others hold all of them.
+    LogPlaces {
+        /// From where.
+        from: String,
+    },
+    /// A row that bears a seal does not hold.
+    RowDamaged {
+        /// The table.
+        table: String,
+        /// The row.
+        row: String,
+        /// It was put back to an older state; else it was changed.
+        older: bool,
+    },
     /// Somebody used a certificate of a log source that is ended or that nobody knows.
     LogAway {
         /// From where.
@@ -353,25 +505,27 @@ impl What {
             Self::OutsideHours { .. } => Rule::OutsideHours,
             Self::NewSource { .. } => Rule::NewSource,
             Self::NewDevice { .. } => Rule::NewDevice,
-            Self::RefusedName { .. } | Self::RefusedSource { .. } => Rule::Refusals,
+            Self::NewTarget { .. } => Rule::NewTarget,
+            Self::RefusedName { .. } | Self::RefusedSource { .. } | Self::RefusedAll { .. } => Rule::Refusals,
             Self::UnusualVolume { .. } | Self::VolumeLimit { .. } => Rule::Volume,
             Self::Command { .. } => Rule::Command,
             Self::Inside { .. } => Rule::Inside,
             Self::PersonalData { .. } => Rule::PersonalData,
             Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } => Rule::Emergency,
-            Self::RecordingLost { .. } | Self::RecordingTorn { .. } | Self::Orphan { .. } | Self::RecordingTrouble { .. } => Rule::Recording,
-            Self::PublisherStuck { .. } | Self::CheckpointStuck { .. } | Self::LogContradicted { .. } => Rule::Log,
-            Self::ClockMoved { .. } | Self::ClockOff { .. } | Self::ClockJumped { .. } => Rule::Clock,
+            Self::RecordingLost { .. } | Self::RecordingTorn { .. } | Self::ArchiveTrouble { .. } | Self::ArchiveBehind { .. } | Self::ArchiveCopyBad { .. } | Self::AuditorKey { .. } | Self::Orphan { .. } | Self::RecordingTrouble { .. } | Self::SetAside { .. } => Rule::Recording,
+            Self::PublisherStuck { .. } | Self::CheckpointStuck { .. } | Self::LogContradicted { .. } | Self::RestoreAccepted { .. } | Self::KeyRotated { .. } | Self::FormerKeySigned { .. } | Self::TimestampStuck { .. } | Self::RetentionStopped { .. } | Self::RowDamaged { .. } => Rule::Log,
+            Self::ClockMoved { .. } | Self::ClockOff { .. } | Self::ClockJumped { .. } | Self::ClockHeld { .. } | Self::ClockCorrected { .. } => Rule::Clock,
             Self::Ending { .. } => Rule::Ending,
             Self::HostKey { .. } => Rule::HostKey,
             Self::Exposed { .. } => Rule::Exposure,
             Self::DirectoryDoubted { .. } => Rule::Directory,
             Self::Mail { .. } => Rule::Mail,
             Self::PasskeyCloned { .. } | Self::TokenRefused { .. } | Self::CertificateRefused { .. } | Self::NotMine { .. } | Self::DeviceLost { .. } => Rule::Credential,
-            Self::Overdue { .. } => Rule::Overdue,
-            Self::DiskLow { .. } => Rule::Disk,
-            Self::ReceiverDown { .. } => Rule::Receiver,
-            Self::Around { .. } | Self::LogLost { .. } | Self::LogDropped { .. } | Self::LogAway { .. } => Rule::Around,
+            Self::Overdue { .. } | Self::ReviewLate { .. } => Rule::Overdue,
+            Self::ReviewIncident { .. } => Rule::Log,
+            Self::DiskLow { .. } | Self::HoldPressed { .. } => Rule::Disk,
+            Self::ReceiverDown { .. } | Self::ReceiverSkipped { .. } => Rule::Receiver,
+            Self::Around { .. } | Self::LogLost { .. } | Self::LogDropped { .. } | Self::LogAway { .. } | Self::LogPlaces { .. } => Rule::Around,
         }
     }
 }

@@ -36,6 +36,7 @@ impl Rule {
             Self::OutsideHours => "時間外の接続",
             Self::NewSource => "いつもと違う接続元",
             Self::NewDevice => "いつもと違う端末",
+            Self::NewTarget => "いつもと違う対象",
             Self::Refusals => "拒否の繰り返し",
             Self::Volume => "いつもと違う転送量",
             Self::Command => "注意するコマンド",
@@ -65,6 +66,7 @@ impl Rule {
             Self::OutsideHours => "Outside office hours",
             Self::NewSource => "New source",
             Self::NewDevice => "New device",
+            Self::NewTarget => "New target",
             Self::Refusals => "Repeated refusals",
             Self::Volume => "Unusual volume",
             Self::Command => "Command to look at",
@@ -95,6 +97,8 @@ impl EndingThing {
             Self::Line => "回線の契約",
             Self::DeviceCertificate => "端末の証明書",
             Self::PageCertificate => "この画面の証明書",
+            Self::Hold => "証拠保全",
+            Self::SourceCertificate => "ログの送信元の証明書",
         }
     }
 
@@ -104,6 +108,8 @@ impl EndingThing {
             Self::Line => "The contract of the line",
             Self::DeviceCertificate => "The certificate of the device",
             Self::PageCertificate => "The certificate of these pages",
+            Self::Hold => "The hold",
+            Self::SourceCertificate => "The certificate of the log source",
         }
     }
 }
@@ -172,6 +178,10 @@ impl What {
                 "パスワードや端末を盗んだ人は、別の場所から入ってきます。本人がその場所から接続したか確かめてください。",
             ),
             Self::NewDevice { who, name, place, sessions } => told(format!("{who} さんが、これまで使っていなかった端末「{name}」で {place} へ入りました(これまで {sessions} 回)。"), "登録された端末でも、本人のものとは限りません。端末を替えたか本人に確かめてください。"),
+            Self::NewTarget { who, place, sessions } => told(
+                format!("{who} さんが、これまで入ったことのない {place} に入りました(普段: {sessions} 回の接続はすべて別の対象)。"),
+                "承認された計画でも、担当外の機器なら確かめる価値があります。計画の内容と、作業を頼んだ人を確かめてください。",
+            ),
             Self::RefusedName { login, source, code, count, minutes } => told(
                 format!("ログイン名「{login}」が {minutes} 分以内に {count} 回拒否されました(接続元 {source}、{code})。"),
                 "本人が困っているか、誰かが試しています。本人に確かめ、心当たりがなければ接続元を調べてください。",
@@ -179,6 +189,10 @@ impl What {
             Self::RefusedSource { source, login, code, count, minutes } => told(
                 format!("接続元 {source} からの要求が {minutes} 分以内に {count} 回拒否されました(最後の名前「{login}」、{code})。"),
                 "一つの場所から何度も試すのは、攻撃の始まりによくある形です。どの事業者の回線か確かめてください。",
+            ),
+            Self::RefusedAll { source, login, code, count, minutes } => told(
+                format!("全体で {minutes} 分以内に {count} 回の拒否がありました(最後は名前「{login}」、接続元 {source}、{code})。"),
+                "名前や接続元を変えながら少しずつ試す攻撃は、一つずつ見ても分かりません。どこから何が試されているか、証跡で確かめてください。",
             ),
             Self::UnusualVolume { who, place, bytes, usual, sessions } => told(
                 match usual {
@@ -207,10 +221,38 @@ impl What {
                 let because = if why.is_empty() { String::new() } else { format!("({why})") };
                 told(format!("証跡の最後の {behind} 件が公開されていません{because}。"), "公開されるまで、外部の人が改ざんの有無を確かめられません。ディスクと権限を確かめてください。")
             }
+            Self::ArchiveTrouble { place, code, why } => told(format!("録画の写しを保管先「{place}」に預けられません({code}: {why})。"), "写しがない間に関所のディスクが壊れると、録画が失われます。保管先の状態と設定([archive])を確かめてください。"),
+            Self::ArchiveBehind { place, waiting, since } => told(format!("録画 {waiting} 件が、保管先「{place}」への写しを 1 日より長く待っています(最も古いもの: {})。", since.minute()), "写しが届くまで、録画は関所のディスクにしかありません。保管先と経路を確かめてください。"),
+            Self::ArchiveCopyBad { place, session, code } => told(format!("保管先「{place}」にある録画 {session} の写しが、預けたものと違うか、なくなっています({code})。"), "保管先で録画が書き換えられたか消された恐れがあります。保管先の操作の記録を調べ、この録画を証拠に使う前に企画管理者に知らせてください。"),
+            Self::AuditorKey { name, who } => told(format!("{who} さんの確認により、「{name}」の鍵で、これから始まる録画を開けるようになりました。"), "鍵の持ち主は、関所を通さずに録画を見られます。病院が認めた監査者の鍵か、画面で確かめてください。"),
             Self::CheckpointStuck { place, why } => told(format!("証跡のチェックポイントを外部の保管先「{place}」へ送れていません({why})。"), "送れない間に書き換えられた証跡は、外部の控えでは見破れません。保管先と経路を確かめてください。"),
             Self::LogContradicted { place, here, there } => told(
                 format!("この機器の証跡({here} 件)が、外部の保管先「{place}」の控え({there} 件)と食い違っています。"),
                 "古い複製への差し戻しか、改ざんの恐れがあります。セッションはすべて断っています。復元に心当たりがなければ何も変えずに保全し、心当たりがあれば管理者がコンソールで sekisho log accept-restore を実行してください。",
+            ),
+            Self::RestoreAccepted { place, here, there } => told(
+                format!("外部の保管先「{place}」の控え({there} 件)と食い違う証跡({here} 件)のまま運用を続けることを、コンソールで認めました。"),
+                "控えとの間の証跡は失われています。復元を知らない場合は、誰がコンソールを使ったかをすぐに調べてください。",
+            ),
+            Self::KeyRotated { new } => told(
+                format!("証跡に署名する鍵を交換しました(新しい公開鍵: {new})。"),
+                "新しい公開鍵を前の鍵と並べて控え、立会人(witness)にも教えてください。交換した覚えがなければ、誰がコンソールを使ったかをすぐに調べてください。",
+            ),
+            Self::FormerKeySigned { place, entries } => told(
+                format!("外部の保管先「{place}」に、使用を終えた鍵で署名された、この証跡とは別の証跡({entries} 件)があります。"),
+                "復元で失われた分の控えか、前の鍵が漏れて証跡が偽造されたかのどちらかです。復元に心当たりがなければ、その控えを保全し、立会人(witness)に前の鍵を信頼させたままにしていないか確かめてください。",
+            ),
+            Self::TimestampStuck { authority, why } => told(
+                format!("時刻認証局「{authority}」からタイムスタンプを受け取れていません({why})。"),
+                "受け取れない間の証跡は、いつ存在したかを外部の時刻で示せません。認証局の状態、経路、証明書の期限を確かめてください。",
+            ),
+            Self::ClockHeld { by_ms } => told(
+                format!("この機器の時計が信用できる時刻より {} 秒進んでいるため、信用せずに元の時刻で記録を続けています。", by_ms.unsigned_abs().div_ceil(1000)),
+                "正しい時刻が確かめられるまで、新しいセッションを断っています。時刻合わせ(NTP)を直すか、時計が正しければ管理者がコンソールで sekisho clock accept を実行してください。",
+            ),
+            Self::ClockCorrected { by_ms } => told(
+                format!("証跡の時刻を、コンソールで {} 秒戻しました。", by_ms.unsigned_abs().div_ceil(1000)),
+                "この前の項目には実際より後の時刻が付いています。実行した覚えがなければ、誰がコンソールを使ったかをすぐに調べてください。",
             ),
             Self::ClockMoved { by_ms } => told(
                 format!("この機器の時計が {} 秒{}ました。", by_ms.unsigned_abs().div_ceil(1000), if *by_ms < 0 { "戻され" } else { "進められ" }),
@@ -227,6 +269,8 @@ impl What {
                     EndingThing::Contract => "契約が切れた事業者は接続できません。更新するか、終了の手続きをしてください。",
                     EndingThing::Line => "契約の切れた回線からは接続できません。更新するか、回線を終了してください。",
                     EndingThing::DeviceCertificate => "証明書が切れた端末は外側の入口に入れません。端末で更新するか、登録コードを出し直してください。",
+                    EndingThing::Hold => "期限が過ぎると、保管期間の満了した記録は14日後から削除されます。警察から延長の要請があれば延長し、病院として残すなら新しい証拠保全を指定してください。",
+                    EndingThing::SourceCertificate => "期限が切れると、この機器のログが届かなくなり、関所を通らないログインを見つけられません。「ログの送信元」で証明書を発行し直し、機器に入れてください。",
                     EndingThing::PageCertificate => "期限が切れると、ブラウザーが警告を出して画面を開けなくなります。新しい証明書に替えてください。",
                 },
             ),
@@ -245,17 +289,41 @@ impl What {
             Self::CertificateRefused { why, source, count } => told(format!("失効などで使えない端末証明書が、{source} から外側の入口に {count} 回示されました({why})。"), "失くした端末や終えた端末を、誰かが使っています。端末の持ち主に確かめてください。"),
             Self::NotMine { who, name, source } => told(format!("{who} さんが、端末「{name}」からのログインの求めを「自分ではない」と答えました(接続元 {source})。"), "誰かがその端末を使っています。端末を紛失として届け、事業者に連絡してください。"),
             Self::DeviceLost { name } => told(format!("端末「{name}」が紛失として届けられました。"), "端末に残った情報が漏れる恐れがあります。最近の使用と、影響のある計画を確かめてください。"),
+            Self::ReviewLate { duty, number } => match duty.as_str() {
+                "sign" => told(format!("証跡レビュー {number} が期限までに署名されていません。"), "証跡が見られないままになっています。不審な操作に気づくのが遅れます。運用担当者に実施を促してください。"),
+                "confirm" => told(format!("証跡レビュー {number} が期限までに確認されていません。"), "署名されたレビューを企画管理者がまだ見ていません。確認してください。"),
+                _ => told(format!("報告 {number} が期限までに確認されていません。"), "報告がまだ読まれていません。内容を読み、「確認しました」を押してください。"),
+            },
+            Self::ReviewIncident { number, who, note } => told(format!("証跡レビュー {number} で、{who} さんが1行を「事案として扱う」と判断しました({note})。"), "事案としての対応が必要です。レビューの該当行を開き、録画と計画を確かめて、対応を決めてください。"),
             Self::Overdue { duty } => told(format!("{}の期限が過ぎました。", duty_ja(duty)), "作業の確認が終わっていません。担当者に催促してください。"),
             Self::DiskLow { free_mib, shut } => told(
                 if *shut { format!("ディスクの残りが {free_mib} MiB しかないため、新しい接続を受け付けていません。") } else { format!("ディスクの残りが {free_mib} MiB です。") },
                 "残りがなくなると録画ができず、保守の接続を止めます。古いデータを移すか、ディスクを増やしてください。",
             ),
             Self::ReceiverDown { name, why, waiting } => told(format!("通知先「{name}」に送れていません({why})。{waiting} 件が待っています。"), "送れなかったものは消えません。通知先が戻れば順に送ります。相手の機器と設定を確かめてください。"),
+            Self::ReceiverSkipped { name, number, why, left_out } => told(
+                if *left_out { format!("通知先「{name}」が {number} 番の通知を何度も拒否したため、飛ばしました({why})。") } else { format!("通知先「{name}」が {number} 番の通知を何度も拒否したため、詳細を除いて送りました({why})。") },
+                "通知の中の文字列が、通知先やその手前の装置に拒まれています。中身を関所の画面で確かめ、通知先の設定を見直してください。",
+            ),
             Self::Around { rule, place, account, from, .. } => told(around_ja(*rule, place, account, from), "関所を通らない作業は、申請・承認・録画のどれも残りません。機器の担当者に確かめ、判断を記録してください。"),
             Self::LogLost { host, lines } => told(format!("{host} からの機器ログ {lines} 行を受け取れませんでした。"), "量が上限を超えています。その間のログインは見つけられません。機器の設定を確かめてください。"),
             Self::LogDropped { first, last } => told(
                 if first == last { format!("機器ログの第 {first} 部を、量が上限を超えたため保存期間の前に消しました。") } else { format!("機器ログの第 {first}〜{last} 部を、量が上限を超えたため保存期間の前に消しました。") },
                 "関所を通らないログインの証拠が失われた恐れがあります。急に増えた機器がないか確かめ、必要なら上限を増やしてください。",
+            ),
+            Self::HoldPressed { bytes, limit } => told(
+                format!("機器ログが上限({})を超えて {} ありますが、証拠保全中のため古いものを消せません。", mib(*limit), mib(*bytes)),
+                "ディスクが足りなくなると、新しいログも接続も受け付けられません。ディスクか上限を増やすか、証拠保全の範囲を見直してください。",
+            ),
+            Self::SetAside { why } => told(format!("録画の破損を見つけ、隔離しました({why})。"), "改ざんの恐れがあります。複製があれば照合し、ほかの録画に異常がないか、録画とログの検証で確かめてください。"),
+            Self::RetentionStopped { why } => told(format!("証拠保全と保管期間の記録が証跡と一致しないため、削除を止めました({why})。"), "データベースが書き換えられた恐れがあります。証跡の検証を行い、管理者に連絡してください。"),
+            Self::LogPlaces { from } => told(
+                format!("機器ログの接続が上限に達し、{from} からのログを受け取れませんでした。"),
+                "その間のログインは見つけられません。多くの接続を開いたままの機器がないか、送信元の画面で確かめてください。",
+            ),
+            Self::RowDamaged { table, row, older } => told(
+                if *older { format!("データベースの {table} の行 {row} が、関所の外から古い内容に戻されました。") } else { format!("データベースの {table} の行 {row} が、関所の外から書き換えられました。") },
+                "その行は使いません。データベースに触れられる人かプログラムが、記録を変えようとした恐れがあります。証跡の検証を行い、バックアップと比べてください。",
             ),
             Self::LogAway { from, ended } => told(
                 if *ended { format!("{from} から、終えた送信元の証明書で機器ログが送られてきました。") } else { format!("{from} から、登録のない証明書で機器ログが送られてきました。") },
@@ -280,8 +348,10 @@ impl What {
                 "Whoever stole a password or a device comes from elsewhere. Ask whether it was them.",
             ),
             Self::NewDevice { who, name, place, sessions } => told(format!("{who} entered {place} with the device {name}, which they never used ({sessions} times so far)."), "A registered device need not be theirs. Ask whether they changed it."),
+            Self::NewTarget { who, place, sessions } => told(format!("{who} entered {place}, where they never worked ({sessions} sessions so far were elsewhere)."), "Also where the plan was approved: a target outside of somebody's field is worth a look. Compare it with the plan, and ask who wanted the work."),
             Self::RefusedName { login, source, code, count, minutes } => told(format!("The login name {login} was refused {count} times within {minutes} minutes (from {source}, {code})."), "The person is in trouble, or somebody is trying. Ask them; if it was not them, look at the source."),
             Self::RefusedSource { source, login, code, count, minutes } => told(format!("Requests from {source} were refused {count} times within {minutes} minutes (last name {login}, {code})."), "Many tries from one place are how attacks begin. Find out whose line it is."),
+            Self::RefusedAll { source, login, code, count, minutes } => told(format!("There were {count} refusals in all within {minutes} minutes (the last of {login} from {source}, {code})."), "Who tries a little under ever new names and from ever new places is seen in the whole alone. Look in the log at what is tried and from where."),
             Self::UnusualVolume { who, place, bytes, usual, sessions } => told(
                 match usual {
                     Some(usual) => format!("{who} moved {} on {place}; 95 of 100 of {sessions} sessions stay below {}.", mib(*bytes), mib(*usual)),
@@ -306,10 +376,38 @@ impl What {
                 let because = if why.is_empty() { String::new() } else { format!(" ({why})") };
                 told(format!("The last {behind} entries of the log are not published{because}."), "Until they are, nobody outside can check that nothing was changed. Look at disk and rights.")
             }
+            Self::ArchiveTrouble { place, code, why } => told(format!("Copies of recordings cannot be handed to the archive \"{place}\" ({code}: {why})."), "Should the box's disk break meanwhile, recordings are lost. Look at the archive and at [archive] of the settings."),
+            Self::ArchiveBehind { place, waiting, since } => told(format!("{waiting} recordings have waited for the archive \"{place}\" for more than a day (the oldest since {}).", since.minute()), "Until the copies arrive, the recordings lie on the box's disk alone. Look at the archive and the way to it."),
+            Self::ArchiveCopyBad { place, session, code } => told(format!("The copy of the recording {session} in the archive \"{place}\" is not what was handed over, or is gone ({code})."), "It may have been rewritten or deleted there. Look at the archive's own log, and tell the planner before this recording is used as proof."),
+            Self::AuditorKey { name, who } => told(format!("Confirmed by {who}, the key of \"{name}\" opens the recordings that begin from here on."), "Its holder sees recordings without the box. Make sure that it is the key of an auditor whom the hospital accepted."),
             Self::CheckpointStuck { place, why } => told(format!("Checkpoints of the log do not reach the place outside \"{place}\" ({why})."), "What is rewritten meanwhile cannot be seen by what lies outside. Look at the place and the way to it."),
             Self::LogContradicted { place, here, there } => told(
                 format!("The log here ({here} entries) contradicts what the place outside \"{place}\" has seen ({there} entries)."),
                 "An older copy was put back, or history was rewritten. No session is admitted. If nobody restored anything, change nothing and keep it as it is; if somebody did, run sekisho log accept-restore at the console.",
+            ),
+            Self::RestoreAccepted { place, here, there } => told(
+                format!("It was accepted at the console to go on with a log of {here} entries, against what the place outside \"{place}\" has seen ({there} entries)."),
+                "What lay between is lost. If nobody knows of a restore, find out at once who was at the console.",
+            ),
+            Self::KeyRotated { new } => told(
+                format!("The key that signs the log was exchanged (new public key: {new})."),
+                "Keep the new public key beside the earlier one, and tell witnesses of it. If nobody meant to, find out at once who was at the console.",
+            ),
+            Self::FormerKeySigned { place, entries } => told(
+                format!("The place outside \"{place}\" has another log than this one ({entries} entries), signed by a key that was laid down."),
+                "It is what a restore lost, or somebody has the former key and forges. If nobody restored anything, keep it as it is, and see that no witness trusts the former key alone.",
+            ),
+            Self::TimestampStuck { authority, why } => told(
+                format!("No time stamps are had from the authority \"{authority}\" ({why})."),
+                "When the log of this time existed cannot be shown by a time of others. Look at the authority, the way to it and the ends of certificates.",
+            ),
+            Self::ClockHeld { by_ms } => told(
+                format!("The clock of this machine stands {} s too far ahead, is not believed, and the log goes on by the time before.", by_ms.unsigned_abs().div_ceil(1000)),
+                "No session is admitted until the time is sure. Mend the time synchronisation (NTP), or, if the clock is right, run sekisho clock accept at the console.",
+            ),
+            Self::ClockCorrected { by_ms } => told(
+                format!("The time of the log was set back by {} s at the console.", by_ms.unsigned_abs().div_ceil(1000)),
+                "Entries before it have a later time than the true one. If nobody meant to, find out at once who was at the console.",
             ),
             Self::ClockMoved { by_ms } => told(
                 format!("The clock of this machine was moved {} by {} s.", if *by_ms < 0 { "back" } else { "forward" }, by_ms.unsigned_abs().div_ceil(1000)),
@@ -326,6 +424,8 @@ impl What {
                     EndingThing::Contract => "A vendor without a contract cannot connect. Renew it or end the relation.",
                     EndingThing::Line => "A line without a contract admits nobody. Renew it or end the line.",
                     EndingThing::DeviceCertificate => "A device whose certificate ended does not pass the outer door. Renew it on the device or issue a new code.",
+                    EndingThing::Hold => "After its end, what is past its time is deleted from 14 days on. Extend it if the police ask for that, or place a hold of the hospital's own.",
+                    EndingThing::SourceCertificate => "After its end the log of this host does not come in, and logins round the gateway are not found. Issue another certificate among the log sources, and install it.",
                     EndingThing::PageCertificate => "Browsers will refuse these pages. Install a new certificate.",
                 },
             ),
@@ -341,17 +441,38 @@ impl What {
             Self::CertificateRefused { why, source, count } => told(format!("A device certificate that does not count was shown at the outer door {count} times from {source} ({why})."), "Somebody uses a lost or ended device. Ask its keeper."),
             Self::NotMine { who, name, source } => told(format!("{who} said that a login asked for by the device {name} was not theirs (from {source})."), "Somebody uses that device. Declare it lost and call the vendor."),
             Self::DeviceLost { name } => told(format!("The device {name} was declared lost."), "What is on it may leak. Look at its last uses and the plans concerned."),
+            Self::ReviewLate { duty, number } => match duty.as_str() {
+                "sign" => told(format!("The review of the log {number} was not signed by its deadline."), "Nobody has looked at the log, and what is wrong is found late. Remind the operator."),
+                "confirm" => told(format!("The review of the log {number} was not confirmed by its deadline."), "The planner has not seen the signed review. Confirm it."),
+                _ => told(format!("Nobody took note of the report {number} by its deadline."), "The report has not been read. Read it and take note of it."),
+            },
+            Self::ReviewIncident { number, who, note } => told(format!("In the review of the log {number}, {who} judged a line to be an incident ({note})."), "It has to be dealt with as one. Open the line, look at recording and plan, and decide."),
             Self::Overdue { duty } => told(format!("The deadline of a {} passed.", duty_en(duty)), "The work is not confirmed. Remind whoever has to."),
             Self::DiskLow { free_mib, shut } => told(
                 if *shut { format!("Only {free_mib} MiB are free on the disk; no new session is admitted.") } else { format!("{free_mib} MiB are free on the disk.") },
                 "Without room nothing can be recorded, and maintenance stops. Move old data away or add space.",
             ),
             Self::ReceiverDown { name, why, waiting } => told(format!("The receiver {name} takes nothing ({why}). {waiting} wait for it."), "Nothing is lost; it is sent when the receiver is back. Check the machine and the settings."),
+            Self::ReceiverSkipped { name, number, why, left_out } => told(
+                if *left_out { format!("The receiver {name} refused number {number} again and again; it was left out ({why}).") } else { format!("The receiver {name} refused number {number} again and again; it was sent without its details ({why}).") },
+                "Words in it are refused there or by what stands before it. Read them on the pages of Sekisho, and look at the settings of the receiver.",
+            ),
             Self::Around { rule, place, account, from, .. } => told(around_en(*rule, place, account, from), "Work round the gateway has no plan, no approval and no recording. Ask whoever looks after the target, and write the decision down."),
             Self::LogLost { host, lines } => told(format!("{lines} lines of the log of {host} were lost."), "It sends more than is taken, and logins in between cannot be found. Look at its settings."),
             Self::LogDropped { first, last } => told(
                 format!("Parts {first} to {last} of targets' logs were deleted before their time, because there was too much."),
                 "Evidence of logins round the gateway may be gone. Look for a host that sends much more than before, or raise the limit.",
+            ),
+            Self::HoldPressed { bytes, limit } => told(
+                format!("Lines of targets' logs take {} of {}, and a hold keeps the old ones.", mib(*bytes), mib(*limit)),
+                "When the disk is full, neither lines nor sessions are taken. Enlarge the disk or the limit, or look at the scope of the hold.",
+            ),
+            Self::SetAside { why } => told(format!("A recording was found damaged and set aside ({why})."), "It may have been altered. Compare it with a copy, and verify the other recordings and the log."),
+            Self::RetentionStopped { why } => told(format!("Nothing is deleted, because holds and times of keeping in the database are not those of the log ({why})."), "The database may have been altered. Verify the log and tell the administrator."),
+            Self::LogPlaces { from } => told(format!("All places for connections of log sources were taken, and lines from {from} could not come in."), "Logins in between cannot be found. Look among the sources for a device that keeps many connections open."),
+            Self::RowDamaged { table, row, older } => told(
+                if *older { format!("The row {row} of {table} was put back to an older state beside the box.") } else { format!("The row {row} of {table} was changed beside the box.") },
+                "It is not used. Somebody who reaches the database may be trying to change what is recorded. Verify the log, and compare with a backup.",
             ),
             Self::LogAway { from, ended } => told(
                 if *ended { format!("{from} sent logs with the certificate of a source that was ended.") } else { format!("{from} sent logs with a certificate that is not in the register.") },
@@ -369,7 +490,7 @@ impl What {
         let device = subject.device.as_ref().map(|id| Press { ja: "端末を見る", en: "See the device", href: format!("/devices/{id}") });
         let log = || to("証跡を見る", "See the log", "/log");
         match self.rule() {
-            Rule::OutsideHours | Rule::NewSource | Rule::Volume | Rule::Command | Rule::Inside | Rule::PersonalData => session.or(person).unwrap_or_else(log),
+            Rule::OutsideHours | Rule::NewSource | Rule::NewTarget | Rule::Volume | Rule::Command | Rule::Inside | Rule::PersonalData => session.or(person).unwrap_or_else(log),
             Rule::NewDevice => session.or(device).unwrap_or_else(log),
             Rule::Refusals => to("ロックの状態を見る", "See what is locked", "/accounts/locks"),
             Rule::Emergency => to("非常時用アカウントを見る", "See the emergency accounts", "/emergency_accounts"),
@@ -377,6 +498,8 @@ impl What {
             Rule::Log | Rule::Clock | Rule::Disk | Rule::Receiver => to("関所の状態を見る", "See how the box is", "/health"),
             Rule::Ending => match self {
                 Self::Ending { thing: EndingThing::Contract, .. } => Press { ja: "事業者を見る", en: "See the vendor", href: subject.vendor.as_ref().map_or_else(|| "/vendors".to_owned(), |id| format!("/vendors/{id}")) },
+                Self::Ending { thing: EndingThing::SourceCertificate, .. } => to("ログの送信元を見る", "See the log sources", "/log-sources"),
+                Self::Ending { thing: EndingThing::Hold, .. } => to("証拠保全を見る", "See the holds", "/holds"),
                 Self::Ending { thing: EndingThing::Line, .. } => Press { ja: "回線を見る", en: "See the line", href: subject.line.as_ref().map_or_else(|| "/lines".to_owned(), |id| format!("/lines/{id}")) },
                 Self::Ending { thing: EndingThing::DeviceCertificate, .. } => device.unwrap_or_else(|| to("端末を見る", "See the devices", "/devices")),
                 _ => to("関所の状態を見る", "See how the box is", "/health"),
@@ -390,6 +513,8 @@ impl What {
                 Self::Around { case, .. } => Press { ja: "この件を確かめる", en: "Look at the case", href: format!("/cases/{case}") },
                 _ => to("ログの送信元を見る", "See the log sources", "/log-sources"),
             },
+            _ if subject.log_review.is_some() => Press { ja: "レビューを開く", en: "Open the review", href: subject.log_review.as_ref().map_or_else(String::new, |id| format!("/log_reviews/{id}")) },
+            _ if subject.period_report.is_some() => Press { ja: "報告を開く", en: "Open the report", href: subject.period_report.as_ref().map_or_else(String::new, |id| format!("/reports/{id}")) },
             Rule::Overdue => Press { ja: "計画を見る", en: "See the plan", href: subject.plan.as_ref().map_or_else(|| "/plans".to_owned(), |id| format!("/plans/{id}")) },
         }
     }

@@ -14,6 +14,10 @@ use serde_json::{Map, Value, json};
 const RAW_BYTES: usize = 2_400;
 /// Longest value of a field.
 const VALUE_CHARS: usize = 400;
+/// The same in an entry that is too long to stand as it is.
+const SHORT_CHARS: usize = 100;
+/// Fields of such an entry.
+const SHORT_FIELDS: usize = 15;
 
 /// The form in which entries go out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -40,8 +44,31 @@ fn flat(entry: &Entry) -> Vec<(String, String)> {
     map.iter().filter(|(name, _)| *name != "kind").map(|(name, value)| (name.clone(), cut(text(value)))).collect()
 }
 
-fn kind_of(entry: &Entry) -> String {
-    serde_json::to_value(&entry.fact).ok().and_then(|value| value.get("kind").and_then(Value::as_str).map(str::to_owned)).unwrap_or_default()
+/// The beginnings of the first fields.
+fn beginnings(fields: &[(String, String)]) -> impl Iterator<Item = (String, String)> + '_ {
+    fields.iter().take(SHORT_FIELDS).map(|(name, value)| (name.clone(), value.chars().take(SHORT_CHARS).collect()))
+}
+
+/// A login name that is nobody's here, as it goes out: people type passwords into the wrong field.
+#[must_use]
+pub fn discreet(login: &str) -> String {
+    let letters = login.chars().count();
+    if letters == 0 { String::new() } else { format!("{}…({letters}文字)", login.chars().take(2).collect::<String>()) }
+}
+
+/// An entry about a login name that is nobody's here, as it goes out.
+#[must_use]
+pub fn shortened(mut entry: Entry) -> Entry {
+    if let Fact::Refused { login, .. } = &mut entry.fact {
+        if entry.actor.login == *login {
+            entry.actor.login = discreet(login);
+        }
+        if entry.actor.name == *login {
+            entry.actor.name = discreet(login);
+        }
+        *login = discreet(login);
+    }
+    entry
 }
 
 /// How grave an entry is by itself: as grave as the alarm that it raises without a past.
@@ -90,13 +117,16 @@ fn via(via: Via) -> &'static str {
 /// program.
 #[must_use]
 pub fn event(entry: &Entry, format: Format, host: &str, log: &str, version: &str, sent: Timestamp) -> Piece {
-    let (kind, level) = (kind_of(entry), level_of(entry));
+    let (kind, level) = (entry.fact.kind(), level_of(entry));
     let raw = serde_json::to_string(entry).ok().filter(|raw| raw.len() <= RAW_BYTES);
     let fields = flat(entry);
     let text = match format {
         Format::Ocsf => ocsf(entry, &kind, level, &fields, raw.as_deref(), (host, log, version)),
         Format::Cef => cef(entry, &kind, level, &fields, (host, log, version)),
-        Format::Rfc5424 => raw.unwrap_or_else(|| json!({ "seq": entry.seq, "kind": kind }).to_string()),
+        Format::Rfc5424 => raw.unwrap_or_else(|| {
+            let fields: Map<String, Value> = beginnings(&fields).map(|(name, value)| (name, json!(value))).collect();
+            json!({ "seq": entry.seq, "kind": kind, "too_long": true, "fields": fields }).to_string()
+        }),
     };
     let mut shown = vec![("seq".to_owned(), entry.seq.to_string()), ("kind".to_owned(), kind.clone()), ("log".to_owned(), log.to_owned())];
     shown.push(("actor".to_owned(), entry.actor.login.clone()));
@@ -123,8 +153,10 @@ fn ocsf(entry: &Entry, kind: &str, level: Option<Level>, fields: &[(String, Stri
         person.insert("uid".into(), json!(id));
     }
     let mut unmapped: Map<String, Value> = Map::new();
+    // What is long goes in pieces of the beginning of each: whoever writes long names is seen all the same.
     if raw.is_none() {
         unmapped.insert("too_long".into(), json!(true));
+        unmapped.extend(beginnings(fields).map(|(name, value)| (name, json!(value))));
     } else {
         unmapped.extend(fields.iter().map(|(name, value)| (name.clone(), json!(value))));
     }
@@ -289,6 +321,7 @@ mod tests {
         for format in [Format::Ocsf, Format::Rfc5424] {
             let text = event(&entry, format, "h", "l", "v", Timestamp(0)).text;
             assert!(text.chars().count() < crate::limits::SYSLOG_TEXT_CHARS && serde_json::from_str::<Value>(&text).is_ok());
+            assert!(text.contains(&"あ".repeat(SHORT_CHARS)), "its fields are told, cut: {text}");
         }
     }
 }

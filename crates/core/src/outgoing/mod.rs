@@ -5,7 +5,7 @@
 
 mod event;
 
-pub use event::{Format, event};
+pub use event::{Format, discreet, event, shortened};
 
 use crate::alarm::{AlarmState, Level, Subject, What};
 use crate::desk::Answer;
@@ -66,6 +66,27 @@ pub enum Handed {
     Taken,
     /// It did not, in words of one line; they stay in the queue.
     Later(String),
+    /// It took those before this piece and refuses this very one, as it would each time.
+    Refused {
+        /// The number of the piece.
+        number: u64,
+        /// What it says, in words of one line.
+        why: String,
+    },
+}
+
+impl Piece {
+    /// The same without any words of others, for a receiver that refuses those: the number, the kind, and where to look.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        let ours = ["alarm", "event", "rule", "level", "url", "seq"];
+        let fields: Vec<(String, String)> = self.fields.iter().filter(|(name, _)| ours.contains(&name.as_str())).cloned().collect();
+        let mut json = serde_json::json!({ "version": 1, "number": self.number, "kind": self.kind, "bare": true });
+        for (name, value) in &fields {
+            json[name.as_str()] = value.as_str().into();
+        }
+        Self { fields, text: json.to_string(), ..self.clone() }
+    }
 }
 
 /// Carries pieces to one receiver.

@@ -44,7 +44,21 @@ pub(super) fn right_of(op: &str) -> Option<FileRight> {
     })
 }
 
-/// The direction in which an operation moves content.
+impl FileSeen {
+    /// Content left the target, whatever the protocol calls it.
+    #[must_use]
+    pub fn takes_out(&self) -> bool {
+        self.bytes > 0 && moves(&self.op) == Some(FileRight::Download)
+    }
+
+    /// Content came onto the target.
+    #[must_use]
+    pub fn brings_in(&self) -> bool {
+        self.bytes > 0 && moves(&self.op) == Some(FileRight::Upload)
+    }
+}
+
+/// The direction in which an operation moves content: the one place that says so.
 fn moves(op: &str) -> Option<FileRight> {
     right_of(op).filter(|_| matches!(op, "get" | "put" | "rsync-get" | "rsync-put"))
 }
