@@ -66,6 +66,16 @@ pub fn log_line(data: &[u8]) {
     }
     let _ = framer.finish();
     let _ = sekisho_detect::read::read(rest, Timestamp(i64::from(*form) << 40), i32::from(*form) * 60);
+    // The same bytes as a file that somebody brings: as it is, and as the records of an event log.
+    let _ = sekisho_detect::import::read(rest, form & 2 == 0, 100);
+    let mut file = vec![0; 4096 + 65_536];
+    file[..8].copy_from_slice(b"ElfFile\0");
+    file[4096..4104].copy_from_slice(b"ElfChnk\0");
+    let records = &rest[..rest.len().min(65_536 - 512)];
+    file[4096 + 512..4096 + 512 + records.len()].copy_from_slice(records);
+    let free = u32::try_from(512 + records.len()).unwrap_or(0).to_le_bytes();
+    file[4096 + 0x30..4096 + 0x34].copy_from_slice(&free);
+    let _ = sekisho_detect::import::read(&file, false, 100);
 }
 
 /// The log's texts as an outsider gets them: a checkpoint, a path, a bundle of entries, a whole folder.
@@ -131,7 +141,7 @@ pub fn passwd(data: &[u8]) {
 /// written again.
 fn frames(data: &[u8]) {
     let name = String::new;
-    let header = Header { session: "S-1".into(), plan: name(), target: name(), person: name(), protocol: name(), started_at: 0, log_origin: name(), wrapped_key: Vec::new() };
+    let header = Header { session: "S-1".into(), plan: name(), target: name(), person: name(), protocol: name(), started_at: 0, log_origin: name(), wrapped_key: Vec::new(), recipients: Vec::new() };
     let (mut encoder, mut packer, mut file) = Encoder::start(&header, DataKey::from_bytes([7; 32])).expect("a header of ours");
     for (kind, piece) in pieces(data, 0) {
         let _ = encoder.push(0, 1, Frame::Unknown { kind: kind % 16, payload: piece.to_vec() });

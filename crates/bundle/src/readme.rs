@@ -10,6 +10,7 @@ pub fn readme(content: &Content) -> String {
     let (about_ja, about_en, not_ja, not_en) = match &content.scope {
         Scope::Session { session } => (format!("セッション {session}"), format!("session {session}"), NOT_PART_JA, NOT_PART_EN),
         Scope::Plan { plan } => (format!("作業計画 {plan} とそのセッション"), format!("work plan {plan} and its sessions"), NOT_PART_JA, NOT_PART_EN),
+        Scope::Case { case } => (format!("迂回ログインの事案 {case} と、最も近いセッション"), format!("case {case}, a login round the gateway, and the session nearest to it"), NOT_PART_JA, NOT_PART_EN),
         Scope::Period { from, until } => (
             format!("期間 {} から {} の前まで", utc(*from), utc(*until)),
             format!("the period from {} until before {}", utc(*from), utc(*until)),
@@ -51,12 +52,15 @@ pub fn readme(content: &Content) -> String {
         \u{3000}束の中の log/public-key は見比べるためのもので、それだけでは証明になりません。\n\
         2. 自分のパソコンで、関所のプログラムを使って次を実行します(FILE はこの ZIP、KEY は公開鍵)。\n\
         \u{3000}sekisho verify --bundle FILE --key KEY\n\
-        \u{3000}外部で控えたチェックポイントがあれば --checkpoint CHECKPOINT を付けます。\n\
-        3. 最後の行が「OK」なら異常はありません。「NOT OK」なら、最初に異常のある項目か録画が示されます。\n\
-        関所のプログラムを信用しない場合は、公開している形式(docs/formats の bundle・log・recording の各ページ)\n\
-        だけから、別の言語で検証プログラムを書くことができます。使うのは SHA-256 と Ed25519 だけです。\n\
+        \u{3000}外部で控えたチェックポイントは --checkpoint CHECKPOINT、立会人の公開鍵は --witness KEY で足します。\n\
+        \u{3000}この束に作成時に渡されなかったチェックポイントは、つながりを示せず異常になります。その場合は作り直しを依頼します。\n\
+        3. OK で始まる行が出て終了コードが 0 なら異常はありません。NOT OK なら、最初に異常のある項目か録画が示されます。\n\
+        関所のプログラムを信用しない場合は、Python だけで動く別の検証プログラム(testsuite/verifier/bundle.py)でも\n\
+        確かめられます。公開している形式(docs/formats の bundle・log・recording の各ページ)だけから、\n\
+        自分で書くこともできます。使うのは SHA-256 と Ed25519 だけです。検証の前に ZIP を展開しないでください。\n\
         \n\
         中身\n\
+        ・report.html: 項目を日本語と英語の文にしたもの。ブラウザーで読めて印刷できます。証明は log/ の側です。\n\
         ・log/entries.jsonl: 記録の項目(1 行 1 件の JSON)。そのまま読めます。\n\
         ・log/proofs.txt と log/checkpoint: 項目の証明と、署名されたチェックポイント。\n\
         ・plans/: 作業計画。.html はブラウザーで読めて印刷できます。.json は履歴を含む全内容です。\n\
@@ -89,12 +93,15 @@ pub fn readme(content: &Content) -> String {
         \u{20}\u{20}log/public-key in the bundle is for comparing; by itself it proves nothing.\n\
         2. On your own computer, with the program Sekisho (FILE is this ZIP, KEY the public key):\n\
         \u{20}\u{20}sekisho verify --bundle FILE --key KEY\n\
-        \u{20}\u{20}If you have a checkpoint that was seen outside, add --checkpoint CHECKPOINT.\n\
-        3. OK in the last lines: nothing is wrong. NOT OK: the first bad entry or recording is named.\n\
-        If you do not trust the program: the formats are public (bundle, log and recording in docs/formats), and a\n\
-        verifier can be written in any language from these pages alone. It takes SHA-256 and Ed25519.\n\
+        \u{20}\u{20}Add --checkpoint CHECKPOINT for one that was seen outside, --witness KEY for a witness.\n\
+        \u{20}\u{20}A checkpoint that was not handed in when the bundle was made cannot be joined; ask for a new bundle.\n\
+        3. A line that begins with OK, and exit code 0: nothing is wrong. NOT OK: the first bad place is named.\n\
+        If you do not trust the program: testsuite/verifier/bundle.py is another one, in Python alone; and the formats\n\
+        are public (bundle, log and recording in docs/formats): from these pages a verifier can be written in any\n\
+        language. It takes SHA-256 and Ed25519. Do not unpack the ZIP before verifying it.\n\
         \n\
         What is in it\n\
+        - report.html: the entries as sentences, to read and print. The proof is in log/.\n\
         - log/entries.jsonl: the entries, one JSON a line, to be read as they are.\n\
         - log/proofs.txt, log/checkpoint: their proofs, and the signed checkpoint.\n\
         - plans/: the work plans, .html to read and print, .json with the whole history.\n\

@@ -6,7 +6,7 @@ use sekisho_evidence::limits::MAX_ARCHIVE_FILES;
 use sekisho_evidence::log::{Files, ReadFault};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ impl ZipFiles {
         if archive.len() > MAX_ARCHIVE_FILES {
             return Err(Unpack::archive("The archive has too many files.", "ファイル数が上限を超えています。"));
         }
-        if archive.has_duplicate_names() || directory.is_some_and(|files| files != archive.len() as u64) {
+        if archive.has_duplicate_names() || directory.files != archive.len() as u64 {
             return Err(Unpack::archive("The archive has two files of one name.", "同じ名前のファイルが二つあります。"));
         }
         let names: Vec<String> = archive.file_names_raw().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
@@ -91,6 +91,9 @@ impl ZipFiles {
             return Err(Unpack::archive("The archive says one thing in its directory and another beside its files.", "ZIP の目次と中身が食い違っています。"));
         }
         let directory_start = archive.central_directory_start();
+        if directory_start != directory.start {
+            return Err(hidden());
+        }
         let (mut members, mut places) = (BTreeMap::new(), BTreeMap::new());
         for (index, name) in names.into_iter().enumerate() {
             let file = archive.by_index_raw(index).map_err(|_| no_zip())?;
@@ -130,19 +133,63 @@ fn hidden() -> Unpack {
     Unpack::archive("The archive has bytes that belong to no file of its directory.", "目次にないデータが ZIP の中に隠れています。")
 }
 
-/// Looks at the end of the archive: nothing stands behind it, and its directory is not longer than a bundle's. Gives the
-/// number of files, if it stands there.
-fn end_of(source: &At) -> Result<Option<u64>, Unpack> {
+/// What the records at the end of an archive say of its directory.
+struct Directory {
+    /// Where it begins.
+    start: u64,
+    /// How many files it names.
+    files: u64,
+}
+
+/// Looks at the end of the archive: nothing stands behind it, nothing between the directory and the records that lead to it, and
+/// there is one such record only. A library that finds the directory by searching would otherwise see another one than the
+/// tools of other people.
+fn end_of(source: &At) -> Result<Directory, Unpack> {
     let no_end = || Unpack::archive("The file is not a ZIP archive, or something follows its end.", "ZIP ファイルではないか、末尾に余分なデータがあります。");
     let start = source.length.checked_sub(END_BYTES).ok_or_else(no_end)?;
     let mut end = [0; END_BYTES as usize];
     source.file.read_exact_at(&mut end, start).map_err(|_| no_end())?;
-    let [b'P', b'K', 5, 6, _, _, _, _, _, _, files_low, files_high, a, b, c, d, _, _, _, _, 0, 0] = end else { return Err(no_end()) };
-    let (files, directory) = (u16::from_le_bytes([files_low, files_high]), u32::from_le_bytes([a, b, c, d]));
-    if directory != u32::MAX && u64::from(directory) > MAX_DIRECTORY_BYTES {
+    // Signature, this disk, disk of the directory, files here, files, length and place of the directory, no comment.
+    let [b'P', b'K', 5, 6, 0, 0, 0, 0, here @ .., 0, 0] = end else { return Err(no_end()) };
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = here;
+    let (files, all) = (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]));
+    let (length, place) = (u32::from_le_bytes([e, f, g, h]), u32::from_le_bytes([i, j, k, l]));
+    if files != all {
+        return Err(no_end());
+    }
+    let (directory, bytes, until) = if all == u16::MAX || length == u32::MAX || place == u32::MAX {
+        long_end_of(source, start).ok_or_else(no_end)?
+    } else {
+        (Directory { start: place.into(), files: all.into() }, length.into(), start)
+    };
+    if bytes > MAX_DIRECTORY_BYTES || directory.files > MAX_ARCHIVE_FILES as u64 {
         return Err(Unpack::archive("The archive has too many files.", "ファイル数が上限を超えています。"));
     }
-    Ok((files != u16::MAX).then_some(u64::from(files)))
+    if directory.start.checked_add(bytes) != Some(until) {
+        return Err(hidden());
+    }
+    Ok(directory)
+}
+
+/// The records of a ZIP64 archive, which stand right before the end record: its directory, the length of that, and where they
+/// begin.
+fn long_end_of(source: &At, end: u64) -> Option<(Directory, u64, u64)> {
+    let locator_at = end.checked_sub(20)?;
+    let mut locator = [0; 20];
+    source.file.read_exact_at(&mut locator, locator_at).ok()?;
+    // Signature, disk of the record, its place, disks.
+    let [b'P', b'K', 6, 7, 0, 0, 0, 0, place @ .., 1, 0, 0, 0] = locator else { return None };
+    let place = u64::from_le_bytes(place);
+    let mut record = [0; 56];
+    if place.checked_add(56)? != locator_at {
+        return None;
+    }
+    source.file.read_exact_at(&mut record, place).ok()?;
+    // Signature, length of the rest, two versions, two disks, files here, files, length and place of the directory.
+    let [b'P', b'K', 6, 6, 44, 0, 0, 0, 0, 0, 0, 0, _, _, _, _, 0, 0, 0, 0, 0, 0, 0, 0, rest @ ..] = record else { return None };
+    let number = |at: usize| Some(u64::from_le_bytes(rest.get(at..at.checked_add(8)?)?.try_into().ok()?));
+    let (here, files, length, start) = (number(0)?, number(8)?, number(16)?, number(24)?);
+    (here == files).then_some((Directory { start, files }, length, place))
 }
 
 impl Files for ZipFiles {
@@ -163,12 +210,25 @@ impl Files for ZipFiles {
     fn open(&self, path: &str) -> Result<Option<Box<dyn Read + '_>>, ReadFault> {
         let Some(member) = self.members.get(path) else { return Ok(None) };
         let packed = BufReader::new(At { at: member.start, ..self.source.clone() }.take(member.packed));
-        let content: Box<dyn Read> = if member.deflated { Box::new(flate2::bufread::DeflateDecoder::new(packed)) } else { Box::new(packed) };
+        let content: Box<dyn Read> = if member.deflated { Box::new(Inflate(flate2::bufread::DeflateDecoder::new(packed))) } else { Box::new(packed) };
         Ok(Some(Box::new(Exactly { content, left: member.bytes })))
     }
 
     fn size(&self, path: &str) -> Result<Option<u64>, ReadFault> {
         Ok(self.members.get(path).map(|member| member.bytes))
+    }
+}
+
+/// Inflates, and refuses bytes that stand behind the end of what was deflated: nobody would ever see them.
+struct Inflate<R: BufRead>(flate2::bufread::DeflateDecoder<R>);
+
+impl<R: BufRead> Read for Inflate<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        if read == 0 && !buffer.is_empty() && !self.0.get_mut().fill_buf()?.is_empty() {
+            return Err(io::Error::other("bytes are hidden behind its end"));
+        }
+        Ok(read)
     }
 }
 

@@ -8,9 +8,17 @@ use folder::{Folder, ORIGIN, START, signing_key};
 use sekisho_bundle::{Content, Document, ZipFiles, pack};
 use sekisho_evidence::bundle::{BundleVerdict, Head, SIGN_CONTEXT, Scope, verify_bundle};
 use sekisho_evidence::checkpoint::{self, SigningKey, sign_bytes};
-use sekisho_evidence::log::{Files as _, MemoryFiles};
+use sekisho_evidence::checkpoint::PublicKey;
+use sekisho_evidence::log::{Files, MemoryFiles};
+use sekisho_evidence::verify::Trust;
 use std::io::Write as _;
 use zip::write::SimpleFileOptions;
+
+/// The verdict of somebody who holds a key and perhaps a checkpoint.
+fn verdict_of(files: &dyn Files, key: &PublicKey, outside: Option<&str>) -> BundleVerdict {
+    let outside: Vec<String> = outside.map(str::to_owned).into_iter().collect();
+    verify_bundle(files, &Trust { keys: std::slice::from_ref(key), outside: &outside, witnesses: &[], timestamps: None })
+}
 
 /// Sessions S-1 and S-2 that ended, among other entries.
 fn house() -> Folder {
@@ -79,22 +87,22 @@ fn files(bytes: &[u8]) -> MemoryFiles {
 }
 
 fn judged(files: &MemoryFiles) -> BundleVerdict {
-    let verdict = verify_bundle(files, signing_key().public(), None);
-    assert_eq!(verdict.to_string(), verify_bundle(files, signing_key().public(), None).to_string());
+    let verdict = verdict_of(files, signing_key().public(), None);
+    assert_eq!(verdict.to_string(), verdict_of(files, signing_key().public(), None).to_string());
     verdict
 }
 
 #[test]
 fn an_honest_bundle_holds_and_says_what_it_does_not_show() {
     let folder = house();
-    let one = verify_bundle(&opened(&session(&folder)).unwrap(), signing_key().public(), None);
+    let one = verdict_of(&opened(&session(&folder)).unwrap(), signing_key().public(), None);
     assert!(one.ok, "{one}");
     assert_eq!((one.entries, one.first, one.last, one.recordings, one.size), (2, Some(1), Some(2), 1, 7));
     assert!(one.to_string().contains("does not show that nothing else happened"), "{one}");
     let time = judged(&files(&period(&folder)));
     assert!(time.ok && time.recordings == 2, "{time}");
     let other = SigningKey::from_seed(ORIGIN, &[8; 32]).unwrap();
-    assert!(!verify_bundle(&opened(&session(&folder)).unwrap(), other.public(), None).ok);
+    assert!(!verdict_of(&opened(&session(&folder)).unwrap(), other.public(), None).ok);
 }
 
 #[test]
@@ -108,7 +116,7 @@ fn a_checkpoint_from_outside_is_joined_or_missed_or_contradicted() {
         }
         checkpoint::sign(ORIGIN, publisher.size(), &publisher.root(), &signing_key()).unwrap()
     };
-    let judge = |note: &str| verify_bundle(&files, signing_key().public(), Some(note));
+    let judge = |note: &str| verdict_of(&files, signing_key().public(), Some(note));
     assert!(judge(&early(&folder.bodies[..2])).joined && judge(&folder.checkpoint()).joined);
     assert_eq!(judge(&early(&folder.bodies[..3])).findings[0].code, "outside-unjoined");
     assert_eq!(judge(&early(&[b"x".to_vec(), b"y".to_vec()])).findings[0].code, "log-forked");
@@ -156,7 +164,7 @@ fn every_changed_byte_of_the_archives_files_is_found() {
         for at in (0..bytes.len()).step_by(7) {
             let mut copy = honest.clone();
             copy.files.get_mut(path).unwrap()[at] ^= 1;
-            assert!(!verify_bundle(&copy, signing_key().public(), None).ok, "{path} at {at}");
+            assert!(!verdict_of(&copy, signing_key().public(), None).ok, "{path} at {at}");
         }
     }
 }

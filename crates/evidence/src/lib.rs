@@ -7,6 +7,7 @@
 pub mod bundle;
 pub mod checkpoint;
 pub mod cosignature;
+pub mod decisive;
 pub mod digest;
 pub mod limits;
 pub mod log;

@@ -12,6 +12,10 @@ pub const MAX_BUNDLE_BYTES: usize = 256 * (2 + MAX_ENTRY_BYTES);
 pub const MAX_LOG_ENTRIES: u64 = 1 << 40;
 /// Longest signed checkpoint in bytes, with the signatures of witnesses.
 pub const MAX_CHECKPOINT_BYTES: usize = 16 * 1024;
+/// Longest answer of a time stamp authority in bytes.
+pub const MAX_TIMESTAMP_BYTES: usize = 64 * 1024;
+/// Most time stamps that the verifier checks: one an hour for eleven years.
+pub const MAX_TIMESTAMPS: usize = 100_000;
 /// Most signature lines that are looked at in one checkpoint.
 pub const MAX_CHECKPOINT_SIGNATURES: usize = 32;
 /// Longest name of a signing key or origin of a log in bytes.
@@ -27,6 +31,10 @@ pub const MAX_HEADER_BYTES: usize = 64 * 1024;
 pub const MAX_HEADER_NAME_BYTES: usize = 256;
 /// Longest wrapped data key in the header of a recording.
 pub const MAX_WRAPPED_KEY_BYTES: usize = 32 * 1024;
+/// Most keys for which the data key of a recording is wrapped.
+pub const MAX_RECIPIENTS: usize = 16;
+/// Longest public key of a recipient in bytes; that of X25519 has 62.
+pub const MAX_RECIPIENT_KEY_BYTES: usize = 128;
 /// Longest run of output bytes in one frame; longer runs are split by the encoder.
 pub const MAX_FRAME_DATA_BYTES: usize = 32 * 1024;
 /// Longest text in a frame (command, message, marker); longer text ends in an ellipsis.

@@ -132,6 +132,16 @@ pub fn chain(rotations: &[Rotation], trusted: &PublicKey) -> Result<Vec<PublicKe
     if keys.contains(trusted) { Ok(keys) } else { Err(ChainBreach::Stranger) }
 }
 
+/// The keys of a log in their order, if every one of the keys that are trusted is among them. Who has a former key alone can
+/// make exchanges that begin with it, and none that lead to a newer one.
+///
+/// # Errors
+/// A [`ChainBreach`].
+pub fn chain_over(rotations: &[Rotation], trusted: &[PublicKey]) -> Result<Vec<PublicKey>, ChainBreach> {
+    let keys = chain(rotations, trusted.first().ok_or(ChainBreach::Stranger)?)?;
+    if trusted.iter().all(|key| keys.contains(key)) { Ok(keys) } else { Err(ChainBreach::Stranger) }
+}
+
 /// Opens a checkpoint that any of the log's keys may have signed, and says by which.
 ///
 /// # Errors

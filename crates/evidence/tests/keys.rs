@@ -19,7 +19,7 @@ fn third() -> SigningKey {
 }
 
 fn check(files: &dyn Files, key: &PublicKey, outside: &[String]) -> Verdict {
-    verify_with(files, &Trust { key, outside, witnesses: &[] }, Recordings::Skip)
+    verify_with(files, &Trust { keys: std::slice::from_ref(key), outside, witnesses: &[], timestamps: None }, Recordings::Skip)
 }
 
 fn codes(verdict: &Verdict) -> Vec<&str> {
@@ -170,7 +170,7 @@ fn a_witness_stands_against_whoever_holds_the_logs_key() {
     let mut files = publish(&folder.bodies, &[], &one);
     let note = String::from_utf8(files.read("log/checkpoint").unwrap().unwrap()).unwrap();
     let cosigned = format!("{note}{}", witness.cosign(&note, 1_800_000_000).unwrap());
-    let ask = |files: &MemoryFiles, key: &WitnessKey| verify_with(files, &Trust { key: one.public(), outside: &[], witnesses: &[key.public().clone()] }, Recordings::Skip);
+    let ask = |files: &MemoryFiles, key: &WitnessKey| verify_with(files, &Trust { keys: &[one.public().clone()], outside: &[], witnesses: &[key.public().clone()], timestamps: None }, Recordings::Skip);
     assert_eq!(codes(&ask(&files, &witness)), ["witness-missing"]);
     files.put(cosigned_path(witness.public()), cosigned.clone().into_bytes());
     let verdict = ask(&files, &witness);

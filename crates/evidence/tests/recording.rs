@@ -23,6 +23,7 @@ fn header() -> Header {
         started_at: 1_790_000_000_123,
         log_origin: "sekisho/kita".into(),
         wrapped_key: b"wrapped".to_vec(),
+        recipients: Vec::new(),
     }
 }
 
@@ -445,7 +446,7 @@ fn hostile_lengths_allocate_nothing_and_are_refused() {
         assert!(scan(long.as_slice()).is_err(), "offset {offset}");
     }
     assert!(matches!(
-        scan(&b"SKREC\r\n\0\0\x02\0\0\0\0"[..]),
+        scan(&b"SKREC\r\n\0\0\x03\0\0\0\0"[..]),
         Err(RecordingBreach::NotARecording)
     ));
     assert!(matches!(

@@ -30,6 +30,21 @@ pub enum Scope {
         /// Before this moment.
         until: i64,
     },
+    /// A login that went round the gateway, with the session that stands nearest to it.
+    Case {
+        /// Its id.
+        case: String,
+    },
+}
+
+impl Scope {
+    /// The id of what it is about, if it is about one thing.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Session { session: id } | Self::Plan { plan: id } | Self::Case { case: id } => Some(id),
+            Self::Period { .. } => None,
+        }
+    }
 }
 
 /// A recording that belongs into the bundle and is not there.

@@ -3,9 +3,12 @@
 use crate::log::CHECKPOINT_PATH;
 use crate::recording::{FILE_SUFFIX, is_session_id};
 use crate::rotation::ROTATIONS_DIR;
+use crate::verify::COSIGNED_DIR;
 
 /// The page of instructions.
 pub const README: &str = "README.txt";
+/// The entries as sentences, to read and print.
+pub const REPORT: &str = "report.html";
 /// What is in the bundle.
 pub const MANIFEST: &str = "manifest.json";
 /// The signature over it.
@@ -44,9 +47,14 @@ pub fn of_plan(plan: &str, part: PlanFile) -> Option<String> {
     })
 }
 
+/// The path of the line with which a case was opened.
+pub fn line_of_case(case: &str) -> Option<String> {
+    is_session_id(case).then(|| format!("cases/{case}.line"))
+}
+
 /// True for a name that a file of a bundle may have.
 pub fn is_known(path: &str) -> bool {
-    if [README, MANIFEST, SIGNATURE, CHECKPOINT, PUBLIC_KEY, ENTRIES, PROOFS, CONSISTENCY].contains(&path) {
+    if [README, REPORT, MANIFEST, SIGNATURE, CHECKPOINT, PUBLIC_KEY, ENTRIES, PROOFS, CONSISTENCY].contains(&path) {
         return true;
     }
     let inside = |folder: &str| path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
@@ -54,6 +62,12 @@ pub fn is_known(path: &str) -> bool {
         return number.parse::<u64>().is_ok_and(|seq| seq.to_string() == number);
     }
     let id = |name: Option<&str>| name.is_some_and(is_session_id);
+    if let Some(name) = inside(COSIGNED_DIR) {
+        return name.len() == 8 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    }
+    if let Some(name) = inside("cases") {
+        return id(name.strip_suffix(".line"));
+    }
     if let Some(name) = inside("recordings") {
         return id(name.strip_suffix(FILE_SUFFIX));
     }
@@ -69,12 +83,12 @@ mod tests {
 
     #[test]
     fn only_names_of_the_format_are_known() {
-        for path in ["README.txt", "log/checkpoint", "log/rotations/17", "recordings/ses-1.skr", "plans/pln-1.json", "plans/pln-1.signed", "approvals/pln-1.json"] {
+        for path in ["README.txt", "log/checkpoint", "log/rotations/17", "recordings/ses-1.skr", "plans/pln-1.json", "plans/pln-1.signed", "approvals/pln-1.json", "report.html", "cases/cas-1.line", "log/cosigned/0a1b2c3d"] {
             assert!(is_known(path), "{path}");
         }
         for path in [
             "", "/README.txt", "./README.txt", "readme.txt", "../log/checkpoint", "log/rotations/017", "log/rotations/+1", "log/rotations/", "recordings/../x.skr", "recordings/a/b.skr",
-            "recordings/.skr", "recordings/a.skr.exe", "plans/a.exe", "plans/.html", "approvals/a.html", "approvals\\a.json", "recordings/a\u{202e}.skr", "log/entries.jsonl/",
+            "recordings/.skr", "recordings/a.skr.exe", "plans/a.exe", "plans/.html", "approvals/a.html", "cases/a.html", "cases/.line", "log/cosigned/0A1B2C3D", "log/cosigned/x", "report.htm", "approvals\\a.json", "recordings/a\u{202e}.skr", "log/entries.jsonl/",
         ] {
             assert!(!is_known(path), "{path}");
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::manifest::Scope;
 use crate::digest::Digest;
-use crate::verify::{Finding, Severity};
+use crate::verify::{Finding, SeenBy, Severity, printable};
 
 /// The result of the verification of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,8 +35,11 @@ pub struct BundleVerdict {
     pub recordings: u64,
     /// Approvals whose signatures hold.
     pub approvals: u64,
-    /// A checkpoint from outside was given, and the log continues it.
+    /// A checkpoint from outside was given, or a witness was named, and the log continues all of them.
     pub joined: bool,
+    /// What the witnesses that were named saw.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<SeenBy>,
     /// Place of the first error: entries first, then recordings, approvals, files, and the manifest.
     pub first_bad: Option<String>,
     /// What was found, at most [`crate::limits::MAX_FINDINGS`].
@@ -47,7 +50,7 @@ pub struct BundleVerdict {
 
 /// The verdict on a file that is no bundle at all, or no archive that may be opened.
 pub fn refused(code: &'static str, place: &str, what: &str, ja: &str) -> BundleVerdict {
-    let place = crate::verify::printable(place);
+    let place = printable(place);
     let finding = Finding { severity: Severity::Error, code, place: place.clone(), what: what.to_owned(), ja: ja.to_owned() };
     BundleVerdict {
         ok: false,
@@ -63,6 +66,7 @@ pub fn refused(code: &'static str, place: &str, what: &str, ja: &str) -> BundleV
         recordings: 0,
         approvals: 0,
         joined: false,
+        seen: Vec::new(),
         first_bad: Some(place),
         findings: vec![finding],
         more_findings: 0,
@@ -73,8 +77,10 @@ impl BundleVerdict {
     fn scope_words(&self) -> (String, String) {
         let words = match &self.scope {
             None => ("unknown".to_owned(), "不明".to_owned()),
-            Some(Scope::Session { session }) => (format!("session {session}"), format!("セッション {session}")),
-            Some(Scope::Plan { plan }) => (format!("plan {plan}"), format!("作業計画 {plan}")),
+            // Who made the manifest chose these texts; they are checked before and are still not printed as they are.
+            Some(Scope::Session { session }) => (format!("session {}", printable(session)), format!("セッション {}", printable(session))),
+            Some(Scope::Plan { plan }) => (format!("plan {}", printable(plan)), format!("作業計画 {}", printable(plan))),
+            Some(Scope::Case { case }) => (format!("case {} of a login round the gateway", printable(case)), format!("迂回ログインの事案 {}", printable(case))),
             Some(Scope::Period { from, until }) => {
                 let (from, until) = (utc(*from), utc(*until));
                 (format!("period {from} to {until}"), format!("期間 {from} から {until} の前まで"))
@@ -112,12 +118,16 @@ impl fmt::Display for BundleVerdict {
             writeln!(f, "Made: {} by the clock of its maker / 作成: {}（作成した装置の時計）", utc(at), utc(at))?;
         }
         if let (Some(origin), Some(root)) = (&self.origin, &self.root) {
-            writeln!(f, "{origin}: checkpoint over {} entries, root {root}", self.size)?;
+            writeln!(f, "{}: checkpoint over {} entries, root {root}", shown(origin), self.size)?;
             let span = match (self.first, self.last) {
                 (Some(first), Some(last)) => format!("{} entries ({first} to {last})", self.entries),
                 _ => format!("{} entries", self.entries),
             };
             writeln!(f, "{span}, {} recordings, {} approvals hold", self.recordings, self.approvals)?;
+        }
+        for seen in &self.seen {
+            let (name, at) = (printable(&seen.witness), utc(i64::try_from(seen.second).unwrap_or(i64::MAX).saturating_mul(1000)));
+            writeln!(f, "WITNESS {name}: {} entries, signed at {at} / 立会人が{}件の時点で署名", seen.entries, seen.entries)?;
         }
         for finding in &self.findings {
             let word = match finding.severity {
@@ -140,6 +150,13 @@ impl fmt::Display for BundleVerdict {
     }
 }
 
+/// The origin of a log: a name that a key's owner chose, in which letters of any language may stand and nothing that moves a
+/// cursor or turns the direction of text.
+fn shown(origin: &str) -> String {
+    let moves = |c: char| c.is_control() || matches!(c, '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    if origin.chars().any(moves) { printable(origin) } else { origin.to_owned() }
+}
+
 /// A time in milliseconds since 1970 as `2026-11-22T06:30:00Z`.
 pub fn utc(at: i64) -> String {
     let seconds = at.div_euclid(1000);
@@ -159,7 +176,15 @@ pub fn utc(at: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::utc;
+    use super::{shown, utc};
+
+    #[test]
+    fn an_origin_moves_no_cursor_and_turns_no_text() {
+        assert_eq!(shown("sekisho/北病院"), "sekisho/北病院");
+        for bad in ["a\u{1b}[2J", "a\u{202e}b", "a\nOK", "a\u{2066}b"] {
+            assert!(!shown(bad).chars().any(|c| c.is_control() || !c.is_ascii()), "{bad:?}");
+        }
+    }
 
     #[test]
     fn times_are_those_of_the_calendar() {

@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
+use crate::digest::Digest;
 use crate::limits::{MAX_BUNDLE_BYTES, TILE_WIDTH};
-use crate::log::{Files, LogBreach, Prover, TileKind, prove_consistency, read_tile, split_bundle};
+use crate::log::{Files, LogBreach, Prover, TileKind, Tree, leaf_hash, prove_consistency, read_tile, split_bundle};
 
 /// A part could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,9 @@ pub enum WriteBreach {
     /// The body of an entry holds a line feed, which no entry of Sekisho does.
     #[error("the entry {0} holds a line feed")]
     LineFeed(u64),
+    /// The bodies are not those that the head signs.
+    #[error("the entries are not those of the signed checkpoint")]
+    OtherRoot,
     /// Whoever takes the bytes does not.
     #[error(transparent)]
     Out(#[from] io::Error),
@@ -40,6 +44,25 @@ pub fn entries(files: &dyn Files, size: u64, seqs: &[u64], out: &mut dyn Write) 
         out.write_all(b"\n")?;
     }
     Ok(())
+}
+
+/// Reads every entry of the log in order, and holds all of them against the root: what is chosen by what they say is chosen by what
+/// was signed.
+///
+/// # Errors
+/// A [`WriteBreach`], also after entries were shown.
+pub fn walk(files: &dyn Files, size: u64, root: &Digest, visit: &mut dyn FnMut(u64, &[u8])) -> Result<(), WriteBreach> {
+    let mut tree = Tree::new();
+    for index in 0..size.div_ceil(TILE_WIDTH) {
+        let bytes = read_tile(files, TileKind::Entries, index, size, MAX_BUNDLE_BYTES)?;
+        let width = (size - index * TILE_WIDTH).min(TILE_WIDTH);
+        for body in split_bundle(&bytes).take(usize::try_from(width).unwrap_or(usize::MAX)) {
+            let body = body.ok_or(LogBreach::OutOfRange(tree.size()))?;
+            visit(tree.size(), body);
+            tree.append(leaf_hash(body));
+        }
+    }
+    if tree.size() == size && tree.root() == *root { Ok(()) } else { Err(WriteBreach::OtherRoot) }
 }
 
 /// Writes the proofs of these entries, in this order, one a line.

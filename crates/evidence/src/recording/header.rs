@@ -9,13 +9,16 @@ use super::RecordingBreach;
 use super::segment::read_full;
 use crate::digest::Digest;
 use crate::limits::{
-    MAX_HEADER_BYTES, MAX_HEADER_NAME_BYTES, MAX_SESSION_ID_BYTES, MAX_WRAPPED_KEY_BYTES,
+    MAX_HEADER_BYTES, MAX_HEADER_NAME_BYTES, MAX_RECIPIENT_KEY_BYTES, MAX_RECIPIENTS,
+    MAX_SESSION_ID_BYTES, MAX_WRAPPED_KEY_BYTES,
 };
 
 /// First bytes of every recording.
 pub(super) const MAGIC: &[u8; 8] = b"SKREC\r\n\0";
-/// Version of the format that this crate writes.
-pub(super) const VERSION: u16 = 1;
+/// Version of a header that does not say for whom its key is wrapped.
+const SILENT: u16 = 1;
+/// Version of a header that does. Nothing else differs.
+const NAMED: u16 = 2;
 /// Bytes before the JSON.
 const FIXED: usize = 8 + 2 + 4;
 
@@ -41,6 +44,50 @@ pub struct Header {
     /// The data key, wrapped; opaque to this crate.
     #[serde(with = "base64_text")]
     pub wrapped_key: Vec<u8>,
+    /// Everybody whose key opens `wrapped_key`, in version 2. Empty in version 1, where it is the hospital alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<Recipient>,
+}
+
+/// Whose a key is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecipientKind {
+    /// The box of the hospital.
+    Hospital,
+    /// An auditor, whose key is nowhere on the box.
+    Auditor,
+}
+
+/// A key that opens a recording.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipient {
+    /// Whose it is.
+    pub kind: RecipientKind,
+    /// What the hospital calls its holder.
+    pub name: String,
+    /// The public key of age, `age1` and so on.
+    pub key: String,
+}
+
+impl Recipient {
+    fn holds(&self) -> bool {
+        self.name.len() <= MAX_HEADER_NAME_BYTES
+            && !self.name.chars().any(char::is_control)
+            && is_recipient_key(&self.key)
+    }
+}
+
+/// Whether a text has the form of a public key of age (X25519). Whether it is a key, age alone says.
+pub fn is_recipient_key(text: &str) -> bool {
+    text.len() <= MAX_RECIPIENT_KEY_BYTES
+        && text.strip_prefix("age1").is_some_and(|rest| {
+            !rest.is_empty()
+                && rest
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        })
 }
 
 /// Whether a text may be a session id: 1 to 64 of `A-Z a-z 0-9 _ -`. Only such a text becomes a file name.
@@ -65,6 +112,20 @@ impl Header {
                 name.len() <= MAX_HEADER_NAME_BYTES && !name.chars().any(char::is_control)
             })
             && self.wrapped_key.len() <= MAX_WRAPPED_KEY_BYTES
+            && self.recipients.len() <= MAX_RECIPIENTS
+            && self.recipients.iter().enumerate().all(|(n, one)| {
+                let mut before = self.recipients.iter().take(n);
+                one.holds() && before.all(|other| other.key != one.key)
+            })
+    }
+
+    /// Version 1 has no recipients and version 2 has some.
+    fn version(&self) -> u16 {
+        if self.recipients.is_empty() {
+            SILENT
+        } else {
+            NAMED
+        }
     }
 
     /// The bytes with which the file begins.
@@ -77,7 +138,7 @@ impl Header {
             return Err(RecordingBreach::Header);
         }
         let mut bytes = MAGIC.to_vec();
-        bytes.extend_from_slice(&VERSION.to_be_bytes());
+        bytes.extend_from_slice(&self.version().to_be_bytes());
         bytes.extend_from_slice(&(json.len() as u32).to_be_bytes());
         bytes.extend_from_slice(&json);
         Ok(bytes)
@@ -89,9 +150,10 @@ impl Header {
         if read_full(source, &mut fixed)? != FIXED {
             return Err(RecordingBreach::HeaderTorn);
         }
-        let rest = fixed
-            .strip_prefix(MAGIC)
-            .and_then(|rest| rest.strip_prefix(&VERSION.to_be_bytes()));
+        let rest = fixed.strip_prefix(MAGIC).and_then(|rest| {
+            let of = |version: u16| rest.strip_prefix(&version.to_be_bytes());
+            of(SILENT).or_else(|| of(NAMED))
+        });
         let length = rest
             .and_then(|rest| rest.try_into().ok())
             .map(u32::from_be_bytes);

@@ -16,7 +16,7 @@ pub use cipher::DataKey;
 pub use decoder::{Decoder, End};
 pub use encoder::{Batch, Encoder, Packer};
 pub use frame::{ChannelKind, Exit, Frame, Timed};
-pub use header::{Header, is_session_id};
+pub use header::{Header, Recipient, RecipientKind, is_recipient_key, is_session_id};
 pub use scan::{Scan, scan};
 pub use seal::{Seal, Sealed, Totals, seal_after};
 

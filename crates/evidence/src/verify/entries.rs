@@ -1,11 +1,15 @@
 //! What the verifier reads in the bodies of entries.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::attachments::Course;
 use super::findings::{Findings, printable};
+use super::keeping::{Deleted, Holds, Whose};
+use crate::checkpoint::PublicKey;
+use crate::decisive;
 use crate::digest::Digest;
 use crate::recording::is_session_id;
 use crate::rotation::{KEY_ROTATED, MAX_ROTATIONS};
@@ -23,6 +27,8 @@ struct Head<'a> {
 struct Entered {
     session: String,
     recording_header_digest: Digest,
+    #[serde(flatten)]
+    whose: Whose,
 }
 
 #[derive(Deserialize)]
@@ -33,9 +39,30 @@ struct Left {
 }
 
 #[derive(Deserialize)]
+struct MovedOut {
+    session: String,
+    place: String,
+    object: String,
+}
+
+#[derive(Deserialize)]
 struct Rotated {
     old: String,
     new: String,
+}
+
+#[derive(Deserialize)]
+struct Acted {
+    plan: String,
+    #[serde(default)]
+    signature: String,
+}
+
+#[derive(Deserialize)]
+struct Opened {
+    case: String,
+    #[serde(default)]
+    line: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -49,6 +76,17 @@ pub(crate) struct Trace {
     pub(crate) entered: u64,
     pub(crate) header: Digest,
     pub(crate) left: Option<(u64, Option<Digest>)>,
+    /// What a hold can know it by.
+    pub(crate) whose: Whose,
+    /// When it entered and left, in milliseconds since 1970.
+    pub(crate) entered_at: i64,
+    pub(crate) left_at: Option<i64>,
+    /// Its recording was deleted by rule.
+    pub(crate) deleted: Option<Deleted>,
+    /// Its recording was found damaged and set aside: the entry and its time.
+    pub(crate) aside: Option<(u64, i64)>,
+    /// It was taken off the box, because an archive has it: the entry, and what archive and copy are called.
+    pub(crate) away: Option<(u64, String)>,
 }
 
 /// Reads entries in order.
@@ -60,17 +98,33 @@ pub(crate) struct Entries {
     pub(crate) rotated: Vec<(u64, String, String)>,
     /// The key with which the log calls itself begun.
     pub(crate) first_key: Option<String>,
+    /// Of a part of the log: signatures of approvals, each behind its plan.
+    pub(crate) approved: BTreeSet<(String, String)>,
+    /// Of a part of the log: cases that were opened, with the digest of the line that opened them.
+    pub(crate) cases: BTreeMap<String, String>,
+    /// The course of each plan that was drawn.
+    pub(super) plans: BTreeMap<String, Course>,
+    /// What holds and times of keeping say.
+    pub(super) holds: Holds,
+    /// The keys of the log, one of which signs what decides about keeping.
+    pub(super) keys: Vec<PublicKey>,
     /// Only a part of the log is read: a session may have entered before it.
-    part: bool,
+    pub(super) part: bool,
 }
 
 impl Entries {
     /// For a part of a log.
-    pub(crate) fn of_a_part() -> Self {
+    pub(crate) fn of_a_part(keys: &[PublicKey]) -> Self {
         Self {
             part: true,
+            keys: keys.to_vec(),
             ..Self::default()
         }
+    }
+
+    /// For a whole log of these keys.
+    pub(crate) fn of(keys: &[PublicKey]) -> Self {
+        Self { keys: keys.to_vec(), ..Self::default() }
     }
 
     pub(crate) fn read(&mut self, seq: u64, body: &[u8], findings: &mut Findings) {
@@ -109,16 +163,48 @@ impl Entries {
             );
         }
         self.last_at = Some(head.at);
+        if decisive::is_decisive(&head.kind) && !decisive::is_signed(&self.keys, body) {
+            return findings.error(
+                "decisive-unsigned",
+                place(),
+                "The entry is about keeping or deleting, and no key of the log signed it: it was put into the log by somebody else, and does not count.",
+                "保管または削除についての項目に、証跡の鍵の署名がありません。外部から書き込まれた項目であり、無効です。",
+            );
+        }
+        if let kind @ ("plan_drawn" | "plan_acted" | "entered" | "reconciled" | "file_attached") = head.kind.as_ref() {
+            self.plan_step(kind, head.at, body);
+        }
         match head.kind.as_ref() {
-            "entered" | "robot_entered" => self.entered(seq, body, findings),
-            "left" => self.left(seq, body, findings),
+            "entered" | "robot_entered" => self.entered(seq, head.at, body, findings),
+            "left" => self.left(seq, head.at, body, findings),
+            "recording_deleted" => self.deleted(seq, head.at, body, findings),
+            "attachment_deleted" => self.attachment_deleted(seq, head.at, body, findings),
+            "recording_set_aside" => self.set_aside(seq, head.at, body),
+            "recording_moved_out" => self.moved_out(seq, body),
+            kind @ ("hold_placed" | "hold_extended" | "hold_lifted" | "hold_ended" | "retention_set") => self.holds.read(kind, seq, head.at, body, findings),
+            "file_moved" | "case_decided" => self.holds.grave(&head.kind, body),
             KEY_ROTATED => self.rotated(seq, body, findings),
+            "plan_acted" if self.part => {
+                if let Ok(acted) = serde_json::from_slice::<Acted>(body)
+                    && !acted.signature.is_empty()
+                {
+                    self.approved.insert((acted.plan, acted.signature));
+                }
+            }
+            "case_opened" => {
+                self.holds.grave(&head.kind, body);
+                if self.part
+                    && let Ok(opened) = serde_json::from_slice::<Opened>(body)
+                {
+                    self.cases.insert(opened.case, opened.line.unwrap_or_default());
+                }
+            }
             "initialised" if seq == 0 => self.first_key = serde_json::from_slice::<Initialised>(body).ok().and_then(|entry| entry.key),
             _ => {}
         }
     }
 
-    fn entered(&mut self, seq: u64, body: &[u8], findings: &mut Findings) {
+    fn entered(&mut self, seq: u64, at: i64, body: &[u8], findings: &mut Findings) {
         let place = format!("log entry {seq}");
         let entered: Entered = match serde_json::from_slice(body) {
             Ok(entered) => entered,
@@ -152,8 +238,24 @@ impl Entries {
             entered: seq,
             header: entered.recording_header_digest,
             left: None,
+            whose: entered.whose,
+            entered_at: at,
+            left_at: None,
+            deleted: None,
+            aside: None,
+            away: None,
         };
         self.sessions.insert(entered.session, trace);
+    }
+
+    /// Only of a session that left: before that there was nothing that could be moved.
+    fn moved_out(&mut self, seq: u64, body: &[u8]) {
+        if let Ok(moved) = serde_json::from_slice::<MovedOut>(body)
+            && let Some(trace) = self.sessions.get_mut(&moved.session)
+            && trace.left.is_some()
+        {
+            trace.away = Some((seq, printable(&format!("{}: {}", moved.place, moved.object))));
+        }
     }
 
     fn rotated(&mut self, seq: u64, body: &[u8], findings: &mut Findings) {
@@ -168,7 +270,7 @@ impl Entries {
         }
     }
 
-    fn left(&mut self, seq: u64, body: &[u8], findings: &mut Findings) {
+    fn left(&mut self, seq: u64, at: i64, body: &[u8], findings: &mut Findings) {
         let place = format!("log entry {seq}");
         let left: Left = match serde_json::from_slice(body) {
             Ok(left) => left,
@@ -210,7 +312,7 @@ impl Entries {
                     left.session
                 ),
             ),
-            Some(trace) => trace.left = Some((seq, left.digest)),
+            Some(trace) => (trace.left, trace.left_at) = (Some((seq, left.digest)), Some(at)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::entries::Entries;
 use super::findings::{Findings, printable};
-use super::{SeenBy, Trust, outside, rotations};
+use super::{SeenBy, Stamped, Trust, outside, rotations, stamps};
 use crate::checkpoint::{self, Checkpoint, PublicKey};
 use crate::digest::Digest;
 use crate::limits::{
@@ -22,7 +22,25 @@ pub(super) struct Report {
     pub(super) complete: bool,
     /// Witnesses that signed a head of this log.
     pub(super) seen: Vec<SeenBy>,
+    /// When its parts existed at the latest.
+    pub(super) stamps: Vec<Stamped>,
+    /// Time stamps that were not checked.
+    pub(super) stamps_unchecked: u64,
 }
+
+/// What the walk met at the size of a head.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Met {
+    /// The root over the entries so far.
+    pub(super) root: Option<Digest>,
+    /// Time of the last entry before it, in milliseconds since 1970.
+    pub(super) last_at: Option<i64>,
+    /// Time of the first entry after it.
+    pub(super) next_at: Option<i64>,
+}
+
+/// By the sizes of the heads that were signed.
+pub(super) type Reached = BTreeMap<u64, Met>;
 
 pub(super) fn check(
     files: &dyn Files,
@@ -30,10 +48,14 @@ pub(super) fn check(
     findings: &mut Findings,
 ) -> Option<Report> {
     let rotations = rotations::read(files, findings);
-    let keys = rotations::keys(&rotations, trust.key, findings)?;
+    let keys = rotations::keys(&rotations, trust.keys, findings)?;
     let mut heads = outside::heads(trust, &keys, files, findings);
     let checkpoint = open_inside(files, keys.last()?, findings)?;
     heads.extend(rotations.iter().map(rotations::head));
+    let numbers = stamps::numbers(files, findings);
+    if let Some(checks) = trust.timestamps {
+        heads.extend(stamps::heads(&numbers, checks, &keys, files, findings));
+    }
     let inventory = inventory(files, checkpoint.size, findings);
     let mut walk = Walk {
         files,
@@ -43,12 +65,12 @@ pub(super) fn check(
         tree: Tree::new(),
         levels: Vec::new(),
         tainted: false,
-        heads: heads.iter().map(|head| (head.checkpoint.size, None)).collect(),
-        entries: Entries::default(),
+        heads: heads.iter().map(|head| (head.checkpoint.size, Met::default())).collect(),
+        entries: Entries::of(&keys),
         findings,
     };
     let complete = walk.run();
-    let (root, tainted, seen, entries) =
+    let (root, tainted, reached, entries) =
         (walk.tree.root(), walk.tainted, walk.heads, walk.entries);
     // After an entry that was named already, a different root is no news.
     if complete && !tainted && root != checkpoint.root {
@@ -62,13 +84,18 @@ pub(super) fn check(
     if complete {
         rotations::compare(&rotations, &entries, keys.first()?, findings);
     }
-    for (head, (_, root)) in heads.iter().zip(seen) {
-        outside::compare(head, &checkpoint, root, complete && !tainted, findings);
+    for head in &heads {
+        let met = reached.get(&head.checkpoint.size).copied().unwrap_or_default();
+        outside::compare(head, &checkpoint, &rotations, met.root, complete && !tainted, findings);
+        outside::behind(head, met.next_at, entries.last_at, findings);
     }
+    let stamps = stamps::parts(&heads, &reached, entries.last_at, findings);
     Some(Report {
         checkpoint,
         entries,
         complete,
+        stamps,
+        stamps_unchecked: if trust.timestamps.is_none() { numbers.len() as u64 } else { 0 },
         seen: heads.into_iter().filter_map(|head| head.seen).collect(),
     })
 }
@@ -217,8 +244,8 @@ struct Walk<'a> {
     /// Hashes of the tile being filled at each level, and whether one below them was found bad.
     levels: Vec<Vec<(Digest, bool)>>,
     tainted: bool,
-    /// Size of each head that was signed, and the root at that size once it is reached.
-    heads: Vec<(u64, Option<Digest>)>,
+    /// Sizes of the heads that were signed, and what was met there once it is reached.
+    heads: Reached,
     entries: Entries,
     findings: &'a mut Findings,
 }
@@ -241,9 +268,9 @@ impl Walk<'_> {
 
     fn note_root(&mut self) {
         let size = self.tree.size();
-        let mut root = None;
-        for head in self.heads.iter_mut().filter(|head| head.0 == size) {
-            head.1 = Some(*root.get_or_insert_with(|| self.tree.root()));
+        if let Some(met) = self.heads.get_mut(&size) {
+            met.root = Some(self.tree.root());
+            met.last_at = self.entries.last_at;
         }
     }
 
@@ -357,6 +384,9 @@ impl Walk<'_> {
                 end += 2 + body.len();
                 ends.push(end);
                 self.entries.read(seq, body, self.findings);
+                if let Some(met) = self.heads.get_mut(&seq) {
+                    met.next_at = self.entries.last_at;
+                }
             }
             self.append(leaf, bad);
         }

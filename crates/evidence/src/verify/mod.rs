@@ -3,14 +3,19 @@
 //! It needs the public key and, against a log that was cut or forked, a checkpoint that left the house earlier. It reads
 //! one bundle, one tile a level and one recording segment at a time. The same copy gives the same text every time.
 
+mod attachments;
 mod entries;
 mod findings;
+mod keeping;
 mod log;
 mod outside;
 mod recordings;
 mod rotations;
+mod stamps;
 
+pub use keeping::DeletedByRule;
 pub use outside::{COSIGNED_DIR, cosigned_path};
+pub use stamps::{LOCAL_AUTHORITY, Stamp, StampBreach, Stamped, TIMESTAMPS_DIR, Timestamps, answer_path, stamped_path};
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -63,9 +68,21 @@ pub struct Verdict {
     pub root: Option<Digest>,
     /// Recordings examined.
     pub recordings: u64,
+    /// Recordings that are gone by a rule, as entries of the log tell; at most [`crate::limits::MAX_FINDINGS`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deleted: Vec<DeletedByRule>,
+    /// Recordings that are gone by a rule beyond that number.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more_deleted: u64,
     /// What the witnesses that were named saw.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<SeenBy>,
+    /// When each part of the log existed at the latest, as time stamps show.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stamps: Vec<Stamped>,
+    /// Time stamps that lie there and were not checked, because no authority was given.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub stamps_unchecked: u64,
     /// Place of the first error: the log first, then the recordings in the order of their sessions.
     pub first_bad: Option<String>,
     /// What was found, in the order of the log, at most [`crate::limits::MAX_FINDINGS`].
@@ -97,15 +114,23 @@ pub struct SeenBy {
     pub second: u64,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// What a verifier brings from elsewhere.
 #[derive(Debug, Clone, Copy)]
 pub struct Trust<'a> {
-    /// One of the keys of the log, the first one if possible: its exchanges lead from there to the others.
-    pub key: &'a PublicKey,
+    /// Keys of the log, at least one, and best all that the verifier knows: the first and the newest. Exchanges must lead over
+    /// each of them. Who has a former key alone makes no log that leads to a newer one.
+    pub keys: &'a [PublicKey],
     /// Texts of checkpoints that were seen elsewhere, in a mail or on paper: the log must continue each of them.
     pub outside: &'a [String],
     /// Witnesses that must have signed a head of this log.
     pub witnesses: &'a [WitnessPublic],
+    /// Authorities that must have stamped heads of this log, if the verifier believes any.
+    pub timestamps: Option<&'a dyn Timestamps>,
 }
 
 /// Verifies a copy of the data folder. `outside` is the text of a checkpoint that was seen elsewhere: in a mail, on
@@ -117,14 +142,14 @@ pub fn verify(
     recordings: Recordings<'_>,
 ) -> Verdict {
     let outside: Vec<String> = outside.map(str::to_owned).into_iter().collect();
-    verify_with(files, &Trust { key, outside: &outside, witnesses: &[] }, recordings)
+    verify_with(files, &Trust { keys: std::slice::from_ref(key), outside: &outside, witnesses: &[], timestamps: None }, recordings)
 }
 
 /// Verifies a copy of the data folder against all that the verifier brings.
 pub fn verify_with(files: &dyn Files, trust: &Trust<'_>, recordings: Recordings<'_>) -> Verdict {
     let mut findings = Findings::default();
-    let report = log::check(files, trust, &mut findings);
-    let mut examined = 0;
+    let mut report = log::check(files, trust, &mut findings);
+    let mut examined = recordings::Examined::default();
     // Without a log that can be read, there is nothing to compare recordings with.
     if let (Recordings::Check { running }, Some(report)) = (recordings, &report) {
         examined = recordings::check(files, report, running, &mut findings);
@@ -136,16 +161,20 @@ pub fn verify_with(files: &dyn Files, trust: &Trust<'_>, recordings: Recordings<
             .map(|report| report.checkpoint.origin.clone()),
         entries: report.as_ref().map_or(0, |report| report.checkpoint.size),
         root: report.as_ref().map(|report| report.checkpoint.root),
-        recordings: examined,
+        recordings: examined.recordings,
+        deleted: examined.deleted,
+        more_deleted: examined.more_deleted,
         first_bad: findings.first_error,
         findings: findings.list,
         more_findings: findings.more,
+        stamps_unchecked: report.as_ref().map_or(0, |report| report.stamps_unchecked),
+        stamps: report.as_mut().map(|report| std::mem::take(&mut report.stamps)).unwrap_or_default(),
         seen: report.map_or_else(Vec::new, |report| report.seen),
     }
 }
 
 /// A time in seconds since 1970 as `2026-11-22T16:09:11Z`: civil days from the count of days, by the leap cycle of 400 years.
-fn utc(second: u64) -> String {
+pub(crate) fn utc(second: u64) -> String {
     let (days, rest) = (second / 86_400 + 719_468, second % 86_400);
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -185,6 +214,8 @@ impl fmt::Display for Verdict {
                 seen.entries
             )?;
         }
+        keeping::lines(f, &self.deleted, self.more_deleted)?;
+        stamps::lines(f, &self.stamps)?;
         for finding in &self.findings {
             let word = match finding.severity {
                 Severity::Error => "ERROR  ",

@@ -4,26 +4,74 @@ use std::collections::BTreeSet;
 use std::io::BufReader;
 
 use super::entries::Trace;
+use super::keeping::{Deleted, DeletedByRule};
+use super::utc;
+use crate::limits::MAX_FINDINGS;
 use super::findings::{Findings, printable};
 use super::log::Report;
 use crate::log::Files;
 use crate::recording::{FILE_SUFFIX, RECORDINGS_DIR, Scan, is_session_id, path_of, scan};
 
-/// Checks every session's recording and gives how many were examined.
+/// What the recordings came to.
+#[derive(Default)]
+pub(super) struct Examined {
+    pub(super) recordings: u64,
+    pub(super) deleted: Vec<DeletedByRule>,
+    pub(super) more_deleted: u64,
+}
+
+impl Examined {
+    fn gone(&mut self, session: &str, deleted: &Deleted) {
+        if self.deleted.len() >= MAX_FINDINGS {
+            self.more_deleted += 1;
+            return;
+        }
+        let second = u64::try_from(deleted.at / 1000).unwrap_or(0);
+        self.deleted.push(DeletedByRule { session: session.to_owned(), entry: deleted.seq, second, class: deleted.class.clone(), days: u32::try_from(deleted.days).unwrap_or(0) });
+    }
+}
+
+/// Checks every session's recording.
 pub(super) fn check(
     files: &dyn Files,
     report: &Report,
     running: &BTreeSet<String>,
     findings: &mut Findings,
-) -> u64 {
+) -> Examined {
     let mut sessions: Vec<(&String, &Trace)> = report.entries.sessions.iter().collect();
     sessions.sort_unstable_by_key(|(_, trace)| trace.entered);
-    let mut examined = 0;
+    let mut found = Examined::default();
     for (session, trace) in sessions {
         let Some(path) = path_of(session) else {
             continue;
         };
         let scan = match read(files, &path, findings) {
+            Found::Absent if let Some(deleted) = &trace.deleted => {
+                // What is wrong with its entry was told where it stands.
+                if deleted.allowed {
+                    found.gone(session, deleted);
+                }
+                continue;
+            }
+            Found::Absent if let Some((seq, at)) = trace.aside => {
+                let day = utc(u64::try_from(at / 1000).unwrap_or(0));
+                findings.error(
+                    "recording-set-aside",
+                    path,
+                    format_args!("The recording was found damaged on {day} and set aside (entry {seq})."),
+                    format_args!("録画は {day} に破損が見つかり、隔離されています（項目 {seq}）。"),
+                );
+                continue;
+            }
+            Found::Absent if let Some((seq, place)) = &trace.away => {
+                findings.warning(
+                    "recording-elsewhere",
+                    path,
+                    format_args!("The recording lies in the archive ({place}; entry {seq}), and was not examined. Name a copy of the archive with --archive."),
+                    format_args!("録画は保管先にあります（{place}、項目 {seq}）。検証していません。保管先の写しを --archive で指定してください。"),
+                );
+                continue;
+            }
             Found::Absent => {
                 findings.error(
                     "recording-missing",
@@ -40,12 +88,20 @@ pub(super) fn check(
                 continue;
             }
             Found::Bad => {
-                examined += 1;
+                found.recordings += 1;
                 continue;
             }
             Found::Whole(scan) => *scan,
         };
-        examined += 1;
+        found.recordings += 1;
+        if let Some(deleted) = &trace.deleted {
+            findings.warning(
+                "deleted-still-there",
+                &path,
+                format_args!("Entry {} tells that the recording was deleted, and the file is there.", deleted.seq),
+                format_args!("項目 {} で削除したとある録画のファイルが残っています。", deleted.seq),
+            );
+        }
         if !compare(
             &path,
             session,
@@ -76,9 +132,9 @@ pub(super) fn check(
     }
     // A log that could not be read to its end cannot say which recordings have no entry.
     if report.complete {
-        examined += orphans(files, report, running, findings);
+        found.recordings += orphans(files, report, running, findings);
     }
-    examined
+    found
 }
 
 pub(crate) enum Found {

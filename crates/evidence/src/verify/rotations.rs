@@ -46,9 +46,9 @@ pub(super) fn read(files: &dyn Files, findings: &mut Findings) -> Vec<Rotation> 
     found
 }
 
-/// The keys in their order, or a finding if the trusted one is none of them.
-pub(super) fn keys(rotations: &[Rotation], trusted: &PublicKey, findings: &mut Findings) -> Option<Vec<PublicKey>> {
-    let chain = rotation::chain(rotations, trusted);
+/// The keys in their order, or a finding if not all of the trusted ones are among them.
+pub(super) fn keys(rotations: &[Rotation], trusted: &[PublicKey], findings: &mut Findings) -> Option<Vec<PublicKey>> {
+    let chain = rotation::chain_over(rotations, trusted);
     chain
         .inspect_err(|breach| {
             findings.error(
@@ -63,7 +63,7 @@ pub(super) fn keys(rotations: &[Rotation], trusted: &PublicKey, findings: &mut F
 
 /// The head that both keys of an exchange signed, which the log must continue like one from outside.
 pub(super) fn head(rotation: &Rotation) -> Head {
-    Head { place: path_of(rotation.seq), checkpoint: rotation.checkpoint.clone(), kind: Kind::Rotation, seen: None }
+    Head { place: path_of(rotation.seq), checkpoint: rotation.checkpoint.clone(), kind: Kind::Rotation, key: None, seen: None, stamp: None }
 }
 
 /// The entries must tell of the same exchanges as the files, and the first of the first key.

@@ -30,6 +30,7 @@ pub fn header(session: &str) -> Header {
         started_at: START,
         log_origin: ORIGIN.into(),
         wrapped_key: b"age-wrapped key".to_vec(),
+        recipients: Vec::new(),
     }
 }
 
