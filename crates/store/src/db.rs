@@ -40,6 +40,10 @@ const MIGRATIONS: &[(&str, &str, &str)] = &[
     ("0014_outside", include_str!("../migrations/sqlite/0014_outside.sql"), include_str!("../migrations/postgres/0014_outside.sql")),
     ("0015_alarms", include_str!("../migrations/sqlite/0015_alarms.sql"), include_str!("../migrations/postgres/0015_alarms.sql")),
     ("0016_target_logs", include_str!("../migrations/sqlite/0016_target_logs.sql"), include_str!("../migrations/postgres/0016_target_logs.sql")),
+    ("0019_keeping", include_str!("../migrations/sqlite/0019_keeping.sql"), include_str!("../migrations/postgres/0019_keeping.sql")),
+    ("0020_archive", include_str!("../migrations/sqlite/0020_archive.sql"), include_str!("../migrations/postgres/0020_archive.sql")),
+    ("0021_reviewing", include_str!("../migrations/sqlite/0021_reviewing.sql"), include_str!("../migrations/postgres/0021_reviewing.sql")),
+    ("0022_log_imports", include_str!("../migrations/sqlite/0022_log_imports.sql"), include_str!("../migrations/postgres/0022_log_imports.sql")),
 ];
 
 /// Which SQL is spoken.

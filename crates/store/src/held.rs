@@ -9,7 +9,9 @@ use crate::Store;
 use crate::fault::Fault;
 use crate::secrets::{Place, Sealed};
 use crate::write::Tx;
-use sekisho_core::around::{Case, LogSource, LoginAllow};
+use crate::archive::ArchiveCopy;
+use sekisho_core::auditor_key::AuditorKey;
+use sekisho_core::around::{Case, LogImport, LogSource, LoginAllow};
 use sekisho_core::device::Device;
 use sekisho_core::exposure::Service;
 use sekisho_core::facts::Fact;
@@ -24,9 +26,12 @@ use serde::de::DeserializeOwned;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use std::borrow::Cow;
+use std::sync::PoisonError;
 
 /// File of the keys folder that stands for: every row of this box was sealed.
 const DONE: &str = "rows.sealed";
+/// Rows that do not hold and are told of, from one start to the next.
+const DAMAGED_ROWS: usize = 1_000;
 
 /// What a sealed row holds.
 pub(crate) trait Held: Serialize + DeserializeOwned {
@@ -47,7 +52,7 @@ macro_rules! held {
     };
 }
 
-held!(Plan: "plans", Person: "persons", Vendor: "vendors", Target: "targets", Account: "accounts", Line: "lines", Device: "devices", Service: "exposure_services", LogSource: "log_sources", Case: "cases", LoginAllow: "login_allows");
+held!(Plan: "plans", Person: "persons", Vendor: "vendors", Target: "targets", Account: "accounts", Line: "lines", Device: "devices", Service: "exposure_services", LogSource: "log_sources", Case: "cases", LoginAllow: "login_allows", AuditorKey: "auditor_keys", ArchiveCopy: "archive_copies", LogImport: "log_imports");
 
 /// What the recovery codes of a person are called: they are one row, and have no identifier of their own.
 pub(crate) fn recovery_row(person: &PersonId) -> String {
@@ -74,9 +79,14 @@ pub(crate) fn row_of(fact: &Fact) -> Option<Cow<'_, str>> {
         Fact::LogSourceKept { source, .. } => source.as_str(),
         Fact::CaseOpened { case, .. } | Fact::CaseGrew { case, .. } | Fact::CaseDecided { case, .. } => case.as_str(),
         Fact::LoginAllowKept { allow, .. } => allow.as_str(),
+        Fact::AuditorKeyKept { auditor_key, .. } => auditor_key.as_str(),
+        Fact::RecordingArchived { session, .. } | Fact::RecordingMovedOut { session, .. } | Fact::ArchiveCopyRemoved { session, .. } => session.as_str(),
+        Fact::LogImported { import, .. } | Fact::LogImportRead { import, .. } => import.as_str(),
         Fact::DeviceCodeIssued { device_code, .. } | Fact::DeviceCodeFailed { device_code, .. } | Fact::DeviceCodeEnded { device_code, .. } => device_code.as_str(),
         Fact::DeviceCertified { certificate, .. } | Fact::DeviceCertificateEnded { certificate, .. } => certificate.as_str(),
         Fact::ReviewStarted { review, .. } | Fact::ReviewAnswered { review, .. } | Fact::ReviewClosed { review, .. } | Fact::ReviewDisabled { review, .. } => review.as_str(),
+        Fact::LogReviewOpened { review, .. } | Fact::LogReviewJudged { review, .. } | Fact::LogReviewSigned { review, .. } | Fact::LogReviewReturned { review, .. } | Fact::LogReviewConfirmed { review, .. } => review.as_str(),
+        Fact::ReportIssued { report, .. } | Fact::ReportNoted { report, .. } => report.as_str(),
         Fact::SshLoginIssued { ssh_login, .. } | Fact::SshLoginEnded { ssh_login, .. } => ssh_login.as_str(),
         Fact::EmergencyKept { account, .. } | Fact::EnvelopeMade { account, .. } | Fact::EnvelopesSeen { account, .. } | Fact::EmergencyCodeUsed { account, .. } | Fact::EmergencyEnded { account, .. } => account.as_str(),
         Fact::EmergencyOpened { usage, .. } | Fact::EmergencyClosed { usage, .. } | Fact::EmergencyReviewed { usage, .. } => usage.as_str(),
@@ -125,7 +135,10 @@ impl Store {
     pub(crate) fn held_as<T: Held>(&self, row: &AnyRow, body: &str, seal: &str, since: u64) -> Result<T, Fault> {
         let body: &str = row.try_get(body)?;
         let held: T = serde_json::from_str(body)?;
-        let broken = |what: &str| Fault::Damaged(format!("the row of {} in {} was {what} by somebody else", held.key(), T::TABLE));
+        let broken = |what: &str| {
+            self.note_damaged(T::TABLE, held.key(), what);
+            Fault::Damaged(format!("the row of {} in {} was {what} by somebody else", held.key(), T::TABLE))
+        };
         let seal: Option<Vec<u8>> = row.try_get(seal)?;
         let bound = bound(held.key(), body);
         let place = Place { table: T::TABLE, row: &bound, column: "body" };
@@ -133,6 +146,15 @@ impl Store {
         let seq: [u8; 8] = seq.as_slice().try_into().map_err(|_| broken("changed"))?;
         let older = self.is_older(held.key(), u64::from_be_bytes(seq), since);
         if older { Err(broken("put back to an older state")) } else { Ok(held) }
+    }
+
+    /// Remembers a row that does not hold, for the next look around to tell of it: once a row, and not without bound.
+    pub(crate) fn note_damaged(&self, table: &str, row: &str, what: &str) {
+        let how = if what.starts_with("changed") { "changed" } else { "older" };
+        let mut damaged = self.inner.bells.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        if damaged.len() < DAMAGED_ROWS {
+            damaged.entry((table.to_owned(), row.chars().take(64).collect())).or_insert((how, false));
+        }
     }
 
     /// Whether a row that says it was written with the log's line `seq` is older than the log knows it to be, by a look at the log

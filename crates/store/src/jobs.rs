@@ -12,8 +12,10 @@ use sekisho_core::plan::Plan;
 use sekisho_core::plan::state::PlanState;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+/// Between two looks of a resting job at whether the store was closed.
+const PIECE: Duration = Duration::from_millis(500);
 /// Between two rounds of the small jobs.
 const ROUND: Duration = Duration::from_secs(3);
 /// Rounds between two times of forgetting old failures: about an hour.
@@ -40,7 +42,15 @@ impl Gauge {
 impl Store {
     /// Does what the box does by itself, until the store is closed or the task is ended. Run it once, as a task.
     pub async fn run_jobs(&self) {
-        tokio::join!(self.keep_publishing(), self.rounds(), self.keep_index());
+        tokio::join!(self.keep_publishing(), self.rounds(), self.keep_index(), self.keep_checking(), self.keep_reviews());
+    }
+
+    /// A pause of a job, in short pieces, so that a store that is closed is let go of.
+    pub(crate) async fn rest(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        while Instant::now() < until && !self.inner.log.is_closed() {
+            tokio::time::sleep(pause.min(PIECE)).await;
+        }
     }
 
     async fn rounds(&self) {
@@ -63,7 +73,8 @@ impl Store {
     /// # Errors
     /// The first fault; what comes after it is done all the same.
     pub async fn run_jobs_once(&self) -> Done<()> {
-        self.do_round(true).await
+        let small = self.do_round(true).await;
+        self.review_round().await.and(small)
     }
 
     /// Each of the jobs has its turn, whatever became of those before it: a row that somebody damaged must not keep the
@@ -87,6 +98,7 @@ impl Store {
             note("dormant", self.disable_dormant().await);
             note("leavers", self.end_leavers().await);
             note("reviews", self.close_reviews().await);
+            note("keeping", self.keep_round().await);
         }
         first
     }

@@ -8,8 +8,9 @@ use crate::log::{sync_folder, write_durably};
 use crate::secrets::{Place, Sealed, SealingKey, random_bytes};
 use crate::settings::Settings;
 use sekisho_evidence::checkpoint::{PublicKey, SigningKey};
+use sekisho_evidence::recording::{Recipient, RecipientKind};
 use std::fs;
-use std::io::{ErrorKind, Read as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
@@ -122,9 +123,29 @@ impl Keys {
         self.data.derive(purpose)
     }
 
-    /// Wraps the data key of a recording as an age file, so that a copy can be opened with the age identity alone.
-    pub fn wrap_recording_key(&self, key: &[u8; 32]) -> Result<Vec<u8>, Fault> {
-        age::encrypt(&self.recordings.to_public(), key).map_err(|error| Fault::Crypto(format!("a recording's key could not be wrapped: {error}")))
+    /// The public key of age that recordings are wrapped for.
+    pub fn recordings_public(&self) -> String {
+        self.recordings.to_public().to_string()
+    }
+
+    /// Wraps the data key of a recording as an age file that the hospital's key opens, and each of the `auditors`' alone as
+    /// well. Gives it with everybody whose key opens it.
+    pub fn wrap_recording_key(&self, key: &[u8; 32], auditors: &[Recipient]) -> Result<(Vec<u8>, Vec<Recipient>), Fault> {
+        let failed = |why: String| Fault::Crypto(format!("a recording's key could not be wrapped: {why}"));
+        let hospital = self.recordings.to_public();
+        let mut recipients = vec![Recipient { kind: RecipientKind::Hospital, name: String::new(), key: hospital.to_string() }];
+        recipients.extend_from_slice(auditors);
+        let keys = recipients.iter().map(|one| one.key.parse::<age::x25519::Recipient>());
+        let keys = keys.collect::<Result<Vec<_>, _>>().map_err(|why| failed(why.to_owned()))?;
+        let keys = keys.iter().map(|key| key as &dyn age::Recipient);
+        let encryptor = age::Encryptor::with_recipients(keys).map_err(|error| failed(error.to_string()))?;
+        let mut wrapped = Vec::new();
+        let written = encryptor.wrap_output(&mut wrapped).and_then(|mut writer| {
+            writer.write_all(key)?;
+            writer.finish().map(drop)
+        });
+        written.map_err(|error| failed(error.to_string()))?;
+        Ok((wrapped, recipients))
     }
 
     /// Opens what [`Keys::wrap_recording_key`] gave.

@@ -19,6 +19,7 @@
 mod accounts;
 mod alarms;
 mod approvals;
+mod archive;
 mod certificates;
 mod control;
 mod db;
@@ -33,6 +34,7 @@ mod flows;
 mod health;
 mod held;
 mod jobs;
+mod keeping;
 mod key_windows;
 mod keys;
 mod leaving;
@@ -47,6 +49,7 @@ mod outside;
 mod plans;
 mod recordings;
 mod refusals;
+mod reviewing;
 mod rotation;
 mod rules;
 mod search;
@@ -60,9 +63,11 @@ mod ssh_logins;
 mod sweep;
 mod taking;
 mod target_logs;
+mod timestamps;
 mod tls;
-mod trusted_time;
 mod tokens;
+mod trace;
+mod trusted_time;
 mod views;
 mod write;
 
@@ -77,9 +82,11 @@ pub use alarms::{AlarmEntry, AlarmFilter, AlarmPage, AlarmRow, Gauges, ReceiverR
 pub use fault::{Denied, Done, Fault};
 pub use flows::{FlowPart, FlowSeen, FlowsSeen, TakenFlow};
 pub use health::Health;
+pub use keeping::{CareState, ClassState, DeletionRow, DeletionsPage, DuePage, DueRow, DueThing, LedgerFilter, RecordingFate, RetentionState, TimeSet};
 pub use key_windows::KeyWindowAsk;
 pub use live::ViewEvent;
 pub use log::{DataFolder, KeyRotation, LogFilter, LogProof, write_file};
+pub use timestamps::{Stamped, TimestampAuthority, TimestampKey, TimestampState};
 pub use trusted_time::{ClockState, TimeSource};
 pub use outside::{Contradiction, Head, Kept, OutsidePlace, OutsideSettings, Place};
 pub use ledger::{AccountAsk, AccountTest, Countries, CredentialAsk, KeptOut, NewPerson, NewRobot, PersonChange, PersonRow, ResetAsk, TargetAsk, TargetRow, VendorAsk, read_countries};
@@ -87,7 +94,10 @@ pub use logins::{Enrolment, EnrolmentLink, EverybodysLogins, EnrolmentOffer, New
 pub use open::InitReport;
 pub use outbox::{MailRow, MailState, Outbox, Posted};
 pub use plans::{Page, PlanChoices, PlanFilter, PlanRow, PlanView, VendorChoices};
-pub use recordings::Replay;
+pub use archive::{ArchiveCopy, ArchiveSettings, ArchiveStanding};
+pub use recordings::{NewAuditorKey, OpenedRecording, new_auditor_key, open_recording};
+pub use recordings::{CopyPlace, CopyRemoval, RecordingCopy, Replay};
+pub use reviewing::{LogReviewDuty, LogReviewView, PeriodReportView, Recount};
 pub use rotation::{RobotSession, Rotation};
 pub use rules::{AlertRow, ClassRules, FileDecision, HeldFileRow, HeldFileView, HeldRow, RulesChange};
 pub use search::{Piece, RecordGroup, RecordHit, RecordKind, RecordQuery, RecordsFound};
@@ -99,6 +109,7 @@ pub use taking::TakenFile;
 pub use target_logs::{LogSourceRow, NewLogSource, TargetLogSettings};
 pub use tls::TlsCertificate;
 pub use tokens::{NewToken, TokenAsk, TokenRow};
+pub use trace::{Trace, TraceOf};
 pub use views::Watch;
 
 use faults::Faults;
@@ -144,6 +155,10 @@ pub(crate) struct Inner {
     /// Places for evidence bundles that are put together at once.
     pub bundles: Arc<tokio::sync::Semaphore>,
     pub keeper: search::Keeper,
+    /// Holds, times of keeping, deletions.
+    pub keeping: keeping::Keeping,
+    /// Where copies of recordings go.
+    pub archive: archive::Archive,
     pub certified: certificates::Registry,
     pub away: certificates::AwayCount,
     /// Devices that wait for their person to confirm a login.
@@ -162,8 +177,13 @@ pub(crate) struct Inner {
     pub outside: crate::outside::Outside,
     /// Held by whoever exchanges the key of the log.
     pub rotation: tokio::sync::Mutex<()>,
+    /// Held by whoever traces.
+    pub tracing: tokio::sync::Mutex<()>,
     /// The clock beside time servers and the monotonic clock.
     pub watch: trusted_time::Watch,
+    /// How the time stamps stand, once an authority is configured.
+    pub timestamps: std::sync::Mutex<Option<timestamps::TimestampState>>,
+    pub reviewing: reviewing::Clockwork,
     pub watchfire: emergency::Watchfire,
     pub bells: alarms::Bells,
     /// Rings when a letter was written into the outbox.
@@ -224,7 +244,7 @@ impl Store {
     /// The present moment, never earlier than the last entry of the log.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.inner.clock.now().max(self.inner.log.last_at())
+        self.believed_now().max(self.inner.log.last_at())
     }
 
     /// The gate that writes pass; tests make it fail.

@@ -50,7 +50,7 @@ impl Store {
             return Err(Fault::Folder("the database is set up already, with the keys of another data folder".into()).into());
         }
         let keys = Keys::create(&settings)?;
-        let empty = Recovered { tree: Tree::new(), told: HashMap::new(), last_at: Timestamp(0), published: 0, press: Press::default() };
+        let empty = Recovered { tree: Tree::new(), told: HashMap::new(), board: Default::default(), last_at: Timestamp(0), clock: Default::default(), published: 0, press: Press::default() };
         let store = Self::assemble(settings, clock, db, conn, keys, lock, empty);
         store.create_ca()?;
         store.mark_sealed()?;
@@ -100,7 +100,7 @@ impl Store {
                 return Err(Fault::Folder(format!("the database belongs to another box: its {name} is {}, here it is {value}", kept.unwrap_or_default())));
             }
         }
-        let found = recover(&mut conn, &settings.data_dir, keys.log().public(), &settings.origin).await?;
+        let found = recover(&mut conn, &settings.data_dir, keys.log().public(), &keys.log_keys(), &settings.origin).await?;
         let store = Self::assemble(settings, clock, db, conn, keys, lock, found);
         store.hold_again().await?;
         let mut tx = store.write(&Actor::system()).await?;
@@ -123,6 +123,7 @@ impl Store {
     fn assemble(settings: Settings, clock: Arc<dyn Clock>, db: Db, conn: AnyConnection, keys: Keys, lock: File, found: Recovered) -> Self {
         let (recall, _) = broadcast::channel(RECALLS);
         let site = crate::logins::Site::of(&settings);
+        let watch = crate::trusted_time::Watch::begin(found.clock, &*clock);
         let log = Head::new(Writer::new(conn), found);
         let faults = Arc::<Faults>::default();
         let shelf = Arc::new(Shelf::new(&settings.data_dir, Arc::clone(&faults), recall.clone()));
@@ -150,6 +151,8 @@ impl Store {
             takings: crate::taking::places(),
             bundles: crate::evidence::places(),
             keeper: crate::search::Keeper::default(),
+            keeping: crate::keeping::Keeping::default(),
+            archive: crate::archive::Archive::default(),
             certified: crate::certificates::Registry::default(),
             away: crate::certificates::AwayCount::default(),
             requests: crate::ssh_logins::Requests::default(),
@@ -161,8 +164,11 @@ impl Store {
             gathering: crate::target_logs::Gathering::default(),
             outside: crate::outside::Outside::default(),
             rotation: tokio::sync::Mutex::default(),
-            watch: crate::trusted_time::Watch::default(),
+            tracing: tokio::sync::Mutex::default(),
+            watch,
+            timestamps: std::sync::Mutex::default(),
             watchfire: crate::emergency::Watchfire::default(),
+            reviewing: crate::reviewing::Clockwork::default(),
             bells: crate::alarms::Bells::default(),
             bell: tokio::sync::Notify::new(),
             lock,

@@ -66,6 +66,8 @@ fn guards_a_right(refusal: &Refusal) -> bool {
             | R::HospitalHoldsVendorRole
             | R::AuditorMayNotChange
             | R::DoubleRole
+            | R::OwnMatter
+            | R::SameHand
             | R::LastAdministrator
     )
 }

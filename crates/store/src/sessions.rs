@@ -4,7 +4,8 @@ use crate::Store;
 use crate::control::Standing;
 use crate::fault::{Done, Fault};
 use crate::log::{LogFilter, as_i64};
-use crate::recordings::{Note, scan_file};
+use crate::recordings::{CopyPlace, Note, RecordingCopy, scan_file};
+use sekisho_evidence::recording::Recipient;
 use crate::write::Tx;
 use sekisho_core::desk::{Cause, Recall, RecallWord};
 use sekisho_core::device::Device;
@@ -29,6 +30,9 @@ use std::time::Duration;
 const CHECKED_ON_SIGHT_BYTES: u64 = 256 * 1024 * 1024;
 /// Time after the end of a window in which the gateway ends the session by itself, with words to the worker.
 const WINDOW_GRACE: Duration = Duration::from_secs(5);
+
+/// Pause between two looks at whether a session's recording is sealed.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Which sessions to list. Empty fields do not restrict.
 #[derive(Clone, Debug, Default)]
@@ -101,6 +105,10 @@ pub struct RecordingInfo {
     pub digest: Option<String>,
     /// Whether the file agrees with the log. `None` while it runs, and if it is too large to look at here.
     pub verified: Option<bool>,
+    /// Whose keys open it; empty for one of the time when that was the hospital's alone. Not told to vendors.
+    pub recipients: Vec<Recipient>,
+    /// Where its copies lie. Not told to vendors.
+    pub copies: Vec<RecordingCopy>,
 }
 
 /// To whom a session belongs.
@@ -203,7 +211,11 @@ impl Store {
         let digest: Option<String> = found.try_get("digest")?;
         let header_digest: String = found.try_get("header_digest")?;
         let bytes = u64::try_from(found.try_get::<Option<i64>, _>("bytes")?.unwrap_or(0)).unwrap_or(0);
-        let recording = self.recording_info(session, row.running, bytes, header_digest, digest).await;
+        let mut recording = self.recording_info(session, row.running, bytes, header_digest, digest).await;
+        if actor.vendor.is_some() {
+            recording.recipients.clear();
+            recording.copies.clear();
+        }
         let filter = LogFilter { session: Some(session.clone()), rows: Some(usize::MAX), ..LogFilter::default() };
         let mut entries = self.entries(&filter).await?;
         entries.reverse();
@@ -222,12 +234,16 @@ impl Store {
     }
 
     async fn recording_info(&self, session: &SessionId, running: bool, bytes: u64, header_digest: String, digest: Option<String>) -> RecordingInfo {
-        let mut info = RecordingInfo { bytes, sealed: false, header_digest, digest, verified: None };
+        let mut info = RecordingInfo { bytes, sealed: false, header_digest, digest, verified: None, recipients: Vec::new(), copies: Vec::new() };
+        if let Err(fault) = self.tell_copies(session, &mut info).await {
+            tracing::warn!(%session, %fault, "it cannot be told where the copies of a recording lie");
+        }
         if running {
             info.bytes = self.inner.shelf.writer(session).map_or(bytes, |writer| writer.bytes());
             return info;
         }
-        if bytes > CHECKED_ON_SIGHT_BYTES {
+        let away = !info.copies.is_empty() && info.copies.iter().all(|copy| copy.place != CopyPlace::Local);
+        if bytes > CHECKED_ON_SIGHT_BYTES || away {
             info.sealed = true;
             return info;
         }
@@ -273,7 +289,8 @@ impl Store {
         Ok(())
     }
 
-    async fn add_events(&self, facts: &mut SessionFacts) -> Result<(), Fault> {
+    /// Adds the commands and files of a session to its facts.
+    pub(crate) async fn add_events(&self, facts: &mut SessionFacts) -> Result<(), Fault> {
         let rows = sqlx::query("SELECT kind, body FROM session_events WHERE session = $1 ORDER BY n")
             .bind(facts.session.as_str().to_owned())
             .fetch_all(self.read())
@@ -357,6 +374,16 @@ impl Store {
             return Err(fault.into());
         }
         Ok(())
+    }
+
+    /// Waits until nothing is written into this session's recording any more, or until `most` has passed.
+    pub async fn wait_until_sealed(&self, session: &SessionId, most: Duration) {
+        let sealed = async {
+            while self.inner.shelf.writer(session).is_some() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let _ = tokio::time::timeout(most, sealed).await;
     }
 
     pub(crate) async fn owner_of(&self, session: &SessionId) -> Result<Option<Owner>, Fault> {

@@ -48,11 +48,11 @@ impl Store {
             };
             let started = Timestamp(row.try_get("started_at")?);
             let header: String = row.try_get("header_digest")?;
-            let found = self.close_recording(&session, started, &header).await?;
-            let (ending, ended_at) = found;
+            let (ending, ended_at, damaged) = self.close_recording(&session, started, &header).await?;
             let mut tx = self.write(&Actor::system()).await?;
             if Self::robot_left(&mut tx, &session, &ending, ended_at).await? {
                 tx.commit().await?;
+                self.put_aside(&session, &ending, damaged).await?;
                 continue;
             }
             drop(tx);
@@ -60,12 +60,21 @@ impl Store {
             let mut tx = self.write(&Actor::system()).await?;
             Self::left(&mut tx, Actor::system(), &session, &ending, ended_at).await?;
             tx.commit().await?;
+            self.put_aside(&session, &ending, damaged).await?;
         }
         Ok(())
     }
 
+    /// Sets a recording aside that was found damaged. One that is not there at all is told of by the alarm alone.
+    async fn put_aside(&self, session: &SessionId, ending: &Ending, damaged: Option<String>) -> Result<(), Fault> {
+        match damaged {
+            Some(why) if self.inner.shelf.path(session).exists() => self.set_aside(session, &ending.digest.to_string(), &why).await,
+            _ => Ok(()),
+        }
+    }
+
     /// Seals what there is, and says how the session ended and when.
-    async fn close_recording(&self, session: &SessionId, started: Timestamp, header: &str) -> Result<(Ending, Timestamp), Fault> {
+    async fn close_recording(&self, session: &SessionId, started: Timestamp, header: &str) -> Result<(Ending, Timestamp, Option<String>), Fault> {
         let (path, now) = (self.inner.shelf.path(session), self.now());
         let closed = blocking({
             let (path, header) = (path.clone(), header.to_owned());
@@ -76,14 +85,14 @@ impl Store {
                 if torn > 0 {
                     tracing::warn!(%session, torn, "the last bytes of a recording were torn by the crash and were cut off");
                 }
-                Ok((ending, ended_at.min(now)))
+                Ok((ending, ended_at.min(now), None))
             }
             Err(fault) => {
                 self.inner.shelf.alarm(format!("The recording of session {session} is damaged or missing and was left as it is: {fault}."));
                 let left = blocking(move || digest_of(&path)).await;
                 // Without a file, the digest of the header is the last that is known of it.
                 let (digest, bytes) = left.or_else(|_| header.parse().map(|digest| (digest, 0)).map_err(|_| Fault::Damaged("no digest".into())))?;
-                Ok((Ending { cause: Cause::Vanished, digest, bytes }, now))
+                Ok((Ending { cause: Cause::Vanished, digest, bytes }, now, Some(fault.to_string())))
             }
         }
     }
@@ -209,7 +218,7 @@ fn close_file(path: &Path, header: &str, started: Timestamp) -> Result<(Ending, 
 }
 
 /// SHA-256 and size of a file that is not a sound recording.
-fn digest_of(path: &Path) -> Result<(Digest, u64), Fault> {
+pub(crate) fn digest_of(path: &Path) -> Result<(Digest, u64), Fault> {
     let mut file = File::open(path).map_err(Fault::io("a recording cannot be read"))?;
     let (mut hasher, mut buffer, mut bytes) = (Hasher::new(), vec![0_u8; 64 * 1024], 0_u64);
     loop {

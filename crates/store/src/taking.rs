@@ -53,11 +53,14 @@ impl Store {
     /// [`Refusal::ContentDiffers`] if what the recording holds is not what the entry's SHA-256 says.
     pub async fn take_file(&self, actor: &Actor, session: &SessionId, file: u32) -> Done<TakenFile> {
         self.allowed(actor, Action::TakeContent, session, "take file").await?;
+        if self.board(|board| board.erased(session).is_some()) {
+            return Err(Refusal::RecordingDeleted.into());
+        }
         let entry = self.kept_files(session).await?.into_iter().find(|seen| seen.kept.is_some_and(|kept| kept.file == file));
         let entry = entry.ok_or(Refusal::NotFound)?;
         let place = Arc::clone(&self.inner.takings).try_acquire_owned().map_err(|_| Refusal::too_many("KEPT_TAKEN_AT_ONCE"))?;
         self.write_out(session).await;
-        let (store, path) = (self.clone(), self.inner.shelf.path(session));
+        let (store, path) = (self.clone(), self.at_hand(session).await?);
         let open: Box<Open> = Box::new(move || frames(&path, store.unwrapper()));
         // The place goes with the reading: one that nobody waits for any more goes on to its end all the same.
         let surveyed = tokio::task::spawn_blocking(move || (survey(&*open, file), open, place)).await;

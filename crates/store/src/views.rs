@@ -24,6 +24,15 @@ pub(crate) struct Viewing {
     mode: ViewMode,
 }
 
+impl Viewing {
+    /// What could not be read because it is damaged is looked at once more, and set aside if the log says otherwise.
+    pub(crate) fn look_again(&self, fault: &Fault) {
+        if matches!(fault, Fault::Damaged(_)) {
+            self.store.look_again_at(&self.session);
+        }
+    }
+}
+
 impl Drop for Viewing {
     fn drop(&mut self) {
         let (store, actor) = (self.store.clone(), self.actor.clone());
@@ -115,7 +124,8 @@ impl Store {
     /// Without the right, or if the recording cannot be opened.
     pub async fn replay(&self, actor: &Actor, session: &SessionId) -> Done<Replay> {
         let viewing = self.viewing(actor, session, ViewMode::Replay).await?;
-        Ok(play(self.inner.shelf.path(session), self.unwrapper(), viewing).await?)
+        let path = self.at_hand(session).await?;
+        Ok(play(path, self.unwrapper(), viewing).await?)
     }
 
     /// Exports one channel as asciicast v2.
@@ -123,8 +133,8 @@ impl Store {
     /// # Errors
     /// Without the right, if the recording cannot be read, or [`Refusal::TooLarge`].
     pub async fn export_asciicast(&self, actor: &Actor, session: &SessionId, channel: u32) -> Done<Vec<u8>> {
-        let _viewing = self.viewing(actor, session, ViewMode::Export).await?;
-        let (path, unwrap) = (self.inner.shelf.path(session), self.unwrapper());
+        let viewing = self.viewing(actor, session, ViewMode::Export).await?;
+        let (path, unwrap) = (self.at_hand(session).await?, self.unwrapper());
         let work = tokio::task::spawn_blocking(move || {
             let mut decoder = crate::recordings::frames(&path, unwrap)?;
             let header = decoder.header().clone();
@@ -136,12 +146,15 @@ impl Store {
             }
         });
         let done = work.await.map_err(|lost| Fault::Damaged(format!("an export could not be finished: {lost}")))?;
-        Ok(done??)
+        Ok(done.inspect_err(|fault| viewing.look_again(fault))??)
     }
 
     /// Begins a view of a recording: the right is there, the log tells of it, and the file is up to the present.
     pub(crate) async fn viewing(&self, actor: &Actor, session: &SessionId, mode: ViewMode) -> Done<Viewing> {
         self.allowed(actor, Action::ViewRecording, session, if mode == ViewMode::Export { "export" } else { "replay" }).await?;
+        if self.board(|board| board.erased(session).is_some()) {
+            return Err(Refusal::RecordingDeleted.into());
+        }
         let viewing = self.begin_view(actor, session, mode).await?;
         self.write_out(session).await;
         Ok(viewing)

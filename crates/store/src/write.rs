@@ -75,13 +75,13 @@ impl Store {
             }
         };
         if writer.unsure {
-            self.inner.log.catch_up(&mut conn).await?;
+            self.inner.log.catch_up(&mut conn, &self.inner.keys.log_keys()).await?;
             self.load_certificates().await?;
             self.load_older_lines().await?;
             self.load_chart().await?;
             writer.unsure = false;
         }
-        let (now, jumped) = self.inner.log.tick(self.inner.clock.now());
+        let (now, jumped) = self.inner.log.tick(self.believed_now());
         let facts = jumped.map(|back_ms| (Actor::system(), Fact::ClockJumped { back_ms })).into_iter().collect();
         Ok(Tx { store: self.clone(), writer, conn: Some(conn), actor: actor.clone(), now, facts, recalls: Vec::new(), certified: Vec::new(), lines: Vec::new(), chart: None, posted: false })
     }
@@ -181,10 +181,10 @@ impl Tx {
 
     async fn finish(mut self) -> Result<(), Fault> {
         let head: &Head = &self.store.inner.log;
-        let first = head.size();
+        let (first, key) = (head.size(), self.store.inner.keys.log());
         let mut lines = Vec::with_capacity(self.facts.len());
         for (place, (actor, fact)) in (first..).zip(std::mem::take(&mut self.facts)) {
-            lines.push(Line::new(place, self.now, actor, fact)?);
+            lines.push(Line::new(place, self.now, actor, fact, &key)?);
         }
         self.store.inner.faults.gate(Write::Sql)?;
         for line in &lines {

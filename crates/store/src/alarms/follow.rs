@@ -63,6 +63,16 @@ impl Store {
         Ok(())
     }
 
+    /// The place after the entry of which the last alarm told.
+    async fn last_raised(&self) -> Result<u64, Fault> {
+        let row = sqlx::query("SELECT body FROM log WHERE kind = 'alarm_raised' ORDER BY seq DESC LIMIT 1").fetch_optional(self.read()).await?;
+        let entry: Option<Entry> = row.map(|row| Ok::<_, Fault>(serde_json::from_slice(row.try_get::<&[u8], _>("body")?)?)).transpose()?;
+        Ok(match entry.map(|entry| entry.fact) {
+            Some(Fact::AlarmRaised { entry, .. }) => entry + 1,
+            _ => 0,
+        })
+    }
+
     /// Looks at some entries; true if there are more.
     async fn follow_round(&self) -> Result<bool, Denied> {
         let mut ahead = self.inner.bells.following.lock().await;
@@ -76,8 +86,15 @@ impl Store {
             return Ok(true);
         };
         let since = Timestamp(kept.try_get("since")?);
-        // After a database was put back to an older state the log is shorter; what comes is looked at.
-        let written = u64::try_from(kept.try_get::<i64, _>("next")?).unwrap_or(0).min(size);
+        // Whoever moves the place beyond the end silences what comes: then it is looked for again, from the last that was told.
+        let mut written = u64::try_from(kept.try_get::<i64, _>("next")?).unwrap_or(0);
+        if written > size {
+            self.note_damaged("alarm_cursor", "1", "changed");
+            written = self.last_raised().await?.min(size);
+            let mut tx = self.write(&Actor::system()).await?;
+            sqlx::query("UPDATE alarm_cursor SET next = $1 WHERE one = 1").bind(as_i64(written)).execute(tx.sql()).await?;
+            tx.commit().await?;
+        }
         let from = ahead.unwrap_or(written).clamp(written, size);
         if from >= size {
             return Ok(false);

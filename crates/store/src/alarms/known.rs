@@ -17,9 +17,13 @@ const PAST: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Sessions and logins that it is looked for in.
 const VISITS: i64 = 500;
 /// Refusals that are counted at most.
-const REFUSALS: i64 = 400;
+const REFUSALS: i64 = 2_000;
 /// Rows of files that one session is summed up from.
 const FILES: i64 = 20_000;
+
+/// Sessions that warnings are about which nobody closed: they teach nothing of what is usual until somebody has looked at them.
+/// Notices do, or a baseline would never begin.
+const ALARMED: &str = "SELECT l.session FROM alarms a JOIN alarm_entries e ON e.alarm = a.id JOIN log l ON l.seq = e.seq WHERE a.state <> 'closed' AND a.level >= 1 AND l.session IS NOT NULL";
 
 /// What was asked already for the entries of one round.
 #[derive(Default)]
@@ -54,26 +58,29 @@ impl Store {
                 let minutes = u64::from(self.policy().alarm_refusal_minutes);
                 let from = entry.at.minus(Duration::from_secs(minutes * 60));
                 let source = entry.actor.source.clone().unwrap_or_default();
+                known.stranger = !self.is_login(login).await?;
                 let recent = match &mut cache.refusals {
                     Some(recent) => recent,
                     None => cache.refusals.insert(self.refusals_before(entry, from).await?),
                 };
                 if !sekisho_core::alarm::is_question(code) {
-                    recent.push_back((entry.at, login.clone(), source.clone()));
+                    let place = near(&source);
+                    recent.push_back((entry.at, login.clone(), place.clone()));
                     while recent.len() > REFUSALS as usize {
                         recent.pop_front();
                     }
                     let fresh = || recent.iter().filter(|(at, _, _)| *at > from);
                     known.refused_name = fresh().filter(|(_, name, _)| name == login).count();
-                    known.refused_source = fresh().filter(|(_, _, from)| *from == source).count();
+                    known.refused_source = fresh().filter(|(_, _, from)| *from == place).count();
+                    known.refused_all = fresh().count();
                 }
             }
             Fact::Left { session, .. } => {
                 known.session = self.session_known(session, cache).await?;
                 if let Some(of) = known.session.clone() {
                     known.volume = self.volume_of(session).await?;
-                    known.usual_person = self.usual("SELECT bytes FROM alarm_volumes WHERE person = $1 AND session <> $2 AND at >= $3 AND at <= $4 ORDER BY at DESC LIMIT $5", of.person.as_str(), session, entry.at).await?;
-                    known.usual_target = self.usual("SELECT bytes FROM alarm_volumes WHERE target = $1 AND session <> $2 AND at >= $3 AND at <= $4 ORDER BY at DESC LIMIT $5", of.target.as_str(), session, entry.at).await?;
+                    known.usual_person = self.usual("person", of.person.as_str(), session, entry.at).await?;
+                    known.usual_target = self.usual("target", of.target.as_str(), session, entry.at).await?;
                 }
             }
             Fact::Controlled { session, .. } | Fact::RefusedInside { session, .. } | Fact::FileMoved { session, .. } => known.session = self.session_known(session, cache).await?,
@@ -82,6 +89,11 @@ impl Store {
             _ => {}
         }
         Ok(known)
+    }
+
+    /// Whether somebody here has this login name.
+    pub(super) async fn is_login(&self, login: &str) -> Result<bool, Fault> {
+        Ok(sqlx::query("SELECT id FROM persons WHERE login = $1").bind(login.to_owned()).fetch_optional(self.read()).await?.is_some())
     }
 
     async fn session_known(&self, session: &SessionId, cache: &mut Cache) -> Result<Option<SessionKnown>, Fault> {
@@ -118,20 +130,25 @@ impl Store {
         Ok(bytes)
     }
 
-    async fn usual(&self, query: &'static str, whose: &str, session: &SessionId, at: Timestamp) -> Result<Option<Usual>, Fault> {
-        let rows = sqlx::query(query).bind(whose.to_owned()).bind(session.as_str().to_owned()).bind(at.minus(PAST).0).bind(at.0).bind(VISITS).fetch_all(self.read()).await?;
+    async fn usual(&self, column: &'static str, whose: &str, session: &SessionId, at: Timestamp) -> Result<Option<Usual>, Fault> {
+        let query = format!("SELECT bytes FROM alarm_volumes WHERE {column} = $1 AND session <> $2 AND at >= $3 AND at <= $4 AND session NOT IN ({ALARMED} AND a.rule = 'volume') ORDER BY at DESC LIMIT $5");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(query)).bind(whose.to_owned()).bind(session.as_str().to_owned()).bind(at.minus(PAST).0).bind(at.0).bind(VISITS).fetch_all(self.read()).await?;
         let values: Vec<u64> = rows.iter().map(|row| row.try_get::<i64, _>("bytes").map(|bytes| u64::try_from(bytes).unwrap_or(0))).collect::<Result<_, _>>()?;
         Ok(Usual::of(&values))
     }
 
     /// The sessions of a person before this one.
     async fn visits(&self, person: &PersonId, session: &SessionId, at: Timestamp) -> Result<Habit, Fault> {
-        let text = "SELECT source, device, started_at FROM sessions WHERE person = $1 AND id <> $2 AND started_at >= $3 AND started_at <= $4 ORDER BY started_at DESC LIMIT $5";
-        let rows = sqlx::query(text).bind(person.as_str().to_owned()).bind(session.as_str().to_owned()).bind(at.minus(PAST).0).bind(at.0).bind(VISITS).fetch_all(self.read()).await?;
+        let text = format!(
+            "SELECT source, device, target, started_at FROM sessions WHERE person = $1 AND id <> $2 AND started_at >= $3 AND started_at <= $4 \
+            AND id NOT IN ({ALARMED} AND a.rule IN ('outside_hours', 'new_source', 'new_device')) ORDER BY started_at DESC LIMIT $5"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(person.as_str().to_owned()).bind(session.as_str().to_owned()).bind(at.minus(PAST).0).bind(at.0).bind(VISITS).fetch_all(self.read()).await?;
         let mut habit = Habit { sessions: rows.len(), ..Habit::default() };
         for row in rows {
             habit.sources.insert(near(row.try_get("source")?));
             habit.devices.extend(row.try_get::<Option<String>, _>("device")?);
+            habit.targets.insert(row.try_get("target")?);
             habit.hours.push(Timestamp(row.try_get("started_at")?).jst().hour());
         }
         Ok(habit)
@@ -139,7 +156,8 @@ impl Store {
 
     /// The logins of a person to the pages before this one.
     async fn logins(&self, person: &PersonId, entry: &Entry) -> Result<Habit, Fault> {
-        let text = "SELECT body FROM log WHERE person = $1 AND kind = 'logged_in' AND seq < $2 AND at >= $3 ORDER BY seq DESC LIMIT $4";
+        let text = "SELECT body FROM log WHERE person = $1 AND kind = 'logged_in' AND seq < $2 AND at >= $3 \
+            AND seq NOT IN (SELECT e.seq FROM alarms a JOIN alarm_entries e ON e.alarm = a.id WHERE a.state <> 'closed' AND a.level >= 1 AND a.rule = 'new_source') ORDER BY seq DESC LIMIT $4";
         let rows = sqlx::query(text).bind(person.as_str().to_owned()).bind(as_i64(entry.seq)).bind(entry.at.minus(PAST).0).bind(VISITS).fetch_all(self.read()).await?;
         let mut habit = Habit { sessions: rows.len(), ..Habit::default() };
         for row in rows {
@@ -158,7 +176,7 @@ impl Store {
             if let Fact::Refused { login, code, .. } = before.fact
                 && !sekisho_core::alarm::is_question(&code)
             {
-                recent.push_front((before.at, login, before.actor.source.unwrap_or_default()));
+                recent.push_front((before.at, login, near(&before.actor.source.unwrap_or_default())));
             }
         }
         Ok(recent)

@@ -21,7 +21,8 @@ use sekisho_core::alarm::{AlarmState, Level, Rule, Subject, What};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::AlarmId;
 use sekisho_core::limits;
-use sekisho_core::people::Actor;
+use crate::ledger::LEDGER_ROWS;
+use sekisho_core::people::{Actor, Person};
 use sekisho_core::permission::{Action, may};
 use sekisho_core::plan::content::check_text;
 use sekisho_core::refusal::Refusal;
@@ -42,6 +43,10 @@ pub(crate) struct Bells {
     pub(super) told: tokio::sync::Mutex<sweep::ToldBefore>,
     /// Refusals since the start, by code.
     pub(super) refusals: std::sync::Mutex<std::collections::BTreeMap<String, u64>>,
+    /// Of each receiver the piece that it refuses: its number, how often, and since when.
+    pub(super) balking: std::sync::Mutex<std::collections::BTreeMap<String, (u64, usize, Timestamp)>>,
+    /// Rows whose seals do not hold: table and row, how, and whether that was told.
+    pub(crate) damaged: std::sync::Mutex<std::collections::BTreeMap<(String, String), (&'static str, bool)>>,
     /// Rings when something waits for a receiver.
     pub(super) queued: tokio::sync::Notify,
 }
@@ -202,6 +207,7 @@ impl Store {
         let mut tx = self.write(actor).await?;
         let row = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1 AND state = 'open'"))).bind(id.as_str().to_owned()).fetch_optional(tx.sql()).await?;
         let alarm = read(&row.ok_or(Refusal::NotFound)?)?;
+        self.require_other(&mut tx, &alarm).await?;
         let now = tx.now();
         sqlx::query("UPDATE alarms SET state = 'acknowledged', acknowledged_at = $2, acknowledged_by = $3, escalate_at = NULL WHERE id = $1")
             .bind(id.as_str().to_owned())
@@ -230,10 +236,23 @@ impl Store {
         check_text("note", note)?;
         let mut tx = self.write(actor).await?;
         let row = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1 AND state <> 'closed'"))).bind(id.as_str().to_owned()).fetch_optional(tx.sql()).await?;
-        self.close_in(&mut tx, &read(&row.ok_or(Refusal::NotFound)?)?, note).await?;
+        let alarm = read(&row.ok_or(Refusal::NotFound)?)?;
+        self.require_other(&mut tx, &alarm).await?;
+        self.close_in(&mut tx, &alarm, note).await?;
         tx.commit().await?;
         self.count_open_alarms().await?;
         Ok(())
+    }
+
+    /// Nobody deals with what is about themselves, as long as somebody else can.
+    async fn require_other(&self, tx: &mut Tx, alarm: &AlarmRow) -> Done<()> {
+        let actor = tx.actor().clone();
+        let (Some(person), true) = (&actor.person, actor.person == alarm.subject.person) else { return Ok(()) };
+        let (since, now) = (self.since(), tx.now());
+        let rows = sqlx::query("SELECT body, seal FROM persons WHERE vendor IS NULL AND active = 1 AND id <> $1 ORDER BY id LIMIT $2").bind(person.as_str().to_owned()).bind(LEDGER_ROWS).fetch_all(tx.sql()).await?;
+        let mut others = rows.iter().filter_map(|row| self.held::<Person>(row, since).ok()).filter(|other| other.may_act(now) && !other.emergency);
+        let can = |other: &Person| may(&Actor { person: Some(other.id.clone()), roles: other.roles.clone(), vendor: None, ..actor.clone() }, Action::HandleAlarms, None).is_ok();
+        if others.any(|other| can(&other)) { Err(Refusal::OwnMatter.into()) } else { Ok(()) }
     }
 
     /// Closes an alarm as part of a change, in the name of whoever makes it.

@@ -8,23 +8,36 @@ use super::{COLUMNS, rank, read};
 use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::log::as_i64;
+use crate::secrets::{Place, Sealed};
 use crate::write::Tx;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sekisho_core::alarm::Level;
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::ids::AlarmId;
 use sekisho_core::letter::one_line;
 use sekisho_core::limits;
-use sekisho_core::outgoing::{AlarmTold, Handed, Piece, Receiver, ReceiverAsk, Takes, event};
+use sekisho_core::outgoing::{AlarmTold, Handed, Piece, Receiver, ReceiverAsk, Takes, event, shortened};
 use sekisho_core::people::Actor;
 use sekisho_core::permission::{Action, may};
 use sekisho_core::time::Timestamp;
 use serde::Serialize;
 use sqlx::Row;
-use std::sync::Arc;
+use sqlx::any::AnyRow;
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// Between two looks at what waits, if nobody rings.
 const ROUND: Duration = Duration::from_secs(1);
+fn queue_row(receiver: &str, n: i64) -> String {
+    format!("{receiver}:{n}")
+}
+
+fn queued(row: &str) -> Place<'_> {
+    Place { table: "alarm_queue", row, column: "body" }
+}
+
 /// Longest wait after a receiver took nothing.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -48,6 +61,7 @@ struct Stand {
     next_seq: u64,
     down_since: Option<Timestamp>,
     told_down: bool,
+    trouble: Option<String>,
 }
 
 impl Store {
@@ -79,12 +93,14 @@ impl Store {
                 note,
             };
             let piece = told.piece(u64::try_from(n).unwrap_or(0), now);
+            let row = queue_row(&taker.name, n);
+            let sealed = self.inner.keys.seal(queued(&row), serde_json::to_string(&piece)?.as_bytes())?;
             sqlx::query("INSERT INTO alarm_queue (receiver, n, alarm, made_at, body) VALUES ($1, $2, $3, $4, $5)")
                 .bind(taker.name.clone())
                 .bind(n)
                 .bind(id.as_str().to_owned())
                 .bind(now.0)
-                .bind(serde_json::to_string(&piece)?)
+                .bind(STANDARD.encode(sealed.into_bytes()))
                 .execute(tx.sql())
                 .await?;
             sqlx::query("DELETE FROM alarm_queue WHERE receiver = $1 AND n <= $2").bind(taker.name.clone()).bind(n.saturating_sub(as_i64(limits::ALARMS_WAITING as u64))).execute(tx.sql()).await?;
@@ -104,12 +120,13 @@ impl Store {
     }
 
     async fn stand_now(&self, name: &str) -> Result<Option<Stand>, Fault> {
-        let row = sqlx::query("SELECT next_seq, down_since, told_down FROM receivers WHERE name = $1").bind(name.to_owned()).fetch_optional(self.read()).await?;
+        let row = sqlx::query("SELECT next_seq, down_since, told_down, trouble FROM receivers WHERE name = $1").bind(name.to_owned()).fetch_optional(self.read()).await?;
         row.map(|row| {
             Ok(Stand {
                 next_seq: u64::try_from(row.try_get::<i64, _>("next_seq")?).unwrap_or(0),
                 down_since: row.try_get::<Option<i64>, _>("down_since")?.map(Timestamp),
                 told_down: row.try_get::<i64, _>("told_down")? != 0,
+                trouble: row.try_get("trouble")?,
             })
         })
         .transpose()
@@ -154,20 +171,49 @@ impl Store {
             }
         };
         loop {
-            let (pieces, next) = match asked.takes {
+            let (mut pieces, mut next) = match asked.takes {
                 Takes::Alarms => self.alarm_pieces(&asked.name).await?,
                 Takes::Events => self.event_pieces(asked, stand.next_seq).await?,
             };
-            if pieces.is_empty() {
-                return Ok(true);
+            let Some(first) = pieces.first().cloned() else { return Ok(true) };
+            let is_bare = self.is_refused_for_good(&asked.name, first.number);
+            if is_bare {
+                pieces = vec![first.bare()];
+                next = match asked.takes {
+                    Takes::Alarms => next,
+                    Takes::Events => first.number + 1,
+                };
             }
             let handed = match tokio::time::timeout(Duration::from_secs(2 * limits::RECEIVER_SECONDS as u64), receiver.hand(pieces)).await {
                 Ok(handed) => handed,
                 Err(_) => Handed::Later("it did not answer in time".into()),
             };
             let mut tx = self.write(&Actor::system()).await?;
+            let handed = match handed {
+                // Those before it were taken; with the next look it is the first.
+                Handed::Refused { number, .. } if number > first.number && asked.takes == Takes::Events => {
+                    stand.next_seq = number;
+                    sqlx::query("UPDATE receivers SET next_seq = $2 WHERE name = $1").bind(asked.name.clone()).bind(as_i64(number)).execute(tx.sql()).await?;
+                    tx.commit().await?;
+                    continue;
+                }
+                Handed::Refused { why, .. } if is_bare => {
+                    tx.fact(Fact::ReceiverSkipped { name: asked.name.clone(), number: first.number, why: one_line(&why), left_out: true });
+                    Handed::Taken
+                }
+                Handed::Refused { why, .. } => {
+                    self.note_refused_piece(&asked.name, first.number, tx.now());
+                    Handed::Later(why)
+                }
+                Handed::Taken if is_bare => {
+                    let why = stand.trouble.take().unwrap_or_default();
+                    tx.fact(Fact::ReceiverSkipped { name: asked.name.clone(), number: first.number, why, left_out: false });
+                    Handed::Taken
+                }
+                other => other,
+            };
             match handed {
-                Handed::Taken => {
+                Handed::Refused { .. } | Handed::Taken => {
                     match asked.takes {
                         Takes::Alarms => {
                             sqlx::query("DELETE FROM alarm_queue WHERE receiver = $1 AND n <= $2").bind(asked.name.clone()).bind(as_i64(next)).execute(tx.sql()).await?;
@@ -193,7 +239,7 @@ impl Store {
                         .bind(asked.name.clone())
                         .bind(since.0)
                         .bind(i64::from(stand.told_down || late))
-                        .bind(why)
+                        .bind(why.clone())
                         .execute(tx.sql())
                         .await?;
                     tx.commit().await?;
@@ -203,13 +249,40 @@ impl Store {
         }
     }
 
+    /// Whether a piece was refused so often and for so long that it goes without its details.
+    fn is_refused_for_good(&self, receiver: &str, number: u64) -> bool {
+        let balking = self.inner.bells.balking.lock().unwrap_or_else(PoisonError::into_inner);
+        let long = Duration::from_secs(limits::RECEIVER_REFUSAL_MINUTES as u64 * 60);
+        balking.get(receiver).is_some_and(|(piece, times, since)| *piece == number && *times >= limits::RECEIVER_REFUSALS && since.plus(long) <= self.now())
+    }
+
+    fn note_refused_piece(&self, receiver: &str, number: u64, now: Timestamp) {
+        let mut balking = self.inner.bells.balking.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = balking.entry(receiver.to_owned()).or_insert((number, 0, now));
+        if held.0 != number {
+            *held = (number, 0, now);
+        }
+        held.1 += 1;
+    }
+
     /// The next alarms of a queue, and the number of the last of them. One at a time: each is an answer of its own.
     async fn alarm_pieces(&self, receiver: &str) -> Result<(Vec<Piece>, u64), Fault> {
         let row = sqlx::query("SELECT n, body FROM alarm_queue WHERE receiver = $1 ORDER BY n LIMIT 1").bind(receiver.to_owned()).fetch_optional(self.read()).await?;
         let Some(row) = row else { return Ok((Vec::new(), 0)) };
-        let mut piece: Piece = serde_json::from_str(row.try_get("body")?)?;
-        piece.sent = self.now();
-        Ok((vec![piece], u64::try_from(row.try_get::<i64, _>("n")?).unwrap_or(0)))
+        let (n, body): (i64, String) = (row.try_get("n")?, row.try_get("body")?);
+        let (number, name) = (u64::try_from(n).unwrap_or(0), queue_row(receiver, n));
+        // What goes out is signed, so nobody who has the database alone writes it.
+        let plain = STANDARD.decode(&body).ok().and_then(|sealed| self.inner.keys.unseal(queued(&name), &Sealed::from_bytes(sealed)).ok());
+        let piece = match plain {
+            Some(plain) => serde_json::from_slice::<Piece>(&plain)?,
+            // Rows of a version that did not seal them are dealt with alike: they went out at its last hour, or are nobody's.
+            None => {
+                self.note_damaged("alarm_queue", &name, "changed");
+                let now = self.now();
+                Piece { number, at: now, sent: now, level: Level::Warning, kind: "unreadable".into(), fields: Vec::new(), text: format!("{{\"version\":1,\"number\":{number},\"event\":\"unreadable\"}}") }
+            }
+        };
+        Ok((vec![Piece { sent: self.now(), ..piece }], number))
     }
 
     /// The next entries of the log, and the place after them.
@@ -226,16 +299,33 @@ impl Store {
             .await?;
         let now = self.now();
         let (mut pieces, mut next) = (Vec::with_capacity(rows.len()), from);
+        let logins = self.logins_of(&rows).await?;
         for row in &rows {
             let seq = u64::try_from(row.try_get::<i64, _>("seq")?).unwrap_or(from);
             next = seq + 1;
             pieces.push(match serde_json::from_slice::<Entry>(row.try_get::<&[u8], _>("body")?) {
+                // Of what a stranger typed only the beginning goes out: people type passwords into the wrong field.
+                Ok(entry) if matches!(&entry.fact, Fact::Refused { login, .. } if !logins.contains(login)) => event(&shortened(entry), asked.format, self.host(), &self.inner.settings.origin, env!("CARGO_PKG_VERSION"), now),
                 Ok(entry) => event(&entry, asked.format, self.host(), &self.inner.settings.origin, env!("CARGO_PKG_VERSION"), now),
                 // The verifier tells what is wrong with it; the entries after it go on.
                 Err(_) => Piece { number: seq, at: now, sent: now, level: Level::Warning, kind: "unreadable".into(), fields: vec![("seq".into(), seq.to_string())], text: format!("{{\"seq\":{seq},\"kind\":\"unreadable\"}}") },
             });
         }
         Ok((pieces, next))
+    }
+
+    /// The login names of refusals among these entries that somebody here has.
+    async fn logins_of(&self, rows: &[AnyRow]) -> Result<BTreeSet<String>, Fault> {
+        let mut logins = BTreeSet::new();
+        for row in rows {
+            if let Ok(Entry { fact: Fact::Refused { login, .. }, .. }) = serde_json::from_slice(row.try_get::<&[u8], _>("body")?)
+                && !logins.contains(&login)
+                && self.is_login(&login).await?
+            {
+                logins.insert(login);
+            }
+        }
+        Ok(logins)
     }
 
     /// The name of this box in what goes out.

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-/// Persons of the hospital that are looked through for holders of a role.
+/// Persons of the hospital that are looked through at once for holders of a role.
 const PERSONS: i64 = 2_000;
 
 impl Store {
@@ -116,9 +116,16 @@ impl Store {
             return Ok(0);
         }
         let (since, now) = (self.since(), tx.now());
-        let rows = sqlx::query("SELECT body, seal FROM persons WHERE vendor IS NULL AND active = 1 ORDER BY id LIMIT $1").bind(PERSONS).fetch_all(tx.sql()).await?;
-        let persons = rows.iter().filter_map(|row| self.held::<Person>(row, since).ok());
-        let told: Vec<Person> = persons.filter(|person| person.may_act(now) && !person.emergency && person.roles.iter().any(|role| roles.contains(role))).take(limits::ALARM_MAILS).collect();
+        let (mut told, mut after) = (Vec::<Person>::new(), String::new());
+        // Page by page: a holder of the role behind thousands of others is told all the same.
+        while told.len() < limits::ALARM_MAILS {
+            let rows = sqlx::query("SELECT id, body, seal FROM persons WHERE vendor IS NULL AND active = 1 AND id > $1 ORDER BY id LIMIT $2").bind(after.clone()).bind(PERSONS).fetch_all(tx.sql()).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.try_get("id")?;
+            let persons = rows.iter().filter_map(|row| self.held::<Person>(row, since).ok());
+            told.extend(persons.filter(|person| person.may_act(now) && !person.emergency && person.roles.iter().any(|role| roles.contains(role))));
+        }
+        told.truncate(limits::ALARM_MAILS);
         let mut mails = 0;
         for person in &told {
             mails += usize::from(tx.mail(person, letter).await?.to().is_some());

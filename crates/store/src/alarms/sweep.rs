@@ -15,6 +15,7 @@ use sekisho_core::line::Line;
 use sekisho_core::people::Actor;
 use sekisho_core::time::Timestamp;
 use sqlx::Row;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -68,6 +69,7 @@ impl Store {
         self.look_at_recordings(&mut told).await?;
         self.look_at_publisher(&mut told).await?;
         drop(told);
+        self.look_at_damage().await?;
         self.look_at_disk().await?;
         if due {
             self.look_at_endings().await?;
@@ -87,6 +89,19 @@ impl Store {
         for (nth, sentence) in sentences.iter().enumerate() {
             self.write_one(Fact::RecordingTrouble { text: one_line(sentence) }).await?;
             told.sentences = all - sentences.len() + nth + 1;
+        }
+        Ok(())
+    }
+
+    /// Tells of rows that somebody changed beside the box.
+    async fn look_at_damage(&self) -> Result<(), Fault> {
+        let damaged = || self.inner.bells.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh: Vec<_> = damaged().iter().filter(|(_, (_, told))| !told).map(|(row, (how, _))| (row.clone(), *how)).collect();
+        for (row, how) in fresh {
+            self.write_one(Fact::RowDamaged { table: one_line(&row.0), row: one_line(&row.1), how: how.to_owned() }).await?;
+            if let Some((_, told)) = damaged().get_mut(&row) {
+                *told = true;
+            }
         }
         Ok(())
     }
@@ -172,6 +187,11 @@ impl Store {
                 ends.push(End { thing: EndingThing::DeviceCertificate, id: device.id.to_string(), name: device.content.name.clone(), until: certificate.until });
             }
         }
+        ends.extend(self.hold_ends(now).into_iter().map(|(hold, name, until)| End { thing: EndingThing::Hold, id: hold.to_string(), name, until }));
+        for source in self.log_sources_held().await?.into_iter().filter(|source| source.active) {
+            let name = source.hosts.first().cloned().unwrap_or_default();
+            ends.extend(source.certificate_until.map(|until| End { thing: EndingThing::SourceCertificate, id: source.id.to_string(), name, until }));
+        }
         // What the pages show is seen by the look at one's own exposure, whoever issued it.
         if let Ok(exposure) = self.exposure(&Actor::system()).await {
             let shown = exposure.look.tls.iter().filter(|tls| tls.part == Part::Pages).filter_map(|tls| tls.chain.first());
@@ -186,7 +206,14 @@ impl Store {
         let text = "DELETE FROM alarm_entries WHERE alarm IN (SELECT id FROM alarms WHERE state = 'closed' AND closed_at < $1)";
         sqlx::query(text).bind(old.0).execute(tx.sql()).await?;
         sqlx::query("DELETE FROM alarms WHERE state = 'closed' AND closed_at < $1").bind(old.0).execute(tx.sql()).await?;
-        // Of receivers that the configuration names no more.
+        // Of receivers that the configuration names no more, at once; of all others after a time.
+        let rows = sqlx::query("SELECT name FROM receivers").fetch_all(tx.sql()).await?;
+        for row in rows {
+            let name: String = row.try_get("name")?;
+            if self.inner.settings.receivers.iter().all(|asked| asked.name != name) {
+                sqlx::query("DELETE FROM alarm_queue WHERE receiver = $1").bind(name).execute(tx.sql()).await?;
+            }
+        }
         let unclaimed = tx.now().minus(LONG_AGO);
         sqlx::query("DELETE FROM alarm_queue WHERE made_at < $1").bind(unclaimed.0).execute(tx.sql()).await?;
         sqlx::query("DELETE FROM alarm_volumes WHERE at < $1").bind(old.0).execute(tx.sql()).await?;

@@ -47,6 +47,7 @@ impl Store {
             return Err(Refusal::LogUnavailable);
         }
         self.log_stands()?;
+        self.clock_stands()?;
         let plans = self.open_plans(principal, target, number).await.map_err(told)?;
         match plans.as_slice() {
             [] => Err(Refusal::NoPlan),
@@ -147,6 +148,7 @@ impl Store {
         let person = self.load_person(&mut *conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
         let target = self.target_named(&mut *conn, target).await?.ok_or(Refusal::NoPlan)?;
         let key = Zeroizing::new(random_bytes::<32>()?);
+        let (wrapped_key, recipients) = self.inner.keys.wrap_recording_key(&key, &self.auditor_recipients().await?)?;
         let header = Header {
             session: session.as_str().to_owned(),
             plan: plan.as_str().to_owned(),
@@ -155,7 +157,8 @@ impl Store {
             protocol: "ssh".to_owned(),
             started_at: self.now().0,
             log_origin: self.inner.settings.origin.clone(),
-            wrapped_key: self.inner.keys.wrap_recording_key(&key)?,
+            wrapped_key,
+            recipients,
         };
         let worker = Actor::of(&person, Via::Ssh, Some(principal.source().to_string()));
         Ok((worker, header, DataKey::from_bytes(*key)))

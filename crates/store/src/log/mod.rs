@@ -24,8 +24,10 @@ use crate::held::row_of;
 use crate::write::Writer;
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::people::Actor;
+use sekisho_core::retention::Board;
 use sekisho_core::time::Timestamp;
-use sekisho_evidence::Digest;
+use sekisho_evidence::checkpoint::{PublicKey, SigningKey};
+use sekisho_evidence::{Digest, decisive};
 use sekisho_evidence::limits::MAX_ENTRY_BYTES;
 use sekisho_evidence::log::{Tree, leaf_hash};
 use sqlx::{AnyConnection, Row};
@@ -51,6 +53,8 @@ pub(crate) struct Head {
 struct State {
     /// The last line that tells of each sealed row.
     told: HashMap<String, u64>,
+    /// What the lines tell of holds, times of keeping and deletions.
+    board: Board,
     tree: Tree,
     /// The tree at the last size that somebody asked the root of, and the leaves since then.
     behind: Tree,
@@ -72,7 +76,7 @@ impl Head {
     pub fn new(writer: Writer, found: Recovered) -> Self {
         Self {
             writer: Arc::new(tokio::sync::Mutex::new(writer)),
-            state: Mutex::new(State { told: found.told, behind: found.tree.clone(), since: VecDeque::new(), tree: found.tree, last_at: found.last_at, jumped: false }),
+            state: Mutex::new(State { told: found.told, board: found.board, behind: found.tree.clone(), since: VecDeque::new(), tree: found.tree, last_at: found.last_at, jumped: false }),
             published: AtomicU64::new(found.published),
             press: tokio::sync::Mutex::new(found.press),
             grown: Notify::new(),
@@ -111,6 +115,17 @@ impl Head {
         self.state().told.get(row).copied()
     }
 
+    /// The sealed rows whose identifier begins so, of which lines before `since` tell.
+    pub fn told_rows(&self, prefix: &str, since: u64) -> Vec<String> {
+        self.state().told.iter().filter(|(row, seq)| **seq < since && row.starts_with(prefix)).map(|(row, _)| row.clone()).collect()
+    }
+
+    /// What the lines tell of holds, times of keeping and deletions: from the log as it was verified at the start and written
+    /// since, whatever the rows say by now.
+    pub fn board<T>(&self, look: impl FnOnce(&Board) -> T) -> T {
+        look(&self.state().board)
+    }
+
     /// Number of lines that the published checkpoint covers.
     pub fn published(&self) -> u64 {
         self.published.load(Ordering::SeqCst)
@@ -128,6 +143,11 @@ impl Head {
     /// Time of the last line.
     pub fn last_at(&self) -> Timestamp {
         self.state().last_at
+    }
+
+    /// Sets the time of the last line, which a person at the console corrects. Gives the one before.
+    pub fn set_last_at(&self, at: Timestamp) -> Timestamp {
+        std::mem::replace(&mut self.state().last_at, at)
     }
 
     /// The moment for the next lines, and by how much the clock was set back if that has not been written down.
@@ -153,6 +173,7 @@ impl Head {
             if let Some(row) = row_of(&line.entry.fact) {
                 state.told.insert(row.into_owned(), line.entry.seq);
             }
+            state.board.take(&line.entry);
             state.last_at = state.last_at.max(line.entry.at);
             state.jumped |= matches!(line.entry.fact, Fact::ClockJumped { .. });
         }
@@ -161,22 +182,26 @@ impl Head {
     }
 
     /// Reads lines that were committed without memory learning of it.
-    pub async fn catch_up(&self, conn: &mut AnyConnection) -> Result<(), Fault> {
+    pub async fn catch_up(&self, conn: &mut AnyConnection, keys: &[PublicKey]) -> Result<(), Fault> {
         let from = self.size();
-        let rows = sqlx::query("SELECT seq, at, body FROM log WHERE seq >= $1 ORDER BY seq").bind(as_i64(from)).fetch_all(&mut *conn).await?;
+        let rows = sqlx::query("SELECT seq, at, kind, session, plan, person, body FROM log WHERE seq >= $1 ORDER BY seq").bind(as_i64(from)).fetch_all(&mut *conn).await?;
         let count = sqlx::query("SELECT COUNT(*) AS n FROM log").fetch_one(&mut *conn).await?.try_get::<i64, _>("n")?;
         if count != as_i64(from) + rows.len() as i64 {
             return Err(Fault::LogBroken(format!("the log has {count} entries in the database and had {from}: rows were removed while it ran")));
         }
+        // All of them are read before memory takes the first.
+        let mut read = Vec::with_capacity(rows.len());
+        for (seq, row) in (from..).zip(&rows) {
+            read.push(recover::read_row(row, seq)?);
+        }
         let mut state = self.state();
-        for row in rows {
-            let body: &[u8] = row.try_get("body")?;
+        for (entry, body) in read {
             state.grow(leaf_hash(body));
-            let entry: Entry = serde_json::from_slice(body)?;
             if let Some(row) = row_of(&entry.fact) {
                 state.told.insert(row.into_owned(), entry.seq);
             }
-            state.last_at = state.last_at.max(Timestamp(row.try_get("at")?));
+            fold(&mut state.board, &entry, body, keys);
+            state.last_at = state.last_at.max(entry.at);
         }
         drop(state);
         self.grown.notify_one();
@@ -205,6 +230,16 @@ pub(crate) fn as_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// Takes an entry as a row gave it. Rows behind the last checkpoint are not proved by anything, so one that decides about keeping
+/// says nothing without a signature of its own.
+pub(crate) fn fold(board: &mut Board, entry: &Entry, body: &[u8], keys: &[PublicKey]) {
+    if decisive::is_decisive(&entry.fact.kind()) && !decisive::is_signed(keys, body) {
+        board.doubt(entry.seq);
+    } else {
+        board.take(entry);
+    }
+}
+
 /// One line on its way into the log.
 pub(crate) struct Line {
     entry: Entry,
@@ -212,10 +247,13 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Fixes the bytes of a line.
-    pub fn new(seq: u64, at: Timestamp, actor: Actor, fact: Fact) -> Result<Self, Fault> {
+    /// Fixes the bytes of a line. One that decides about keeping is signed by the log's key.
+    pub fn new(seq: u64, at: Timestamp, actor: Actor, fact: Fact, key: &SigningKey) -> Result<Self, Fault> {
         let entry = Entry { seq, at, actor, fact };
-        let body = serde_json::to_vec(&entry)?;
+        let mut body = serde_json::to_vec(&entry)?;
+        if decisive::is_decisive(&entry.fact.kind()) {
+            body = decisive::signed(key, body).map_err(|breach| Fault::Crypto(breach.to_string()))?;
+        }
         if body.len() > MAX_ENTRY_BYTES {
             return Err(Fault::EntryTooLong(body.len()));
         }
@@ -228,7 +266,7 @@ impl Line {
         sqlx::query("INSERT INTO log (seq, at, kind, session, plan, person, body) VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(as_i64(*seq))
             .bind(at.0)
-            .bind(kind(fact)?)
+            .bind(fact.kind())
             .bind(fact.session().map(|id| id.as_str().to_owned()))
             .bind(fact.plan().map(|id| id.as_str().to_owned()))
             .bind(actor.person.as_ref().map(|id| id.as_str().to_owned()))
@@ -237,11 +275,4 @@ impl Line {
             .await?;
         Ok(())
     }
-}
-
-/// The name of a fact's kind, as it stands in its JSON.
-pub(crate) fn kind(fact: &Fact) -> Result<String, Fault> {
-    let value = serde_json::to_value(fact)?;
-    let name = value.get("kind").and_then(|kind| kind.as_str()).map(str::to_owned);
-    name.ok_or_else(|| Fault::Damaged("a fact has no kind".into()))
 }

@@ -1,9 +1,11 @@
 //! What happens to the log before anything else may: it is read through and held against its signed checkpoints.
 
-use super::{DataFolder, Press, as_i64, kind};
+use super::{DataFolder, Press, as_i64};
 use crate::fault::Fault;
 use crate::held::row_of;
+use crate::trusted_time::ClockStory;
 use sekisho_core::facts::Entry;
+use sekisho_core::retention::Board;
 use sekisho_core::time::Timestamp;
 use sekisho_evidence::checkpoint::{self, Checkpoint, PublicKey};
 use sekisho_evidence::limits::{MAX_CHECKPOINT_BYTES, MAX_TILE_BYTES, TILE_WIDTH};
@@ -22,16 +24,20 @@ pub(crate) struct Recovered {
     pub tree: Tree,
     /// Time of the last row.
     pub last_at: Timestamp,
+    /// What the rows tell of the clock.
+    pub clock: ClockStory,
     /// Number of rows that the published checkpoint covers.
     pub published: u64,
     /// The last row that tells of each sealed row of other tables.
     pub told: HashMap<String, u64>,
+    /// What the rows tell of holds, times of keeping and deletions.
+    pub board: Board,
     /// The edge of the published files.
     pub press: Press,
 }
 
 /// Reads the log through and compares it with the checkpoints that were signed over it.
-pub(crate) async fn recover(conn: &mut AnyConnection, data_dir: &Path, key: &PublicKey, origin: &str) -> Result<Recovered, Fault> {
+pub(crate) async fn recover(conn: &mut AnyConnection, data_dir: &Path, key: &PublicKey, keys: &[PublicKey], origin: &str) -> Result<Recovered, Fault> {
     let files = DataFolder(data_dir.to_owned());
     let on_disk = read_checkpoint(&files, key)?;
     let in_rows = last_row(conn, key).await?;
@@ -44,7 +50,10 @@ pub(crate) async fn recover(conn: &mut AnyConnection, data_dir: &Path, key: &Pub
     }
     let mut tree = Tree::new();
     let mut last_at = Timestamp(0);
+    let mut clock = ClockStory::default();
+    let newest = signed.iter().map(|checkpoint| checkpoint.size).max().unwrap_or(0);
     let mut told = HashMap::new();
+    let mut board = Board::default();
     loop {
         let rows = page(conn, tree.size()).await?;
         if rows.is_empty() {
@@ -53,16 +62,18 @@ pub(crate) async fn recover(conn: &mut AnyConnection, data_dir: &Path, key: &Pub
         for row in &rows {
             let (entry, body) = read_row(row, tree.size())?;
             tree.append(leaf_hash(body));
-            last_at = last_at.max(entry.at);
+            // Who corrected the log's time signed that it goes on from there.
+            last_at = if crate::trusted_time::is_correction(&entry, keys) { entry.at } else { last_at.max(entry.at) };
+            clock.take(&entry, last_at, tree.size() <= newest);
             if let Some(row) = row_of(&entry.fact) {
                 told.insert(row.into_owned(), entry.seq);
             }
+            super::fold(&mut board, &entry, body, keys);
             if signed.iter().any(|checkpoint| checkpoint.size == tree.size() && checkpoint.root != tree.root()) {
                 return Err(first_altered(conn, &files, tree.size()).await?);
             }
         }
     }
-    let newest = signed.iter().map(|checkpoint| checkpoint.size).max().unwrap_or(0);
     if tree.size() < newest {
         return Err(Fault::LogBroken(format!(
             "the database has {} entries of the log, and {newest} were signed: entry {} is the first that is missing; rows were removed or an older database was restored",
@@ -80,7 +91,7 @@ pub(crate) async fn recover(conn: &mut AnyConnection, data_dir: &Path, key: &Pub
     }
     // Without a checkpoint on disk, or with files to make anew, everything is published again.
     let published = if press.is_some() { on_disk.map_or(0, |published| published.size) } else { 0 };
-    Ok(Recovered { tree, told, last_at, published, press: press.unwrap_or_default() })
+    Ok(Recovered { tree, told, board, last_at, clock, published, press: press.unwrap_or_default() })
 }
 
 pub(crate) fn read_checkpoint(files: &DataFolder, key: &PublicKey) -> Result<Option<Checkpoint>, Fault> {
@@ -105,7 +116,7 @@ async fn page(conn: &mut AnyConnection, from: u64) -> Result<Vec<AnyRow>, Fault>
 
 /// Checks one row: its number follows the last, and its columns say what its body says. Lists are made from the
 /// columns, so a changed column could hide an entry that is still in the tree.
-fn read_row(row: &AnyRow, seq: u64) -> Result<(Entry, &[u8]), Fault> {
+pub(super) fn read_row(row: &AnyRow, seq: u64) -> Result<(Entry, &[u8]), Fault> {
     let found: i64 = row.try_get("seq")?;
     if found != as_i64(seq) {
         return Err(Fault::LogBroken(format!("entry {seq} of the log is missing in the database")));
@@ -115,7 +126,7 @@ fn read_row(row: &AnyRow, seq: u64) -> Result<(Entry, &[u8]), Fault> {
     let entry: Entry = serde_json::from_slice(body).map_err(|_| altered())?;
     let same = entry.seq == seq
         && entry.at.0 == row.try_get::<i64, _>("at")?
-        && kind(&entry.fact)? == row.try_get::<&str, _>("kind")?
+        && entry.fact.kind() == row.try_get::<&str, _>("kind")?
         && entry.fact.session().map(|id| id.as_str()) == row.try_get::<Option<&str>, _>("session")?
         && entry.fact.plan().map(|id| id.as_str()) == row.try_get::<Option<&str>, _>("plan")?
         && entry.actor.person.as_ref().map(|id| id.as_str()) == row.try_get::<Option<&str>, _>("person")?;

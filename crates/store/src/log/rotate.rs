@@ -71,6 +71,7 @@ impl Store {
         if actor.via != Via::Console {
             return Err(Refusal::NotAllowed.into());
         }
+        self.log_stands()?;
         // One at a time: two that began together would leave two entries and one exchange.
         let _turn = self.inner.rotation.lock().await;
         // What is not published yet is signed by the old key first, so that a trouble with publishing is met before anything changes.

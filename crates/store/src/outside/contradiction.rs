@@ -4,7 +4,7 @@
 use super::Place;
 use crate::Store;
 use crate::fault::{Done, Fault};
-use crate::log::read_checkpoint;
+use crate::log::{KeyRotation, read_checkpoint};
 use sekisho_core::desk::{Cause, Recall, RecallWord};
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::letter::one_line;
@@ -13,7 +13,7 @@ use sekisho_core::people::{Actor, Via};
 use sekisho_core::refusal::Refusal;
 use sekisho_evidence::checkpoint::{self, Checkpoint, PublicKey, Signature, sign_bytes, verify_bytes};
 use sekisho_evidence::log::{prove_consistency, verify_consistency};
-use sekisho_evidence::rotation::open_by_any;
+use sekisho_evidence::rotation::{Rotation, open_by_any, read};
 use serde::Serialize;
 use sqlx::Row;
 use std::sync::{MutexGuard, PoisonError};
@@ -102,7 +102,7 @@ impl Store {
         let ours = open_by_any(note, &own).is_ok();
         // A key that this copy does not know was made after the copy was taken, if an exchange that one of our keys signed leads
         // to it or a witness stands for it. Anybody can write any other head.
-        if !ours && !place.vouches() && !later_key(own, place, note).await? {
+        if !ours && !place.vouches() && !later_key(own.clone(), place, note).await? {
             return Err("it has a head under this log's name that no key of this log signed: it is forged, and the place was written to".into());
         }
         if ours && self.continues(&seen).map_err(|fault| fault.to_string())? {
@@ -114,11 +114,46 @@ impl Store {
             tracing::error!(%fault, "it cannot be read what was decided on");
             Vec::new()
         });
-        if decided.contains(&(found.there, found.root.clone())) {
+        if decided.iter().any(|(_, there, root)| (*there, root) == (found.there, &found.root)) {
+            return Ok(true);
+        }
+        if let Ok((_, key)) = open_by_any(note, &own)
+            && self.is_laid_down(key, seen.size, &decided)?
+        {
+            self.former_key_signed(found).await.map_err(|fault| fault.to_string())?;
             return Ok(true);
         }
         self.contradicted(found).await.map_err(|fault| fault.to_string())?;
         Ok(false)
+    }
+
+    /// Whether a head that this log does not continue is no statement of it: by a key that was laid down, of a size beyond its
+    /// exchange, or of a branch that was left under that key after a restore that somebody decided on. What else contradicts the log is not
+    /// explained by the exchange.
+    fn is_laid_down(&self, key: &PublicKey, size: u64, decided: &[(u64, u64, String)]) -> Result<bool, String> {
+        if *key == *self.inner.keys.log().public() {
+            return Ok(false);
+        }
+        let head = self.head().map_err(|fault| fault.to_string())?;
+        let exchanges: Vec<Rotation> = head.exchanges()?.into_iter().filter_map(|(seq, text)| read(&seq.to_string(), std::str::from_utf8(&text).ok()?).ok()).collect();
+        let Some(at) = exchanges.iter().position(|one| one.old == *key) else { return Ok(false) };
+        let (begins, ends) = (at.checked_sub(1).and_then(|before| exchanges.get(before)).map_or(0, |before| before.seq), exchanges.get(at).map_or(0, |one| one.seq));
+        let beyond = exchanges.get(at).is_some_and(|one| size > one.checkpoint.size);
+        Ok(beyond || decided.iter().any(|(seq, ..)| (begins..ends).contains(seq)))
+    }
+
+    /// Writes down, once, that a key that was laid down signed another log. It stops nobody: whoever has that key could stop the
+    /// hospital as often as they like.
+    async fn former_key_signed(&self, found: Contradiction) -> Result<(), Fault> {
+        let told = self.outside_entries("former_key_signed").await?;
+        let known = told.iter().any(|entry| matches!(&entry.fact, Fact::FormerKeySigned { entries, root, .. } if (*entries, root) == (found.there, &found.root)));
+        if known || told.len() >= limits::LOG_CONTRADICTIONS {
+            return Ok(());
+        }
+        tracing::error!(place = found.place, entries = found.there, "ALARM: a key that was laid down signed another log than this one");
+        let mut tx = self.write(&Actor::system()).await?;
+        tx.fact(Fact::FormerKeySigned { place: found.place, entries: found.there, root: found.root });
+        tx.commit().await
     }
 
     /// Whether the published log continues this head.
@@ -138,17 +173,18 @@ impl Store {
         Ok(verify_consistency(seen.size, &seen.root, own.size, &own.root, &proof).is_ok())
     }
 
-    /// The heads against which somebody decided to go on. A row bears the signature of a key of this log, or it is none: whoever
+    /// The heads against which somebody decided to go on, each behind the number of the decision's entry. A row bears the signature of a key of this log, or it is none: whoever
     /// put an older copy back can write rows.
-    async fn decisions(&self) -> Result<Vec<(u64, String)>, Fault> {
+    async fn decisions(&self) -> Result<Vec<(u64, u64, String)>, Fault> {
         let keys = self.inner.keys.log_keys();
         let decided = self.outside_entries("restore_accepted").await?.into_iter().filter_map(|entry| {
+            let seq = entry.seq;
             let Fact::RestoreAccepted { place, here, there, root, reason, signature } = entry.fact else { return None };
             let signature: Signature = signature.parse().ok()?;
             let decided = Contradiction { place, here, there, root };
             let said = decided.decision(&reason);
             let ours = keys.iter().any(|key| verify_bytes(key, CONTEXT, said.as_bytes(), &signature).is_ok());
-            ours.then_some((decided.there, decided.root))
+            ours.then_some((seq, decided.there, decided.root))
         });
         Ok(decided.collect())
     }
@@ -170,7 +206,7 @@ impl Store {
         for entry in against {
             let Fact::LogContradicted { place, here, there, root } = entry.fact else { continue };
             let what = Contradiction { place, here, there, root };
-            let known = decided.contains(&(what.there, what.root.clone())) || held.iter().any(|one| one.what.is(&what));
+            let known = decided.iter().any(|(_, there, root)| (*there, root) == (what.there, &what.root)) || held.iter().any(|one| one.what.is(&what));
             if !known && held.len() < limits::LOG_CONTRADICTIONS {
                 tracing::error!(place = what.place, "ALARM: the log contradicts what was seen of it outside, and nobody has decided on it. No session is admitted.");
                 held.push(HeldAgainst { what, told: true });
@@ -209,12 +245,14 @@ impl Store {
         Ok(())
     }
 
-    /// Goes on with a log that checkpoints outside contradict, after a restore that somebody knows of. Only at the console.
+    /// Goes on with a log that checkpoints outside contradict, after a restore that somebody knows of. Only at the console. The
+    /// key is exchanged with it: what the lost branch signed by the former key stops nobody again, and a head by the new one is
+    /// of what came after. If the exchange fails, the decision stands and there is `None` for it.
     ///
     /// # Errors
     /// [`Refusal::NotAllowed`] elsewhere; [`Refusal::BadField`] without a reason; [`Refusal::NotFound`] if nothing
     /// contradicts the log.
-    pub async fn accept_restore(&self, actor: &Actor, reason: &str) -> Done<Vec<Contradiction>> {
+    pub async fn accept_restore(&self, actor: &Actor, reason: &str) -> Done<(Vec<Contradiction>, Option<KeyRotation>)> {
         if actor.via != Via::Console {
             return Err(Refusal::NotAllowed.into());
         }
@@ -234,8 +272,15 @@ impl Store {
         }
         tx.commit().await?;
         self.held_against().retain(|one| !held.contains(&one.what));
+        let key = match self.rotate_log_key(actor).await {
+            Ok(key) => Some(key),
+            Err(denied) => {
+                tracing::error!(?denied, "the key of the log could not be exchanged after a restore; `sekisho log rotate-key` does it");
+                None
+            }
+        };
         self.send_outside_now();
-        Ok(held)
+        Ok((held, key))
     }
 }
 

@@ -59,6 +59,8 @@ impl Head {
 pub enum Kept {
     /// The place has it.
     Kept,
+    /// The place has it, and had others under the same names: these.
+    Beside(Vec<String>),
     /// A witness signed it: its key hash, 8 hexadecimal digits, and the checkpoint with its signature, which was checked.
     Cosigned {
         /// The key hash.
@@ -88,6 +90,20 @@ pub trait Place: Send + Sync {
     /// Whether the place can be asked and forgets nothing by its nature.
     fn remembers(&self) -> bool {
         false
+    }
+
+    /// Further heads of this log that the place has under names of their own, the largest first and some at most: whoever puts an
+    /// older one in the place of the newest leaves them. Not every time it is asked.
+    ///
+    /// # Errors
+    /// In words of one line, why it could not be asked.
+    fn others(&self) -> Answer<'_, Result<Vec<String>, String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// The legacy network through which it is spoken to in clear, if the configuration allows that.
+    fn clear_network(&self) -> Option<&str> {
+        None
     }
 
     /// Exchanges of the log's key that the place keeps, in the order of their entries; each was read by
@@ -121,8 +137,9 @@ pub struct OutsideSettings {
 #[derive(Default)]
 pub(crate) struct Outside {
     contradictions: Mutex<Vec<contradiction::HeldAgainst>>,
-    configured: Mutex<Vec<String>>,
+    /// The names of the places, with the legacy network through which each is spoken to in clear.
+    configured: Mutex<Vec<(String, Option<String>)>>,
     /// Somebody asked that every place be sent to at once.
-    asked: tokio::sync::Notify,
+    pub(crate) asked: tokio::sync::Notify,
     pub(crate) mails_now: AtomicBool,
 }

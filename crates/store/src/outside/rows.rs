@@ -4,6 +4,7 @@ use super::Contradiction;
 use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::log::as_i64;
+use crate::timestamps::ROW;
 use sekisho_core::facts::Fact;
 use sekisho_core::letter::one_line;
 use sekisho_core::people::Actor;
@@ -29,6 +30,9 @@ pub struct OutsidePlace {
     pub trouble: Option<String>,
     /// It has failed for so long that it stands in the log.
     pub told: bool,
+    /// It is spoken to in clear through this legacy network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clear_network: Option<String>,
 }
 
 impl Store {
@@ -40,13 +44,13 @@ impl Store {
         may(actor, Action::ReadLedger, None).or_else(|_| may(actor, Action::ReadLog, None))?;
         let names = self.inner.outside.configured.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut places = Vec::new();
-        for name in names {
-            places.push(self.place_row(&name).await?);
+        for (name, clear_network) in names {
+            places.push(OutsidePlace { clear_network, ..self.place_row(&name).await? });
         }
         Ok((places, self.contradictions()))
     }
 
-    pub(super) async fn place_row(&self, name: &str) -> Result<OutsidePlace, Fault> {
+    pub(crate) async fn place_row(&self, name: &str) -> Result<OutsidePlace, Fault> {
         let row = sqlx::query("SELECT entries, sent_at, failing_since, told, trouble FROM outside_places WHERE name = $1").bind(name.to_owned()).fetch_optional(self.read()).await?;
         let Some(row) = row else { return Ok(OutsidePlace { name: name.to_owned(), ..OutsidePlace::default() }) };
         Ok(OutsidePlace {
@@ -56,11 +60,12 @@ impl Store {
             failing_since: row.try_get::<Option<i64>, _>("failing_since")?.map(Timestamp),
             trouble: row.try_get("trouble")?,
             told: row.try_get::<i64, _>("told")? != 0,
+            clear_network: None,
         })
     }
 
     /// Writes down that a place has a head, and, if its failure was told, that it is over.
-    pub(super) async fn place_has(&self, name: &str, entries: u64) -> Result<(), Fault> {
+    pub(crate) async fn place_has(&self, name: &str, entries: u64) -> Result<(), Fault> {
         let before = self.place_row(name).await?;
         let mut tx = self.write(&Actor::system()).await?;
         let now = tx.now();
@@ -68,13 +73,16 @@ impl Store {
             ON CONFLICT (name) DO UPDATE SET entries = $2, sent_at = $3, failing_since = NULL, told = 0, trouble = NULL";
         sqlx::query(text).bind(name.to_owned()).bind(as_i64(entries)).bind(now.0).execute(tx.sql()).await?;
         if before.told {
-            tx.fact(Fact::CheckpointLeaves { place: name.to_owned(), entries });
+            tx.fact(match name {
+                ROW => Fact::TimestampGoesOn { authority: self.timestamp_authority(), entries },
+                _ => Fact::CheckpointLeaves { place: name.to_owned(), entries },
+            });
         }
         tx.commit().await
     }
 
     /// Writes down that a place failed; once it has for longer than `patience`, in the log.
-    pub(super) async fn place_fails(&self, name: &str, why: &str, patience: Duration) -> Result<(), Fault> {
+    pub(crate) async fn place_fails(&self, name: &str, why: &str, patience: Duration) -> Result<(), Fault> {
         let before = self.place_row(name).await?;
         let why = one_line(why);
         let mut tx = self.write(&Actor::system()).await?;
@@ -85,8 +93,11 @@ impl Store {
             ON CONFLICT (name) DO UPDATE SET failing_since = $2, told = $3, trouble = $4";
         sqlx::query(text).bind(name.to_owned()).bind(since.0).bind(i64::from(tell || before.told)).bind(why.clone()).execute(tx.sql()).await?;
         if tell {
-            tracing::error!(place = name, why, "ALARM: checkpoints of the log do not leave the box");
-            tx.fact(Fact::CheckpointStuck { place: name.to_owned(), entries: before.entries, why });
+            tracing::error!(place = name, why, "ALARM: heads of the log do not leave the box, or are not stamped");
+            tx.fact(match name {
+                ROW => Fact::TimestampStuck { authority: self.timestamp_authority(), why },
+                _ => Fact::CheckpointStuck { place: name.to_owned(), entries: before.entries, why },
+            });
         }
         tx.commit().await
     }

@@ -8,6 +8,7 @@ use sekisho_core::letter::Letter;
 use sekisho_core::people::Actor;
 use sekisho_core::time::Timestamp;
 use sekisho_evidence::checkpoint;
+use sekisho_evidence::rotation::open_by_any;
 use sekisho_evidence::verify::COSIGNED_DIR;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -26,6 +27,7 @@ const RETRY: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Time for each place to be asked at the start; all are asked at once.
 const START: Duration = Duration::from_secs(15);
+const OTHER_LOG: &str = "it has seen a log that this one does not continue";
 /// The name under which mail stands among the places.
 const MAIL: &str = "mail";
 
@@ -33,7 +35,7 @@ impl Store {
     /// Holds the log against what the places have, before anybody is let in. A place that does not answer in time is asked
     /// again by its task, before anything is sent to it.
     pub async fn check_outside(&self, places: &[Arc<dyn Place>]) {
-        let mut names: Vec<String> = places.iter().map(|place| place.name().to_owned()).collect();
+        let mut names: Vec<(String, Option<String>)> = places.iter().map(|place| (place.name().to_owned(), place.clear_network().map(str::to_owned))).collect();
         names.dedup();
         *self.inner.outside.configured.lock().unwrap_or_else(PoisonError::into_inner) = names;
         let asked = places.iter().map(|place| {
@@ -47,15 +49,21 @@ impl Store {
     }
 
     async fn look_at_start(&self, place: &dyn Place) {
-        let asked = tokio::time::timeout(START, place.newest()).await.unwrap_or_else(|_| Err("it did not answer in time".into()));
+        let asked = async {
+            let newest = place.newest().await?;
+            Ok::<_, String>((newest, place.others().await?))
+        };
+        let asked = tokio::time::timeout(START, asked).await.unwrap_or_else(|_| Err("it did not answer in time".into()));
         match asked {
-            Ok(note) => {
-                self.has_forgotten(place, note.as_deref()).await;
-                let Some(note) = note else { return };
-                match self.compare_outside(place, &note).await {
-                    Ok(true) => tracing::info!(place = place.name(), "the log continues what was seen of it outside"),
-                    Ok(false) => {}
-                    Err(why) => tracing::error!(place = place.name(), why, "ALARM: a place outside has something that is no checkpoint of this log"),
+            Ok((newest, others)) => {
+                self.has_forgotten(place, newest.iter().chain(&others)).await;
+                for note in newest.iter().chain(&others) {
+                    match self.compare_outside(place, note).await {
+                        Ok(true) => tracing::info!(place = place.name(), "the log continues what was seen of it outside"),
+                        // What else lies there is of the same branch.
+                        Ok(false) => return,
+                        Err(why) => tracing::error!(place = place.name(), why, "ALARM: a place outside has something that is no checkpoint of this log"),
+                    }
                 }
             }
             // Whoever put an older copy back would silence the place as well: it is told at once, and not after some minutes.
@@ -67,11 +75,14 @@ impl Store {
     }
 
     /// Tells at once if a place has less than it had: somebody took away what stands against an older copy.
-    async fn has_forgotten(&self, place: &dyn Place, note: Option<&str>) {
+    async fn has_forgotten(&self, place: &dyn Place, notes: impl Iterator<Item = &String>) {
         if !place.remembers() {
             return;
         }
-        let has = note.and_then(|note| checkpoint::unproved(note).ok()).map_or(0, |head| head.size);
+        // What none of our keys signed is not had.
+        let keys = self.inner.keys.log_keys();
+        let sizes = notes.filter_map(|note| if place.vouches() { checkpoint::unproved(note).ok() } else { open_by_any(note, &keys).ok().map(|(head, _)| head) });
+        let has = sizes.map(|head| head.size).max().unwrap_or(0);
         match self.place_row(place.name()).await {
             Ok(row) if has < row.entries => self.tell_now(place.name(), &format!("it had a head of {} entries, and has one of {has}: what it kept was taken away or put back", row.entries)).await,
             Ok(_) => {}
@@ -87,7 +98,7 @@ impl Store {
             tasks.spawn(async move { store.keep_sending(place, patience).await });
         }
         if !settings.mail.is_empty() {
-            self.inner.outside.configured.lock().unwrap_or_else(PoisonError::into_inner).push(MAIL.to_owned());
+            self.inner.outside.configured.lock().unwrap_or_else(PoisonError::into_inner).push((MAIL.to_owned(), None));
             let store = self.clone();
             tasks.spawn(async move { store.keep_mailing(settings).await });
         }
@@ -140,14 +151,19 @@ impl Store {
 
     async fn send(&self, place: &dyn Place) -> Result<u64, String> {
         let newest = place.newest().await?;
-        self.has_forgotten(place, newest.as_deref()).await;
+        let others = place.others().await?;
+        self.has_forgotten(place, newest.iter().chain(&others)).await;
         if let Some(note) = newest
             && !self.compare_outside(place, &note).await?
         {
-            return Err("it has seen a log that this one does not continue".into());
+            return Err(OTHER_LOG.into());
         }
+        self.compare_others(place, &others).await?;
         let head = self.head().map_err(|fault| fault.to_string())?;
         let kept = place.keep(&head).await?;
+        if let Kept::Beside(others) = &kept {
+            self.compare_others(place, others).await?;
+        }
         if let Kept::Cosigned { id, note } = kept {
             // The id becomes a name of a file.
             if id.len() != 8 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -159,7 +175,18 @@ impl Store {
         Ok(head.entries)
     }
 
-    fn head(&self) -> Result<Head, Fault> {
+    /// Holds the log against heads that lie under names of their own. What is no head of this log is told, and keeps nothing from
+    /// being sent: it lies there under a name that anybody can give.
+    async fn compare_others(&self, place: &dyn Place, notes: &[String]) -> Result<(), String> {
+        for note in notes {
+            if !self.compare_outside(place, note).await.unwrap_or(true) {
+                return Err(OTHER_LOG.into());
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn head(&self) -> Result<Head, Fault> {
         let note = self.checkpoint()?;
         let seen = checkpoint::unproved(&note).map_err(|breach| Fault::LogBroken(breach.to_string()))?;
         Ok(Head { origin: seen.origin, entries: seen.size, root: seen.root.to_string(), note, data_dir: self.data_dir().to_owned() })

@@ -91,6 +91,9 @@ impl Store {
     pub async fn attachment(&self, actor: &Actor, plan: &PlanId, id: &AttachmentId) -> Done<(Attachment, Vec<u8>)> {
         let owner = self.load_plan(self.read(), plan).await?.ok_or(Refusal::NotFound)?;
         may_read(actor, &owner)?;
+        if self.board(|board| board.erased_attachment(id).is_some()) {
+            return Err(Refusal::RecordingDeleted.into());
+        }
         let text = "SELECT id, name, bytes, sha256, content FROM attachments WHERE id = $1 AND plan = $2";
         let row = sqlx::query(text).bind(id.as_str().to_owned()).bind(plan.as_str().to_owned()).fetch_optional(self.read()).await?.ok_or(Refusal::NotFound)?;
         let attachment = read(&row)?;

@@ -30,6 +30,13 @@ pub(crate) struct Survey {
     scattered: bool,
 }
 
+impl Survey {
+    /// Its parts do not stand in their order.
+    pub fn is_scattered(&self) -> bool {
+        self.scattered
+    }
+}
+
 /// Why the reading of a content ended early.
 #[derive(Debug)]
 pub(crate) enum Broken {
@@ -52,6 +59,11 @@ impl From<Fault> for Broken {
 /// # Errors
 /// The recording cannot be read, or the parts of the file lie too far apart ([`Refusal::ContentScattered`]).
 pub(crate) fn survey(open: &Open, file: u32) -> Result<Survey, Broken> {
+    survey_within(open, file, KEPT_SCATTERED_BYTES as u64)
+}
+
+/// As [`survey`], for one who takes fewer bytes of a file whose parts lie apart.
+pub(crate) fn survey_within(open: &Open, file: u32, most: u64) -> Result<Survey, Broken> {
     let (mut hasher, mut bytes) = (Hasher::new(), 0_u64);
     let mut count = |part: &[u8]| {
         hasher.update(part);
@@ -62,7 +74,7 @@ pub(crate) fn survey(open: &Open, file: u32) -> Result<Survey, Broken> {
         return Ok(Survey { bytes, sha256: hasher.finish(), scattered: false });
     }
     let (mut hasher, mut bytes) = (Hasher::new(), 0_u64);
-    in_windows(open, file, &mut |part| {
+    in_windows(open, file, most, &mut |part| {
         hasher.update(part);
         bytes += part.len() as u64;
         Ok(())
@@ -76,7 +88,7 @@ pub(crate) fn survey(open: &Open, file: u32) -> Result<Survey, Broken> {
 /// As [`survey`], and what `sink` gives.
 pub(crate) fn hand_out(open: &Open, file: u32, survey: &Survey, sink: &mut dyn FnMut(&[u8]) -> Result<(), Broken>) -> Result<(), Broken> {
     if survey.scattered {
-        in_windows(open, file, sink)
+        in_windows(open, file, KEPT_SCATTERED_BYTES as u64, sink)
     } else if in_order(open, file, sink)? {
         Ok(())
     } else {
@@ -156,13 +168,13 @@ fn in_order(open: &Open, file: u32, sink: &mut dyn FnMut(&[u8]) -> Result<(), Br
 }
 
 /// Gives the content window by window; what never went over is zeros.
-fn in_windows(open: &Open, file: u32, sink: &mut dyn FnMut(&[u8]) -> Result<(), Broken>) -> Result<(), Broken> {
+fn in_windows(open: &Open, file: u32, most: u64, sink: &mut dyn FnMut(&[u8]) -> Result<(), Broken>) -> Result<(), Broken> {
     let mut end = 0_u64;
     parts(open, file, &mut |offset, data| {
         end = end.max(offset.saturating_add(data.len() as u64));
         Ok(true)
     })?;
-    if end > KEPT_SCATTERED_BYTES as u64 {
+    if end > most.min(KEPT_SCATTERED_BYTES as u64) {
         return Err(Broken::Refused(Refusal::ContentScattered));
     }
     let mut from = 0_u64;

@@ -1,11 +1,16 @@
 //! The recordings of the box: where they lie, which are being written, and whether there is room for one more.
 
+mod auditors;
 pub(crate) mod content;
+mod copies;
 mod flush;
 mod notes;
+mod offline;
 mod read;
 mod writer;
 
+pub use offline::{NewAuditorKey, OpenedRecording, new_auditor_key, open_recording};
+pub use copies::{CopyPlace, CopyRemoval, RecordingCopy};
 pub use read::Replay;
 pub(crate) use read::{cause_of, frames, play, scan_file};
 use read::function_of;
@@ -34,6 +39,8 @@ use tokio::sync::{Semaphore, broadcast, mpsc};
 
 /// Folder of recordings that belong to no entry of the log, beside the recordings in the data folder.
 pub(crate) const ORPHANS_DIR: &str = "orphans";
+/// Folder of recordings that were found damaged, beside the recordings.
+pub(crate) const ASIDE_DIR: &str = "damaged";
 /// Space that is kept occupied, and set free when the disk runs full, so that database and log can still be written:
 /// the ends of the cut sessions, and the logins of those who come to make room.
 const BALLAST_BYTES: u64 = 32 * 1024 * 1024;
@@ -133,9 +140,12 @@ impl Shelf {
         self.halted.load(Ordering::SeqCst)
     }
 
-    /// The file of a session's recording. The id has a checked form, so it is a plain file name.
+    /// The file of a session's recording; among those that were set aside, if it lies there. The id has a checked form, so it is
+    /// a plain file name.
     pub(crate) fn path(&self, session: &SessionId) -> PathBuf {
-        self.folder.join(format!("{session}{FILE_SUFFIX}"))
+        let name = format!("{session}{FILE_SUFFIX}");
+        let aside = self.data_dir.join(ASIDE_DIR).join(&name);
+        if aside.exists() { aside } else { self.folder.join(name) }
     }
 
     /// The folder of recordings.

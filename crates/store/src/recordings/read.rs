@@ -24,7 +24,7 @@ pub struct Replay {
     pub started_at: i64,
     batches: mpsc::Receiver<Result<Vec<ViewEvent>, Fault>>,
     waiting: VecDeque<ViewEvent>,
-    _viewing: Viewing,
+    viewing: Viewing,
 }
 
 impl Replay {
@@ -41,6 +41,7 @@ impl Replay {
                 Ok(batch) => self.waiting = batch.into(),
                 Err(fault) => {
                     self.batches.close();
+                    self.viewing.look_again(&fault);
                     return Some(Err(fault.into()));
                 }
             }
@@ -63,7 +64,7 @@ pub(crate) fn scan_file(path: &Path) -> Result<Scan, Fault> {
     scan(BufReader::new(file)).map_err(damaged)
 }
 
-fn damaged(breach: RecordingBreach) -> Fault {
+pub(super) fn damaged(breach: RecordingBreach) -> Fault {
     match breach {
         RecordingBreach::Read(source) => Fault::Io { what: "a recording cannot be read".into(), source },
         breach => Fault::Damaged(breach.to_string()),
@@ -77,11 +78,11 @@ pub(crate) async fn play(
     viewing: Viewing,
 ) -> Result<Replay, Fault> {
     let opened = tokio::task::spawn_blocking(move || frames(&path, unwrap)).await;
-    let decoder = opened.map_err(|lost| Fault::Damaged(format!("a recording could not be opened: {lost}")))??;
+    let decoder = opened.map_err(|lost| Fault::Damaged(format!("a recording could not be opened: {lost}")))?.inspect_err(|fault| viewing.look_again(fault))?;
     let started_at = decoder.header().started_at;
     let (sender, batches) = mpsc::channel(BATCHES);
     tokio::task::spawn_blocking(move || feed(decoder, &sender));
-    Ok(Replay { started_at, batches, waiting: VecDeque::new(), _viewing: viewing })
+    Ok(Replay { started_at, batches, waiting: VecDeque::new(), viewing })
 }
 
 /// Reads to the end, or until nobody listens.

@@ -33,6 +33,7 @@ async fn recording(folder: &Path) -> (Arc<Shelf>, Arc<Writer>) {
         started_at: 1,
         log_origin: "sekisho/test".into(),
         wrapped_key: vec![1],
+        recipients: Vec::new(),
     };
     let writer = shelf.begin(session, header, DataKey::from_bytes(KEY), Actor::system()).await.unwrap();
     (shelf, writer)

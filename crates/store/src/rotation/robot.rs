@@ -62,6 +62,7 @@ impl Store {
     pub(super) async fn open_robot(&self, target: &Target) -> Done<Robot> {
         let session: SessionId = random_id()?;
         let key = Zeroizing::new(random_bytes::<32>()?);
+        let (wrapped_key, recipients) = self.inner.keys.wrap_recording_key(&key, &self.auditor_recipients().await?)?;
         let header = Header {
             session: session.as_str().to_owned(),
             plan: NAME.to_owned(),
@@ -70,7 +71,8 @@ impl Store {
             protocol: "ssh".to_owned(),
             started_at: self.now().0,
             log_origin: self.inner.settings.origin.clone(),
-            wrapped_key: self.inner.keys.wrap_recording_key(&key)?,
+            wrapped_key,
+            recipients,
         };
         let writer = self.inner.shelf.begin(session.clone(), header, DataKey::from_bytes(*key), Actor::system()).await?;
         let sink = self.inner.shelf.sink(&writer);

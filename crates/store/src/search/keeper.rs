@@ -214,7 +214,7 @@ impl Store {
     async fn take_round(&self, index: &Arc<Index>, size: u64, running: &mut BTreeMap<SessionId, i64>) -> Result<bool, Fault> {
         let keeper = &self.inner.keeper;
         let seen = index.cursor().unwrap_or(0);
-        let of_interest = "seq >= $1 AND seq < $2 AND kind IN ('plan_drawn', 'plan_acted', 'file_attached', 'reconciled', 'left')";
+        let of_interest = "seq >= $1 AND seq < $2 AND kind IN ('plan_drawn', 'plan_acted', 'file_attached', 'reconciled', 'left', 'recording_deleted')";
         let text = format!("SELECT seq, kind, session, plan FROM log WHERE {of_interest} ORDER BY seq LIMIT $3");
         let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(as_i64(seen)).bind(as_i64(size)).bind(LINES).fetch_all(self.read()).await?;
         let text = format!("SELECT COUNT(*) AS n FROM log WHERE {of_interest}");
@@ -228,7 +228,7 @@ impl Store {
                 next = u64::try_from(row.try_get::<i64, _>("seq")?).unwrap_or(0) + 1;
             }
             let kind: String = row.try_get("kind")?;
-            if kind == "left" {
+            if kind == "left" || kind == "recording_deleted" {
                 ended.extend(row.try_get::<Option<String>, _>("session")?);
             } else {
                 plans.extend(row.try_get::<Option<String>, _>("plan")?);
@@ -288,17 +288,23 @@ impl Store {
     /// Takes a session that ended; false if the store is being closed.
     async fn take_recording(&self, index: &Arc<Index>, session: &str) -> Result<bool, Fault> {
         let (Some(origin), Some(id)) = (self.origin_of(session).await?, SessionId::parse(session)) else { return Ok(true) };
+        // Of a deleted recording the rows stay to be found: commands and names of files, and nothing that stood on a screen.
+        let deleted = self.board(|board| board.erased(&id).is_some());
         let (path, unwrap) = (self.inner.shelf.path(&id), self.unwrapper());
         let work = tokio::task::spawn_blocking({
             let (index, origin, stop) = (Arc::clone(index), origin.clone(), Arc::clone(&self.inner.keeper.closed));
             move || {
                 index.forget_session(&origin.session);
+                if deleted {
+                    return Ok(Taken::Deleted);
+                }
                 take::recording(&path, unwrap, &origin, &index, &stop)
             }
         });
         let from = match work.await.map_err(lost)? {
             Ok(Taken::Whole) => return Ok(true),
             Ok(Taken::Stopped) => return Ok(false),
+            Ok(Taken::Deleted) => -1,
             Ok(Taken::UpTo(moment)) => as_i64(moment),
             Err(fault @ (Fault::Io { .. } | Fault::Crypto(_) | Fault::Damaged(_))) => {
                 tracing::warn!(session, %fault, "a recording cannot be searched; its rows are");

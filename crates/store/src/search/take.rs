@@ -80,6 +80,8 @@ pub(super) enum Taken {
     UpTo(u64),
     /// The store is being closed.
     Stopped,
+    /// It was deleted by rule.
+    Deleted,
 }
 
 /// Takes a recording into the index.

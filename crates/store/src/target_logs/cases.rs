@@ -8,7 +8,7 @@ use crate::write::Tx;
 use sekisho_core::alarm::Rule;
 use sekisho_core::around::{AllowAsk, Case, CaseKey, Decided, Decision, LoginAllow, Weight};
 use sekisho_core::facts::Fact;
-use sekisho_core::ids::{CaseId, LoginAllowId};
+use sekisho_core::ids::{CaseId, LoginAllowId, TargetId};
 use sekisho_core::limits;
 use sekisho_core::people::Actor;
 use sekisho_core::permission::{Action, may};
@@ -18,8 +18,11 @@ use sekisho_core::source::Network;
 use sekisho_core::time::Timestamp;
 use sekisho_evidence::Digest;
 use std::collections::{BTreeSet, HashMap};
+use sqlx::Row;
 use std::time::Duration;
 
+/// Open cases that are read at once.
+const OPEN_ROWS: i64 = 20_000;
 /// Cases that were decided on and are listed.
 const DECIDED: i64 = 200;
 /// Least time between two entries of the log that tell of one case's growth.
@@ -37,8 +40,10 @@ pub(super) struct Found {
 #[derive(Default)]
 pub(crate) struct Board {
     pub(super) open: HashMap<CaseKey, Open>,
+    loaded: bool,
 }
 
+#[derive(Clone)]
 pub(super) struct Open {
     pub case: Case,
     written: Timestamp,
@@ -49,9 +54,24 @@ impl Board {
     /// Puts what was found into its case, and says which key it has there.
     pub(super) fn put(&mut self, found: Found, now: Timestamp) -> CaseKey {
         let mut key = found.case.key.clone();
-        // A flood from everywhere is one case, and not thousands.
-        if !self.open.contains_key(&key) && self.open.len() >= limits::CASES_OPEN {
-            key.from = String::new();
+        // A flood from everywhere is one case, and not thousands: on its target, where it takes no room of others, and apart from
+        // what is critical, which has more.
+        let critical = found.case.weight == Weight::Critical;
+        // What a file tells takes no room of what happens, nor of what another file tells.
+        let most = match (&key.import, critical) {
+            (Some(_), _) => limits::CASES_IMPORTED,
+            (None, true) => limits::CASES_OPEN_CRITICAL,
+            (None, false) => limits::CASES_OPEN,
+        };
+        if !self.open.contains_key(&key) {
+            let is_like = |open: &&Open| open.case.key.target == key.target && open.case.key.import == key.import && (open.case.weight == Weight::Critical) == critical;
+            if self.open.values().filter(is_like).count() >= most {
+                key.from = String::new();
+                // Each session would be a case of its own; those of a file end here.
+                if key.import.is_some() {
+                    key.session = None;
+                }
+            }
         }
         let Some(open) = self.open.get_mut(&key) else {
             let case = Case { key: key.clone(), ..found.case };
@@ -61,7 +81,10 @@ impl Board {
         let case = &mut open.case;
         case.logins += found.case.logins;
         case.attempts += found.case.attempts;
-        case.last = case.last.max(found.case.last);
+        (case.first, case.last) = (case.first.min(found.case.first), case.last.max(found.case.last));
+        case.latest.extend(found.case.latest);
+        let many = case.latest.len().saturating_sub(limits::CASE_LINES);
+        case.latest.drain(..many);
         for account in found.case.accounts {
             if case.accounts.len() < limits::CASE_ACCOUNTS {
                 case.accounts.insert(account);
@@ -84,25 +107,59 @@ impl Board {
         key
     }
 
-    /// The cases that are to be written down.
+    /// The cases that are to be written down: all that grew, once one of them is due. Then what is judged and what is written are
+    /// one, and a restart forgets nothing.
     pub(super) fn due(&self, now: Timestamp) -> Vec<CaseKey> {
-        self.open.iter().filter(|(_, open)| open.dirty && now >= open.written.plus(GROWTH)).map(|(key, _)| key.clone()).collect()
+        if self.open.values().any(|open| open.dirty && now >= open.written.plus(GROWTH)) { self.dirty() } else { Vec::new() }
+    }
+
+    fn dirty(&self) -> Vec<CaseKey> {
+        self.open.iter().filter(|(_, open)| open.dirty).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Whether all of it is written down.
+    pub(super) fn is_written(&self) -> bool {
+        self.open.values().all(|open| !open.dirty)
     }
 }
 
 impl Store {
-    pub(super) async fn load_board(&self) -> Result<Board, Fault> {
-        let mut board = Board::default();
-        for case in self.cases_held("SELECT body, seal FROM cases WHERE open = 1 ORDER BY last_at DESC LIMIT $1", LEDGER_ROWS).await? {
+    /// Reads the open cases into memory, if they are not there yet.
+    pub(super) async fn load_board(&self, board: &mut Board) -> Result<(), Fault> {
+        if board.loaded {
+            return Ok(());
+        }
+        for case in self.cases_undecided(OPEN_ROWS).await? {
             let written = case.last;
             board.open.insert(case.key.clone(), Open { case, written, dirty: false });
         }
-        Ok(board)
+        board.loaded = true;
+        Ok(())
+    }
+
+    /// Cases that nobody decided on, by what their sealed bodies say: the column beside them decides nothing.
+    async fn cases_undecided(&self, rows: i64) -> Result<Vec<Case>, Fault> {
+        let text = "SELECT id, open, body, seal FROM cases WHERE open = 1 OR body LIKE '%\"decided\":null%' ORDER BY last_at DESC LIMIT $1";
+        Ok(self.cases_held(text, rows).await?.into_iter().filter(|case| case.decided.is_none()).collect())
+    }
+
+    pub(super) async fn cases_of(&self, target: &TargetId) -> Result<Vec<Case>, Fault> {
+        let since = self.since();
+        let rows = sqlx::query("SELECT body, seal FROM cases WHERE target = $1 ORDER BY last_at DESC LIMIT $2").bind(target.as_str().to_owned()).bind(OPEN_ROWS).fetch_all(self.read()).await?;
+        Ok(rows.iter().filter_map(|row| self.held(row, since).ok()).collect())
     }
 
     async fn cases_held(&self, text: &'static str, rows: i64) -> Result<Vec<Case>, Fault> {
         let since = self.since();
         let rows = sqlx::query(text).bind(rows).fetch_all(self.read()).await?;
+        // Who takes an undecided case off the list hides it from nobody, and is told of.
+        for row in &rows {
+            if let (Ok(0), Ok(case)) = (row.try_get::<i64, _>("open"), self.held::<Case>(row, since))
+                && case.decided.is_none()
+            {
+                self.note_damaged("cases", case.id.as_str(), "changed");
+            }
+        }
         Ok(rows.iter().filter_map(|row| self.held(row, since).inspect_err(|fault| tracing::error!(%fault, "ALARM: a case of a login round the gateway was changed by somebody else")).ok()).collect())
     }
 
@@ -112,7 +169,18 @@ impl Store {
             let case = &open.case;
             let known = sqlx::query("SELECT id FROM cases WHERE id = $1").bind(case.id.as_str().to_owned()).fetch_optional(tx.sql()).await?.is_some();
             let fact = if known {
-                Fact::CaseGrew { case: case.id.clone(), rule: case.key.rule, weight: case.weight, about: case.about.clone(), logins: case.logins, attempts: case.attempts }
+                let newest = case.latest.last();
+                Fact::CaseGrew {
+                    case: case.id.clone(),
+                    rule: case.key.rule,
+                    weight: case.weight,
+                    about: case.about.clone(),
+                    logins: case.logins,
+                    attempts: case.attempts,
+                    account: newest.map(|line| line.account.clone()).unwrap_or_default(),
+                    from: newest.map_or_else(|| case.key.from.clone(), |line| line.from.clone()),
+                    import: case.imported.as_ref().map(|imported| imported.import.clone()),
+                }
             } else {
                 sqlx::query("INSERT INTO cases (id, open, last_at, target, body) VALUES ($1, 1, $2, $3, '')")
                     .bind(case.id.as_str().to_owned())
@@ -131,6 +199,7 @@ impl Store {
                     source: case.source.clone(),
                     near: case.key.session.clone().or_else(|| case.nearest.clone()),
                     line: if case.line.is_empty() { String::new() } else { Digest::of(case.line.as_bytes()).to_string() },
+                    import: case.imported.as_ref().map(|imported| imported.import.clone()),
                 }
             };
             self.save_case(tx, case, fact).await?;
@@ -167,10 +236,11 @@ impl Store {
     /// Without the right to read the ledgers.
     pub async fn cases(&self, actor: &Actor) -> Done<(Vec<Case>, Vec<Case>)> {
         may(actor, Action::ReadLedger, None)?;
-        let mut open = self.cases_held("SELECT body, seal FROM cases WHERE open = 1 ORDER BY last_at DESC LIMIT $1", LEDGER_ROWS).await?;
+        let mut open = self.cases_undecided(LEDGER_ROWS).await?;
+        self.as_on_the_board(&mut open);
         open.sort_by_key(|case| (std::cmp::Reverse(case.weight), std::cmp::Reverse(case.last)));
-        let decided = self.cases_held("SELECT body, seal FROM cases WHERE open = 0 ORDER BY last_at DESC LIMIT $1", DECIDED).await?;
-        Ok((open, decided))
+        let decided = self.cases_held("SELECT id, open, body, seal FROM cases WHERE open = 0 ORDER BY last_at DESC LIMIT $1", DECIDED).await?;
+        Ok((open, decided.into_iter().filter(|case| case.decided.is_some()).collect()))
     }
 
     /// One case.
@@ -179,7 +249,21 @@ impl Store {
     /// Without the right to read the ledgers; [`Refusal::NotFound`].
     pub async fn case(&self, actor: &Actor, id: &CaseId) -> Done<Case> {
         may(actor, Action::ReadLedger, None)?;
-        Ok(self.load_case(id).await?.ok_or(Refusal::NotFound)?)
+        let mut case = [self.load_case(id).await?.ok_or(Refusal::NotFound)?];
+        self.as_on_the_board(&mut case);
+        let [case] = case;
+        Ok(case)
+    }
+
+    /// With what came in since a case was last written down: a decision is about what is shown. While the board is written to, the
+    /// rows stand as they are.
+    fn as_on_the_board(&self, cases: &mut [Case]) {
+        let Some(board) = self.inner.gathering.board_now() else { return };
+        for case in cases {
+            if let Some(open) = board.open.get(&case.key).filter(|open| open.case.id == case.id) {
+                *case = open.case.clone();
+            }
+        }
     }
 
     async fn load_case(&self, id: &CaseId) -> Result<Option<Case>, Fault> {
@@ -198,11 +282,13 @@ impl Store {
         Ok((open.len(), open.iter().map(|case| case.weight).max()))
     }
 
-    /// Decides on a case. To allow logins like it from here on, say for which network and how long.
+    /// Decides on a case of which the person saw so many logins and attempts. To allow logins like it from here on, say for which
+    /// network and how long.
     ///
     /// # Errors
-    /// The rule that forbids it; [`Refusal::NotFound`] also for a case that was decided on by another person meanwhile.
-    pub async fn decide_case(&self, actor: &Actor, id: &CaseId, what: Decision, reason: &str, allow: Option<(Network, u32)>) -> Done<Case> {
+    /// The rule that forbids it; [`Refusal::NotFound`] also for a case that was decided on by another person meanwhile;
+    /// [`Refusal::ChangedMeanwhile`] if more came in than was seen.
+    pub async fn decide_case(&self, actor: &Actor, id: &CaseId, seen: (u64, u64), what: Decision, reason: &str, allow: Option<(Network, u32)>) -> Done<Case> {
         self.require(actor, Action::DecideCase, None, "decide_case").await?;
         check_text("reason", reason)?;
         let mut board = self.inner.gathering.board().await;
@@ -212,14 +298,19 @@ impl Store {
         if let Some(open) = board.open.get(&case.key).filter(|open| open.case.id == case.id) {
             case = open.case.clone();
         }
+        if (case.logins, case.attempts) != seen {
+            return Err(Refusal::ChangedMeanwhile.into());
+        }
         if what == Decision::Allowed {
             let (network, days) = allow.ok_or_else(|| Refusal::bad_field("network"))?;
             if !case.key.rule.can_be_allowed() || case.accounts.len() > 1 && case.key.rule != sekisho_core::around::AroundRule::Elsewhere {
                 return Err(Refusal::bad_field("decision").into());
             }
-            // A kept account is named, and any other login is not bound to one.
-            let account = (case.key.rule != sekisho_core::around::AroundRule::Elsewhere).then(|| case.accounts.first().cloned()).flatten();
-            self.put_allow(&mut tx, AllowAsk { target: case.key.target.clone(), network, account, reason: reason.to_owned(), days }).await?;
+            // What was seen is allowed: the accounts of the case, and any other one only where its lines name none.
+            let accounts: Vec<Option<String>> = if case.accounts.is_empty() { vec![None] } else { case.accounts.iter().cloned().map(Some).collect() };
+            for account in accounts {
+                self.put_allow(&mut tx, AllowAsk { target: case.key.target.clone(), network, account, reason: reason.to_owned(), days }).await?;
+            }
         }
         let name = self.who(&mut tx, actor).await?;
         case.decided = Some(Decided { person: actor.person.clone(), name, at: tx.now(), what, reason: reason.to_owned() });
@@ -245,6 +336,21 @@ impl Store {
     pub async fn login_allows(&self, actor: &Actor) -> Done<Vec<LoginAllow>> {
         may(actor, Action::ReadLedger, None)?;
         Ok(self.allows_held().await?)
+    }
+
+    /// How often each of them was used, and when last; what was judged in the last seconds is not counted yet.
+    ///
+    /// # Errors
+    /// Without the right to read the ledgers.
+    pub async fn login_allow_uses(&self, actor: &Actor) -> Done<HashMap<LoginAllowId, (u64, Option<Timestamp>)>> {
+        may(actor, Action::ReadLedger, None)?;
+        let rows = sqlx::query("SELECT id, used, used_at FROM login_allows WHERE active = 1 ORDER BY id LIMIT $1").bind(LEDGER_ROWS).fetch_all(self.read()).await?;
+        let mut uses = HashMap::new();
+        for row in rows {
+            let Some(id) = LoginAllowId::parse(row.try_get("id")?) else { continue };
+            uses.insert(id, (u64::try_from(row.try_get::<i64, _>("used")?).unwrap_or(0), row.try_get::<Option<i64>, _>("used_at")?.map(Timestamp)));
+        }
+        Ok(uses)
     }
 
     pub(super) async fn allows_held(&self) -> Result<Vec<LoginAllow>, Fault> {

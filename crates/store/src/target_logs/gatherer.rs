@@ -43,6 +43,16 @@ impl Gatherer for Store {
         })
     }
 
+    fn linked(&self, source: &LogSourceId, stands: bool) {
+        let now = self.now();
+        let mut links = self.inner.gathering.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = links.entry(source.clone()).or_insert((0, now));
+        link.0 = if stands { link.0 + 1 } else { link.0.saturating_sub(1) };
+        if link.0 == 0 {
+            link.1 = now;
+        }
+    }
+
     fn lost(&self, source: &LogSourceId, count: u64) {
         let mut lost = self.inner.gathering.lost.lock().unwrap_or_else(PoisonError::into_inner);
         *lost.entry(source.clone()).or_default() += count;
@@ -51,7 +61,7 @@ impl Gatherer for Store {
     fn turned_away<'a>(&'a self, from: IpAddr, why: AwayWhy) -> Answer<'a, ()> {
         Box::pin(async move {
             // What only an authority of ours can have signed is counted apart from what anybody can send.
-            let Some(others) = self.inner.gathering.away.take(from, matches!(why, AwayWhy::Unknown | AwayWhy::Ended), self.now()) else { return };
+            let Some(others) = self.inner.gathering.away.take(from, matches!(why, AwayWhy::Unknown | AwayWhy::Ended | AwayWhy::Full), self.now()) else { return };
             let written = async {
                 let mut tx = self.write(&Actor::system()).await?;
                 tx.fact(Fact::LogTurnedAway { why: why.as_str().to_owned(), from: from.to_string(), others });

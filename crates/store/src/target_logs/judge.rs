@@ -7,18 +7,20 @@ use super::sources::Known;
 use crate::Store;
 use crate::fault::Fault;
 use crate::ledger::LEDGER_ROWS;
-use sekisho_core::around::{AroundRule, Case, CaseKey, LineRef, LogSource, LoginAllow, Weight};
+use sekisho_core::around::{AroundRule, Case, CaseKey, CaseLine, LineRef, LogSource, LoginAllow, Weight};
 use sekisho_core::facts::Fact;
-use sekisho_core::ids::{LogSourceId, TargetId};
+use sekisho_core::ids::TargetId;
 use sekisho_core::limits;
 use sekisho_core::people::Actor;
 use sekisho_core::target::{Account, Target};
 use sekisho_core::time::Timestamp;
 use sekisho_detect::join::{self, By, GRACE, Scene, Verdict};
-use sekisho_detect::login::{Kind, TargetLogin, Way};
+use sekisho_detect::login::{Kind, TargetLogin, Way, is_direction};
 use sekisho_detect::read;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use sqlx::Row;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// Attempts of one kind are counted over this time.
@@ -67,10 +69,6 @@ pub(super) fn shown(bytes: &[u8]) -> (String, bool) {
     (text, cut)
 }
 
-fn is_direction(letter: char) -> bool {
-    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// What the task knows.
 #[derive(Default)]
 pub(super) struct Desk {
@@ -78,19 +76,27 @@ pub(super) struct Desk {
     pub own: Own,
     /// By kind: how many, since when.
     pub attempts: HashMap<CaseKey, (u64, Timestamp)>,
+    /// What the last round was judged by, and when and at which place of the log it was read.
+    round: Option<(u64, Timestamp, Arc<Round>)>,
 }
 
+/// Between two readings of what is judged by, while the log tells of no change.
+const FRESH: Duration = Duration::from_secs(10);
+
 /// One target, as far as judging needs it.
-struct Ground {
-    target: Target,
-    kept: BTreeSet<String>,
+pub(super) struct Ground {
+    pub target: Target,
+    pub kept: BTreeSet<String>,
+    /// A row of its accounts does not hold: which are kept cannot be told.
+    pub all_kept: bool,
+    pub host: Option<IpAddr>,
 }
 
 /// What one round is judged by.
-struct Round {
-    grounds: HashMap<TargetId, Ground>,
+pub(super) struct Round {
+    pub grounds: HashMap<TargetId, Ground>,
     by_address: HashMap<IpAddr, TargetId>,
-    allows: Vec<LoginAllow>,
+    pub allows: Vec<LoginAllow>,
 }
 
 /// A session that a target's log told of in this round.
@@ -103,41 +109,64 @@ struct Joined {
 }
 
 impl Store {
-    async fn round(&self) -> Result<Round, Fault> {
+    pub(super) async fn round(&self) -> Result<Round, Fault> {
         let since = self.since();
         let (mut grounds, mut by_address) = (HashMap::new(), HashMap::new());
         let rows = sqlx::query("SELECT body, seal FROM targets ORDER BY id LIMIT $1").bind(LEDGER_ROWS).fetch_all(self.read()).await?;
-        for target in rows.iter().filter_map(|row| self.held::<Target>(row, since).ok()) {
-            if let Ok(address) = target.host.parse::<IpAddr>() {
-                by_address.insert(address.to_canonical(), target.id.clone());
-            }
-            grounds.insert(target.id.clone(), Ground { target, kept: BTreeSet::new() });
+        for target in rows.iter().filter_map(|row| self.held::<Target>(row, since).inspect_err(|fault| tracing::error!(%fault, "ALARM: logins on a target cannot be judged")).ok()) {
+            let host = target.host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
+            by_address.extend(host.map(|host| (host, target.id.clone())));
+            grounds.insert(target.id.clone(), Ground { target, kept: BTreeSet::new(), all_kept: false, host });
         }
-        let rows = sqlx::query("SELECT body, seal FROM accounts ORDER BY id LIMIT $1").bind(LEDGER_ROWS * 8).fetch_all(self.read()).await?;
-        for account in rows.iter().filter_map(|row| self.held::<Account>(row, since).ok()) {
-            if let Some(ground) = grounds.get_mut(&account.target) {
-                ground.kept.insert(account.username);
+        let rows = sqlx::query("SELECT target, body, seal FROM accounts ORDER BY id LIMIT $1").bind(LEDGER_ROWS * 8).fetch_all(self.read()).await?;
+        for row in &rows {
+            match self.held::<Account>(row, since) {
+                Ok(account) => {
+                    if let Some(ground) = grounds.get_mut(&account.target) {
+                        ground.kept.insert(account.username);
+                    }
+                }
+                // Whoever damages the row of one account takes no account out of the rules by it.
+                Err(fault) => {
+                    tracing::error!(%fault, "ALARM: which accounts of a target are kept cannot be told");
+                    let target = row.try_get::<&str, _>("target").ok().and_then(TargetId::parse);
+                    match target.and_then(|target| grounds.get_mut(&target)) {
+                        Some(ground) => ground.all_kept = true,
+                        None => grounds.values_mut().for_each(|ground| ground.all_kept = true),
+                    }
+                }
             }
         }
         Ok(Round { grounds, by_address, allows: self.allows_held().await? })
     }
 
-    /// Judges what waits. Nothing of it is forgotten if that cannot be written down. Gives the place of the last line that
-    /// was judged.
-    pub(super) async fn judge_waiting(&self, desk: &mut Desk, slow: bool) -> Result<Option<LineRef>, Fault> {
+    /// What is judged by; read again when the log tells of anything, and from time to time.
+    async fn round_now(&self, desk: &mut Desk, now: Timestamp) -> Result<Arc<Round>, Fault> {
+        if let Some((next, at, round)) = &desk.round
+            && *next == desk.own.next
+            && now < at.plus(FRESH)
+        {
+            return Ok(Arc::clone(round));
+        }
+        let round = Arc::new(self.round().await?);
+        desk.round = Some((desk.own.next, now, Arc::clone(&round)));
+        Ok(round)
+    }
+
+    /// Judges what waits; all lines up to `end` are on the disk. Nothing of it is forgotten if that cannot be written down. Gives
+    /// up to where everything was judged and is written, if that is known.
+    pub(super) async fn judge_waiting(&self, desk: &mut Desk, slow: bool, end: Option<&LineRef>) -> Result<Option<LineRef>, Fault> {
         self.follow_own(&mut desk.own).await?;
-        let (round, now, known) = (self.round().await?, self.now(), self.inner.gathering.known());
-        // Who waits among too many waits no longer.
-        let judged_at = if desk.waiting.len() > limits::LOG_PENDING { now.plus(GRACE) } else { now };
-        let (mut joined, mut found, mut still, mut last) = (Vec::new(), Vec::new(), Vec::new(), None);
+        let (now, known) = (self.now(), self.inner.gathering.known());
+        let round = self.round_now(desk, now).await?;
+        // The oldest among too many wait no longer; the others do.
+        let early = desk.waiting.len().saturating_sub(limits::LOG_PENDING);
+        let (mut joined, mut found, mut still) = (Vec::new(), Vec::new(), Vec::new());
         let mut attempts = desk.attempts.clone();
         // What one line of this round used up of a session is used up for the next one.
         let mut led = desk.own.led.clone();
         for (place, told) in desk.waiting.iter().enumerate() {
             let Some(source) = self.source_known(&told.line.source) else { continue };
-            if last.as_ref() < Some(&told.at) {
-                last = Some(told.at.clone());
-            }
             if let Some(name) = &told.forged {
                 found.push(forged(told, &source, name)?);
                 continue;
@@ -147,6 +176,9 @@ impl Store {
             let scene = Scene {
                 target: &ground.target.id,
                 kept: &ground.kept,
+                all_kept: ground.all_kept,
+                host: ground.host,
+                off: Duration::ZERO,
                 gateways: &desk.own.gateways,
                 networks: &self.inner.settings.ssh_sources,
                 authorities: &desk.own.authorities,
@@ -154,7 +186,7 @@ impl Store {
                 allows: &round.allows,
                 on_site: false,
                 received: told.line.received,
-                now: judged_at,
+                now: if place < early { now.plus(GRACE) } else { now },
             };
             match join::judge(login, &scene) {
                 Verdict::Wait => still.push(place),
@@ -178,19 +210,25 @@ impl Store {
                         found.push(Found { case, success: false });
                     }
                 }
-                Verdict::Allowed | Verdict::Nothing => {}
+                Verdict::Allowed(at) => self.note_allowed(round.allows.get(at), told.line.received),
+                Verdict::Nothing => {}
             }
         }
         if slow {
             self.untold(desk, &round, &joined, now, &mut found)?;
-            self.silent(&round, &desk.own.silent, &mut found).await?;
+            self.silent(&round, &desk.own, now, &mut found).await?;
         }
         let mut board = self.inner.gathering.board().await;
-        let before: Vec<CaseKey> = board.open.keys().cloned().collect();
+        let before = (!found.is_empty()).then(|| board.open.clone());
         for one in found {
             board.put(one, now);
         }
         let due = board.due(now);
+        // Up to the first that still waits, all were judged.
+        let done = match still.iter().filter_map(|place| desk.waiting.get(*place)).map(|told| &told.at).min() {
+            Some(first) => before_line(first),
+            None => end.cloned(),
+        };
         if !joined.is_empty() || !due.is_empty() {
             let written = async {
                 let mut tx = self.write(&Actor::system()).await?;
@@ -205,15 +243,21 @@ impl Store {
                     tx.fact(Fact::SessionTold { session, by: by.to_owned(), source: one.source.id.clone(), from: one.from, port: one.port, unauthenticated });
                 }
                 self.write_cases(&mut tx, &board, &due).await?;
+                if let Some(done) = done.as_ref().filter(|_| !due.is_empty()) {
+                    self.put_judged(&mut tx, done).await?;
+                }
                 tx.commit().await
             };
             if let Err(fault) = written.await {
-                // The lines wait on, and will be found again: what they opened is taken back.
-                board.open.retain(|key, _| before.contains(key));
+                // The lines wait on, and will be found again: what they opened and added is taken back.
+                if let Some(before) = before {
+                    board.open = before;
+                }
                 return Err(fault);
             }
             Self::cases_written(&mut board, &due, now);
         }
+        let written = board.is_written();
         drop(board);
         desk.own.led = led;
         desk.attempts = attempts;
@@ -222,7 +266,7 @@ impl Store {
             place += 1;
             still.binary_search(&(place - 1)).is_ok()
         });
-        Ok(last)
+        Ok(done.filter(|_| written))
     }
 
     /// R4: sessions that stand, of which the target's own log says nothing.
@@ -244,20 +288,46 @@ impl Store {
     }
 
     /// R5: sources that say nothing.
-    async fn silent(&self, round: &Round, raised: &BTreeMap<LogSourceId, Timestamp>, found: &mut Vec<Found>) -> Result<(), Fault> {
+    async fn silent(&self, round: &Round, own: &Own, now: Timestamp, found: &mut Vec<Found>) -> Result<(), Fault> {
         for row in self.log_sources(&Actor::system()).await.map_err(|denied| Fault::Damaged(denied.to_string()))? {
             let source = row.source;
-            let key = CaseKey { rule: AroundRule::Silent, target: source.target.clone(), source: Some(source.id.clone()), from: String::new(), session: None };
+            let key = CaseKey { rule: AroundRule::Silent, target: source.target.clone(), source: Some(source.id.clone()), from: String::new(), session: None, import: None };
             // Once told, its silence is told again only after it has spoken.
-            let told = raised.get(&source.id).is_some_and(|raised| row.last.unwrap_or(source.since) <= *raised);
-            if !row.silent || told {
+            let told = own.silent.get(&source.id).is_some_and(|raised| row.last.unwrap_or(source.since) <= *raised);
+            // Whoever works on a target and silences it first ends the connection by which it speaks.
+            let watched = source.active && source.tells_logins && source.target.as_ref().is_some_and(|target| own.stands_on(target));
+            if told || !(row.silent || watched && self.inner.gathering.is_unlinked(&source.id, now)) {
                 continue;
             }
             let host = source.hosts.first().cloned().unwrap_or_default();
             let about = source.target.as_ref().and_then(|target| round.grounds.get(target)).map_or(host, |ground| ground.target.name.clone());
-            found.push(Found { case: bare(key, &about, row.last.unwrap_or(source.since), Some(&source), None, BTreeSet::new())?, success: true });
+            let case = bare(key, &about, row.last.unwrap_or(source.since), Some(&source), None, BTreeSet::new())?;
+            // The first act of whoever has root is to stop what tells of it.
+            let weight = match (watched, source.tells_logins) {
+                (true, _) => Weight::Critical,
+                (false, true) => Weight::High,
+                (false, false) => Weight::Notice,
+            };
+            found.push(Found { case: Case { weight, ..case }, success: true });
         }
         Ok(())
+    }
+
+    /// Counts a use of the list of logins that may go round, for whoever reviews it.
+    pub(super) fn note_allowed(&self, allow: Option<&LoginAllow>, at: Timestamp) {
+        let Some(allow) = allow else { return };
+        let mut used = self.inner.gathering.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = used.entry(allow.id.clone()).or_insert((0, at));
+        *count = (count.0 + 1, count.1.max(at));
+    }
+}
+
+/// The place before a line.
+fn before_line(at: &LineRef) -> Option<LineRef> {
+    match (at.segment, at.line) {
+        (segment, line) if line > 0 => Some(LineRef { segment, line: line - 1 }),
+        (segment, _) if segment > 0 => Some(LineRef { segment: segment - 1, line: i64::MAX as u64 }),
+        _ => None,
     }
 }
 
@@ -269,7 +339,7 @@ fn tells_for(known: &Known, source: &LogSource, target: &TargetId) -> bool {
 }
 
 fn untold_key(led: &join::Led) -> CaseKey {
-    CaseKey { rule: AroundRule::Untold, target: Some(led.target.clone()), source: None, from: String::new(), session: led.session.clone() }
+    CaseKey { rule: AroundRule::Untold, target: Some(led.target.clone()), source: None, from: String::new(), session: led.session.clone(), import: None }
 }
 
 /// The target that a login is on: that of its source, or for a sensor the one that has the address.
@@ -283,7 +353,7 @@ fn ground<'a>(round: &'a Round, source: &LogSource, login: &TargetLogin) -> Opti
 }
 
 /// Counts an attempt; gives how many there are once they are a matter, and each further one.
-fn counted(attempts: &mut HashMap<CaseKey, (u64, Timestamp)>, key: &CaseKey, now: Timestamp) -> Option<u64> {
+pub(super) fn counted(attempts: &mut HashMap<CaseKey, (u64, Timestamp)>, key: &CaseKey, now: Timestamp) -> Option<u64> {
     if attempts.len() >= ATTEMPT_KINDS {
         attempts.retain(|_, (_, since)| now < since.plus(ATTEMPTS_SPAN));
         if attempts.len() >= ATTEMPT_KINDS {
@@ -302,7 +372,7 @@ fn counted(attempts: &mut HashMap<CaseKey, (u64, Timestamp)>, key: &CaseKey, now
     }
 }
 
-fn bare(key: CaseKey, about: &str, at: Timestamp, source: Option<&LogSource>, near: Option<sekisho_core::ids::SessionId>, accounts: BTreeSet<String>) -> Result<Case, Fault> {
+pub(super) fn bare(key: CaseKey, about: &str, at: Timestamp, source: Option<&LogSource>, near: Option<sekisho_core::ids::SessionId>, accounts: BTreeSet<String>) -> Result<Case, Fault> {
     Ok(Case {
         id: Store::new_case_id()?,
         weight: key.rule.weight(),
@@ -324,6 +394,8 @@ fn bare(key: CaseKey, about: &str, at: Timestamp, source: Option<&LogSource>, ne
         device_time: None,
         nearest: near,
         decided: None,
+        latest: Vec::new(),
+        imported: None,
     })
 }
 
@@ -336,16 +408,25 @@ fn with_line(case: Case, told: &Told) -> Case {
 fn case_of(rule: AroundRule, ground: &Ground, told: &Told, login: &TargetLogin, source: &LogSource, near: Option<sekisho_core::ids::SessionId>, weight: Weight) -> Result<Case, Fault> {
     // Of one session's connection with another account the session is what it is about; of all others, the place.
     let session = (rule == AroundRule::OtherAccount).then(|| near.clone()).flatten();
-    let key = CaseKey { rule, target: Some(ground.target.id.clone()), source: None, from: login.from.map(|from| from.to_string()).unwrap_or_default(), session };
+    let key = CaseKey { rule, target: Some(ground.target.id.clone()), source: None, from: login.from.map(|from| from.to_string()).unwrap_or_default(), session, import: None };
     let case = bare(key, &ground.target.name, told.line.received, Some(source), near, one(&login.account))?;
     let opened = login.kind != Kind::Failed;
     let way = if login.way == Way::Within { format!("{} ← {}", login.way.as_str(), login.by) } else { login.way.as_str().to_owned() };
-    Ok(with_line(Case { weight, logins: u64::from(opened), attempts: u64::from(!opened), methods: one(&login.method), way, ..case }, told))
+    let case = with_line(Case { weight, logins: u64::from(opened), attempts: u64::from(!opened), methods: one(&login.method), way, ..case }, told);
+    let latest = vec![line_of(&case, &login.account, opened)];
+    Ok(Case { latest, ..case })
 }
 
 fn forged(told: &Told, source: &LogSource, name: &str) -> Result<Found, Fault> {
-    let key = CaseKey { rule: AroundRule::ForgedName, target: source.target.clone(), source: Some(source.id.clone()), from: String::new(), session: None };
+    let key = CaseKey { rule: AroundRule::ForgedName, target: source.target.clone(), source: Some(source.id.clone()), from: String::new(), session: None, import: None };
     let about = source.hosts.first().cloned().unwrap_or_default();
     let case = bare(key, &about, told.line.received, Some(source), None, one(name))?;
-    Ok(Found { case: with_line(Case { logins: 1, ..case }, told), success: true })
+    let case = with_line(Case { logins: 1, ..case }, told);
+    let latest = vec![line_of(&case, name, true)];
+    Ok(Found { case: Case { latest, ..case }, success: true })
+}
+
+/// The one login of a case, as it stands among its newest.
+pub(super) fn line_of(case: &Case, account: &str, success: bool) -> CaseLine {
+    CaseLine { at: case.last, account: account.to_owned(), from: case.key.from.clone(), success, line: case.line.chars().take(limits::CASE_LINE_CHARS).collect(), kept: case.kept.clone() }
 }

@@ -19,13 +19,15 @@ use std::time::Duration;
 const BACK: Duration = Duration::from_secs(9 * 24 * 3600);
 /// How long a session that ended is remembered, for lines that come late and for the nearest one of a case.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// The kinds of entries that tell of it.
+const KINDS: &str = "'entered', 'robot_entered', 'certificate_issued', 'dialled', 'left', 'credential_rotated', 'test_asked', 'test_ended', 'session_told', 'session_told_by_import', 'case_opened'";
 /// Entries that are read at once.
 const ROWS: i64 = 2_000;
 
 /// What is known of the logins that Sekisho made.
 #[derive(Default)]
 pub(crate) struct Own {
-    next: u64,
+    pub(super) next: u64,
     started: bool,
     pub led: Vec<Led>,
     pub gateways: BTreeSet<IpAddr>,
@@ -69,6 +71,11 @@ impl Own {
                     led.told = Some((from, port));
                 }
             }
+            Fact::SessionToldByImport { session, .. } => {
+                if let Some(led) = self.of(&session).filter(|led| led.told.is_none()) {
+                    led.told = Some((None, None));
+                }
+            }
             Fact::TestAsked { target, username, .. } => self.led.push(led(None, true, target, username, at)),
             Fact::TestEnded { target, username, outcome, .. } => {
                 if let Some(led) = self.led.iter_mut().rev().find(|led| led.session.is_none() && led.certificate.is_none() && led.ended.is_none() && led.target == target && led.username == username) {
@@ -110,7 +117,29 @@ fn led(session: Option<SessionId>, own: bool, target: TargetId, username: String
     Led { session, own, target, username, local: None, certificate: None, began: at, connected: None, ended: None, told: None, explained: BTreeMap::new() }
 }
 
+impl Own {
+    /// Whether a session stands on a target.
+    pub(super) fn stands_on(&self, target: &TargetId) -> bool {
+        self.led.iter().any(|led| led.session.is_some() && !led.own && led.connected.is_some() && led.ended.is_none() && led.target == *target)
+    }
+}
+
 impl Store {
+    /// What the log tells of a time that is over, for a file that is read in.
+    pub(super) async fn own_between(&self, from: Timestamp, until: Timestamp) -> Result<Own, Fault> {
+        let (mut own, mut after) = (Own { started: true, ..Own::default() }, -1);
+        loop {
+            let text = sqlx::AssertSqlSafe(format!("SELECT seq, body FROM log WHERE at >= $1 AND at <= $2 AND seq > $3 AND kind IN ({KINDS}) ORDER BY seq LIMIT $4"));
+            // Longer before: a session of days is one of them.
+            let rows = sqlx::query(text).bind(from.minus(BACK).0).bind(until.plus(KEPT).0).bind(after).bind(ROWS).fetch_all(self.read()).await?;
+            let Some(last) = rows.last() else { return Ok(own) };
+            after = last.try_get("seq")?;
+            for row in &rows {
+                own.take(serde_json::from_slice(row.try_get::<&[u8], _>("body")?)?);
+            }
+        }
+    }
+
     /// Reads what the log tells since the last time.
     pub(super) async fn follow_own(&self, own: &mut Own) -> Result<(), Fault> {
         let now = self.now();
@@ -124,8 +153,7 @@ impl Store {
             if own.next >= size {
                 break;
             }
-            let text = "SELECT body FROM log WHERE seq >= $1 AND seq < $2 AND kind IN ('entered', 'robot_entered', 'certificate_issued', 'dialled', 'left', \
-                'credential_rotated', 'test_asked', 'test_ended', 'session_told', 'case_opened') ORDER BY seq LIMIT $3";
+            let text = sqlx::AssertSqlSafe(format!("SELECT body FROM log WHERE seq >= $1 AND seq < $2 AND kind IN ({KINDS}) ORDER BY seq LIMIT $3"));
             let rows = sqlx::query(text).bind(as_i64(own.next)).bind(as_i64(size)).bind(ROWS).fetch_all(self.read()).await?;
             let whole = rows.len() < usize::try_from(ROWS).unwrap_or(usize::MAX);
             for row in &rows {

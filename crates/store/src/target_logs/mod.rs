@@ -5,8 +5,10 @@
 mod authority;
 mod cases;
 mod gatherer;
+mod imports;
 mod judge;
 mod led;
+mod listed;
 mod segments;
 mod sources;
 
@@ -16,12 +18,13 @@ use crate::Store;
 use crate::certificates::AwayCount;
 use crate::fault::{Done, Fault};
 use crate::log::blocking;
+use crate::write::Tx;
 use cases::Board;
 use judge::{Desk, Told};
-use segments::{RawLine, Segment};
+use segments::{RawLine, Segment, Whole};
 use sekisho_core::around::{LineRef, LogSource};
 use sekisho_core::facts::Fact;
-use sekisho_core::ids::{CaseId, LogSourceId};
+use sekisho_core::ids::{CaseId, LogSourceId, LoginAllowId};
 use sekisho_core::limits;
 use sekisho_core::people::Actor;
 use sekisho_core::permission::{Action, may};
@@ -30,7 +33,7 @@ use sekisho_core::source::Network;
 use sekisho_core::time::Timestamp;
 use sources::Known;
 use sqlx::Row;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{MutexGuard, OwnedSemaphorePermit, Semaphore, mpsc};
@@ -41,6 +44,8 @@ const JUDGED: &str = "target_logs_judged";
 const ROUND: Duration = Duration::from_secs(1);
 /// Between two rounds of what need not be seen at once: silence, sessions without a word, the age of parts, the counts.
 const SLOW: Duration = Duration::from_secs(10);
+/// Between two entries that tell how far the part in work has come.
+const GREW: Duration = Duration::from_secs(600);
 /// A part is closed when it is this old.
 const SEGMENT_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Parcels that are taken at once.
@@ -85,6 +90,10 @@ pub(crate) struct Gathering {
     known: RwLock<Arc<Known>>,
     heard: Mutex<HashMap<LogSourceId, Heard>>,
     lost: Mutex<HashMap<LogSourceId, u64>>,
+    /// Connections of each source that had one, and since when there is none.
+    links: Mutex<HashMap<LogSourceId, (usize, Timestamp)>>,
+    /// Uses of the list of allowed logins that are not written down yet: how many, and the last.
+    used: Mutex<HashMap<LoginAllowId, (u64, Timestamp)>>,
     /// The day, and what was taken of each source on it.
     taken: Mutex<(i64, HashMap<LogSourceId, u64>)>,
     door: OnceLock<mpsc::UnboundedSender<Parcel>>,
@@ -92,6 +101,8 @@ pub(crate) struct Gathering {
     away: AwayCount,
     authority: OnceLock<Vec<u8>>,
     board: tokio::sync::Mutex<Board>,
+    /// Files of logs are read in one at a time.
+    imports: tokio::sync::Mutex<()>,
 }
 
 impl Default for Gathering {
@@ -100,12 +111,15 @@ impl Default for Gathering {
             known: RwLock::default(),
             heard: Mutex::default(),
             lost: Mutex::default(),
+            links: Mutex::default(),
+            used: Mutex::default(),
             taken: Mutex::default(),
             door: OnceLock::new(),
             room: Arc::new(Semaphore::new(limits::LOG_WAITING_KIB)),
             away: AwayCount::default(),
             authority: OnceLock::new(),
             board: tokio::sync::Mutex::default(),
+            imports: tokio::sync::Mutex::default(),
         }
     }
 }
@@ -121,6 +135,17 @@ impl Gathering {
 
     pub(crate) fn heard(&self, source: &LogSourceId) -> Option<Heard> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).get(source).copied()
+    }
+
+    /// Whether a source that had a connection has had none for too long.
+    fn is_unlinked(&self, source: &LogSourceId, now: Timestamp) -> bool {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.get(source).is_some_and(|(count, since)| *count == 0 && since.plus(sekisho_detect::join::UNLINKED) <= now)
+    }
+
+    /// The board, if nobody is at it.
+    fn board_now(&self) -> Option<MutexGuard<'_, Board>> {
+        self.board.try_lock().ok()
     }
 
     pub(crate) async fn board(&self) -> MutexGuard<'_, Board> {
@@ -166,10 +191,70 @@ impl Gathering {
 /// What the task holds.
 struct Work {
     segment: Option<Segment>,
+    /// Parts that nothing more goes into and of which the log does not tell yet.
+    ended: Vec<(u64, Whole)>,
+    /// The last line that is on the disk.
+    end: Option<LineRef>,
     desk: Desk,
     judged: Option<LineRef>,
     slow_at: Timestamp,
+    /// How much of the part in work the log tells of, and when it was told.
+    grew: (u64, Timestamp),
     stuck: bool,
+}
+
+/// The parts of which the log tells.
+#[derive(Default)]
+struct SegmentsTold {
+    closed: HashSet<u64>,
+    /// The newest that was told of a part: lines, and digest of the chain.
+    grew: HashMap<u64, (u64, String)>,
+}
+
+/// What kept lines from being written down.
+enum Broken {
+    /// Nothing was written.
+    Before(Fault),
+    /// Something may have been, and no more goes into this part.
+    Torn(Fault),
+}
+
+type Written = (Vec<Told>, HashMap<LogSourceId, (u64, Timestamp)>);
+
+/// Writes lines into the part in work, beginning one if there is none.
+fn append_lines(store: &Store, segment: &mut Option<Segment>, lines: &[RawLine], known: &Known, now: Timestamp) -> Result<Written, Broken> {
+    let data_dir = &store.inner.settings.data_dir;
+    if store.inner.shelf.free_bytes().map_err(Broken::Before)? < limits::LOG_RESERVE_BYTES as u64 {
+        return Err(Broken::Before(Fault::Folder("the disk is full".into())));
+    }
+    let segment = match segment {
+        Some(segment) => segment,
+        None => {
+            let number = segments::list(data_dir).map_err(Broken::Before)?.last().map_or(1, |(number, _)| number + 1);
+            segment.insert(Segment::begin(data_dir, number, now).map_err(Broken::Before)?)
+        }
+    };
+    let (mut told, mut counts) = (Vec::new(), HashMap::new());
+    for piece in segments::pieces(lines) {
+        let first = segment.append(&store.inner.keys, piece).map_err(Broken::Torn)?;
+        for (place, line) in (first.line..).zip(piece) {
+            let count = counts.entry(line.source.clone()).or_insert((0_u64, line.received));
+            *count = (count.0 + 1, line.received);
+            told.extend(judge::tell(known, LineRef { segment: first.segment, line: place }, line));
+        }
+    }
+    Ok((told, counts))
+}
+
+/// The parts that lie on the disk, the oldest first: number, size, and when it was begun.
+pub(crate) fn parts_on_disk(data_dir: &std::path::Path) -> Result<Vec<(u64, u64, Option<Timestamp>)>, Fault> {
+    let parts = segments::list(data_dir)?;
+    Ok(parts.into_iter().map(|(number, bytes)| (number, bytes, segments::began(data_dir, number).ok())).collect())
+}
+
+/// What they take together.
+pub(crate) fn bytes_on_disk(data_dir: &std::path::Path) -> Result<u64, Fault> {
+    Ok(segments::list(data_dir)?.iter().map(|(_, bytes)| bytes).sum())
 }
 
 impl Store {
@@ -221,54 +306,89 @@ impl Store {
         }
     }
 
-    /// Closes what a crash left open, and reads again what was not judged.
+    /// Tells of what a crash left untold, and reads again what was not judged.
     async fn begin_gathering(&self) -> Result<Work, Fault> {
-        let mut desk = Desk::default();
         let row = sqlx::query("SELECT value FROM meta WHERE key = $1").bind(JUDGED).fetch_optional(self.read()).await?;
         let judged: Option<String> = row.map(|row| row.try_get("value")).transpose()?;
         let judged = judged.as_deref().and_then(|text| text.split_once(' ')).and_then(|(segment, line)| Some(LineRef { segment: segment.parse().ok()?, line: line.parse().ok()? }));
         let store = self.clone();
         let parts = blocking(move || segments::list(&store.inner.settings.data_dir)).await?;
-        for (number, _) in parts.iter().rev().take(1) {
-            let (store, number, known) = (self.clone(), *number, self.inner.gathering.known());
-            let after = judged.as_ref().filter(|judged| judged.segment == number).map_or(0, |judged| judged.line + 1);
-            let read = blocking(move || {
-                let mut told = Vec::new();
-                let whole = segments::read(&store.inner.settings.data_dir, number, &store.inner.keys, |at, line| {
-                    if at >= after
-                        && told.len() < limits::LOG_PENDING
-                        && let Some(one) = judge::tell(&known, LineRef { segment: number, line: at }, &line)
+        self.load_board(&mut *self.inner.gathering.board().await).await?;
+        let mut work = Work { segment: None, ended: Vec::new(), end: None, desk: Desk::default(), judged, slow_at: self.now(), grew: (0, self.now()), stuck: false };
+        let told = self.segments_told().await?;
+        for (number, _) in parts {
+            let after = match &work.judged {
+                Some(judged) if judged.segment > number => None,
+                Some(judged) if judged.segment == number => Some(judged.line.saturating_add(1)),
+                _ => Some(0),
+            };
+            if after.is_none() && told.closed.contains(&number) {
+                continue;
+            }
+            match self.read_again(&mut work, number, after.unwrap_or(u64::MAX)).await {
+                Ok((whole, marks)) => {
+                    // What the log told of its beginning must be there still.
+                    if let Some((lines, digest)) = told.grew.get(&number)
+                        && marks.get(lines) != Some(digest)
                     {
-                        told.push(one);
+                        self.inner.shelf.alarm(format!("Part {number} of targets' logs was changed by somebody else: its first {lines} lines are others than the log tells."));
                     }
-                })?;
-                Ok((whole, told))
-            });
-            match read.await {
-                Ok((whole, told)) => {
-                    desk.waiting.extend(told.into_iter().filter(Told::says_something));
-                    if !self.is_segment_told(number).await? {
-                        let mut tx = self.write(&Actor::system()).await?;
-                        tx.fact(Fact::LogSegmentClosed { segment: number, lines: whole.lines, bytes: whole.bytes, digest: whole.digest });
-                        tx.commit().await?;
+                    if !told.closed.contains(&number) {
+                        work.ended.push((number, whole));
                     }
                 }
-                Err(fault) => self.inner.shelf.alarm(format!("Part {number} of targets' logs is damaged: {fault}.")),
+                Err(Fault::Damaged(fault)) => self.inner.shelf.alarm(format!("Part {number} of targets' logs is damaged: {fault}.")),
+                Err(fault) => return Err(fault),
             }
         }
-        *self.inner.gathering.board.lock().await = self.load_board().await?;
-        Ok(Work { segment: None, desk, judged, slow_at: self.now(), stuck: false })
+        self.tell_ended(&mut work).await?;
+        Ok(work)
     }
 
-    async fn is_segment_told(&self, number: u64) -> Result<bool, Fault> {
-        let rows = sqlx::query("SELECT body FROM log WHERE kind = 'log_segment_closed' ORDER BY seq DESC LIMIT 3").fetch_all(self.read()).await?;
+    /// Reads a part again and judges what it tells from a line on, in rounds of bounded size. Gives what the part holds, and the
+    /// digest of its chain after each batch, by the number of lines.
+    async fn read_again(&self, work: &mut Work, number: u64, mut after: u64) -> Result<(Whole, HashMap<u64, String>), Fault> {
+        loop {
+            let (store, known) = (self.clone(), self.inner.gathering.known());
+            let (whole, told, marks) = blocking(move || {
+                let (mut told, mut marks) = (Vec::new(), HashMap::new());
+                let each = |at: u64, line: RawLine| {
+                    if at >= after && told.len() < limits::LOG_PENDING {
+                        told.extend(judge::tell(&known, LineRef { segment: number, line: at }, &line).filter(Told::says_something));
+                    }
+                };
+                let whole = segments::read_marked(&store.inner.settings.data_dir, number, &store.inner.keys, each, |lines, digest| drop(marks.insert(lines, digest.to_string())))?;
+                Ok((whole, told, marks))
+            })
+            .await?;
+            let full = told.len() >= limits::LOG_PENDING;
+            let end = match told.last() {
+                Some(last) if full => last.at.line,
+                _ => whole.lines.saturating_sub(1),
+            };
+            work.desk.waiting.extend(told);
+            work.end = Some(LineRef { segment: number, line: end });
+            self.judge_waiting(&mut work.desk, false, work.end.as_ref()).await?;
+            if !full {
+                return Ok((whole, marks));
+            }
+            after = end + 1;
+        }
+    }
+
+    /// The parts of which the log tells: that they are closed, or how far they came.
+    async fn segments_told(&self) -> Result<SegmentsTold, Fault> {
+        let rows = sqlx::query("SELECT body FROM log WHERE kind IN ('log_segment_closed', 'log_segment_grew') ORDER BY seq DESC LIMIT 20000").fetch_all(self.read()).await?;
+        let mut told = SegmentsTold::default();
         for row in rows {
             let entry: sekisho_core::facts::Entry = serde_json::from_slice(row.try_get::<&[u8], _>("body")?)?;
-            if matches!(entry.fact, Fact::LogSegmentClosed { segment, .. } if segment == number) {
-                return Ok(true);
+            match entry.fact {
+                Fact::LogSegmentClosed { segment, .. } => drop(told.closed.insert(segment)),
+                Fact::LogSegmentGrew { segment, lines, digest } => drop(told.grew.entry(segment).or_insert((lines, digest))),
+                _ => {}
             }
         }
-        Ok(false)
+        Ok(told)
     }
 
     /// Writes lines down, then reads them. While the disk takes nothing they wait, and with them whoever sends.
@@ -286,8 +406,6 @@ impl Store {
                         self.inner.shelf.alarm(format!("Targets' logs cannot be written down: {fault}. Their sources wait."));
                         work.stuck = true;
                     }
-                    // What was half written cannot be gone on with; the next part begins anew.
-                    work.segment = None;
                     if self.inner.log.is_closed() {
                         return;
                     }
@@ -299,44 +417,50 @@ impl Store {
 
     async fn write_lines(&self, work: &mut Work, lines: &Arc<Vec<RawLine>>) -> Result<(), Fault> {
         let now = self.now();
-        let full = work.segment.as_ref().is_some_and(|segment| segment.bytes >= segments::SEGMENT_BYTES || segment.began.plus(SEGMENT_AGE) <= now);
-        if full {
-            self.close_segment(work).await?;
+        if work.segment.as_ref().is_some_and(|segment| segment.bytes >= segments::SEGMENT_BYTES || segment.began.plus(SEGMENT_AGE) <= now) {
+            work.ended.extend(work.segment.take().map(|segment| (segment.number, segment.whole())));
         }
-        let (store, lines, known, segment) = (self.clone(), Arc::clone(lines), self.inner.gathering.known(), work.segment.take());
-        let (segment, told, counts) = blocking(move || {
-            let data_dir = &store.inner.settings.data_dir;
-            if store.inner.shelf.free_bytes()? < limits::LOG_RESERVE_BYTES as u64 {
-                return Err(Fault::Folder("the disk is full".into()));
-            }
-            let mut segment = match segment {
-                Some(segment) => segment,
-                None => Segment::begin(data_dir, segments::list(data_dir)?.last().map_or(1, |(number, _)| number + 1), now)?,
-            };
-            let (mut told, mut counts) = (Vec::new(), HashMap::new());
-            for piece in segments::pieces(&lines) {
-                let first = segment.append(&store.inner.keys, piece)?;
-                for (place, line) in (first.line..).zip(piece) {
-                    let count = counts.entry(line.source.clone()).or_insert((0_u64, line.received));
-                    *count = (count.0 + 1, line.received);
-                    told.extend(judge::tell(&known, LineRef { segment: first.segment, line: place }, line));
-                }
-            }
-            Ok((segment, told, counts))
+        self.tell_ended(work).await?;
+        let (store, lines, known, mut segment) = (self.clone(), Arc::clone(lines), self.inner.gathering.known(), work.segment.take());
+        let (segment, written) = blocking(move || {
+            let written = append_lines(&store, &mut segment, &lines, &known, now);
+            Ok((segment, written))
         })
         .await?;
-        work.segment = Some(segment);
+        match (segment, &written) {
+            // What was half written cannot be gone on with; the next part begins anew.
+            (Some(segment), Err(Broken::Torn(_))) => work.ended.push((segment.number, segment.whole())),
+            (segment, _) => work.segment = segment,
+        }
+        let (told, counts) = written.map_err(|(Broken::Torn(fault) | Broken::Before(fault))| fault)?;
+        work.end = work.segment.as_ref().filter(|segment| segment.lines > 0).map(|segment| LineRef { segment: segment.number, line: segment.lines - 1 }).or(work.end.take());
         self.inner.gathering.hear(&told, &counts);
         work.desk.waiting.extend(told.into_iter().filter(|told| told.says_something()));
         Ok(())
     }
 
-    async fn close_segment(&self, work: &mut Work) -> Result<(), Fault> {
-        let Some(segment) = work.segment.take() else { return Ok(()) };
-        let whole = segment.whole();
+    /// Tells of the parts that nothing more goes into.
+    async fn tell_ended(&self, work: &mut Work) -> Result<(), Fault> {
+        if work.ended.is_empty() {
+            return Ok(());
+        }
         let mut tx = self.write(&Actor::system()).await?;
-        tx.fact(Fact::LogSegmentClosed { segment: segment.number, lines: whole.lines, bytes: whole.bytes, digest: whole.digest });
-        tx.commit().await
+        for (number, whole) in &work.ended {
+            tx.fact(Fact::LogSegmentClosed { segment: *number, lines: whole.lines, bytes: whole.bytes, digest: whole.digest.clone() });
+        }
+        tx.commit().await?;
+        work.ended.clear();
+        Ok(())
+    }
+
+    /// Tells how far the part in work has come, so that its beginning cannot be changed from here on.
+    async fn tell_growth(&self, work: &mut Work, now: Timestamp) -> Result<(), Fault> {
+        let Some(segment) = work.segment.as_ref().filter(|segment| segment.lines != work.grew.0 && work.grew.1.plus(GREW) <= now) else { return Ok(()) };
+        let mut tx = self.write(&Actor::system()).await?;
+        tx.fact(Fact::LogSegmentGrew { segment: segment.number, lines: segment.lines, digest: segment.whole().digest });
+        tx.commit().await?;
+        work.grew = (segment.lines, now);
+        Ok(())
     }
 
     async fn judge_round(&self, work: &mut Work) -> Result<(), Fault> {
@@ -345,35 +469,42 @@ impl Store {
         if work.desk.waiting.is_empty() && !slow {
             return Ok(());
         }
-        let last = self.judge_waiting(&mut work.desk, slow).await?;
+        let done = self.judge_waiting(&mut work.desk, slow, work.end.as_ref()).await?;
         if slow {
             work.slow_at = now.plus(SLOW);
-            // Up to the first that still waits, all were judged.
-            let done = match work.desk.waiting.iter().map(|told| told.at.clone()).min() {
-                Some(first) if first.line > 0 => Some(LineRef { line: first.line - 1, ..first }),
-                Some(_) => None,
-                None => work.segment.as_ref().filter(|segment| segment.lines > 0).map(|segment| LineRef { segment: segment.number, line: segment.lines - 1 }).or(last),
-            };
-            if done.is_some() && done > work.judged {
-                self.save_judged(done.as_ref()).await?;
-                work.judged = done;
-            }
+            let done = done.filter(|done| Some(done) > work.judged.as_ref());
+            self.save_judged(done.as_ref()).await?;
+            work.judged = done.or(work.judged.take());
             self.tell_lost().await?;
+            self.tell_ended(work).await?;
+            self.tell_growth(work, now).await?;
             self.drop_old_segments(work.segment.as_ref().map(|segment| segment.number)).await?;
         }
+        Ok(())
+    }
+
+    pub(super) async fn put_judged(&self, tx: &mut Tx, done: &LineRef) -> Result<(), Fault> {
+        sqlx::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+            .bind(JUDGED)
+            .bind(format!("{} {}", done.segment, done.line))
+            .execute(tx.sql())
+            .await?;
         Ok(())
     }
 
     /// Writes down how far lines were judged, and what was counted of the sources.
     async fn save_judged(&self, done: Option<&LineRef>) -> Result<(), Fault> {
         let counted: Vec<(LogSourceId, Heard)> = self.inner.gathering.heard.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|(_, heard)| heard.unsaved > 0).map(|(id, heard)| (id.clone(), *heard)).collect();
+        let used: Vec<(LoginAllowId, (u64, Timestamp))> = self.inner.gathering.used.lock().unwrap_or_else(PoisonError::into_inner).drain().collect();
+        if done.is_none() && counted.is_empty() && used.is_empty() {
+            return Ok(());
+        }
         let mut tx = self.write(&Actor::system()).await?;
         if let Some(done) = done {
-            sqlx::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value")
-                .bind(JUDGED)
-                .bind(format!("{} {}", done.segment, done.line))
-                .execute(tx.sql())
-                .await?;
+            self.put_judged(&mut tx, done).await?;
+        }
+        for (id, (count, last)) in &used {
+            sqlx::query("UPDATE login_allows SET used = used + $1, used_at = $2 WHERE id = $3").bind(i64::try_from(*count).unwrap_or(i64::MAX)).bind(last.0).bind(id.as_str().to_owned()).execute(tx.sql()).await?;
         }
         for (id, heard) in &counted {
             sqlx::query("UPDATE log_sources SET last_at = $1, pause_ms = $2, lines = lines + $3 WHERE id = $4")
@@ -408,46 +539,20 @@ impl Store {
         tx.commit().await
     }
 
-    /// Deletes parts that are older than they are kept, and the oldest where all together are too large. The log is told first.
+    /// Deletes parts that are older than they are kept, and the oldest where all together are too large; none that a hold keeps.
+    /// The log is told first.
     async fn drop_old_segments(&self, current: Option<u64>) -> Result<(), Fault> {
-        let Some(settings) = self.inner.settings.target_logs.clone() else { return Ok(()) };
-        let store = self.clone();
-        let parts = blocking(move || segments::list(&store.inner.settings.data_dir)).await?;
-        let last = parts.last().map(|(number, _)| *number);
-        let (mut total, oldest_kept) = (parts.iter().map(|(_, bytes)| bytes).sum::<u64>(), self.now().minus(Duration::from_secs(u64::from(settings.keep_days) * 24 * 3600)));
-        let (mut gone, mut why) = (Vec::new(), "age");
-        for (number, bytes) in &parts {
-            if Some(*number) == current || Some(*number) == last {
-                break;
-            }
-            let size = total > settings.keep_bytes;
-            let age = self.segment_closed_at(*number).await?.is_some_and(|closed| closed < oldest_kept);
-            if !size && !age {
-                break;
-            }
-            if size {
-                why = "size";
-            }
-            total -= bytes;
-            gone.push(*number);
+        if !self.clock_deletes() {
+            return Ok(());
         }
-        let (Some(first), Some(last)) = (gone.first(), gone.last()) else { return Ok(()) };
+        let Some(settings) = self.inner.settings.target_logs.clone() else { return Ok(()) };
+        let Some(gone) = self.droppable(current, settings.keep_bytes).await? else { return Ok(()) };
+        let (Some(first), Some(last)) = (gone.numbers.first(), gone.numbers.last()) else { return Ok(()) };
         let mut tx = self.write(&Actor::system()).await?;
-        tx.fact(Fact::LogSegmentsDropped { first: *first, last: *last, why: why.to_owned() });
+        tx.fact(Fact::LogSegmentsDropped { first: *first, last: *last, why: gone.why.to_owned() });
         tx.commit().await?;
         let store = self.clone();
-        blocking(move || gone.iter().try_for_each(|number| segments::remove(&store.inner.settings.data_dir, *number))).await
-    }
-
-    async fn segment_closed_at(&self, number: u64) -> Result<Option<Timestamp>, Fault> {
-        let rows = sqlx::query("SELECT body FROM log WHERE kind = 'log_segment_closed' ORDER BY seq LIMIT 5000").fetch_all(self.read()).await?;
-        for row in rows {
-            let entry: sekisho_core::facts::Entry = serde_json::from_slice(row.try_get::<&[u8], _>("body")?)?;
-            if matches!(entry.fact, Fact::LogSegmentClosed { segment, .. } if segment == number) {
-                return Ok(Some(entry.at));
-            }
-        }
-        Ok(None)
+        blocking(move || gone.numbers.iter().try_for_each(|number| segments::remove(&store.inner.settings.data_dir, *number))).await
     }
 
     /// The lines round the one of a case, as they were kept, with the time of their receipt.

@@ -14,7 +14,7 @@ use sekisho_core::ids::LogSourceId;
 use sekisho_core::time::Timestamp;
 use sekisho_evidence::{Digest, Hasher};
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -85,6 +85,15 @@ pub(super) fn list(data_dir: &Path) -> Result<Vec<(u64, u64)>, Fault> {
         .collect();
     found.sort_unstable();
     Ok(found)
+}
+
+/// When a part was begun, by its own first line.
+pub(super) fn began(data_dir: &Path, number: u64) -> Result<Timestamp, Fault> {
+    let words = || Fault::io("a part of targets' logs cannot be read");
+    let mut first = Vec::new();
+    File::open(path(data_dir, number)).map_err(words())?.take(128).read_to_end(&mut first).map_err(words())?;
+    let line = first.split(|byte| *byte == b'\n').next().and_then(|line| std::str::from_utf8(line).ok()).and_then(|line| line.rsplit(' ').next()?.parse().ok());
+    line.map(Timestamp).ok_or_else(|| Fault::Damaged(format!("part {number} of targets' logs has no beginning")))
 }
 
 /// Deletes a part.
@@ -167,7 +176,12 @@ impl Segment {
 }
 
 /// Reads a part, each line of which is handed to `each` with its number. What a crash left half-written at the end is not read.
-pub(super) fn read(data_dir: &Path, number: u64, keys: &Keys, mut each: impl FnMut(u64, RawLine)) -> Result<Whole, Fault> {
+pub(super) fn read(data_dir: &Path, number: u64, keys: &Keys, each: impl FnMut(u64, RawLine)) -> Result<Whole, Fault> {
+    read_marked(data_dir, number, keys, each, |_, _| {})
+}
+
+/// The same, and after each batch tells how many lines there are up to there, and the digest of the chain.
+pub(super) fn read_marked(data_dir: &Path, number: u64, keys: &Keys, mut each: impl FnMut(u64, RawLine), mut mark: impl FnMut(u64, &Digest)) -> Result<Whole, Fault> {
     let bytes = fs::read(path(data_dir, number)).map_err(Fault::io("a part of targets' logs cannot be read"))?;
     let damaged = || Fault::Damaged(format!("part {number} of targets' logs was changed by somebody else"));
     let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(damaged)? + 1;
@@ -193,6 +207,7 @@ pub(super) fn read(data_dir: &Path, number: u64, keys: &Keys, mut each: impl FnM
             rest = after;
         }
         chain = chained(chain, frame);
+        mark(lines, &chain);
         batch += 1;
         at += 4 + length;
     }

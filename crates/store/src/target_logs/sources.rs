@@ -122,7 +122,7 @@ impl Store {
         Ok(())
     }
 
-    async fn log_sources_held(&self) -> Result<Vec<LogSource>, Fault> {
+    pub(crate) async fn log_sources_held(&self) -> Result<Vec<LogSource>, Fault> {
         let since = self.since();
         let rows = sqlx::query("SELECT body, seal FROM log_sources ORDER BY id LIMIT $1").bind(LEDGER_ROWS).fetch_all(self.read()).await?;
         Ok(rows.iter().filter_map(|row| self.held(row, since).inspect_err(|fault| tracing::error!(%fault, "ALARM: a source of logs is left out")).ok()).collect())
@@ -144,7 +144,7 @@ impl Store {
             let heard = self.inner.gathering.heard(&source.id);
             let last = heard.map(|heard| heard.last).or(kept.map(Timestamp));
             let pause = heard.map_or(pause, |heard| heard.pause);
-            let silent = source.active && last.unwrap_or(source.since).plus(sekisho_detect::join::silence(source.silent_minutes, pause)) < now;
+            let silent = source.active && last.unwrap_or(source.since).plus(sekisho_detect::join::silence(source.silent_minutes, pause, source.tells_logins)) < now;
             let target_name = match &source.target {
                 Some(target) => self.load_target(self.read(), target).await?.map(|target| target.name).unwrap_or_default(),
                 None => String::new(),

@@ -1,0 +1,31 @@
+-- Reviews of the log, and reports on months and years. Both lie whole in `body` under the seal; the columns beside it find the row.
+
+CREATE TABLE log_reviews (
+    id TEXT PRIMARY KEY NOT NULL,
+    number TEXT NOT NULL UNIQUE,
+    from_at INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    body TEXT NOT NULL,
+    seal BLOB
+) STRICT;
+CREATE INDEX log_reviews_from ON log_reviews (from_at);
+
+CREATE TABLE period_reports (
+    id TEXT PRIMARY KEY NOT NULL,
+    number TEXT NOT NULL,
+    edition INTEGER NOT NULL,
+    from_at INTEGER NOT NULL,
+    vendor TEXT,
+    noted INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    seal BLOB,
+    UNIQUE (number, edition)
+) STRICT;
+CREATE INDEX period_reports_from ON period_reports (from_at);
+CREATE INDEX period_reports_noted ON period_reports (noted);
+
+-- Deadlines that were told of as passed: `sign/REVIEW/DUE`, `confirm/REVIEW/DUE`, `note/REPORT`.
+CREATE TABLE duties_late (
+    duty TEXT PRIMARY KEY NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
