@@ -7,6 +7,7 @@
 
 mod clock;
 mod enrol;
+pub mod help;
 mod home;
 mod browser;
 mod line;
@@ -20,6 +21,7 @@ mod tls;
 mod trouble;
 mod tunnel;
 
+pub use surroundings::language;
 pub use trouble::Trouble;
 
 use clap::{Args, Subcommand};
@@ -31,27 +33,28 @@ use std::process::ExitCode;
 /// What can be asked for.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Ask {
-    /// 登録コードでこの端末を登録する / Enrol this device by a one-time code
+    /// Register this device with the one-time code from the hospital
+    #[command(after_help = "Next: run `login`, then connect with your usual ssh.")]
     Enrol(EnrolArgs),
-    /// ブラウザーで本人確認して、この端末から ssh を使えるようにする / Log in by the browser, so that ssh asks for nothing
+    /// Log in by the browser, so that ssh from this device asks for nothing more
     Login(LoginArgs),
-    /// 接続先へのトンネルを開く(ssh の ProxyCommand、または PuTTY 用の窓口) / Open a tunnel to a target
+    /// Open a tunnel to a target: for ssh as its ProxyCommand, for PuTTY with --listen
     Open(OpenArgs),
-    /// ssh の設定を書く / Write the ssh configuration
+    /// Write the ssh configuration of this device, so that `ssh TARGET.HOSPITAL` finds its way
     SshConfig(SshConfigArgs),
-    /// PuTTY(と WinSCP)の保存されたセッションを書く / Write saved sessions for PuTTY, which WinSCP imports
+    /// Write saved sessions for PuTTY, which WinSCP can import
     PuttyConfig(PuttyArgs),
-    /// 登録の状態と証明書の期限を表示する / Show what this device holds
+    /// Show the registrations of this device, and when its certificates end
     Status(Where),
 }
 
 /// Which registration.
 #[derive(Args, Clone, Debug)]
 pub struct Where {
-    /// 病院の短い名前(1つだけ登録しているときは省略できます) / Short name of the hospital, if there are several
+    /// Short name of the hospital; needed only if this device is registered at several
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// 鍵と証明書を置くフォルダ / Folder that holds key and certificate [default: in the person's own configuration]
+    /// Folder that holds key and certificate [default: in the person's own configuration]
     #[arg(long, value_name = "FOLDER")]
     pub dir: Option<PathBuf>,
 }
@@ -59,10 +62,10 @@ pub struct Where {
 /// Arguments of `enrol`.
 #[derive(Args, Clone, Debug)]
 pub struct EnrolArgs {
-    /// 関所の名前とポート / Sekisho's name and port
+    /// Name and port of the hospital's Sekisho
     #[arg(long, value_name = "HOST:PORT")]
     pub server: String,
-    /// 登録コード(省略すると、ここで尋ねます) / The code [default: asked for, so that it stays out of the shell's history]
+    /// The one-time code [default: asked for, so that it stays out of the shell's history]
     #[arg(long, value_name = "CODE")]
     pub code: Option<String>,
     /// Which registration.
@@ -73,10 +76,10 @@ pub struct EnrolArgs {
 /// Arguments of `login`.
 #[derive(Args, Clone, Debug)]
 pub struct LoginArgs {
-    /// 有効なログインがあれば何もしない。端末とブラウザーがなければ黙って終わる(ssh の設定から呼ばれます) / Do nothing if a login stands; give up in silence without terminal or browser
+    /// Do nothing if a login stands; give up in silence without terminal or browser (the ssh configuration calls this)
     #[arg(long)]
     pub if_needed: bool,
-    /// ブラウザーを開かず、開くページの住所だけを表示する / Show the page's address and open nothing
+    /// Show the address of the page and open no browser
     #[arg(long)]
     pub no_browser: bool,
     /// Which registration.
@@ -87,10 +90,10 @@ pub struct LoginArgs {
 /// Arguments of `open`.
 #[derive(Args, Clone, Debug)]
 pub struct OpenArgs {
-    /// 接続先の名前 / Name of the target, with or without the hospital's name behind it
+    /// Name of the target, with or without the hospital's name behind it
     #[arg(long, value_name = "TARGET")]
     pub target: Option<String>,
-    /// 標準入出力の代わりに、この端末のこのアドレスで待つ / Listen here instead of using standard input and output
+    /// Wait at this address of this device instead of using standard input and output
     #[arg(long, value_name = "127.0.0.1:PORT")]
     pub listen: Option<SocketAddr>,
     /// Which registration.
@@ -101,10 +104,10 @@ pub struct OpenArgs {
 /// Arguments of `ssh-config`.
 #[derive(Args, Clone, Debug)]
 pub struct SshConfigArgs {
-    /// 関所のログイン名(省略すると、ブラウザーでログインして関所に尋ねます) / Your login name at Sekisho [default: asked of Sekisho, by a login in the browser]
+    /// Your login name at Sekisho [default: asked of Sekisho, by a login in the browser]
     #[arg(long, value_name = "LOGIN")]
     pub worker: Option<String>,
-    /// 書かずに表示する / Print it and write nothing
+    /// Print the configuration and write nothing
     #[arg(long)]
     pub print: bool,
     /// Which registration.
@@ -115,16 +118,16 @@ pub struct SshConfigArgs {
 /// Arguments of `putty-config`.
 #[derive(Args, Clone, Debug)]
 pub struct PuttyArgs {
-    /// 関所のログイン名(省略すると、ログイン済みの名前) / Your login name at Sekisho [default: that of the last login]
+    /// Your login name at Sekisho [default: that of the last login]
     #[arg(long, value_name = "LOGIN")]
     pub worker: Option<String>,
-    /// 接続先の名前。複数回指定できます(省略すると、承認済みの計画の接続先) / Name of a target, several times for several [default: those of your plans]
+    /// Name of a target; may be given several times [default: the targets of your approved plans]
     #[arg(long, value_name = "TARGET")]
     pub target: Vec<String>,
-    /// この端末のポートを通す(open --listen を動かしておく使い方) / Go through this port of this machine, where open --listen waits
+    /// Go through this port of this device, where `open --listen` waits
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
-    /// Windows のレジストリー用のファイルをここに書く / Write a file for the registry of Windows here
+    /// Write a file for the registry of Windows here
     #[arg(long, value_name = "FILE")]
     pub reg: Option<PathBuf>,
     /// Which registration.

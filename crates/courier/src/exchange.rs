@@ -1,4 +1,5 @@
-//! One question by HTTP and its answer, each with a bound: for witnesses, whose word is proved by its signature and not by the way.
+//! One question by HTTP and its answer, each with a bound: for witnesses and time stamp authorities, whose word is proved by its
+//! signature and not by the way.
 
 use crate::one_short_line;
 use http_body_util::{BodyExt, Full, Limited};
@@ -22,6 +23,11 @@ pub struct Exchange {
     prefix: String,
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
+
+/// What is handed over: its kind, and the bytes.
+type Body = (&'static str, Bytes);
+
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What a server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,12 +60,26 @@ impl Exchange {
         Ok(Self { host, port: authority.port_u16().unwrap_or(port), authority: authority.as_str().to_owned(), prefix, tls })
     }
 
+    /// The server's name.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Hands bytes of a kind to the address itself, and gives the status and the bytes of the answer, at most `limit`.
+    ///
+    /// # Errors
+    /// In words of one line, why there is no answer.
+    pub async fn hand(&self, kind: &'static str, body: Vec<u8>, limit: usize) -> Result<(u16, Vec<u8>), String> {
+        self.ask(Method::POST, if self.prefix.is_empty() { "/" } else { "" }, (kind, Bytes::from(body)), limit).await
+    }
+
     /// Asks for what lies at `path`.
     ///
     /// # Errors
     /// In words of one line, why there is no answer.
     pub async fn get(&self, path: &str) -> Result<Answered, String> {
-        self.ask(Method::GET, path, String::new()).await
+        text(self.ask(Method::GET, path, (TEXT, Bytes::new()), limits::WITNESS_ANSWER_BYTES).await?)
     }
 
     /// Hands text over.
@@ -67,26 +87,26 @@ impl Exchange {
     /// # Errors
     /// In words of one line, why there is no answer.
     pub async fn post(&self, path: &str, body: String) -> Result<Answered, String> {
-        self.ask(Method::POST, path, body).await
+        text(self.ask(Method::POST, path, (TEXT, Bytes::from(body)), limits::WITNESS_ANSWER_BYTES).await?)
     }
 
-    async fn ask(&self, method: Method, path: &str, body: String) -> Result<Answered, String> {
-        let asked = tokio::time::timeout(Duration::from_secs(limits::WITNESS_SECONDS as u64), self.connected(method, path, body)).await;
+    async fn ask(&self, method: Method, path: &str, body: Body, limit: usize) -> Result<(u16, Vec<u8>), String> {
+        let asked = tokio::time::timeout(Duration::from_secs(limits::WITNESS_SECONDS as u64), self.connected(method, path, body, limit)).await;
         asked.unwrap_or_else(|_| Err("it did not answer in time".into())).map_err(|why| one_short_line(&why))
     }
 
-    async fn connected(&self, method: Method, path: &str, body: String) -> Result<Answered, String> {
+    async fn connected(&self, method: Method, path: &str, body: Body, limit: usize) -> Result<(u16, Vec<u8>), String> {
         let tcp = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|fault| format!("it cannot be reached: {fault}"))?;
         match &self.tls {
             Some((connector, name)) => {
                 let stream = connector.connect(name.clone(), tcp).await.map_err(|fault| format!("its certificate or TLS is not accepted: {fault}"))?;
-                self.say(stream, method, path, body).await
+                self.say(stream, method, path, body, limit).await
             }
-            None => self.say(tcp, method, path, body).await,
+            None => self.say(tcp, method, path, body, limit).await,
         }
     }
 
-    async fn say(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, method: Method, path: &str, body: String) -> Result<Answered, String> {
+    async fn say(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, method: Method, path: &str, body: Body, limit: usize) -> Result<(u16, Vec<u8>), String> {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|fault| fault.to_string())?;
         let carrier = tokio::spawn(async move {
             let _ = connection.await;
@@ -97,17 +117,21 @@ impl Exchange {
                 .uri(format!("{}{path}", self.prefix))
                 .header(HOST, self.authority.as_str())
                 .header(USER_AGENT, "sekisho")
-                .header(CONTENT_TYPE, "text/plain; charset=utf-8")
-                .body(Full::new(Bytes::from(body)))
+                .header(CONTENT_TYPE, body.0)
+                .body(Full::new(body.1))
                 .map_err(|fault| fault.to_string())?;
             let answer = sender.send_request(ask).await.map_err(|fault| fault.to_string())?;
             let status = answer.status().as_u16();
-            let body = Limited::new(answer.into_body(), limits::WITNESS_ANSWER_BYTES).collect().await.map_err(|fault| format!("its answer broke off or is too long: {fault}"))?;
-            let body = String::from_utf8(body.to_bytes().to_vec()).map_err(|_| "its answer is no text".to_owned())?;
-            Ok(Answered { status, body })
+            let body = Limited::new(answer.into_body(), limit).collect().await.map_err(|fault| format!("its answer broke off or is too long: {fault}"))?;
+            Ok((status, body.to_bytes().to_vec()))
         };
         let said = said.await;
         carrier.abort();
         said
     }
+}
+
+fn text((status, body): (u16, Vec<u8>)) -> Result<Answered, String> {
+    let body = String::from_utf8(body).map_err(|_| "its answer is no text".to_owned())?;
+    Ok(Answered { status, body })
 }

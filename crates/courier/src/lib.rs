@@ -4,6 +4,7 @@
 //! Knows no database and no letters: it is handed a subject, a text and an address, and says what became of them. The
 //! server's words are a stranger's: they are cut to one short line before anybody sees them.
 
+pub mod archive;
 mod bounded;
 pub mod exchange;
 mod message;

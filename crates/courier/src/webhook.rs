@@ -75,7 +75,7 @@ impl Webhook {
         Ok(Self { host, port: authority.port_u16().unwrap_or(port), authority: authority.as_str().to_owned(), path, secret: settings.secret, tls })
     }
 
-    async fn post(&self, piece: &Piece) -> Result<(), String> {
+    async fn post(&self, piece: &Piece) -> Result<(), Fail> {
         let tcp = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|fault| format!("it cannot be reached: {fault}"))?;
         match &self.tls {
             Some((connector, name)) => {
@@ -86,7 +86,7 @@ impl Webhook {
         }
     }
 
-    async fn say(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, piece: &Piece) -> Result<(), String> {
+    async fn say(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, piece: &Piece) -> Result<(), Fail> {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|fault| fault.to_string())?;
         let carrier = tokio::spawn(async move {
             let _ = connection.await;
@@ -105,11 +105,29 @@ impl Webhook {
             let status = answer.status();
             // The answer is read to its end, so that a receiver that is slow to write it is not cut off in the middle.
             let _ = Limited::new(answer.into_body(), limits::RECEIVER_ANSWER_BYTES).collect().await;
-            if status.is_success() { Ok(()) } else { Err(format!("it answered {status}")) }
+            // Of these the fault lies with the way or the moment; any other 4xx is about what was sent.
+            let of_the_piece = status.is_client_error() && !matches!(status.as_u16(), 401 | 404 | 407 | 408 | 421 | 425 | 429);
+            match status.is_success() {
+                true => Ok(()),
+                false => Err(Fail { why: format!("it answered {status}"), of_the_piece }),
+            }
         };
         let said = said.await;
         carrier.abort();
         said
+    }
+}
+
+/// Why a piece was not taken.
+struct Fail {
+    why: String,
+    /// It is about this piece, and no other try changes it.
+    of_the_piece: bool,
+}
+
+impl From<String> for Fail {
+    fn from(why: String) -> Self {
+        Self { why, of_the_piece: false }
     }
 }
 
@@ -119,7 +137,8 @@ impl Receiver for Webhook {
             for piece in &pieces {
                 match tokio::time::timeout(Duration::from_secs(limits::RECEIVER_SECONDS as u64), self.post(piece)).await {
                     Ok(Ok(())) => {}
-                    Ok(Err(why)) => return Handed::Later(one_short_line(&why)),
+                    Ok(Err(fail)) if fail.of_the_piece => return Handed::Refused { number: piece.number, why: one_short_line(&fail.why) },
+                    Ok(Err(fail)) => return Handed::Later(one_short_line(&fail.why)),
                     Err(_) => return Handed::Later("it did not answer in time".into()),
                 }
             }

@@ -58,25 +58,26 @@ fn telling(login: &TargetLogin) -> String {
 
 impl Led {
     /// Whether a login at this moment can be of it: a target tells of a login at its beginning, and never after the end.
-    fn lives(&self, moment: Timestamp) -> bool {
-        self.began.minus(SLACK) <= moment && self.ended.is_none_or(|ended| moment <= ended.plus(OWN_SLACK))
+    fn lives(&self, moment: Timestamp, off: Duration) -> bool {
+        self.began.minus(SLACK + off) <= moment && self.ended.is_none_or(|ended| moment <= ended.plus(OWN_SLACK + off))
     }
 
     /// The same of a line that was perhaps held up on its way: by our clock, or by the device's own.
-    fn lived(&self, login: &TargetLogin, received: Timestamp) -> bool {
-        self.lives(received) || self.began <= received && login.at.is_some_and(|at| self.lives(at))
+    fn lived(&self, login: &TargetLogin, scene: &Scene<'_>) -> bool {
+        self.lives(scene.received, scene.off) || self.began <= scene.received && login.at.is_some_and(|at| self.lives(at, scene.off))
     }
 
     /// Whether a further line of the same connection may still tell of the login that began this session: other programs of
     /// the target tell of it too, and a sensor of the connection's whole life.
-    fn is_fresh(&self, login: &TargetLogin, received: Timestamp) -> bool {
-        let early = |moment: Timestamp| self.connected.is_some_and(|connected| moment <= connected.plus(SLACK));
-        self.told.is_none() || login.way == Way::Wire || early(received) || login.at.is_some_and(early)
+    fn is_fresh(&self, login: &TargetLogin, scene: &Scene<'_>) -> bool {
+        let early = |moment: Timestamp| self.connected.is_some_and(|connected| moment <= connected.plus(SLACK + scene.off));
+        self.told.is_none() || login.way == Way::Wire || early(scene.received) || login.at.is_some_and(early)
     }
 
     /// Whether it began just then.
-    fn begins(&self, received: Timestamp) -> bool {
-        self.connected.is_some_and(|connected| connected.minus(SLACK) <= received && received <= connected.plus(SLACK)) && self.lives(received)
+    fn begins(&self, scene: &Scene<'_>) -> bool {
+        let (received, slack) = (scene.received, SLACK + scene.off);
+        self.connected.is_some_and(|connected| connected.minus(slack) <= received && received <= connected.plus(slack)) && self.lives(received, scene.off)
     }
 
     /// Whether one more line that bears no port is explained by it. Windows writes two for one desktop: a person with the
@@ -95,9 +96,10 @@ impl Led {
     }
 
     /// Whether it is one of Sekisho itself that was being made at this moment.
-    fn is_own_at(&self, moment: Timestamp) -> bool {
+    fn is_own_at(&self, scene: &Scene<'_>) -> bool {
+        let (moment, slack) = (scene.received, OWN_SLACK + scene.off);
         let end = self.ended.or_else(|| self.session.is_none().then(|| self.began.plus(TEST)));
-        self.own && self.began.minus(OWN_SLACK) <= moment && end.is_none_or(|end| moment <= end.plus(OWN_SLACK))
+        self.own && self.began.minus(slack) <= moment && end.is_none_or(|end| moment <= end.plus(slack))
     }
 
     /// How far a moment lies outside its times.
@@ -114,6 +116,12 @@ pub struct Scene<'a> {
     pub target: &'a TargetId,
     /// Names of the accounts there whose credentials are kept here.
     pub kept: &'a BTreeSet<String>,
+    /// Which accounts are kept cannot be told, because somebody damaged a row: then every one is.
+    pub all_kept: bool,
+    /// The target's own address.
+    pub host: Option<IpAddr>,
+    /// By how much the target's clock may be off, beyond what lines take on their way: of imported records.
+    pub off: Duration,
     /// The addresses from which the gateway was seen to dial.
     pub gateways: &'a BTreeSet<IpAddr>,
     /// The networks that the gateway dials from, as the configuration says.
@@ -148,8 +156,8 @@ pub enum By {
 pub enum Verdict {
     /// One that Sekisho made: the place of it in [`Scene::led`].
     Joined(usize, By),
-    /// One that may go round.
-    Allowed,
+    /// One that may go round, and by which of [`Scene::allows`].
+    Allowed(usize),
     /// One that no session explains, and the nearest of the target.
     Hit(AroundRule, Option<usize>),
     /// An attempt that failed, which is a case if there are many.
@@ -177,7 +185,7 @@ impl Scene<'_> {
     }
 
     fn is_kept(&self, account: &str) -> bool {
-        self.kept.iter().any(|kept| same_account(kept, account))
+        self.all_kept && !account.is_empty() || self.kept.iter().any(|kept| same_account(kept, account))
     }
 
     fn here(&self) -> impl DoubleEndedIterator<Item = (usize, &Led)> {
@@ -197,9 +205,17 @@ impl Scene<'_> {
         if self.now < self.received.plus(GRACE) { Verdict::Wait } else { self.hit(rule) }
     }
 
-    fn allowed(&self, login: &TargetLogin) -> bool {
+    fn allowed(&self, login: &TargetLogin) -> Option<usize> {
         let kept = self.is_kept(&login.account);
-        login.from.is_some_and(|from| self.allows.iter().any(|allow| allow.lets(self.target, from, plain(&login.account), kept, self.now)))
+        // On other systems a name with a domain is another name.
+        let account = if is_of_windows(login) { plain(&login.account) } else { &login.account };
+        let from = login.from?;
+        self.allows.iter().position(|allow| allow.lets(self.target, from, account, kept, self.now))
+    }
+
+    /// Whether somebody sits in front of the machine: Windows writes the machine's own address for them.
+    fn is_at_console(&self, login: &TargetLogin) -> bool {
+        login.way == Way::Console && login.from.is_none_or(|from| from.is_loopback() || from.is_unspecified() || Some(from) == self.host)
     }
 }
 
@@ -207,6 +223,11 @@ impl Scene<'_> {
 fn plain(account: &str) -> &str {
     let account = account.rsplit_once('\\').map_or(account, |(_, name)| name);
     account.split_once('@').map_or(account, |(name, _)| name)
+}
+
+/// Whether its account may bear a domain that is no part of its name.
+fn is_of_windows(login: &TargetLogin) -> bool {
+    matches!(login.way, Way::Desktop | Way::Network | Way::Console)
 }
 
 fn same_account(a: &str, b: &str) -> bool {
@@ -219,18 +240,17 @@ fn opened(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
     }
     let same_place = |led: &Led| is_of(led, login);
     // The newest first: a port comes round again.
-    if let Some((at, led)) = scene.here().rev().find(|(_, led)| same_place(led) && led.lived(login, scene.received) && led.is_fresh(login, scene.received)) {
+    if let Some((at, led)) = scene.here().rev().find(|(_, led)| same_place(led) && led.lived(login, scene) && led.is_fresh(login, scene)) {
         return account_of(at, led, login, By::Connection);
     }
-    // Windows writes an address of its own machine for who sits in front of it.
-    let Some(from) = login.from.filter(|_| login.way != Way::Console) else { return at_console(login, scene) };
+    let Some(from) = login.from.filter(|_| !scene.is_at_console(login)) else { return at_console(login, scene) };
     if scene.is_gateway(from) {
-        if let Some((at, _)) = scene.here().rev().find(|(_, led)| led.is_own_at(scene.received) && (login.account.is_empty() || same_account(&led.username, &login.account))) {
+        if let Some((at, _)) = scene.here().rev().find(|(_, led)| led.is_own_at(scene) && (login.account.is_empty() || same_account(&led.username, &login.account))) {
             return Verdict::Joined(at, By::Time);
         }
         if login.port.is_none() {
             // A session explains one login, and that at its beginning. Who comes later comes beside it.
-            let then: Vec<_> = scene.here().rev().filter(|(_, led)| led.begins(scene.received)).collect();
+            let then: Vec<_> = scene.here().rev().filter(|(_, led)| led.begins(scene)).collect();
             let same: Vec<_> = then.iter().filter(|(_, led)| login.account.is_empty() || same_account(&led.username, &login.account)).collect();
             if let Some((at, _)) = same.iter().find(|(_, led)| led.has_room(login)) {
                 return Verdict::Joined(*at, By::Time);
@@ -241,17 +261,18 @@ fn opened(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
         }
         return scene.hit_late(AroundRule::NoSession);
     }
-    if scene.allowed(login) {
-        return Verdict::Allowed;
+    if let Some(allow) = scene.allowed(login) {
+        return Verdict::Allowed(allow);
     }
     if scene.is_kept(&login.account) {
         // Its connection may stand in the log a moment later, under an address that the target sees and we do not.
         return scene.hit_late(AroundRule::KeptAccount);
     }
     match login.way {
-        Way::Shell | Way::Desktop | Way::Admin | Way::Wire => scene.hit_late(AroundRule::Elsewhere),
+        // One that is not in front of the machine and says so took its screen over the network.
+        Way::Shell | Way::Desktop | Way::Admin | Way::Wire | Way::Console => scene.hit_late(AroundRule::Elsewhere),
         // Programs of the hospital come by these all day; who comes as whom the lists of those programs tell.
-        Way::Network | Way::Database | Way::Console | Way::Within => Verdict::Nothing,
+        Way::Network | Way::Database | Way::Within => Verdict::Nothing,
     }
 }
 
@@ -265,7 +286,7 @@ fn by_certificate(login: &TargetLogin, scene: &Scene<'_>) -> Option<Verdict> {
     let place = (login.from, login.port);
     // One certificate, one login, on one target, from the gateway: whoever uses it otherwise has stolen it.
     let stolen = &led.target != scene.target
-        || !led.lived(login, scene.received)
+        || !led.lived(login, scene)
         || led.told.is_some_and(|told| told.1.is_some() && told != place)
         || login.from.is_some_and(|from| !scene.is_gateway(from) && led.local.is_some_and(|local| local.ip().to_canonical() != from));
     if stolen {
@@ -293,7 +314,7 @@ fn at_console(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
         Way::Console if scene.is_kept(&login.account) && !scene.on_site => scene.hit(AroundRule::AtConsole),
         // A line without a place that tells of a kept account is not explained by anything either.
         Way::Shell | Way::Desktop | Way::Admin if scene.is_kept(&login.account) => {
-            let then = scene.here().rev().find(|(_, led)| led.begins(scene.received) && led.has_room(login) && same_account(&led.username, &login.account));
+            let then = scene.here().rev().find(|(_, led)| led.begins(scene) && led.has_room(login) && same_account(&led.username, &login.account));
             then.map_or_else(|| scene.hit_late(AroundRule::KeptAccount), |(at, _)| Verdict::Joined(at, By::Time))
         }
         _ => Verdict::Nothing,
@@ -311,22 +332,24 @@ fn failed(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
         let ours = |led: &Led| {
             let beginning = led.began.minus(OWN_SLACK) <= scene.received && scene.received <= led.connected.unwrap_or(led.began).plus(OWN_SLACK);
             let known = login.account.is_empty() || same_account(&led.username, &login.account);
-            is_of(led, login) && led.lived(login, scene.received) || known && (led.is_own_at(scene.received) || beginning && (led.local.is_none() || login.port.is_none()))
+            is_of(led, login) && led.lived(login, scene) || known && (led.is_own_at(scene) || beginning && (led.local.is_none() || login.port.is_none()))
         };
         return if scene.here().any(|(_, led)| ours(led)) { Verdict::Nothing } else { Verdict::Attempt(AroundRule::NoSession) };
     }
-    if scene.allowed(login) {
-        return Verdict::Allowed;
+    if let Some(allow) = scene.allowed(login) {
+        return Verdict::Allowed(allow);
     }
     Verdict::Attempt(if scene.is_kept(&login.account) { AroundRule::KeptAccount } else { AroundRule::Elsewhere })
 }
 
 /// Somebody took the rights of a kept account from within. Root is left out: administrators of the hospital do it daily.
 fn raised(login: &TargetLogin, scene: &Scene<'_>) -> Verdict {
-    let everyday = ["root", "administrator"].iter().any(|name| plain(&login.account).eq_ignore_ascii_case(name));
+    let everyday = |account: &str| ["root", "administrator"].iter().any(|name| plain(account).eq_ignore_ascii_case(name));
+    let grave = |account: &str| scene.is_kept(account) && !everyday(account) && !same_account(&login.by, account);
     // Within a session its own account does, and root after it.
-    let inside = scene.here().any(|(_, led)| led.connected.is_some() && led.lived(login, scene.received) && (same_account(&led.username, &login.by) || plain(&login.by) == "root"));
-    if everyday || inside || !scene.is_kept(&login.account) || same_account(&login.by, &login.account) { Verdict::Nothing } else { scene.hit_late(AroundRule::KeptAccount) }
+    let inside = scene.here().any(|(_, led)| led.connected.is_some() && led.lived(login, scene) && (same_account(&led.username, &login.by) || plain(&login.by) == "root"));
+    let any = std::iter::once(&login.account).chain(&login.others).any(|account| grave(account));
+    if any && !inside { scene.hit_late(AroundRule::KeptAccount) } else { Verdict::Nothing }
 }
 
 /// Whether a session that a target let in should stand in its log and does not (R4).
@@ -341,15 +364,21 @@ const SILENT_TIMES: u32 = 20;
 const SILENT_LEAST: Duration = Duration::from_secs(15 * 60);
 /// The most.
 const SILENT_MOST: Duration = Duration::from_secs(24 * 3600);
+/// The most for a source that tells of every login: whoever makes it speak ever more rarely earns no silence by that.
+const SILENT_MOST_TELLING: Duration = Duration::from_secs(3600);
 
 /// How long a source may say nothing: what the operator said, or some times its usual pause.
 #[must_use]
-pub fn silence(minutes: Option<u32>, usual: Duration) -> Duration {
+pub fn silence(minutes: Option<u32>, usual: Duration, tells_logins: bool) -> Duration {
+    let most = if tells_logins { SILENT_MOST_TELLING } else { SILENT_MOST };
     match minutes {
         Some(minutes) => Duration::from_secs(u64::from(minutes) * 60),
-        None => (usual * SILENT_TIMES).clamp(SILENT_LEAST, SILENT_MOST),
+        None => (usual * SILENT_TIMES).clamp(SILENT_LEAST, most),
     }
 }
+
+/// How long the connection of a source may be missing while a session stands on its target.
+pub const UNLINKED: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 #[path = "join_test.rs"]

@@ -55,6 +55,9 @@ impl Stage {
         let scene = Scene {
             target,
             kept: &["maint".to_owned()].into(),
+            all_kept: false,
+            host: None,
+            off: Duration::ZERO,
             gateways: &[GATEWAY.parse().unwrap()].into(),
             networks: &[],
             authorities: &[CA.to_owned()].into(),
@@ -167,7 +170,7 @@ fn what_is_allowed_passes_and_what_a_break_in_does_never() {
         at: at(0),
         active: true,
     }];
-    assert_eq!(stage.judge(&login("maint", "192.168.30.7", 1)), Verdict::Allowed);
+    assert_eq!(stage.judge(&login("maint", "192.168.30.7", 1)), Verdict::Allowed(0));
     assert_eq!(rule(stage.judge(&login("maint", GATEWAY, 1))), Some(AroundRule::NoSession));
     assert_eq!(rule(stage.judge(&certified(8, "maint", "192.168.30.7", 1))), Some(AroundRule::KeptAccount));
     stage.on_site = true;
@@ -194,9 +197,11 @@ fn a_session_that_is_not_told_of_and_a_source_that_says_nothing() {
     assert!(!is_untold(&one, at(2), at(121)), "the source came later");
     one.told = Some((None, None));
     assert!(!is_untold(&one, at(0), at(121)));
-    assert_eq!(silence(Some(5), Duration::from_secs(1)), Duration::from_secs(300));
-    assert_eq!(silence(None, Duration::from_secs(1)), SILENT_LEAST);
-    assert_eq!(silence(None, Duration::from_secs(300)), Duration::from_secs(6000));
+    assert_eq!(silence(Some(5), Duration::from_secs(1), true), Duration::from_secs(300));
+    assert_eq!(silence(None, Duration::from_secs(1), true), SILENT_LEAST);
+    assert_eq!(silence(None, Duration::from_secs(100), true), Duration::from_secs(2000));
+    assert_eq!(silence(None, Duration::from_secs(9000), true), SILENT_MOST_TELLING, "who speaks ever more rarely earns no silence");
+    assert_eq!(silence(None, Duration::from_secs(300), false), Duration::from_secs(6000));
 }
 
 #[test]
@@ -281,4 +286,44 @@ fn a_certificate_whose_connection_nobody_saw_comes_from_the_gateway() {
     (stage.led[0].local, stage.led[0].connected) = (None, None);
     assert_eq!(stage.judge(&certified(7, "maint", GATEWAY, 50001)), Verdict::Joined(0, By::Certificate));
     assert_eq!(rule(stage.judge(&certified(7, "maint", "192.168.30.7", 50001))), Some(AroundRule::KeptAccount));
+}
+
+#[test]
+fn who_took_the_screen_over_the_network_does_not_sit_in_front_of_it() {
+    let stage = stage();
+    let unlocked = TargetLogin { way: Way::Console, ..login("yamada", "192.168.30.7", 1) };
+    assert_eq!(stage.on(&target(1), &unlocked), Verdict::Hit(AroundRule::Elsewhere, Some(0)));
+    let kept = TargetLogin { way: Way::Console, ..login("maint", "192.168.30.7", 1) };
+    assert_eq!(stage.on(&target(1), &kept), Verdict::Hit(AroundRule::KeptAccount, Some(0)));
+    let here = TargetLogin { way: Way::Console, ..login("maint", "127.0.0.1", 1) };
+    assert_eq!(stage.on(&target(1), &here), Verdict::Hit(AroundRule::AtConsole, Some(0)));
+}
+
+#[test]
+fn of_a_line_that_may_mean_several_accounts_each_is_looked_at() {
+    let stage = stage();
+    let mut raised = TargetLogin::new(Kind::Raised, Way::Within).account("root").by("yamada").method("sudo");
+    assert_eq!(stage.on(&target(1), &raised), Verdict::Nothing);
+    raised.others = vec!["maint".into()];
+    assert_eq!(stage.on(&target(1), &raised), Verdict::Hit(AroundRule::KeptAccount, Some(0)));
+}
+
+#[test]
+fn an_allow_for_a_name_is_not_one_for_another_name_with_a_domain() {
+    let mut stage = stage();
+    stage.allows = vec![LoginAllow {
+        id: LoginAllowId::from_random([9; 10]),
+        target: Some(target(1)),
+        network: Network::parse("192.168.30.0/24").unwrap(),
+        account: Some("backup".into()),
+        reason: "x".into(),
+        until: at(100_000),
+        by: "x".into(),
+        at: at(0),
+        active: true,
+    }];
+    assert_eq!(stage.on(&target(1), &login("backup", "192.168.30.7", 1)), Verdict::Allowed(0));
+    assert_eq!(stage.on(&target(1), &login("backup@evil", "192.168.30.7", 1)), Verdict::Hit(AroundRule::Elsewhere, Some(0)));
+    let desktop = TargetLogin { way: Way::Desktop, ..login("AOBA\\backup", "192.168.30.7", 1) };
+    assert_eq!(stage.on(&target(1), &desktop), Verdict::Allowed(0));
 }

@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod frame;
 pub mod header;
+pub mod import;
 pub mod join;
 pub mod limits;
 pub mod login;

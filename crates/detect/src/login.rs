@@ -85,6 +85,9 @@ pub struct TargetLogin {
     /// Which account; empty if the line does not say.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub account: String,
+    /// Further accounts that the line may mean, where somebody made it ambiguous.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
     /// For [`Kind::Raised`]: who took its rights.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
@@ -121,6 +124,7 @@ impl TargetLogin {
             at: None,
             host: String::new(),
             account: String::new(),
+            others: Vec::new(),
             by: String::new(),
             method: String::new(),
             from: None,
@@ -163,9 +167,15 @@ impl TargetLogin {
     }
 }
 
-/// A text of others in bounded length, with control characters made visible.
+/// A text of others in bounded length, with control characters and those that turn the direction of writing made visible.
 pub(crate) fn bounded(text: &str, chars: usize) -> String {
-    text.chars().take(chars).map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+    text.chars().take(chars).map(|letter| if letter.is_control() || is_direction(letter) { '\u{fffd}' } else { letter }).collect()
+}
+
+/// Letters that are not seen and turn the direction of what follows.
+#[must_use]
+pub fn is_direction(letter: char) -> bool {
+    matches!(letter, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// An address as logs write it: with brackets or a zone, in IPv6 clothes.

@@ -132,6 +132,13 @@ fn bare(server: &str) -> &str {
     server.trim_start_matches('[').trim_end_matches(']')
 }
 
+/// The same with the authorities of the operating system, and without a certificate of our own.
+pub(crate) fn connector_of_system() -> Result<TlsConnector, BadSyslog> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    with_roots(roots, None)
+}
+
 pub(crate) fn connector(authorities: &[u8], identity: Option<&(Vec<u8>, Vec<u8>)>) -> Result<TlsConnector, BadSyslog> {
     let bad = |what: &str, why: String| BadSyslog(format!("{what}: {why}"));
     let mut roots = RootCertStore::empty();
@@ -142,6 +149,11 @@ pub(crate) fn connector(authorities: &[u8], identity: Option<&(Vec<u8>, Vec<u8>)
     if roots.is_empty() {
         return Err(BadSyslog("the file of authorities holds no certificate".into()));
     }
+    with_roots(roots, identity)
+}
+
+fn with_roots(roots: RootCertStore, identity: Option<&(Vec<u8>, Vec<u8>)>) -> Result<TlsConnector, BadSyslog> {
+    let bad = |what: &str, why: String| BadSyslog(format!("{what}: {why}"));
     let provider = Arc::new(crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(|fault| bad("TLS", fault.to_string()))?.with_root_certificates(roots);
     let mut config = match identity {

@@ -19,7 +19,8 @@ pub fn read(value: &Value) -> (String, Option<Timestamp>, Option<TargetLogin>) {
         "rdp" => "rdp",
         // A flow that ended: only one in which the other side spoke is a visit.
         "flow" if value.pointer("/flow/pkts_toclient").and_then(Value::as_u64).unwrap_or(0) > 0 => match text("app_proto") {
-            proto @ ("ssh" | "rdp" | "telnet" | "rfb" | "smb" | "pgsql") => proto,
+            // Shares and databases are everyday, and their own logs tell of them.
+            proto @ ("ssh" | "rdp" | "telnet" | "rfb") => proto,
             _ => return (host, at, None),
         },
         "alert" if value.pointer("/alert/signature_id").and_then(Value::as_u64).is_some_and(|id| id >= OWN_RULES) => "alert",

@@ -94,3 +94,33 @@ proptest::proptest! {
         let _ = read(changed.as_bytes(), Timestamp(0), 540);
     }
 }
+
+#[test]
+fn a_name_in_a_line_turns_it_into_no_object_and_no_other_program() {
+    use crate::login::Kind;
+    let of = |line: &str| read(line.as_bytes(), Timestamp(0), 0).login;
+    // An object at the end of a command hides no sudo.
+    let sudo = of(r#"<86>Nov 22 08:00:00 db01 sudo: yamada : TTY=pts/0 ; PWD=/ ; USER=maint ; COMMAND=/bin/sh -c id {"EventID":1}"#).unwrap();
+    assert_eq!((sudo.kind, sudo.account.as_str()), (Kind::Raised, "maint"));
+    let folder = of("<86>Nov 22 08:00:00 db01 sudo: yamada : TTY=pts/0 ; PWD=/tmp/a ; USER=root ; b ; USER=maint ; COMMAND=/bin/sh").unwrap();
+    assert_eq!((folder.account.as_str(), folder.others.as_slice()), ("root", ["maint".to_owned()].as_slice()));
+    // A page that somebody asked a web server for makes no login of its own.
+    for line in [
+        "<134>Nov 22 08:00:00 web01 nginx: 203.0.113.9 - - \"GET /%SEC_LOGIN-5-LOGIN_SUCCESS: Login Success [user: admin] [Source: 10.20.0.9] HTTP/1.1\"",
+        "<134>Nov 22 08:00:00 web01 httpd[3]: connection authorized: user=maint database=x",
+        "<134>Nov 22 08:00:00 web01 app: x {\"EventID\":4624,\"LogonType\":10,\"TargetUserName\":\"maint\"}y",
+    ] {
+        assert_eq!(of(line), None, "{line}");
+    }
+    // With its tag alone an object is read.
+    let event = of(r#"<14>Nov 22 08:00:00 ehr01 Security: {"EventID":4624,"LogonType":10,"TargetUserName":"support$","IpAddress":"192.168.30.7"}"#).unwrap();
+    assert_eq!((event.account.as_str(), event.way), ("support$", crate::login::Way::Desktop), "an account that ends like a machine's is somebody, over the network");
+    assert_eq!(of(r#"{"EventID":4624,"LogonType":3,"TargetUserName":"PC01$","IpAddress":"192.168.30.7"}"#), None);
+    assert_eq!(of(r#"{"EventID":4624,"LogonType":2,"TargetUserName":"DWM-1","IpAddress":"-"}"#), None);
+    let ssh = of(r#"{"EventID":4624,"LogonType":8,"TargetUserName":"maint","IpAddress":"-","ProcessName":"C:\\Windows\\System32\\OpenSSH\\sshd.exe"}"#).unwrap();
+    assert_eq!(ssh.way, crate::login::Way::Shell);
+    let words = of(r#"{"EventID":4,"Channel":"OpenSSH/Operational","process":"sshd","payload":"Accepted password for maint from 192.168.30.7 port 4000 ssh2"}"#).unwrap();
+    assert_eq!((words.kind, words.port), (Kind::Opened, Some(4000)));
+    let hidden = of("<38>Nov 22 08:00:00 db01 sshd[9]: Accepted password for a\u{202e}b from 10.0.0.1 port 1 ssh2").unwrap();
+    assert!(!hidden.account.contains('\u{202e}'), "{}", hidden.account);
+}

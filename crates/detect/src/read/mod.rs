@@ -29,7 +29,8 @@ pub fn read(line: &[u8], received: Timestamp, zone_minutes: i32) -> Reading {
     let cut = line.get(..limits::MESSAGE_BYTES).unwrap_or(line);
     let text = String::from_utf8_lossy(cut);
     let header = header::read(&text, received, zone_minutes);
-    let json = json_of(header.text);
+    // What these programs write is never an object; whoever makes it look like one hides something.
+    let json = if is_of_unix(header.program) { None } else { json_of(header.text) };
     let (host, at, login) = match &json {
         Some(value) => of_json(value, zone_minutes),
         None => (String::new(), None, of_text(&header)),
@@ -45,13 +46,19 @@ pub fn read(line: &[u8], received: Timestamp, zone_minutes: i32) -> Reading {
 fn json_of(text: &str) -> Option<Value> {
     let text = text.trim();
     let text = text.strip_prefix("@cee:").map_or(text, str::trim_start);
-    // NXLog and others put their tag before it.
-    let start = text.find('{')?;
-    if start > limits::NAME_CHARS {
-        return None;
-    }
-    let value: Value = serde_json::from_str(text.get(start..)?).ok()?;
+    // NXLog and others put their tag before it: one word.
+    let object = match text.split_once(char::is_whitespace) {
+        _ if text.starts_with('{') => text,
+        Some((tag, rest)) if tag.chars().count() <= limits::NAME_CHARS && !tag.contains(['{', '"', '=']) && rest.trim_start().starts_with('{') => rest.trim_start(),
+        _ => return None,
+    };
+    let value: Value = serde_json::from_str(object).ok()?;
     value.is_object().then_some(value)
+}
+
+/// Programs of Unix systems whose words are read.
+fn is_of_unix(program: &str) -> bool {
+    matches!(program, "sshd" | "sshd-session" | "sshd-auth" | "dropbear" | "sudo" | "su" | "su-l" | "login" | "gdm-password" | "lightdm" | "sddm" | "systemd-logind")
 }
 
 fn of_json(value: &Value, zone_minutes: i32) -> (String, Option<Timestamp>, Option<TargetLogin>) {
@@ -61,11 +68,18 @@ fn of_json(value: &Value, zone_minutes: i32) -> (String, Option<Timestamp>, Opti
     windows::read(value, zone_minutes)
 }
 
+/// An event of Windows whose names stand beside each other. Its own time is UTC.
+pub(crate) fn of_windows(value: &Value) -> (String, Option<Timestamp>, Option<TargetLogin>) {
+    windows::read(value, 0)
+}
+
 fn of_text(header: &Header<'_>) -> Option<TargetLogin> {
     let login = match header.program {
-        "sshd" | "sshd-session" | "sshd-auth" | "dropbear" | "sudo" | "su" | "su-l" | "login" | "gdm-password" | "lightdm" | "sddm" | "systemd-logind" => unix::read(header),
+        program if is_of_unix(program) => unix::read(header),
         program if program.starts_with("postgres") => postgres::read(header.text),
-        _ => network::read(header.text).or_else(|| postgres::read(header.text)),
+        // Devices of the network name no program; some put a number in its place. Whatever has a name is not theirs.
+        program if program.bytes().all(|byte| byte.is_ascii_digit()) => network::read(header.text).or_else(|| postgres::read(header.text)),
+        _ => None,
     };
     login.map(|login| {
         let handle = header.process.map(|process| process.to_string()).filter(|_| login.handle.is_empty());

@@ -13,7 +13,11 @@ pub fn read(text: &str) -> Option<TargetLogin> {
 /// `%SSH-5-SSH2_USERAUTH: User 'admin' authentication for SSH2 Session from 10.0.0.1 (tty = 0) … Succeeded`.
 fn cisco(text: &str) -> Option<TargetLogin> {
     // The first mark is the device's; a further one stands in a name that somebody typed.
-    let text = text.find('%').and_then(|at| text.get(at..))?;
+    // Before it stand a number and a clock, and no words of others.
+    let (front, text) = text.find('%').and_then(|at| text.split_at_checked(at))?;
+    if front.chars().count() > limits::MARK_CHARS || !front.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, ' ' | ':' | '.' | '*' | '-' | '_' | '+' | '/')) {
+        return None;
+    }
     if let Some((mark, rest)) = ["%SEC_LOGIN-5-LOGIN_SUCCESS", "%SEC_LOGIN-4-LOGIN_FAILED"].into_iter().find_map(|mark| Some((mark, text.strip_prefix(mark)?))) {
         let failed = mark.ends_with("FAILED");
         let kind = if failed { Kind::Failed } else { Kind::Opened };

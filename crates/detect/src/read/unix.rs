@@ -18,7 +18,7 @@ pub fn read(header: &Header<'_>) -> Option<TargetLogin> {
 }
 
 /// `Accepted METHOD for NAME from ADDRESS port PORT ssh2[: …]`, `Failed …` in the same form, and the lines of PAM.
-fn sshd(text: &str) -> Option<TargetLogin> {
+pub(super) fn sshd(text: &str) -> Option<TargetLogin> {
     if let Some(rest) = text.strip_prefix("Accepted ") {
         // The name is that of an account that exists; what comes behind may hold the text of a certificate.
         let (method, rest) = rest.split_once(" for ")?;
@@ -105,10 +105,13 @@ fn dropbear(text: &str) -> Option<TargetLogin> {
 /// `maint : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/sh`; refused ones have a word before `TTY`.
 fn sudo(text: &str) -> Option<TargetLogin> {
     let (by, rest) = text.split_once(" : ")?;
-    let to = rest.split(" ; ").find_map(|part| part.trim().strip_prefix("USER="))?;
+    // A folder's or command's name may hold the same words; then nobody can tell which is sudo's, and each is looked at.
+    let mut names = rest.split(" ; ").filter_map(|part| part.trim().strip_prefix("USER=")).map(str::trim).take(limits::SUDO_NAMES);
+    let to = names.next()?;
+    let others = names.filter(|name| *name != to).map(|name| bounded(name, limits::ACCOUNT_CHARS)).collect();
     let refused = !rest.trim_start().starts_with("TTY=") && !rest.trim_start().starts_with("PWD=");
     let kind = if refused { Kind::Failed } else { Kind::Raised };
-    Some(TargetLogin::new(kind, Way::Within).account(to.trim()).by(by.trim()).method("sudo"))
+    Some(TargetLogin { others, ..TargetLogin::new(kind, Way::Within).account(to).by(by.trim()).method("sudo") })
 }
 
 /// `(to root) maint on pts/0` (util-linux), `pam_unix(su-l:session): session opened for user root(uid=0) by maint(uid=1000)`.

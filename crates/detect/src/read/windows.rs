@@ -49,20 +49,31 @@ fn of(id: u64, event: &Event<'_>) -> Option<TargetLogin> {
     match id {
         4624 | 4625 => {
             let kind = if id == 4624 { Kind::Opened } else { Kind::Failed };
+            // OpenSSH for Windows logs people in as the network does, and names itself alone.
+            let by_ssh = event.text("ProcessName").rsplit(['\\', '/']).next().is_some_and(|name| name.eq_ignore_ascii_case("sshd.exe"));
             let way = match event.number("LogonType")? {
                 // Interactive, unlock, cached.
                 2 | 7 | 11 => Way::Console,
                 // Remote interactive, and cached remote interactive.
                 10 | 12 => Way::Desktop,
+                3 | 8 if by_ssh => Way::Shell,
                 // Network, and network in clear text.
                 3 | 8 => Way::Network,
                 // Services, batches, the system itself: nobody came.
                 _ => return None,
             };
             let login = event.login(kind, way, "TargetUserName").method(event.text("AuthenticationPackageName"));
-            // Machine accounts, and the accounts of the window manager and font driver, are no persons.
-            let nobody = login.account.ends_with('$') || ["DWM-", "UMFD-", "ANONYMOUS LOGON"].iter().any(|name| login.account.starts_with(name)) || matches!(login.account.as_str(), "SYSTEM" | "LOCAL SERVICE" | "NETWORK SERVICE");
+            // Machine accounts, and the accounts of the window manager and font driver, are no persons, as long as they come from
+            // where such accounts come from. Intruders name theirs like this.
+            let elsewhere = login.from.is_some_and(|from| !from.is_loopback() && !from.is_unspecified());
+            let machine = matches!(way, Way::Network | Way::Console) && !(way == Way::Console && elsewhere);
+            let nobody = machine && is_no_person(&login.account);
             (!nobody).then_some(login)
+        }
+        // OpenSSH for Windows, in its own words.
+        4 | 2 if event.text("process").starts_with("sshd") || event.text("Channel").starts_with("OpenSSH/") || event.text("channel").starts_with("OpenSSH/") => {
+            let words = event.text("payload");
+            super::unix::sshd(words.strip_prefix("sshd: ").unwrap_or(words))
         }
         4634 | 4647 => Some(event.login(Kind::Closed, Way::Network, "TargetUserName")),
         4648 => Some(event.login(Kind::Raised, Way::Within, "TargetUserName").by(event.text("SubjectUserName")).method("explicit")),
@@ -86,6 +97,10 @@ fn of(id: u64, event: &Event<'_>) -> Option<TargetLogin> {
         }
         _ => None,
     }
+}
+
+fn is_no_person(account: &str) -> bool {
+    account.ends_with('$') || ["DWM-", "UMFD-", "ANONYMOUS LOGON"].iter().any(|name| account.starts_with(name)) || matches!(account, "SYSTEM" | "LOCAL SERVICE" | "NETWORK SERVICE")
 }
 
 /// These numbers are small, and other providers use them for something else.

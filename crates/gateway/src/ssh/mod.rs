@@ -35,6 +35,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 /// What we call ourselves in the protocol. The comment tells clients (asyncssh for one) whose habits stand behind the
 /// name: OpenSSH takes the two names of a symbolic link in the other order than the draft of SFTP has them.
@@ -117,6 +118,15 @@ pub async fn serve<L>(house: Arc<House>, line: L, cut: Cut, arrival: Arrival, ta
 where
     L: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    // The steps of a road, for who traces how long each takes: identifiers and closed words alone, never who or from where.
+    let road = tracing::info_span!(target: "road", "arrive", session = tracing::field::Empty);
+    walk(house, line, cut, arrival, target, seat).instrument(road).await;
+}
+
+async fn walk<L>(house: Arc<House>, line: L, cut: Cut, arrival: Arrival, target: Option<String>, seat: Seat)
+where
+    L: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let source = arrival.source;
     let lapsed = lapse(seat.proof());
     let login = login::Login::new(Arc::clone(&house.desk), arrival, target, seat);
@@ -131,10 +141,14 @@ where
             ended = &mut running => ended.map(|()| None),
         }
     };
+    let identify = tracing::info_span!(target: "road", "identify", outcome = tracing::field::Empty);
+    let served = served.instrument(identify.clone());
     let served = tokio::select! {
         served = served => Some(served),
         () = lapsed => None,
     };
+    identify.record("outcome", if matches!(served, Some(Ok(Some(_)))) { "identified" } else { "gone" });
+    drop(identify);
     match served {
         Some(Ok(Some((arrival, running)))) => visit::visit(&house, arrival, asked, running, &cut).await,
         Some(Ok(None)) => {}

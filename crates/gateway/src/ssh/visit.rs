@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 /// Refused forwards that are remembered before there is a session to write them into.
 const EARLY_REFUSALS: usize = 16;
@@ -40,7 +41,10 @@ pub async fn visit(house: &Arc<House>, arrival: Arrival, asked: mpsc::Receiver<A
     let entered = match first {
         Ok(Some(first)) => {
             let deadline = tokio::time::Instant::now() + Duration::from_secs(limits::LOGIN_SECONDS as u64);
-            enter(&mut hall, &principal, &claim, first, deadline).await
+            let step = tracing::info_span!(target: "road", "enter", outcome = tracing::field::Empty);
+            let entered = enter(&mut hall, &principal, &claim, first, deadline).instrument(step.clone()).await;
+            step.record("outcome", if entered.is_some() { "entered" } else { "refused" });
+            entered
         }
         Ok(None) => None,
         Err(_) => {
@@ -49,7 +53,10 @@ pub async fn visit(house: &Arc<House>, arrival: Arrival, asked: mpsc::Receiver<A
         }
     };
     match entered {
-        Some((opened, first, credential)) => hall.work(opened, first, credential, cut).await,
+        Some((opened, first, credential)) => {
+            tracing::Span::current().record("session", opened.session().id().as_str());
+            hall.work(opened, first, credential, cut).await;
+        }
         None => {
             while let Ok(ask) = hall.asked.try_recv() {
                 if let Ask::Refused(ask) = ask {
@@ -221,9 +228,13 @@ impl Hall {
             First::Channel(opening) => Some(&opening.worker),
             First::Forward(_) => None,
         };
-        let last_words = match self.dial(&session, credential, worker).await {
+        let step = tracing::info_span!(target: "road", "dial", outcome = tracing::field::Empty);
+        let dialled = self.dial(&session, credential, worker).instrument(step.clone()).await;
+        step.record("outcome", if dialled.is_ok() { "connected" } else { "failed" });
+        drop(step);
+        let last_words = match dialled {
             Ok(target) => {
-                self.carry(&session, Arc::new(target), first, &mut tasks).await;
+                self.carry(&session, Arc::new(target), first, &mut tasks).instrument(tracing::info_span!(target: "road", "carry")).await;
                 session.ended().await.refusal()
             }
             Err(refusal) => {
@@ -243,7 +254,8 @@ impl Hall {
             cut.sever();
         };
         // The end is written whatever the worker's side does meanwhile.
-        tokio::join!(opened.leave(last_words.as_deref()), farewell);
+        let leave = opened.leave(last_words.as_deref()).instrument(tracing::info_span!(target: "road", "leave"));
+        tokio::join!(leave, farewell);
     }
 
     /// Reaches the target and has the outcome written down. Nothing is carried before that is done, and a session that

@@ -10,6 +10,8 @@ use sekisho_detect::frame::Framing;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 /// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -17,6 +19,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const DATAGRAM: usize = 65_535;
 /// Datagrams that are handed over at once.
 const AT_ONCE: usize = 256;
+/// Batches of them that wait to be taken: a few MiB at the most.
+const BATCHES: usize = 32;
 /// Bytes that the system holds for us while we are busy.
 const HELD: usize = 8 * 1024 * 1024;
 
@@ -32,18 +36,32 @@ pub async fn accept(ear: &Arc<Ear>) {
         tokio::spawn(async move {
             let Some(source) = ear.gatherer.legacy(from) else { return ear.gatherer.turned_away(from, AwayWhy::Address).await };
             let cut = Cut::default();
-            if let Some(place) = ear.places.take(&source, cut.clone()) {
-                let stands = || ear.gatherer.legacy(from).as_ref() == Some(&source);
-                carry(&ear, Line::new(stream, cut.clone()), &source, from, Framing::Either, &place, stands).await;
+            match ear.places.take(&source, cut.clone()) {
+                Some(place) => {
+                    let stands = || ear.gatherer.legacy(from).as_ref() == Some(&source);
+                    carry(&ear, Line::new(stream, cut.clone()), &source, from, Framing::Either, &place, stands).await;
+                }
+                None => ear.gatherer.turned_away(from, AwayWhy::Full).await,
             }
             cut.sever();
         });
     }
 }
 
-/// Takes datagrams for ever, one message each.
+/// Takes datagrams for ever, one message each. Reading never waits for what is read to be taken: what finds no room is counted,
+/// and not left to the system, which tells nobody.
 pub async fn datagrams(ear: &Arc<Ear>) {
     let Some((_, socket)) = &ear.legacy else { return std::future::pending().await };
+    let (sender, mut receiver) = mpsc::channel::<(LogSourceId, Vec<Vec<u8>>)>(BATCHES);
+    let takes = Arc::clone(ear);
+    // It ends with the sender, which is this future's.
+    tokio::spawn(async move {
+        while let Some((source, messages)) = receiver.recv().await {
+            if takes.gatherer.take(&source, messages).await.is_err() {
+                return;
+            }
+        }
+    });
     let _ = socket2::SockRef::from(socket).set_recv_buffer_size(HELD);
     let mut buffer = vec![0; DATAGRAM];
     loop {
@@ -71,8 +89,10 @@ pub async fn datagrams(ear: &Arc<Ear>) {
             }
         }
         for (source, messages) in came {
-            if ear.gatherer.take(&source, messages).await.is_err() {
-                return;
+            match sender.try_send((source, messages)) {
+                Ok(()) => {}
+                Err(TrySendError::Full((source, messages))) => ear.gatherer.lost(&source, messages.len() as u64),
+                Err(TrySendError::Closed(_)) => return,
             }
         }
     }

@@ -126,9 +126,14 @@ async fn serve(ear: Arc<Ear>, stream: TcpStream, from: IpAddr, cut: Cut, seat: S
             return cut.sever();
         }
     };
-    if let Some(place) = ear.places.take(&source, cut.clone()) {
-        let stands = || ear.gatherer.standing(&serial) == SourceStanding::Good(source.clone());
-        carry(&ear, stream, &source, from, Framing::Counted, &place, stands).await;
+    match ear.places.take(&source, cut.clone()) {
+        Some(place) => {
+            let stands = || ear.gatherer.standing(&serial) == SourceStanding::Good(source.clone());
+            ear.gatherer.linked(&source, true);
+            carry(&ear, stream, &source, from, Framing::Counted, &place, stands).await;
+            ear.gatherer.linked(&source, false);
+        }
+        None => ear.gatherer.turned_away(from, AwayWhy::Full).await,
     }
     cut.sever();
 }
