@@ -8,11 +8,11 @@ use std::path::PathBuf;
 #[command(name = "sekisho", version, propagate_version = true, max_term_width = 100)]
 pub struct Cli {
     /// Configuration file [default: ./sekisho.toml, else /etc/sekisho/sekisho.toml, else the defaults]
-    #[arg(long, short, global = true, value_name = "FILE")]
+    #[arg(long, short, global = true, value_name = "FILE", display_order = 900)]
     pub config: Option<PathBuf>,
 
     /// Print machine-readable JSON instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 901)]
     pub json: bool,
 
     /// What to do
@@ -24,14 +24,17 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Set up the data folder: keys, private CA, log, and a one-time link for the first administrator
+    #[command(after_help = "Next: start `sekisho serve`, open the printed link in a browser, and set password and code.")]
     Init(InitArgs),
     /// Run the gateway and the pages
+    #[command(after_help = "Next: `sekisho doctor` says whether all is well.")]
     Serve,
-    /// Start a small hospital with real servers to try everything
+    /// Start a small hospital with real servers to try everything; it ends with Ctrl-C
     Demo(DemoArgs),
-    /// Look for what is wrong on this machine and say what to do about it
+    /// Look for what is wrong on this machine and say what to do about it; list all limits
     Doctor,
     /// Check log and recordings offline, on a copy, with only the public key
+    #[command(after_help = "Next: if something does not hold, keep the copy as it is and read SECURITY.md.")]
     Verify(VerifyArgs),
     /// Check or print the configuration
     #[command(subcommand)]
@@ -45,7 +48,7 @@ pub enum Command {
     /// The connection register: the lines by which vendors come
     #[command(subcommand)]
     Line(crate::admin::line::LineCommand),
-    /// The table by which the country of a source is told
+    /// The table that says to which country a source address belongs
     #[command(subcommand)]
     Country(crate::admin::country::CountryCommand),
     /// The register of devices from which workers come
@@ -78,12 +81,21 @@ pub enum Command {
     /// Sessions: list, show, pause, resume, say, cut
     #[command(subcommand)]
     Session(crate::admin::session::SessionCommand),
-    /// Recordings: list, export as asciicast
+    /// The key of an auditor, on the auditor's own machine
+    #[command(subcommand)]
+    AuditorKey(crate::admin::recording::AuditorKeyCommand),
+    /// Recordings: list, export as asciicast, open with an auditor's key
     #[command(subcommand)]
     Recording(crate::admin::recording::RecordingCommand),
     /// The tamper-evident log: read, prove, checkpoint, places outside, keys
     #[command(subcommand)]
     Log(crate::admin::log::LogCommand),
+    /// The clock: how it stands, and what to do after it was moved
+    #[command(subcommand)]
+    Clock(crate::admin::clock::ClockCommand),
+    /// Evidence bundles: of a session, a plan, a login round the gateway, a time
+    #[command(subcommand)]
+    Bundle(crate::admin::bundle::BundleCommand),
     /// Follow the log of a Sekisho on another host, and sign what continues what was seen
     #[command(subcommand)]
     Witness(crate::witness::WitnessCommand),
@@ -93,6 +105,12 @@ pub enum Command {
     /// Outgoing mail: list, try again, send a test
     #[command(subcommand)]
     Mail(crate::admin::mail::MailCommand),
+    /// Holds (証拠保全): list, place, extend; what will be deleted
+    #[command(subcommand)]
+    Hold(crate::admin::hold::HoldCommand),
+    /// Reports on months and years: list, issue, show, count again
+    #[command(subcommand)]
+    Report(crate::admin::report::ReportCommand),
     /// Alarms: list, show, take on, close
     #[command(subcommand)]
     Alarms(crate::admin::alarms::AlarmsCommand),
@@ -104,16 +122,16 @@ pub enum Command {
     /// A worker's device: enrol it, open tunnels through the outer door
     #[command(subcommand)]
     Connect(sekisho_connect::Ask),
-    /// Write the ssh configuration of an enrolled device
+    /// Write the ssh configuration of an enrolled device; the same as `connect ssh-config`
     SshConfig(sekisho_connect::SshConfigArgs),
-    /// Print completions for a shell
+    /// Print completions for a shell, to be loaded by it
     Completions {
-        /// The shell
+        /// Name of the shell
         shell: clap_complete::Shell,
     },
-    /// Write manual pages into a folder
+    /// Write manual pages into a folder, one for each command
     Man {
-        /// The folder
+        /// Folder into which they go
         #[arg(value_name = "FOLDER")]
         folder: PathBuf,
     },
@@ -162,16 +180,28 @@ pub struct VerifyArgs {
     /// A copy of the data folder [default: the configured one]
     #[arg(value_name = "FOLDER")]
     pub folder: Option<PathBuf>,
-    /// The log's public key (`name+hash+base64`), or a file that holds it [default: log/public-key in the folder, which
-    /// proves less: whoever could change the folder could change the key]
+    /// An evidence bundle (ZIP) in place of a folder; needs --key
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["folder", "tsa_ca", "log_only"], requires = "key")]
+    pub bundle: Option<PathBuf>,
+    /// A public key of the log (`name+hash+base64`), or a file that holds it. Give all that you know, the first and the newest:
+    /// exchanges must lead over each of them [default: log/public-key in the folder, which proves less: whoever could change the
+    /// folder could change the key]
     #[arg(long, value_name = "KEY")]
-    pub key: Option<String>,
+    pub key: Vec<String>,
     /// A checkpoint that was seen outside; shows whether the log was cut or rewritten since. May be given several times
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Vec<PathBuf>,
     /// The public key of a witness that must have signed a head of this log, or a file that holds it. May be given several times
     #[arg(long, value_name = "KEY")]
     pub witness: Vec<String>,
+    /// Certificates (PEM) of time stamp authorities that are believed; a head of this log must bear a stamp of one. With
+    /// log/timestamps/local.pem the box's own stamps are shown, which prove order and no time of others. May be given several times
+    #[arg(long, value_name = "FILE")]
+    pub tsa_ca: Vec<PathBuf>,
+    /// A copy of the archive, or the archive itself if it is a folder: recordings that were taken off the box are looked for there.
+    /// May be given several times
+    #[arg(long, value_name = "FOLDER", conflicts_with = "bundle")]
+    pub archive: Vec<PathBuf>,
     /// Check the log only, not the recordings
     #[arg(long)]
     pub log_only: bool,
@@ -181,6 +211,7 @@ pub struct VerifyArgs {
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Read the configuration and report every problem
+    #[command(after_help = "Next: `sekisho serve` takes a changed configuration when it starts again.")]
     Check,
     /// Print a documented example with all keys
     Example,

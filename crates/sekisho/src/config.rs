@@ -1,5 +1,8 @@
 //! `sekisho.toml`: one section per room, safe defaults, unknown keys refused.
 
+mod surroundings;
+pub use surroundings::language;
+
 use anyhow::{Context, Result, bail};
 use sekisho_core::alarm::Level;
 use sekisho_core::factors::FactorKind;
@@ -48,10 +51,16 @@ pub struct Config {
     pub provider: Vec<sekisho_directory::ProviderSettings>,
     /// Places outside of the box that get the signed heads of the log.
     pub checkpoints: crate::outside::Checkpoints,
+    /// Time stamps over the signed heads of the log.
+    pub timestamps: crate::timestamps::TimestampSection,
+    /// Where copies of recordings go.
+    pub archive: crate::archive::Archive,
     /// Time servers.
     pub time: crate::timekeeping::Time,
     /// The program's own log.
     pub log: Log,
+    /// Traces for a collector.
+    pub telemetry: crate::telemetry::TelemetrySection,
     /// Settings of the rules.
     pub policy: Policy,
 }
@@ -231,6 +240,14 @@ impl Mail {
     }
 }
 
+impl ReceiverSection {
+    /// The keys that it has in common with places for checkpoints.
+    #[must_use]
+    pub fn keys(&self) -> crate::syslog_keys::SyslogKeys<'_> {
+        crate::syslog_keys::SyslogKeys { server: &self.syslog, ca_file: &self.ca_file, certificate: &self.certificate, key: &self.key, bare_close: self.bare_close, clear_network: &self.clear_network, udp: self.udp }
+    }
+}
+
 /// A section `[[receiver]]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -282,11 +299,8 @@ fn receiver_problems(receivers: &[ReceiverSection]) -> Vec<String> {
         if !one.url.is_empty() && one.secret_file.as_os_str().is_empty() {
             found.push(format!("the receiver {name:?} needs secret_file: without a signature anybody could write to it in Sekisho's name"));
         }
-        if !one.syslog.is_empty() && one.clear_network.is_empty() == one.ca_file.as_os_str().is_empty() {
-            found.push(format!("the receiver {name:?} needs ca_file for TLS, or clear_network for a named legacy network without it"));
-        }
-        if one.certificate.as_os_str().is_empty() != one.key.as_os_str().is_empty() {
-            found.push(format!("certificate and key of the receiver {name:?} go together"));
+        if !one.syslog.is_empty() {
+            found.extend(one.keys().problems(&format!("the receiver {name:?}")));
         }
         if one.udp && one.takes == Takes::Events {
             found.push(format!("events do not go by UDP, where nobody can tell what arrived (receiver {name:?})"));
@@ -412,6 +426,9 @@ impl Config {
             found.push("web.base_url must begin with https://".into());
         }
         found.extend(self.checkpoints.problems());
+        found.extend(self.telemetry.problems());
+        found.extend(self.archive.problems());
+        found.extend(self.timestamps.problems());
         found.extend(self.time.problems());
         if !self.checkpoints.mail.is_empty() && self.mail.server.is_empty() {
             found.push("checkpoints.mail needs a mail server; see [mail]".into());

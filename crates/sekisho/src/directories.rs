@@ -4,6 +4,7 @@
 use crate::config::Config;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use sekisho_connect::help::Language;
 use sekisho_core::directory::{Away, Directory, SourceInfo, SourceKind};
 use sekisho_core::secret::Secret;
 use sekisho_core::time::Clock;
@@ -78,19 +79,37 @@ pub async fn try_all(config: &Config, clock: &Arc<dyn Clock>) -> Vec<Tried> {
     tried
 }
 
-/// What to do about one that cannot be used.
+/// The same in the language of this terminal.
+fn told_step(why: &str) -> &'static str {
+    let (ja, en) = next_step(why);
+    match crate::config::language() {
+        Language::Ja => ja,
+        Language::En => en,
+    }
+}
+
+/// What to do about one that cannot be used, in Japanese and English.
 #[must_use]
-pub fn next_step(why: &str) -> &'static str {
+pub fn next_step(why: &str) -> (&'static str, &'static str) {
     if why.contains("certificate") {
-        "let the server show a certificate with its own name, and name the authority that signed it in ca (not the server's own certificate)"
+        (
+            "サーバーが自分の名前の入った証明書を示すようにし、その証明書に署名した認証局(サーバー自身の証明書ではなく)を ca に書いてください",
+            "let the server show a certificate with its own name, and name the authority that signed it in ca (not the server's own certificate)",
+        )
     } else if why.contains("reached") || why.contains("answer within") {
-        "look whether the name is right, the server is on, and the firewall lets this box through (LDAPS: port 636, StartTLS: 389, provider: 443)"
+        (
+            "名前が正しいか、サーバーが動いているか、ファイアウォールがこの機器を通すか(LDAPS は 636、StartTLS は 389、連携先は 443)を確かめてください",
+            "look whether the name is right, the server is on, and the firewall lets this box through (LDAPS: port 636, StartTLS: 389, provider: 443)",
+        )
     } else if why.contains("service account") {
-        "look at bind and the password in bind_password_file, and at the rights of that account in the directory"
+        (
+            "bind、bind_password_file のパスワード、ディレクトリーでのそのアカウントの権限を確かめてください",
+            "look at bind and the password in bind_password_file, and at the rights of that account in the directory",
+        )
     } else if why.contains("group") || why.contains("not there") {
-        "copy base and groups as distinguished names from the directory's own administration"
+        ("base とグループを、ディレクトリーの管理画面にある識別名(DN)のとおりに書いてください", "copy base and groups as distinguished names from the directory's own administration")
     } else {
-        "correct the entry in sekisho.toml; `sekisho directory check` tries it again"
+        ("sekisho.toml の項目を直してください。sekisho directory check で試せます", "correct the entry in sekisho.toml; `sekisho directory check` tries it again")
     }
 }
 
@@ -144,11 +163,11 @@ pub async fn check(config: &Config, json: bool) -> anyhow::Result<std::process::
     for one in &tried {
         match &one.outcome {
             Ok(seen) => text.push_str(&format!("OK   {}: {seen}\n", one.name)),
-            Err(why) => text.push_str(&format!("NG   {}: {why}\n     -> {}\n", one.name, next_step(why))),
+            Err(why) => text.push_str(&format!("NG   {}: {why}\n     -> {}\n", one.name, told_step(why))),
         }
     }
     if tried.is_empty() {
-        text.push_str("no directory and no sign-in provider is configured: everybody's password is kept by Sekisho");
+        text.push_str("ディレクトリーもログイン連携も設定されていません。パスワードはすべて関所が保管します。 / no directory and no sign-in provider is configured: everybody's password is kept by Sekisho");
     }
     let value: Vec<_> = tried.iter().map(|one| serde_json::json!({ "name": one.name, "ok": one.outcome.is_ok(), "seen": one.outcome.as_ref().unwrap_or_else(|why| why) })).collect();
     crate::print(json, &serde_json::json!({ "ok": all_well, "sources": value }), &text)?;
@@ -167,7 +186,7 @@ pub async fn test(config: &Config, login: &str, source: Option<&str>, json: bool
             Ok(std::process::ExitCode::SUCCESS)
         }
         Err(why) => {
-            eprintln!("sekisho: {why}\n     -> {}", next_step(&why));
+            eprintln!("sekisho: {why}\n     -> {}", told_step(&why));
             Ok(std::process::ExitCode::FAILURE)
         }
     }

@@ -1,6 +1,7 @@
 //! The roof: configuration, wiring, jobs and commands. Knows no rules of the domain.
 
 pub mod admin;
+pub mod archive;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -9,17 +10,20 @@ pub mod demo;
 pub mod directories;
 pub mod doctor;
 pub mod gathering;
+pub mod help;
 pub mod outside;
 pub mod post;
 mod receivers;
 pub mod serve;
 pub mod setup;
+mod syslog_keys;
+pub mod telemetry;
 pub mod timekeeping;
+pub mod timestamps;
 pub mod verify;
 pub mod witness;
 
 use anyhow::{Context, Result};
-use clap::CommandFactory;
 use cli::{Cli, Command, ConfigCommand};
 use config::Config;
 use std::io::Write;
@@ -32,13 +36,11 @@ use std::process::ExitCode;
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match &cli.command {
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "sekisho", &mut std::io::stdout());
+            clap_complete::generate(*shell, &mut help::command(config::language()), "sekisho", &mut std::io::stdout());
             return Ok(ExitCode::SUCCESS);
         }
         Command::Man { folder } => {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-            clap_mangen::generate_to(Cli::command(), folder)?;
-            return Ok(ExitCode::SUCCESS);
+            return help::manual(config::language(), folder).map(|()| ExitCode::SUCCESS);
         }
         Command::Config(ConfigCommand::Example) => {
             std::io::stdout().write_all(config::EXAMPLE.as_bytes())?;
@@ -49,25 +51,35 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::SshConfig(args) => return Ok(sekisho_connect::run(&sekisho_connect::Ask::SshConfig(args.clone()), &["connect"])),
         // On a machine without a network there is no configuration.
         Command::Ca(admin::ca::CaCommand::Sign(args)) => return admin::ca::sign(args).map(|()| ExitCode::SUCCESS),
+        // Neither is a server's: an auditor has the file and the key, and no configuration.
+        Command::AuditorKey(command) => return admin::recording::auditor_key(command, cli.json).map(|()| ExitCode::SUCCESS),
+        Command::Recording(admin::recording::RecordingCommand::Open { file, identity, output }) => {
+            return admin::recording::open(file, identity, output.as_deref(), cli.json).map(|()| ExitCode::SUCCESS);
+        }
         // A witness is another host's.
         Command::Witness(_) => {
             let Command::Witness(command) = cli.command else { unreachable!("it was looked at a line before") };
             return witness::run(command, cli.json);
         }
-        Command::Verify(args) if args.folder.is_some() => return verify::run(args, None, cli.json),
+        Command::Verify(args) if args.folder.is_some() || args.bundle.is_some() => return verify::run(args, None, cli.json),
         _ => {}
     }
     if let Command::Demo(args) = &cli.command {
-        serve::start_tracing("warn");
+        serve::start_tracing("warn", None);
         return runtime()?.block_on(demo::run(args));
     }
     let config = Config::load(cli.config.as_deref())?;
-    serve::start_tracing(&config.log.level);
+    let traces = if matches!(cli.command, Command::Serve) { telemetry::prepare(&config)? } else { None };
+    let (layer, exporter) = traces.map_or((None, None), |(layer, exporter)| (Some(layer), Some(exporter)));
+    serve::start_tracing(&config.log.level, layer);
     match cli.command {
         Command::Config(_) => {
             // What can only be seen in the files that it names.
             post::courier(&config)?;
             outside::places(&config)?;
+            let clock: std::sync::Arc<dyn sekisho_core::time::Clock> = std::sync::Arc::new(clock::SystemClock);
+            archive::vault(&config, &clock)?;
+            telemetry::prepare(&config)?;
             let mut text = "設定に問題はありません。 / The configuration is sound.".to_owned();
             if config.mail.server.is_empty() {
                 text.push_str("\nメールの送信は設定されていません。 / Mail is not set up ([mail]).");
@@ -76,7 +88,12 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Init(args) => runtime()?.block_on(setup::run(&config, &args, cli.json)),
-        Command::Serve => runtime()?.block_on(serve::run(config)),
+        Command::Serve => runtime()?.block_on(async {
+            if let Some(exporter) = exporter {
+                tokio::spawn(exporter.run());
+            }
+            serve::run(config).await
+        }),
         Command::Doctor => runtime()?.block_on(doctor::run(&config, cli.json)),
         Command::Directory(admin::directory::DirectoryCommand::Check) => runtime()?.block_on(directories::check(&config, cli.json)),
         Command::Directory(admin::directory::DirectoryCommand::Test { login, source }) => runtime()?.block_on(directories::test(&config, &login, source.as_deref(), cli.json)),

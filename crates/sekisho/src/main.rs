@@ -1,10 +1,12 @@
 //! The one binary.
 
-use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = sekisho::cli::Cli::parse();
+    let cli = match sekisho::help::parse(sekisho::config::language()) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     match sekisho::run(cli) {
         Ok(code) => code,
         Err(fault) => {

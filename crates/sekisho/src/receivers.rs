@@ -5,7 +5,6 @@ use crate::post::{read, secret};
 use anyhow::{Context, Result};
 use sekisho_core::outgoing::{Receiver, ReceiverAsk};
 use sekisho_courier::siem::Siem;
-use sekisho_courier::syslog::{Syslog, SyslogSettings, Transport};
 use sekisho_courier::webhook::{Webhook, WebhookSettings};
 use std::path::Path;
 use std::sync::Arc;
@@ -34,16 +33,5 @@ fn way(config: &Config, section: &ReceiverSection) -> Result<Arc<dyn Receiver>> 
         let settings = WebhookSettings { url: section.url.clone(), secret: secret(&section.secret_file).context("secret_file cannot be used")?, authorities: optional(&section.ca_file)? };
         return Ok(Arc::new(Webhook::new(settings)?));
     }
-    let transport = match section.clear_network.as_str() {
-        "" => Transport::Tls {
-            authorities: read(&section.ca_file).context("ca_file cannot be read")?,
-            identity: if section.certificate.as_os_str().is_empty() { None } else { Some((read(&section.certificate)?, read(&section.key)?)) },
-            bare_close: section.bare_close,
-        },
-        network if section.udp => Transport::ClearUdp { network: network.to_owned() },
-        network => Transport::ClearTcp { network: network.to_owned() },
-    };
-    let (server, port) = section.syslog.rsplit_once(':').context("syslog names no port")?;
-    let settings = SyslogSettings { server: server.to_owned(), port: port.parse().context("syslog names no port")?, transport };
-    Ok(Arc::new(Siem::new(Syslog::new(settings)?, config.ssh_host())))
+    Ok(Arc::new(Siem::new(section.keys().way()?, config.ssh_host())))
 }

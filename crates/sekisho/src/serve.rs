@@ -15,18 +15,25 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use crate::telemetry::Traces;
 use tokio::sync::{broadcast, oneshot};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// SIGTERM seals all sessions within this time (threats.md: 30 s in all).
 const SHUTDOWN: Duration = Duration::from_secs(20);
 
 /// Starts the program's own log on standard error. It is for operating the program and never becomes evidence.
-pub fn start_tracing(level: &str) {
-    let filter = tracing_subscriber::EnvFilter::new(format!("{level},sqlx=warn,russh=error"));
+pub fn start_tracing(level: &str, traces: Option<Traces>) {
+    // The steps of roads are for the collector of traces, and say nothing to whoever reads this.
+    let filter = tracing_subscriber::EnvFilter::new(format!("{level},sqlx=warn,russh=error,{}=off", crate::telemetry::ROAD));
     // A second start in one process (the demo) finds the first still in place, which is as well.
     // Colours are for eyes: in a file or a journal they are bytes that a search stumbles over.
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).with_target(false).try_init();
+    let words = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_target(false).with_filter(filter);
+    let traces = traces.map(|traces| traces.with_filter(tracing_subscriber::filter::filter_fn(crate::telemetry::is_road)));
+    let _ = tracing_subscriber::registry().with(words).with(traces).try_init();
 }
 
 /// What the store needs to know, from the configuration.
@@ -97,6 +104,7 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
     let courier = crate::post::courier(config)?;
     let receivers = crate::receivers::ways(config)?;
     let places = crate::outside::places(config)?;
+    let vault = crate::archive::vault(config, &clock)?;
     let store = open_store(config, clock.clone()).await?;
     // Before any door opens.
     store.check_outside(&places).await;
@@ -161,10 +169,19 @@ pub async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running> {
         let store = store.clone();
         async move { store.run_alarms().await }
     }));
+    if let Some((vault, settings)) = vault {
+        store.set_archive(vault, settings);
+        let store = store.clone();
+        tasks.push(tokio::spawn(async move { store.run_archive().await }));
+    }
     tasks.push(tokio::spawn({
         let (store, settings) = (store.clone(), crate::outside::settings(config));
         async move { store.run_outside(places, settings).await }
     }));
+    if let Some(authority) = crate::timestamps::authority(config, &store).await? {
+        let (store, every, patience) = (store.clone(), config.timestamps.every(), crate::outside::settings(config).patience);
+        tasks.push(tokio::spawn(async move { store.run_timestamps(authority, every, patience).await }));
+    }
     tasks.push(tokio::spawn({
         let (store, sources, limit) = (store.clone(), config.time.sources(), Duration::from_secs(u64::from(config.time.limit_seconds)));
         async move { store.watch_clock(sources, limit).await }

@@ -25,23 +25,23 @@ pub enum AlarmsCommand {
     },
     /// Show an alarm: what happened, why it matters, and the entries of the log
     Show {
-        /// Its identifier
+        /// Id of the alarm
         alarm: String,
     },
-    /// Take an alarm on
+    /// Take an alarm on: others see that you are at it, and nobody further is told
     Ack {
-        /// Its identifier
+        /// Id of the alarm
         alarm: String,
     },
-    /// Close an alarm
+    /// Close an alarm, with a note of what was found
     Close {
-        /// Its identifier
+        /// Id of the alarm
         alarm: String,
         /// What was found
         #[arg(long)]
         note: String,
     },
-    /// How the receivers of alarms and events stand
+    /// Show how the receivers of alarms and events stand
     Receivers,
 }
 

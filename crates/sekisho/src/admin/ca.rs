@@ -40,6 +40,7 @@ pub enum CaCommand {
         secret: String,
     },
     /// Make a new key for the part that certifies devices, and the request for its certificate
+    #[command(after_help = "Next: sign the request where the root is (`ca sign`), and bring the certificate back (`ca import`).")]
     Request {
         /// Where the request is written
         #[arg(long, value_name = "FILE")]
@@ -51,7 +52,7 @@ pub enum CaCommand {
     Sign(SignArgs),
     /// Bring the signed certificate: it certifies devices from then on
     Import {
-        /// The certificate that `sign` wrote
+        /// The file that `ca sign` wrote
         #[arg(value_name = "FILE")]
         #[serde(skip)]
         certificate: PathBuf,
@@ -64,10 +65,10 @@ pub enum CaCommand {
 /// Arguments of `sign`.
 #[derive(Debug, Default, Args)]
 pub struct SignArgs {
-    /// The file of the root
+    /// The file that `ca export-root` wrote
     #[arg(long, value_name = "FILE")]
     root: PathBuf,
-    /// The request
+    /// The file that `ca request` wrote
     #[arg(long, value_name = "FILE")]
     request: PathBuf,
     /// Where the certificate is written

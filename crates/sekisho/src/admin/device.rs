@@ -16,12 +16,13 @@ use std::net::IpAddr;
 pub enum DeviceCommand {
     /// List all devices
     List,
-    /// Register a device
+    /// Register a device of a vendor
+    #[command(after_help = "Next: enter the check of the device (`device change --checked-on …`), and have its person enrol it by a code from the page of devices.")]
     Add {
         /// Id or name of the vendor
         #[arg(long)]
         vendor: String,
-        /// Its name
+        /// Name of the device
         #[arg(long)]
         name: String,
         /// What is said of it
@@ -32,7 +33,7 @@ pub enum DeviceCommand {
     Change {
         /// Id or name
         device: String,
-        /// Its name
+        /// Name of the device
         #[arg(long)]
         name: Option<String>,
         /// What is said of it
@@ -43,7 +44,7 @@ pub enum DeviceCommand {
     Lost {
         /// Id or name
         device: String,
-        /// When and where
+        /// When and where it was lost
         #[arg(long, default_value = "")]
         reason: String,
     },
@@ -60,7 +61,7 @@ pub enum DeviceCommand {
 /// What is said of a device.
 #[derive(Debug, Default, Args, Serialize, Deserialize)]
 pub struct Said {
-    /// notebook, desktop, shared, server or other
+    /// Kind: notebook, desktop, shared, server or other
     #[arg(long)]
     kind: Option<String>,
     /// Number in the vendor's own register

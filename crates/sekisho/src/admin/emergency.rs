@@ -19,6 +19,7 @@ pub enum EmergencyCommand {
     /// List the uses, with their reviews
     Uses,
     /// Declare the return to normal: what opened the account ends
+    #[command(after_help = "Next: print new envelopes on the pages, and have another person review the use.")]
     Close {
         /// Login name of the account
         login: String,

@@ -15,22 +15,22 @@ use std::net::IpAddr;
 #[derive(Debug, Default, Subcommand, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExposureCommand {
-    /// Look at once
+    /// Look at this machine at once
     #[default]
     Check,
     /// Show what was seen last
     Show,
     /// Confirm a service of this machine beside Sekisho
     Confirm {
-        /// Its port
+        /// Port of the service
         port: u16,
-        /// tcp or udp
+        /// Transport: tcp or udp
         #[arg(long, default_value = "tcp")]
         transport: String,
         /// The one address at which it may answer [default: any]
         #[arg(long)]
         address: Option<IpAddr>,
-        /// What it is
+        /// What the service is
         #[arg(long)]
         name: String,
         /// Why it has to answer
@@ -39,7 +39,7 @@ pub enum ExposureCommand {
     },
     /// Take a confirmation back
     End {
-        /// Id, or port
+        /// Id of the confirmation, or port
         service: String,
         /// Why
         #[arg(long)]

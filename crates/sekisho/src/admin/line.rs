@@ -19,12 +19,13 @@ use std::collections::BTreeSet;
 pub enum LineCommand {
     /// List all lines, and how each stands to table 13-1 of the guideline
     List,
-    /// Register a line
+    /// Register a line of a vendor
+    #[command(after_help = "Next: `line list` says how the line stands to table 13-1, and what is missing.")]
     Add {
         /// Id or name of the vendor
         #[arg(long)]
         vendor: String,
-        /// A short name
+        /// Short name of the line
         #[arg(long)]
         name: String,
         /// What is said of it
@@ -35,7 +36,7 @@ pub enum LineCommand {
     Change {
         /// Id or name
         line: String,
-        /// A short name
+        /// Short name of the line
         #[arg(long)]
         name: Option<String>,
         /// What is said of it
@@ -55,10 +56,10 @@ pub enum LineCommand {
 /// What is said of a line.
 #[derive(Debug, Default, Args, Serialize, Deserialize)]
 pub struct Said {
-    /// leased, ip_vpn, ipsec_ikev2, ipsec_ikev2_psk, ipsec_ikev1, ssl_vpn_client, ssl_vpn_clientless, tls13, tls12 or other
+    /// Class: leased, ip_vpn, ipsec_ikev2, ipsec_ikev2_psk, ipsec_ikev1, ssl_vpn_client, ssl_vpn_clientless, tls13, tls12 or other
     #[arg(long)]
     class: Option<String>,
-    /// The carrier
+    /// Carrier of the line
     #[arg(long)]
     carrier: Option<String>,
     /// Networks from which its connections reach Sekisho, separated by commas
@@ -73,34 +74,34 @@ pub struct Said {
     /// The boundary of responsibility: day of the agreement, YYYY-MM-DD
     #[arg(long, value_name = "DATE")]
     boundary_on: Option<String>,
-    /// Who agreed on it
+    /// The boundary of responsibility: who agreed on it
     #[arg(long, value_name = "TEXT")]
     boundary_by: Option<String>,
-    /// The paper that says it
+    /// The boundary of responsibility: the document that says it
     #[arg(long, value_name = "TEXT")]
     boundary_document: Option<String>,
-    /// Destinations are limited (yes or no)
+    /// Whether its destinations are limited (yes or no)
     #[arg(long, value_name = "YES/NO")]
     destinations_limited: Option<String>,
-    /// The route is managed (yes or no)
+    /// Whether its route is managed (yes or no)
     #[arg(long, value_name = "YES/NO")]
     route_managed: Option<String>,
     /// When it may be used, such as "mon,tue 09:00-17:30"; several times for several spans, "any" for any time
     #[arg(long, value_name = "SPAN")]
     times: Option<Vec<String>>,
-    /// First day, YYYY-MM-DD
+    /// First day on which it may be used, YYYY-MM-DD
     #[arg(long, value_name = "DATE")]
     valid_from: Option<String>,
-    /// Last day, YYYY-MM-DD
+    /// Last day on which it may be used, YYYY-MM-DD
     #[arg(long, value_name = "DATE")]
     valid_until: Option<String>,
     /// The approved exception of a class that does not conform: its reason
     #[arg(long, value_name = "TEXT", requires_all = ["exception_by", "exception_until"])]
     exception_reason: Option<String>,
-    /// Who approved it
+    /// The approved exception: who approved it
     #[arg(long, value_name = "TEXT")]
     exception_by: Option<String>,
-    /// Its last day, YYYY-MM-DD
+    /// The approved exception: its last day, YYYY-MM-DD
     #[arg(long, value_name = "DATE")]
     exception_until: Option<String>,
 }

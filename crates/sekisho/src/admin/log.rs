@@ -41,6 +41,7 @@ pub enum LogCommand {
         reason: String,
     },
     /// Exchange the key that signs the log; the old one signs the new one and is destroyed
+    #[command(after_help = "Next: keep the new public key outside of this box, beside the earlier one; a witness learns it by `witness trust`.")]
     RotateKey,
 }
 
@@ -78,11 +79,20 @@ pub async fn answer(store: &Store, by: &Actor, command: LogCommand) -> Result<Re
             let (places, contradictions) = store.outside(by).await?;
             let cells: Vec<Vec<String>> = places
                 .iter()
-                .map(|place| vec![place.name.clone(), place.entries.to_string(), place.sent_at.map(|at| at.second()).unwrap_or_default(), place.failing_since.map(|at| at.second()).unwrap_or_default(), place.trouble.clone().unwrap_or_default()])
+                .map(|place| vec![place.clear_network.as_ref().map_or_else(|| place.name.clone(), |network| format!("{} (平文/clear: {network})", place.name)), place.entries.to_string(), place.sent_at.map(|at| at.second()).unwrap_or_default(), place.failing_since.map(|at| at.second()).unwrap_or_default(), place.trouble.clone().unwrap_or_default()])
                 .collect();
             let mut text = table(&["place", "entries", "sent", "failing since", "trouble"], &cells);
             if places.is_empty() {
                 text.push_str("\n保管先がありません。設定ファイルの [checkpoints] に書きます(`sekisho config example`)。 / No place outside is configured: [checkpoints].\n");
+            }
+            let stamps = store.timestamps().await.map_err(sekisho_store::Denied::from)?;
+            if let Some(stamps) = &stamps {
+                let whose = if stamps.local { "自局(順序の証明のみ) / the box's own: order, not outside time" } else { stamps.authority.as_str() };
+                let newest = stamps.at.map_or_else(|| "まだありません / none yet".to_owned(), |at| format!("{} 件まで {} (時計との差 {} 秒) / entries stamped", stamps.entries, at.second(), stamps.offset_ms / 1000));
+                text.push_str(&format!("\nタイムスタンプ: {whose}: {newest}\n"));
+                if let Some(trouble) = &stamps.trouble {
+                    text.push_str(&format!("  受け取れていません / none: {trouble}\n"));
+                }
             }
             for one in &contradictions {
                 text.push_str(&format!("\n食い違い: 「{}」の控え({} 件)が、この証跡({} 件)と食い違っています。セッションはすべて断っています。 / CONTRADICTED by {}: no session is admitted.\n", one.place, one.there, one.here, one.place));
@@ -90,21 +100,25 @@ pub async fn answer(store: &Store, by: &Actor, command: LogCommand) -> Result<Re
             Ok(Reply::done(json!({ "places": places, "contradictions": contradictions }), text))
         }
         LogCommand::Send => {
-            if store.outside(by).await?.0.is_empty() {
-                return Err(Trouble::Words("保管先がありません。設定ファイルの [checkpoints] に、フォルダ・syslog・メール・証人のどれかを書いて、serve を起動し直してください。 / there is no place outside; name a folder, syslog, mail or a witness under [checkpoints] and start serve anew".into()));
+            if store.outside(by).await?.0.is_empty() && store.timestamps().await.map_err(sekisho_store::Denied::from)?.is_none() {
+                return Err(Trouble::Words("保管先がありません。設定ファイルの [checkpoints] に、フォルダ・syslog・メール・立会人のどれかを(またはタイムスタンプを [timestamps] に)書いて、serve を起動し直してください。 / there is no place outside; name a folder, syslog, mail or a witness under [checkpoints] and start serve anew".into()));
             }
             store.send_outside_now();
             Ok(Reply::done(json!({ "asked": true }), "送信を始めました。`sekisho log outside` で結果を確かめてください。 / Being sent; `sekisho log outside` shows what came of it."))
         }
         LogCommand::AcceptRestore { reason } => {
-            let accepted = store.accept_restore(by, &reason).await?;
+            let (accepted, key) = store.accept_restore(by, &reason).await?;
             let mut text = String::from("この証跡で運用を続けます。理由は証跡に残りました。 / The log goes on from here; the reason stands in it.\n");
             for one in &accepted {
                 let lost = one.there.saturating_sub(one.here);
                 text.push_str(&format!("  {}: 控え {} 件、この証跡 {} 件(失われた項目: {} 件以上) / at least {lost} entries lost\n", one.place, one.there, one.here, lost));
             }
-            text.push_str("立会人(witness)がいる場合は、その機器で `sekisho witness accept-restore` も必要です。 / A witness asks for `sekisho witness accept-restore` on its own host.");
-            Ok(Reply::done(serde_json::to_value(&accepted)?, text))
+            match &key {
+                Some(key) => text.push_str(&format!("証跡に署名する鍵も交換しました。失われた分の控えが後から現れても、前の鍵の署名なので入室を止めません。新しい公開鍵を前の鍵と並べて別の場所に控えてください。\n\n   {}\n\nThe key was exchanged with it; keep the new one beside the earlier one.\n", key.new)),
+                None => text.push_str("証跡に署名する鍵を交換できませんでした。`sekisho log rotate-key` を実行してください。 / The key could not be exchanged: run `sekisho log rotate-key`.\n"),
+            }
+            text.push_str("立会人(witness)がいる場合は、その機器で、新しい鍵を `sekisho witness trust` で教え、今のチェックポイント(`sekisho log checkpoint`)をファイルに写して `sekisho witness accept-restore --checkpoint FILE` を実行します。 / On a witness's own host: `sekisho witness trust` with the new key, then `sekisho witness accept-restore --checkpoint FILE` with the checkpoint of this box.");
+            Ok(Reply::done(json!({ "accepted": accepted, "key": key.map(|key| key.new) }), text))
         }
         LogCommand::RotateKey => {
             let done = store.rotate_log_key(by).await?;

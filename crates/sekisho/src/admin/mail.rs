@@ -18,7 +18,7 @@ pub enum MailCommand {
     Retry,
     /// Hand a test letter to the mail server, from this terminal, and say what came of it
     Test {
-        /// The address
+        /// Mail address to which the test letter goes
         address: String,
     },
 }

@@ -4,18 +4,22 @@
 //! an approval needs a person's two factors.
 
 pub mod alarms;
+pub mod bundle;
 pub mod ca;
+pub mod clock;
 pub mod country;
 pub mod device;
 pub mod directory;
 pub mod exposure;
 pub mod emergency;
+pub mod hold;
 pub mod line;
 pub mod log;
 pub mod mail;
 pub mod person;
 pub mod plan;
 pub mod recording;
+pub mod report;
 pub mod rules;
 pub mod search;
 pub mod session;
@@ -69,8 +73,14 @@ pub enum Ask {
     Recording(recording::RecordingCommand),
     /// The log.
     Log(log::LogCommand),
+    /// The time that the box goes by.
+    Clock(clock::ClockCommand),
     /// Outgoing mail.
     Mail(mail::MailCommand),
+    /// Holds.
+    Hold(hold::HoldCommand),
+    /// Reports on months and years.
+    Report(report::ReportCommand),
     /// Alarms.
     Alarms(alarms::AlarmsCommand),
     /// Sources of targets' logs.
@@ -83,6 +93,8 @@ pub enum Ask {
     Search(search::SearchCommand),
     /// Command rules.
     Rules(rules::RulesCommand),
+    /// Evidence bundles.
+    Bundle(bundle::BundleCommand),
     /// What `doctor` asks of an open store.
     Doctor,
 }
@@ -157,13 +169,17 @@ impl Ask {
             Command::Session(command) => Self::Session(command),
             Command::Recording(command) => Self::Recording(command),
             Command::Log(command) => Self::Log(command),
+            Command::Clock(command) => Self::Clock(command),
             Command::Mail(command) => Self::Mail(command),
+            Command::Hold(command) => Self::Hold(command),
+            Command::Report(command) => Self::Report(command),
             Command::Alarms(command) => Self::Alarms(command),
-            Command::Sources(command) => Self::Sources(command),
+            Command::Sources(command) => Self::Sources(command.gather()?),
             Command::Cases(command) => Self::Cases(command),
             Command::Emergency(command) => Self::Emergency(command),
             Command::Search(command) => Self::Search(command),
             Command::Rules(command) => Self::Rules(command),
+            Command::Bundle(command) => Self::Bundle(command.gather()?),
             other => bail!("{other:?} is no command of administration"),
         })
     }
@@ -174,6 +190,10 @@ impl Ask {
 /// # Errors
 /// The store cannot be opened, or the answer cannot be printed.
 pub async fn run(config: &Config, ask: Ask, json: bool) -> Result<ExitCode> {
+    let ask = match ask {
+        Ask::Bundle(command) if command.is_taking() => return bundle::run(config, command, json).await,
+        ask => ask,
+    };
     let file = match &ask {
         Ask::Recording(recording::RecordingCommand::Export { output, .. }) | Ask::Session(session::SessionCommand::File { output, .. }) => output.clone(),
         Ask::Ca(command) => command.output(),
@@ -247,20 +267,29 @@ pub async fn answer(store: &Store, ask: Ask) -> Reply {
         Ask::Session(command) => session::answer(store, &console, command).await,
         Ask::Recording(command) => recording::answer(store, &console, command).await,
         Ask::Log(command) => log::answer(store, &console, command).await,
+        Ask::Clock(command) => clock::answer(store, &console, command).await,
         Ask::Mail(command) => mail::answer(store, &console, command).await,
+        Ask::Hold(command) => hold::answer(store, &console, command).await,
+        Ask::Report(command) => report::answer(store, &console, command).await,
         Ask::Alarms(command) => alarms::answer(store, &console, command).await,
         Ask::Sources(command) => sources::sources(store, &console, command).await,
         Ask::Cases(command) => sources::cases(store, &console, command).await,
         Ask::Emergency(command) => emergency::answer(store, &console, command).await,
         Ask::Search(command) => search::answer(store, &console, command).await,
         Ask::Rules(command) => rules::answer(store, &console, command).await,
+        Ask::Bundle(command) => bundle::answer(store, &console, command).await,
         Ask::Doctor => crate::doctor::answer(store, &console).await,
     };
-    match outcome {
-        Ok(reply) => reply,
-        Err(Trouble::Words(text)) => Reply::failed(text),
-        Err(Trouble::Denied(Denied::Fault(fault))) => Reply::failed(format!("{fault}")),
-        Err(Trouble::Denied(Denied::Refusal(refusal))) => {
+    outcome.unwrap_or_else(told)
+}
+
+/// What the console reads when a wish was not done.
+#[must_use]
+pub fn told(trouble: Trouble) -> Reply {
+    match trouble {
+        Trouble::Words(text) => Reply::failed(text),
+        Trouble::Denied(Denied::Fault(fault)) => Reply::failed(format!("{fault}")),
+        Trouble::Denied(Denied::Refusal(refusal)) => {
             let words = refusal.words();
             let detail = refusal.detail().map(|detail| format!(" [{detail}]")).unwrap_or_default();
             Reply {

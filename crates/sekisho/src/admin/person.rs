@@ -23,6 +23,7 @@ pub enum PersonCommand {
         login: String,
     },
     /// Register a person and print their one-time enrolment link
+    #[command(after_help = "Next: hand the link to the person; it sets password and code.")]
     Add(PersonFields),
     /// Change a person; what is not named stays
     Change {
@@ -64,6 +65,7 @@ pub enum PersonCommand {
         login: String,
     },
     /// Void password and code, and print a new one-time link (after loss; check the person's identity first)
+    #[command(after_help = "Next: hand the link to the person, and the hand-over code by another way.")]
     Reset {
         /// Login name
         login: String,

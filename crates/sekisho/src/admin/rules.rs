@@ -53,21 +53,21 @@ pub enum Which {
 pub enum RulesCommand {
     /// List the rules of a class of targets; the first that names a command decides
     List {
-        /// The class
+        /// Class of targets
         class: Class,
     },
     /// Show what happens to a command line; nothing is sent anywhere
     Try {
-        /// The class
+        /// Class of targets
         class: Class,
         /// The command line
         line: String,
     },
     /// Put ready-made rules in the place of all rules of a class
     Set {
-        /// The class
+        /// Class of targets
         class: Class,
-        /// Which
+        /// Which rules: the whole ready-made set, its basic part, or none
         which: Which,
     },
 }

@@ -57,7 +57,7 @@ pub enum SessionCommand {
         session: String,
         /// Its number, as `session uploads` names it
         number: u32,
-        /// pass or refuse
+        /// Decision: pass or refuse
         #[arg(value_parser = ["pass", "refuse"])]
         decision: String,
         /// Why; the worker reads it
@@ -81,7 +81,7 @@ pub enum SessionCommand {
     Say {
         /// Id, such as ses-…
         session: String,
-        /// The line
+        /// The line that the worker reads
         text: String,
     },
     /// Cut a running session

@@ -1,23 +1,31 @@
 //! `sekisho sources …` and `sekisho cases …`
 
 use super::{Reply, Trouble};
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
-use sekisho_core::around::{AllowAsk, Case, Decision, SourceAsk};
+use sekisho_core::around::{AllowAsk, Case, Decision, ImportAsk, LogImport, SourceAsk};
 use sekisho_core::ids::{CaseId, LogSourceId, LoginAllowId, TargetId};
+use sekisho_core::limits;
 use sekisho_core::people::Actor;
 use sekisho_core::source::Network;
 use sekisho_store::{NewLogSource, Store};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// Commands on the sources of targets' logs (ログの送信元).
 #[derive(Debug, Subcommand, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourcesCommand {
-    /// List the sources
+    /// List the sources of logs
     List,
     /// Register a source; prints its certificate, its key and a configuration for rsyslog, once
+    #[command(after_help = "Next: put what is printed on the source; its first line appears in `sources list`.")]
     Add {
         /// Host name as it stands in its lines; may be given several times
         #[arg(long = "host", required = true)]
@@ -25,7 +33,7 @@ pub enum SourcesCommand {
         /// Short name of the target whose logins these are
         #[arg(long, required_unless_present = "sensor", conflicts_with = "sensor")]
         target: Option<String>,
-        /// It watches the network (Suricata) and is no target: only its flows are looked at, not logins of its own
+        /// The source watches the network (Suricata) and is no target: its flows are read, no logins of its own
         #[arg(long)]
         sensor: bool,
         /// Address of a device of the legacy network, which sends in clear
@@ -37,7 +45,7 @@ pub enum SourcesCommand {
         /// Minutes without a line after which it counts as silent [default: by what is usual]
         #[arg(long)]
         silent_minutes: Option<u32>,
-        /// It does not tell of every login
+        /// The source does not tell of every login
         #[arg(long)]
         partial: bool,
     },
@@ -46,7 +54,27 @@ pub enum SourcesCommand {
         /// Id or host name
         source: String,
     },
-    /// End a source
+    /// Read in a file of a target's log: .evtx of Windows, wtmp or btmp of Linux
+    Import {
+        /// Short name of the target whose log it is
+        #[arg(long)]
+        target: String,
+        /// The file that is read in
+        file: PathBuf,
+        /// The file holds failed attempts: a btmp [default: if its name begins with btmp]
+        #[arg(long)]
+        failed: bool,
+        /// Seconds by which the machine's clock may be off
+        #[arg(long, default_value_t = 60)]
+        clock_seconds: u32,
+        /// What it holds, Base64.
+        #[arg(skip)]
+        #[serde(default)]
+        content: String,
+    },
+    /// List the files that were read in
+    Imports,
+    /// End a source: its certificate ends at once
     End {
         /// Id or host name
         source: String,
@@ -56,28 +84,49 @@ pub enum SourcesCommand {
     },
 }
 
+impl SourcesCommand {
+    /// Reads the file, so that the wish is complete.
+    ///
+    /// # Errors
+    /// It cannot be read, or is too large.
+    pub fn gather(self) -> anyhow::Result<Self> {
+        let Self::Import { target, file, failed, clock_seconds, .. } = self else { return Ok(self) };
+        let words = || format!("cannot read {}", file.display());
+        let mut bytes = Vec::new();
+        File::open(&file).with_context(words)?.take(limits::LOG_IMPORT_BYTES as u64 + 1).read_to_end(&mut bytes).with_context(words)?;
+        if bytes.len() > limits::LOG_IMPORT_BYTES {
+            anyhow::bail!("{} is larger than {} bytes; export a shorter time", file.display(), limits::LOG_IMPORT_BYTES);
+        }
+        let failed = failed || file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("btmp"));
+        Ok(Self::Import { target, file, failed, clock_seconds, content: STANDARD.encode(bytes) })
+    }
+}
+
 /// Commands on logins that went round the gateway (迂回ログイン).
 #[derive(Debug, Subcommand, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CasesCommand {
-    /// List those that wait for a decision
+    /// List the cases that wait for a decision
     List {
-        /// Also those that were decided on
+        /// Also the cases that were decided on
         #[arg(long)]
         all: bool,
     },
-    /// Show one, with the lines round it
+    /// Show a case, with the lines of the log around it
     Show {
-        /// Id
+        /// Id of the case
         case: String,
     },
-    /// Decide on one
+    /// Decide on a case
     Decide {
-        /// Id
+        /// Id of the case
         case: String,
-        /// legitimate or incident
+        /// Decision: legitimate or incident
         #[arg(long)]
         decision: String,
+        /// Logins and attempts that you saw, as `cases show` prints them: 3+0
+        #[arg(long)]
+        seen: String,
         /// Why
         #[arg(long)]
         reason: String,
@@ -86,7 +135,7 @@ pub enum CasesCommand {
     Allows,
     /// Allow logins round the gateway
     Allow {
-        /// Address or network
+        /// Address or network from which they come
         #[arg(long)]
         network: String,
         /// Short name of the target [default: all]
@@ -95,16 +144,16 @@ pub enum CasesCommand {
         /// Account [default: all but those that are kept here]
         #[arg(long)]
         account: Option<String>,
-        /// Days
+        /// Days for which it holds
         #[arg(long)]
         days: u32,
         /// Why
         #[arg(long)]
         reason: String,
     },
-    /// Take such a leave back
+    /// Take the permission of such logins back
     Disallow {
-        /// Id
+        /// Id of the permission
         allow: String,
         /// Why
         #[arg(long)]
@@ -173,12 +222,42 @@ pub async fn sources(store: &Store, by: &Actor, command: SourcesCommand) -> Resu
             let ask = SourceAsk { target, hosts: hosts.into_iter().collect(), legacy, zone_minutes, silent_minutes, tells_logins: !partial };
             made(&store.add_log_source(by, ask).await?)
         }
+        SourcesCommand::Import { target, file, failed, clock_seconds, content } => {
+            let target = target_named(store, by, Some(target)).await?.ok_or_else(|| Trouble::Words("there is no such target".into()))?;
+            let bytes = STANDARD.decode(content).map_err(|_| Trouble::Words("the file did not arrive whole".into()))?;
+            let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let import = store.import_log(by, ImportAsk { target, name, failed, clock_seconds }, bytes).await?;
+            Ok(Reply::done(serde_json::to_value(&import)?, imported(&import)))
+        }
+        SourcesCommand::Imports => {
+            let imports = store.log_imports(by).await?;
+            let text: Vec<String> = imports.iter().map(imported).collect();
+            let text = if text.is_empty() { "取り込んだログはありません。 / No log was read in.".to_owned() } else { text.join("\n") };
+            Ok(Reply::done(serde_json::to_value(&imports)?, text))
+        }
         SourcesCommand::Certify { source } => made(&store.recertify_log_source(by, &source_named(store, by, &source).await?).await?),
         SourcesCommand::End { source, reason } => {
             let ended = store.end_log_source(by, &source_named(store, by, &source).await?, &reason).await?;
             Ok(Reply::done(serde_json::to_value(&ended)?, ended.id.to_string()))
         }
     }
+}
+
+fn imported(import: &LogImport) -> String {
+    let troubles = if import.troubles.is_empty() { String::new() } else { format!("\n  {}", import.troubles.join("\n  ")) };
+    format!(
+        "{}  {}  {}  {}  記録 / records {}  ログイン / logins {}  セッション / sessions {}  迂回 / cases {}  既知 / known {}  SHA-256 {}{troubles}",
+        import.id,
+        import.at.second(),
+        import.about,
+        import.name,
+        import.records,
+        import.logins,
+        import.joined,
+        import.hits,
+        import.known,
+        import.digest
+    )
 }
 
 fn line(case: &Case) -> String {
@@ -214,9 +293,11 @@ pub async fn cases(store: &Store, by: &Actor, command: CasesCommand) -> Result<R
             }
             Ok(Reply::done(serde_json::json!({ "case": case, "lines": lines.iter().map(|(at, text, _)| serde_json::json!({ "at": at, "line": text })).collect::<Vec<_>>() }), text))
         }
-        CasesCommand::Decide { case, decision, reason } => {
+        CasesCommand::Decide { case, decision, seen, reason } => {
+            let counts = seen.split_once('+').and_then(|(logins, attempts)| Some((logins.parse().ok()?, attempts.parse().ok()?)));
+            let counts = counts.ok_or_else(|| Trouble::Words("--seen is the two numbers that `sekisho cases show` prints, such as 3+0".into()))?;
             let what = Decision::parse(&decision).filter(|what| *what != Decision::Allowed).ok_or_else(|| Trouble::Words("the decision is legitimate or incident; to allow such logins, `sekisho cases allow`".into()))?;
-            let case = store.decide_case(by, &case_id(&case)?, what, &reason, None).await?;
+            let case = store.decide_case(by, &case_id(&case)?, counts, what, &reason, None).await?;
             Ok(Reply::done(serde_json::to_value(&case)?, line(&case)))
         }
         CasesCommand::Allows => {

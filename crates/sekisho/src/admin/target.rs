@@ -26,14 +26,16 @@ pub enum TargetCommand {
     /// List all targets with their accounts
     List,
     /// Ask a host for its SSH host keys and print them with fingerprints, to compare and pin
+    #[command(after_help = "Next: compare the fingerprints with what stands on the target itself, then give the line to `target add --host-key` or `target pin`.")]
     Scan {
         /// Host name or address
         host: String,
-        /// Port
+        /// Port of its SSH server
         #[arg(long, default_value_t = 22)]
         port: u16,
     },
     /// Register a target
+    #[command(after_help = "Next: register an account (`target account`), then try it (`target test`).")]
     Add {
         /// Short name, the second part of the SSH login: a-z, 0-9, dot, hyphen
         #[arg(long)]
@@ -44,7 +46,7 @@ pub enum TargetCommand {
         /// Host name or address
         #[arg(long)]
         host: String,
-        /// Port
+        /// Port of its SSH server
         #[arg(long, default_value_t = 22)]
         port: u16,
         /// Owning department

@@ -1,6 +1,7 @@
 //! `sekisho demo`: a small hospital with real OpenSSH servers, set up through the product's own API.
 
 mod alarms;
+mod archive;
 mod api;
 mod cast;
 mod check;
@@ -8,9 +9,12 @@ mod client;
 mod clock;
 mod door;
 mod emergency;
+mod history;
 mod hosts;
+mod keeping;
 mod phone;
 mod service;
+mod settings;
 mod ssh;
 mod roads;
 mod story;
@@ -28,10 +32,8 @@ use clock::DemoClock;
 use sekisho_core::time::Clock;
 use std::sync::Arc;
 use sekisho_core::people::Role;
-use sekisho_core::secret::Secret;
 use serde_json::{Value, json};
 use ssh::Terminal;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -48,6 +50,8 @@ struct Demo {
     /// Folder of the device that is enrolled at the outer door.
     device: PathBuf,
     config: Config,
+    /// The file that holds it.
+    settings: PathBuf,
     running: Running,
     hospital: Hospital,
     terminal: Terminal,
@@ -108,25 +112,11 @@ fn port(wanted: u16) -> Result<u16> {
 }
 
 async fn set_up(args: &DemoArgs, folder: &Path) -> Result<Demo> {
-    let mut config = Config::default();
-    config.facility.name = "青葉記念病院".into();
-    config.facility.id = "aoba-demo".into();
-    config.data.dir = folder.join("data");
-    config.data.database = Secret::new(args.database.clone());
-    config.web.listen = SocketAddr::from(([127, 0, 0, 1], port(args.web_port)?));
-    config.web.hosts = vec!["127.0.0.1".into(), "localhost".into()];
-    config.ssh.listen = SocketAddr::from(([127, 0, 0, 1], port(args.ssh_port)?));
-    config.door.listen = format!("127.0.0.1:{}", port(args.door_port)?);
-    config.log_sources.listen = format!("127.0.0.1:{}", hosts::free_port()?);
-    config.log_sources.address = config.log_sources.listen.replace("127.0.0.1", "localhost");
-    let problems = config.problems();
-    if !problems.is_empty() {
-        bail!("{}", problems.join("\n"));
-    }
+    let (config, settings) = settings::write(args, folder)?;
     let (admin, admin_name) = cast::ADMINISTRATOR;
     let first = InitArgs { admin: admin.into(), admin_name: admin_name.into() };
-    // The past is told on a clock that is a day behind; see `clock.rs`.
-    let clock = Arc::new(DemoClock::behind(YESTERDAY));
+    // The past is told on a clock that is weeks behind; see `clock.rs`.
+    let clock = Arc::new(DemoClock::behind(history::begin(SystemClock.now()).until(SystemClock.now())));
     let report = setup::init(&config, &first, clock.clone()).await?;
     let running = serve::start(&config, clock.clone()).await?;
     let ca_file = setup::ca_file(&config);
@@ -134,7 +124,11 @@ async fn set_up(args: &DemoArgs, folder: &Path) -> Result<Demo> {
     let hospital = story::open(&api, &clock, folder, report.first_admin.url.expose()).await?;
     let keys = sekisho_gateway::scan_host_keys("127.0.0.1", running.ssh.port()).await.context("the gateway shows no host keys")?;
     let terminal = Terminal::new(&folder.join("terminal"), running.ssh.port(), &keys)?;
-    story::tell_yesterday(&api, &clock, &hospital, &terminal, folder).await?;
+    archive::begin(&running.store, folder).await.context("the auditor's key")?;
+    story::tell_job(&api, &clock, &hospital, &terminal, folder).await.context("last month's job")?;
+    history::live_through(&running.store, &api, &clock, &hospital, SystemClock.now().minus(YESTERDAY)).await.context("the weeks before")?;
+    clock.advance_to(SystemClock.now().minus(YESTERDAY));
+    story::tell_job(&api, &clock, &hospital, &terminal, folder).await?;
     // Six minutes are enough for the codes of what follows; then every code used lies in the past, and a visitor's
     // first code is good at once.
     clock.advance_to(SystemClock.now().minus(Duration::from_secs(360)));
@@ -146,11 +140,15 @@ async fn set_up(args: &DemoArgs, folder: &Path) -> Result<Demo> {
     let emergency = emergency::prepare(&running.store).await.context("the emergency account")?;
     target_logs::begin(&running.store, clock.clone(), &hospital, folder, &config.log_sources.address).await.context("the targets' logs")?;
     alarms::happen(&running.store).await.context("the alarms")?;
+    keeping::happen(&running.store).await.context("the holds")?;
+    archive::end(&running.store).await.context("the second auditor's key")?;
     // What else answers on the visitor's own machine is found as well: that is what the look is for.
     if let Err(denied) = running.store.check_exposure(&sekisho_core::people::Actor::console()).await {
         tracing::warn!(%denied, "the demo's machine was not looked at");
     }
-    Ok(Demo { emergency, device, config, running, hospital, terminal, api, clock, ca_file, log_public_key: report.log_public_key, open_plan })
+    // The last list is there at once, not in a quarter of a minute.
+    running.store.run_jobs_once().await.context("the reviews of the log")?;
+    Ok(Demo { emergency, device, config, settings, running, hospital, terminal, api, clock, ca_file, log_public_key: report.log_public_key, open_plan })
 }
 
 impl Demo {
@@ -201,6 +199,7 @@ fn facts(demo: &Demo) -> Value {
         "door": { "server": demo.config.door.listen, "device_dir": demo.device },
         "pid": std::process::id(),
         "data_dir": demo.config.data.dir,
+        "config": demo.settings,
         "log_public_key": demo.log_public_key,
         "people": people,
         "targets": targets,
@@ -256,6 +255,10 @@ fn guide(demo: &Demo) -> String {
         "\n改ざんがないことを外から検証する / verify from outside, with the public key alone:\n\n  {own} verify {} --key '{}'\n",
         demo.config.data.dir.display(),
         demo.log_public_key
+    ));
+    text.push_str(&format!(
+        "\nコマンドでこの病院を操作する / act on this hospital by commands:\n\n  {own} --config {} session list\n",
+        demo.settings.display()
     ));
     text.push_str(
         "\n  ssh は鍵の代わりにパスワードでも接続できます。続いてワンタイムコード(6桁)を入力します。\n  The key or the password, then the six digits. A code works once; the next comes within 30 seconds.\n\n\

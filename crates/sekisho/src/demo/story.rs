@@ -192,11 +192,11 @@ async fn approve(api: &Api, operator: &str, planner: &str, plan: &str) -> Result
     }
 }
 
-/// What happened yesterday: a job from application to confirmation.
+/// A job from application to confirmation, as it comes each month.
 ///
 /// # Errors
 /// Any step is refused.
-pub async fn tell_yesterday(api: &Api, clock: &DemoClock, hospital: &Hospital, terminal: &Terminal, folder: &Path) -> Result<()> {
+pub async fn tell_job(api: &Api, clock: &DemoClock, hospital: &Hospital, terminal: &Terminal, folder: &Path) -> Result<()> {
     let now = clock.now();
     let operator = api.log_in(hospital.person("ueda")?).await?;
     let planner = api.log_in(hospital.person("ishikawa")?).await?;

@@ -3,10 +3,10 @@
 
 use super::story::Hospital;
 use anyhow::{Context, Result};
-use sekisho_core::around::SourceAsk;
+use sekisho_core::around::{ImportAsk, SourceAsk};
 use sekisho_core::ids::TargetId;
 use sekisho_core::people::Actor;
-use sekisho_core::time::Clock;
+use sekisho_core::time::{Clock, Timestamp};
 use sekisho_courier::syslog::{Facility, Message, Severity, Syslog, SyslogSettings, Transport};
 use sekisho_store::Store;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,27 @@ pub async fn begin(store: &Store, clock: Arc<dyn Clock>, hospital: &Hospital, fo
         .status()
         .await?;
     anyhow::ensure!(done.success(), "nobody could go to {ROUND} directly");
+    // Somebody was at another one a day ago, before it handed in anything: its wtmp tells.
+    let brought = hospital.stages.iter().find(|stage| stage.name != ROUND).and_then(|stage| TargetId::parse(&stage.id));
+    if let Some(target) = brought {
+        let ask = ImportAsk { target, name: "wtmp".into(), failed: false, clock_seconds: 60 };
+        store.import_log(&Actor::console(), ask, wtmp(clock.now())).await?;
+    }
     Ok(())
+}
+
+/// A login of a day ago, as Linux on x86-64 writes it (`utmp(5)`).
+fn wtmp(now: Timestamp) -> Vec<u8> {
+    let mut record = vec![0; 384];
+    let mut put = |at: usize, bytes: &[u8]| record.splice(at..at + bytes.len(), bytes.iter().copied()).for_each(drop);
+    put(0, &7_u16.to_le_bytes());
+    put(4, &2211_u32.to_le_bytes());
+    put(8, b"pts/1");
+    put(44, b"hosoda");
+    put(76, b"192.168.30.21");
+    put(340, &u32::try_from(now.0 / 1000 - 24 * 3600).unwrap_or(0).to_le_bytes());
+    put(348, &[192, 168, 30, 21]);
+    record
 }
 
 /// Sends the lines of a file as they are written, until the demo ends.

@@ -17,12 +17,18 @@ use std::fs::File;
 use std::io::{Read, Write as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Before the number of the entry that an exchange belongs to.
 const EXCHANGE: &str = "rotation-";
 /// Names in the folder that are looked through for exchanges: checkpoints of some years, one a minute.
 const NAMES: usize = 4_000_000;
+
+/// Before the number of entries of a head.
+const HEAD: &str = "checkpoint-";
+/// Between two looks at all names: a folder of some years has a million.
+const LIST: Duration = Duration::from_secs(3600);
 
 /// The folder.
 pub struct Folder {
@@ -34,13 +40,21 @@ pub struct Folder {
     own: String,
     /// A share that hangs is waited for by one thread, and not by one more for each try.
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// When its names were listed, and the size of the head that was written last.
+    known: Arc<Mutex<Known>>,
+}
+
+#[derive(Default)]
+struct Known {
+    listed: Option<Instant>,
+    written: Option<u64>,
 }
 
 impl Folder {
     /// A folder; nothing is looked at.
     pub fn new(section: &FolderSection, config: &Config) -> Self {
         let own = config.origin().replace('/', "-");
-        Self { name: section.name.clone(), path: section.path.clone(), mounted: section.mounted, data_dir: config.data.dir.clone(), own, turn: Arc::default() }
+        Self { name: section.name.clone(), path: section.path.clone(), mounted: section.mounted, data_dir: config.data.dir.clone(), own, turn: Arc::default(), known: Arc::default() }
     }
 
     async fn at_it<T: Send + 'static>(&self, work: impl FnOnce(&Shelf) -> Result<T, String> + Send + 'static) -> Result<T, String> {
@@ -121,12 +135,38 @@ impl Shelf {
 
     /// Writes a file unless it is there with just this content. One that is there with another is what somebody may look for:
     /// it is left, and the new one lies beside it as `NAME.BESIDE`.
-    fn keep(&self, name: &str, bytes: &[u8], beside: &str) -> Result<(), String> {
+    ///
+    /// Gives what is there.
+    fn keep(&self, name: &str, bytes: &[u8], beside: &str) -> Result<Option<String>, String> {
         match self.read(name, MAX_ROTATION_BYTES) {
-            Ok(None) => self.write(name, bytes),
-            Ok(Some(there)) if there.as_bytes() == bytes => Ok(()),
-            _ => self.write(&format!("{name}.{beside}"), bytes),
+            Ok(None) => self.write(name, bytes).map(|()| None),
+            Ok(Some(there)) if there.as_bytes() == bytes => Ok(None),
+            there => {
+                let name = format!("{name}.{beside}");
+                if self.read(&name, MAX_ROTATION_BYTES).ok().flatten().is_none_or(|there| there.as_bytes() != bytes) {
+                    self.write(&name, bytes)?;
+                }
+                Ok(Some(there.ok().flatten().unwrap_or_default()))
+            }
         }
+    }
+
+    /// The heads of the largest names.
+    fn heads(&self) -> Result<Vec<String>, String> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.dir).map_err(|errno| self.words("", errno))?.take(NAMES) {
+            let entry = entry.map_err(|errno| self.words("", errno))?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            let number = name.strip_prefix(HEAD).map(|rest| rest.split('.').next().unwrap_or_default()).and_then(|number| number.parse::<u64>().ok());
+            names.extend(number.map(|number| (number, name.to_owned())));
+            // Names are others': no more of them are held than are read.
+            if names.len() > 4096 {
+                largest(&mut names);
+            }
+        }
+        largest(&mut names);
+        // What cannot be read was put there by somebody else: it is judged as what it is, and hides no other.
+        Ok(names.into_iter().map(|(_, name)| self.read(&name, MAX_CHECKPOINT_BYTES).ok().flatten().unwrap_or_default()).collect())
     }
 
     /// The numbers of the entries whose exchanges are kept.
@@ -144,6 +184,16 @@ impl Shelf {
     }
 }
 
+fn largest(names: &mut Vec<(u64, String)>) {
+    names.sort_unstable_by(|a, b| b.cmp(a));
+    names.truncate(sekisho_core::limits::FOLDER_HEADS);
+}
+
+/// The number of entries of a head, whoever signed it.
+fn size_of(note: &str) -> u64 {
+    sekisho_evidence::checkpoint::unproved(note).map_or(0, |head| head.size)
+}
+
 impl Place for Folder {
     fn name(&self) -> &str {
         &self.name
@@ -154,7 +204,28 @@ impl Place for Folder {
     }
 
     fn newest(&self) -> Answer<'_, Result<Option<String>, String>> {
-        Box::pin(self.at_it(|shelf| shelf.read("latest", MAX_CHECKPOINT_BYTES)))
+        let written = self.known.lock().unwrap_or_else(PoisonError::into_inner).written;
+        Box::pin(self.at_it(move |shelf| {
+            let latest = shelf.read("latest", MAX_CHECKPOINT_BYTES)?;
+            // Storage that forbids to replace a file keeps its first `latest` for ever.
+            let written = written.and_then(|size| shelf.read(&format!("{HEAD}{size:012}"), MAX_CHECKPOINT_BYTES).ok().flatten());
+            Ok(match (latest, written) {
+                (Some(latest), Some(written)) if size_of(&written) > size_of(&latest) => Some(written),
+                (latest, written) => latest.or(written),
+            })
+        }))
+    }
+
+    fn others(&self) -> Answer<'_, Result<Vec<String>, String>> {
+        let known = Arc::clone(&self.known);
+        if known.lock().unwrap_or_else(PoisonError::into_inner).listed.is_some_and(|listed| listed.elapsed() < LIST) {
+            return Box::pin(async { Ok(Vec::new()) });
+        }
+        Box::pin(self.at_it(move |shelf| {
+            let heads = shelf.heads()?;
+            known.lock().unwrap_or_else(PoisonError::into_inner).listed = Some(Instant::now());
+            Ok(heads)
+        }))
     }
 
     fn exchanges(&self) -> Answer<'_, Result<Vec<Rotation>, String>> {
@@ -171,6 +242,7 @@ impl Place for Folder {
 
     fn keep<'a>(&'a self, head: &'a Head) -> Answer<'a, Result<Kept, String>> {
         let (entries, note, exchanges) = (head.entries, head.note.clone(), head.exchanges());
+        let known = Arc::clone(&self.known);
         let beside: String = head.root.chars().take(16).collect();
         Box::pin(self.at_it(move |shelf| {
             // Before the head that they lead to.
@@ -178,9 +250,13 @@ impl Place for Folder {
                 shelf.keep(&format!("{EXCHANGE}{seq}"), &text, &beside)?;
             }
             // In the order of the names, which are those of the sizes.
-            shelf.keep(&format!("checkpoint-{entries:012}"), note.as_bytes(), &beside)?;
-            shelf.write("latest", note.as_bytes())?;
-            Ok(Kept::Kept)
+            let there = shelf.keep(&format!("{HEAD}{entries:012}"), note.as_bytes(), &beside)?;
+            known.lock().unwrap_or_else(PoisonError::into_inner).written = Some(entries);
+            // For people, and for the next start; storage that forbids it has the other.
+            if let Err(why) = shelf.write("latest", note.as_bytes()) {
+                tracing::debug!(why, "the newest head of a folder could not be named");
+            }
+            Ok(there.map_or(Kept::Kept, |there| Kept::Beside(vec![there])))
         }))
     }
 }

@@ -1,5 +1,6 @@
 //! Section `[checkpoints]`.
 
+use crate::syslog_keys::SyslogKeys;
 use sekisho_core::letter::Address;
 use sekisho_core::limits;
 use sekisho_evidence::cosignature::WitnessPublic;
@@ -75,14 +76,26 @@ pub struct SyslogSection {
     pub udp: bool,
 }
 
+impl SyslogSection {
+    /// The keys that it has in common with receivers.
+    #[must_use]
+    pub fn keys(&self) -> SyslogKeys<'_> {
+        SyslogKeys { server: &self.server, ca_file: &self.ca_file, certificate: &self.certificate, key: &self.key, bare_close: self.bare_close, clear_network: &self.clear_network, udp: self.udp }
+    }
+}
+
 /// A witness.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WitnessSection {
     /// What pages and log call it.
     pub name: String,
-    /// `https://…` or, because its word is signed, `http://…`.
+    /// `https://…`. By `http://` its silence and the age of what it says are anybody's who stands between: only to this machine, or
+    /// through a legacy network that is named.
     pub url: String,
+    /// Name of the legacy network through which it is spoken to by `http://`.
+    #[serde(default)]
+    pub clear_network: String,
     /// Its public key, as `sekisho witness init` prints it.
     pub key: String,
     /// The authority that issued its certificate, PEM; for `https://`.
@@ -101,8 +114,8 @@ impl Checkpoints {
         }
         for (n, name) in names.iter().enumerate() {
             let sound = (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-            if !sound || *name == "mail" || names.iter().take(n).any(|other| other == name) {
-                found.push(format!("the name {name:?} of a place in [checkpoints] must be 1 to 32 of a-z, 0-9 and -, its own, and not \"mail\""));
+            if !sound || matches!(*name, "mail" | "timestamps") || names.iter().take(n).any(|other| other == name) {
+                found.push(format!("the name {name:?} of a place in [checkpoints] must be 1 to 32 of a-z, 0-9 and -, its own, and neither \"mail\" nor \"timestamps\""));
             }
         }
         if !(1..=1440).contains(&self.alarm_minutes) {
@@ -121,16 +134,30 @@ impl Checkpoints {
             found.push(format!("the folder {:?} of [checkpoints] needs its whole path", one.name));
         }
         for one in &self.syslog {
-            if one.clear_network.is_empty() == one.ca_file.as_os_str().is_empty() {
-                found.push(format!("the syslog server {:?} of [checkpoints] needs ca_file for TLS, or clear_network for a named legacy network without it", one.name));
-            }
-            if one.certificate.as_os_str().is_empty() != one.key.as_os_str().is_empty() {
-                found.push(format!("certificate and key of the syslog server {:?} go together", one.name));
-            }
+            found.extend(one.keys().problems(&format!("the syslog server {:?} of [checkpoints]", one.name)));
         }
         for one in self.witness.iter().filter(|one| one.key.parse::<WitnessPublic>().is_err()) {
             found.push(format!("the key of the witness {:?} is none; `sekisho witness init` prints it", one.name));
         }
+        for one in &self.witness {
+            let clear = one.url.starts_with("http://");
+            if clear && one.clear_network.is_empty() && !is_loopback(&one.url) {
+                found.push(format!("the witness {:?} of [checkpoints] is spoken to by http://, where its silence is anybody's: take https:// with ca_file, or name the legacy network (clear_network)", one.name));
+            }
+            if !clear && !one.clear_network.is_empty() {
+                found.push(format!("the witness {:?} of [checkpoints] has a clear_network and is not spoken to in clear", one.name));
+            }
+        }
         found
     }
+}
+
+/// Whether an address of `http://` is this machine's own.
+fn is_loopback(url: &str) -> bool {
+    let authority = url.trim_start_matches("http://").split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

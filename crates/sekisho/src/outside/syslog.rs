@@ -2,13 +2,12 @@
 
 use super::settings::SyslogSection;
 use crate::config::Config;
-use crate::post::read;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sekisho_core::desk::Answer;
 use sekisho_core::time::Clock;
-use sekisho_courier::syslog::{ELEMENT, Element, Facility, Message, Severity, Syslog, SyslogSettings, Transport};
+use sekisho_courier::syslog::{ELEMENT, Element, Facility, Message, Severity, Syslog};
 use sekisho_store::{Head, Kept, Place};
 
 /// The server.
@@ -16,6 +15,7 @@ pub struct SyslogPlace {
     name: String,
     host: String,
     way: Syslog,
+    clear_network: Option<String>,
 }
 
 impl SyslogPlace {
@@ -24,24 +24,17 @@ impl SyslogPlace {
     /// # Errors
     /// A file cannot be read, or what it holds cannot be used.
     pub fn new(section: &SyslogSection, config: &Config) -> Result<Self> {
-        let transport = match section.clear_network.as_str() {
-            "" => Transport::Tls {
-                authorities: read(&section.ca_file).context("ca_file cannot be read")?,
-                identity: if section.certificate.as_os_str().is_empty() { None } else { Some((read(&section.certificate)?, read(&section.key)?)) },
-                bare_close: section.bare_close,
-            },
-            network if section.udp => Transport::ClearUdp { network: network.to_owned() },
-            network => Transport::ClearTcp { network: network.to_owned() },
-        };
-        let (server, port) = section.server.rsplit_once(':').context("server names no port")?;
-        let settings = SyslogSettings { server: server.to_owned(), port: port.parse().context("server names no port")?, transport };
-        Ok(Self { name: section.name.clone(), host: config.ssh_host(), way: Syslog::new(settings)? })
+        Ok(Self { name: section.name.clone(), host: config.ssh_host(), way: section.keys().way()?, clear_network: (!section.clear_network.is_empty()).then(|| section.clear_network.clone()) })
     }
 }
 
 impl Place for SyslogPlace {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn clear_network(&self) -> Option<&str> {
+        self.clear_network.as_deref()
     }
 
     fn newest(&self) -> Answer<'_, Result<Option<String>, String>> {

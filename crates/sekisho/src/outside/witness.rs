@@ -19,6 +19,7 @@ pub struct WitnessPlace {
     origin: String,
     key: WitnessPublic,
     way: Exchange,
+    clear_network: Option<String>,
 }
 
 impl WitnessPlace {
@@ -30,7 +31,7 @@ impl WitnessPlace {
         let key = section.key.parse::<WitnessPublic>().map_err(|breach| anyhow::anyhow!("key: {breach}"))?;
         let authorities = (!section.ca_file.as_os_str().is_empty()).then(|| read(&section.ca_file)).transpose().context("ca_file cannot be read")?;
         let way = Exchange::new(&section.url, authorities.as_deref()).map_err(anyhow::Error::msg)?;
-        Ok(Self { name: section.name.clone(), origin: config.origin(), key, way })
+        Ok(Self { name: section.name.clone(), origin: config.origin(), key, way, clear_network: (!section.clear_network.is_empty()).then(|| section.clear_network.clone()) })
     }
 
     /// The newest head that it signed, which its signature proves.
@@ -76,6 +77,10 @@ impl WitnessPlace {
 impl Place for WitnessPlace {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn clear_network(&self) -> Option<&str> {
+        self.clear_network.as_deref()
     }
 
     fn vouches(&self) -> bool {

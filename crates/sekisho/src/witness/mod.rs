@@ -24,9 +24,10 @@ pub fn checkpoint_path(origin: &str) -> String {
 /// Commands of a witness.
 #[derive(Debug, Subcommand)]
 pub enum WitnessCommand {
-    /// Make a folder with a key of its own
+    /// Make a folder with a key of its own for a witness
+    #[command(after_help = "Next: give the printed public key to the hospital ([checkpoints]), follow its log (`witness trust`), then `witness serve`.")]
     Init {
-        /// The folder, which must not exist or be empty
+        /// The folder of the witness, which must be empty or not there yet
         #[arg(long, value_name = "FOLDER")]
         dir: PathBuf,
         /// The name of the witness, such as witness.hospital.example
@@ -35,7 +36,7 @@ pub enum WitnessCommand {
     },
     /// Follow a log, or know a further key of one after its key was exchanged
     Trust {
-        /// The folder
+        /// The folder of the witness
         #[arg(long, value_name = "FOLDER")]
         dir: PathBuf,
         /// The public key of the log (`sekisho log public-key`); its name is that of the log
@@ -43,13 +44,13 @@ pub enum WitnessCommand {
     },
     /// Show the logs and what was seen of them
     List {
-        /// The folder
+        /// The folder of the witness
         #[arg(long, value_name = "FOLDER")]
         dir: PathBuf,
     },
     /// Let a log begin again at any head, after a restore that somebody knows of; what was seen before is kept beside
     AcceptRestore {
-        /// The folder
+        /// The folder of the witness
         #[arg(long, value_name = "FOLDER")]
         dir: PathBuf,
         /// The log, such as sekisho/aoba
@@ -57,24 +58,28 @@ pub enum WitnessCommand {
         /// Why; it stands in the witness's journal
         #[arg(long)]
         reason: String,
+        /// The checkpoint at which it goes on (`sekisho log checkpoint` on the box). Without it the next head that anybody brings
+        /// is taken
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
     },
-    /// Answer logs
+    /// Answer the Sekishos whose logs this witness follows
     Serve(ServeArgs),
 }
 
 /// Arguments of `witness serve`.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// The folder
+    /// The folder of the witness
     #[arg(long, value_name = "FOLDER")]
     pub dir: PathBuf,
-    /// Where to listen
+    /// Address and port to listen at
     #[arg(long, default_value = "0.0.0.0:8447", value_name = "ADDRESS")]
     pub listen: SocketAddr,
     /// A certificate chain, PEM; without one it answers by HTTP, which its signatures bear
     #[arg(long, requires = "tls_key", value_name = "FILE")]
     pub certificate: Option<PathBuf>,
-    /// Its key, PEM
+    /// Key of the certificate, PEM
     #[arg(long, requires = "certificate", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 }
@@ -109,17 +114,18 @@ pub fn run(command: WitnessCommand, json: bool) -> Result<ExitCode> {
             }
             crate::print(json, &serde_json::to_value(&logs)?, &text)?;
         }
-        WitnessCommand::AcceptRestore { dir, origin, reason } => {
+        WitnessCommand::AcceptRestore { dir, origin, reason, checkpoint } => {
             if reason.trim().chars().count() < 4 {
                 bail!("理由を --reason で書いてください。 / Say why with --reason.");
             }
             let at = crate::clock::SystemClock.now();
-            let entries = Folder::open(&dir)?.accept_restore(&origin, reason.trim(), at)?;
-            let text = format!("{origin} を次に来るチェックポイントから見直します(これまでに見た {entries} 件の控えは残します)。 / The next head of this log is taken as it comes; what was seen before ({entries} entries) is kept beside.");
+            let first = checkpoint.as_ref().map(crate::verify::read).transpose()?;
+            let entries = Folder::open(&dir)?.accept_restore(&origin, reason.trim(), first.as_deref(), at)?;
+            let text = if first.is_some() { format!("{origin} を渡されたチェックポイントから見直します(これまでに見た {entries} 件の控えは残します)。 / This log goes on from the given checkpoint; what was seen before ({entries} entries) is kept beside.") } else { format!("{origin} を次に来るチェックポイントから見直します(これまでに見た {entries} 件の控えは残します)。 / The next head of this log is taken as it comes; what was seen before ({entries} entries) is kept beside.") };
             crate::print(json, &json!({ "origin": origin, "entries": entries }), &text)?;
         }
         WitnessCommand::Serve(args) => {
-            crate::serve::start_tracing("info");
+            crate::serve::start_tracing("info", None);
             return crate::runtime()?.block_on(serve::run(args));
         }
     }

@@ -159,20 +159,34 @@ impl Folder {
         Ok(logs)
     }
 
-    /// Lets a log begin again. Gives the entries of what was seen before.
+    /// Lets a log begin again at `first`, a checkpoint of the box by a key of the log that is followed; without one at the next head that comes, which anybody may be the
+    /// first to bring who has an old one. Gives the entries of what was seen before.
     ///
     /// # Errors
     /// Nothing was seen of such a log; the folder cannot be written.
-    pub fn accept_restore(&self, origin: &str, reason: &str, at: Timestamp) -> Result<u64> {
+    pub fn accept_restore(&self, origin: &str, reason: &str, first: Option<&str>, at: Timestamp) -> Result<u64> {
         let _turn = self.turn()?;
         let folder = self.log(origin);
         let note = small(&folder.join("head"))?.with_context(|| format!("この立会人は {origin:?} を見ていません。 / nothing was seen of this log"))?;
         let entries = checkpoint::unproved(&note)?.size;
+        let keys = self.keys(origin)?;
+        let first = first
+            .map(|text| {
+                let opened = keys.iter().rev().find_map(|key| checkpoint::open(text, key).ok().and_then(|head| Some((head, checkpoint::only(text, key).ok()?))));
+                let (head, only) = opened.context("チェックポイントに、信頼している鍵の署名がありません。先に `sekisho witness trust` で新しい鍵を教えてください。 / no key that is followed signed the checkpoint; tell the new key first: sekisho witness trust")?;
+                anyhow::ensure!(head.origin == origin, "別の台帳のチェックポイントです。 / it is of another log");
+                let line = self.key.cosign(&only, u64::try_from(at.0 / 1000).unwrap_or(0))?;
+                Ok(format!("{only}{line}"))
+            })
+            .transpose()?;
         let mut journal = OpenOptions::new().append(true).create(true).mode(0o644).open(self.dir.join("journal"))?;
         writeln!(journal, "{}", serde_json::json!({ "at": at.rfc3339(), "what": "restore_accepted", "origin": origin, "entries": entries, "reason": reason, "head": note }))?;
         journal.sync_all()?;
         write_file(&folder.join(format!("head-until-{}", at.0)), note.as_bytes(), 0o644)?;
-        std::fs::remove_file(folder.join("head"))?;
+        match first {
+            Some(first) => write_file(&folder.join("head"), first.as_bytes(), 0o644)?,
+            None => std::fs::remove_file(folder.join("head"))?,
+        }
         File::open(&folder)?.sync_all()?;
         Ok(entries)
     }
@@ -191,14 +205,20 @@ impl Folder {
             return Ok(Verdict::plain(404, "this log is not followed\n"));
         }
         // What is judged, kept and signed is the head with the one signature that was checked: other lines are anybody's.
-        let Some((head, note)) = keys.iter().find_map(|key| Some((checkpoint::open(note, key).ok()?, checkpoint::only(note, key).ok()?))) else {
+        // The newest key that signed it counts.
+        let Some((opener, head, note)) = keys.iter().enumerate().rev().find_map(|(at, key)| Some((at, checkpoint::open(note, key).ok()?, checkpoint::only(note, key).ok()?))) else {
             return Ok(Verdict::plain(403, "no key of this log signed it\n"));
         };
         if old > head.size {
             return Ok(Verdict::plain(400, "the old size is larger than the checkpoint\n"));
         }
         let folder = self.log(&head.origin);
-        let before = small(&folder.join("head"))?.map(|note| checkpoint::unproved(&note)).transpose()?;
+        let before = small(&folder.join("head"))?;
+        // Who stole a key that was laid down would extend the honest head by it.
+        if before.as_ref().is_some_and(|before| keys.iter().rposition(|key| checkpoint::open(before, key).is_ok()).is_some_and(|at| opener < at)) {
+            return Ok(Verdict::plain(403, "it is signed by a key that this log has laid down\n"));
+        }
+        let before = before.map(|note| checkpoint::unproved(&note)).transpose()?;
         let before = before.unwrap_or_else(|| Checkpoint { origin: head.origin.clone(), size: 0, root: sekisho_evidence::log::empty_root() });
         if old != before.size || (before.size == head.size && before.root != head.root) {
             return Ok(Verdict { status: 409, content_type: "text/x.tlog.size", body: format!("{}\n", before.size) });
