@@ -295,6 +295,7 @@ try {
       }
     },
   });
+  await show("kimura", 1280, "/evidence/new", "guide-evidence", { height: 1350 });
   await show("ueda", 1280, "/alarms", "guide-alarms", { height: 900 });
   await show("aoki", 1280, "/rules?class=linux&line=sudo+systemctl+poweroff", "guide-rules", { height: 1250 });
   {

@@ -98,8 +98,8 @@ pub fn status_of(refusal: &Refusal) -> axum::http::StatusCode {
         Refusal::ApproverIsApplicant | Refusal::ApproverIsVendor | Refusal::AlreadyApproved | Refusal::PlannerOnly => S::FORBIDDEN,
         Refusal::NotFound | Refusal::EnrolmentInvalid => S::NOT_FOUND,
         Refusal::TooLarge => S::PAYLOAD_TOO_LARGE,
-        Refusal::ChangedMeanwhile | Refusal::NameTaken | Refusal::WrongState { .. } | Refusal::DigestChanged | Refusal::SessionRunning | Refusal::AuthorityStep | Refusal::MailNotSetUp | Refusal::EmergencyState | Refusal::SameHand | Refusal::ReviewOver | Refusal::ReviewOpenLines | Refusal::ReviewRunning | Refusal::ContentDiffers => S::CONFLICT,
-        Refusal::DiskFull | Refusal::LogUnavailable | Refusal::LogContradicted | Refusal::NoRecording => S::SERVICE_UNAVAILABLE,
+        Refusal::ChangedMeanwhile | Refusal::NameTaken | Refusal::WrongState { .. } | Refusal::DigestChanged | Refusal::SessionRunning | Refusal::AuthorityStep | Refusal::MailNotSetUp | Refusal::AuditorKeyStep | Refusal::RecordingAway | Refusal::RecordingDiffers | Refusal::EmergencyState | Refusal::SameHand | Refusal::HoldOver | Refusal::NothingAsked | Refusal::RecordingDeleted | Refusal::ReviewOver | Refusal::ReviewOpenLines | Refusal::ReviewRunning | Refusal::LogReviewSigned | Refusal::LogReviewOpenLines | Refusal::ReportTaken | Refusal::SpanNotOver | Refusal::ContentDiffers => S::CONFLICT,
+        Refusal::DiskFull | Refusal::LogUnavailable | Refusal::LogContradicted | Refusal::ClockHeld | Refusal::NoRecording => S::SERVICE_UNAVAILABLE,
         Refusal::Fault => S::INTERNAL_SERVER_ERROR,
         _ => S::UNPROCESSABLE_ENTITY,
     }

@@ -2,6 +2,7 @@
 
 use crate::call::{Call, Ctx};
 use crate::form::Form;
+use crate::gate::credentials::fresh_factor;
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
 use crate::words::Lang;
@@ -246,6 +247,8 @@ async fn show(call: Call) -> Reply {
     link(subject.vendor.as_ref().map(|id| id.as_str()), "vendors", "vendor", Action::ReadLedger);
     link(subject.device.as_ref().map(|id| id.as_str()), "devices", "device", Action::ReadRoads);
     link(subject.line.as_ref().map(|id| id.as_str()), "lines", "line", Action::ReadRoads);
+    link(subject.log_review.as_ref().map(|id| id.as_str()), "log_reviews", "log_review", Action::ReadLogReview);
+    link(subject.period_report.as_ref().map(|id| id.as_str()), "reports", "period_report", Action::ReadPeriodReport);
     let form = call.typed_or(Form::default());
     let handles = ctx.may(Action::HandleAlarms);
     call.page(
@@ -257,6 +260,7 @@ async fn show(call: Call) -> Reply {
             may_log => ctx.may(Action::ReadLog),
             may_acknowledge => handles && alarm.state == AlarmState::Open,
             may_close => handles && alarm.state != AlarmState::Closed,
+            asks_code => alarm.level == Level::Critical,
         },
     )
 }
@@ -269,8 +273,18 @@ async fn acknowledge(call: Call) -> Reply {
 
 async fn close(call: Call) -> Reply {
     let id = id_of(&call)?;
+    prove_for(&call, &id).await?;
     call.ctx.store().close_alarm(call.ctx.actor()?, &id, call.form().need("note")?).await?;
     call.done("/alarms", "alarms.closed")
+}
+
+/// What is critical is closed by whoever proves anew that it is them.
+async fn prove_for(call: &Call, id: &AlarmId) -> Result<(), Stop> {
+    let (alarm, _) = call.ctx.store().alarm(call.ctx.actor()?, id).await?;
+    if alarm.level == Level::Critical && call.ctx.actor()?.token.is_none() && !call.ctx.is_fresh() {
+        fresh_factor(call).await?;
+    }
+    Ok(())
 }
 
 /// Critical alarms that nobody took on, for the first page.
@@ -304,6 +318,7 @@ async fn api_acknowledge(call: Call) -> Reply {
 
 async fn api_close(call: Call) -> Reply {
     let CloseAsk { note } = call.json()?;
+    prove_for(&call, &id_of(&call)?).await?;
     call.ctx.store().close_alarm(call.ctx.actor()?, &id_of(&call)?, &note).await?;
     call.nothing()
 }

@@ -54,6 +54,10 @@ struct CasesAnswer {
 struct DecideBody {
     /// What.
     decision: Decision,
+    /// How many logins the case had when it was looked at.
+    logins: u64,
+    /// How many attempts.
+    attempts: u64,
     /// Why.
     reason: String,
     /// To allow logins like it: from where.
@@ -81,7 +85,7 @@ fn chip(weight: Weight) -> &'static str {
 }
 
 /// A case for a template.
-fn told(ctx: &Ctx, case: &Case) -> Value {
+pub(super) fn told(ctx: &Ctx, case: &Case) -> Value {
     let accounts: Vec<&str> = case.accounts.iter().map(String::as_str).collect();
     let methods: Vec<&str> = case.methods.iter().map(String::as_str).collect();
     let (way, by) = case.way.split_once(" ← ").unwrap_or((case.way.as_str(), ""));
@@ -109,6 +113,8 @@ fn told(ctx: &Ctx, case: &Case) -> Value {
         device_time => case.device_time.map(|at| at.0),
         session => case.key.session.as_ref().or(case.nearest.as_ref()).map(sekisho_core::ids::SessionId::as_str),
         is_its_own => case.key.session.is_some(),
+        latest => if case.latest.len() > 1 { case.latest.iter().rev().map(|line| context! { at => line.at.second(), account => line.account.as_str(), from => line.from.as_str(), success => line.success, line => line.line.as_str() }).collect::<Vec<_>>() } else { Vec::new() },
+        import => case.imported.as_ref().map(|imported| context! { id => imported.import.as_str(), clock => imported.clock_seconds }),
         decided => case.decided.as_ref().map(|decided| context! { what => decided.what.as_str(), name => decided.name.as_str(), at => decided.at.0, reason => decided.reason.as_str() }),
         can_be_allowed => case.key.rule.can_be_allowed() && !case.key.from.is_empty(),
     }
@@ -157,7 +163,7 @@ async fn show(call: Call) -> Reply {
     let why = ctx.t(&format!("cases.why_{}", case.key.rule.as_str()));
     let act = ctx.t(&format!("cases.act_{}", case.key.rule.as_str()));
     let one_account = case.key.rule == AroundRule::Elsewhere || case.accounts.len() == 1;
-    let context = context! { case => told(ctx, &case), what, why, act, lines, session, one_account, form => Value::from_object(form), may_decide => ctx.may(Action::DecideCase) };
+    let context = context! { case => told(ctx, &case), what, why, act, lines, session, one_account, form => Value::from_object(form), may_decide => ctx.may(Action::DecideCase), can_take_evidence => ctx.may(Action::TakeEvidence), can_search => ctx.may(Action::SearchRecords) };
     call.page("cases/show.html", "cases.case_title", context)
 }
 
@@ -169,7 +175,8 @@ async fn decide(call: Call) -> Reply {
         Decision::Allowed => Some((form.parse("network", Network::parse)?, form.parse("days", |text| text.parse().ok())?)),
         _ => None,
     };
-    call.ctx.store().decide_case(call.ctx.actor()?, &id, what, form.need("reason")?, allow).await?;
+    let seen = (form.parse("logins", |text| text.parse().ok())?, form.parse("attempts", |text| text.parse().ok())?);
+    call.ctx.store().decide_case(call.ctx.actor()?, &id, seen, what, form.need("reason")?, allow).await?;
     call.done("/cases", "cases.decided_done")
 }
 
@@ -177,8 +184,9 @@ async fn allows(call: Call) -> Reply {
     let ctx = &call.ctx;
     let now = ctx.now();
     let targets = ctx.store().targets(ctx.actor()?).await?;
+    let uses = ctx.store().login_allow_uses(ctx.actor()?).await?;
     let name = |id: &Option<TargetId>| id.as_ref().map_or_else(|| ctx.t("cases.every_target"), |id| targets.iter().find(|row| row.target.id == *id).map_or_else(|| id.to_string(), |row| row.target.title.clone()));
-    let rows: Vec<Value> = ctx.store().login_allows(ctx.actor()?).await?.iter().map(|allow| context! { target_name => name(&allow.target), over => allow.until <= now, network => allow.network.to_string(), allow => value(allow) }).collect();
+    let rows: Vec<Value> = ctx.store().login_allows(ctx.actor()?).await?.iter().map(|allow| context! { target_name => name(&allow.target), over => allow.until <= now, network => allow.network.to_string(), used => uses.get(&allow.id).map(|(used, last)| context! { n => used, last => last.map(|at| at.0) }), allow => value(allow) }).collect();
     let targets: Vec<(String, String)> = targets.iter().filter(|row| row.target.active).map(|row| (row.target.id.to_string(), format!("{}({})", row.target.title, row.target.name))).collect();
     let days = DAYS.to_string();
     let form = call.typed_or(Form::of([("target", ""), ("network", ""), ("account", ""), ("reason", ""), ("days", days.as_str())]));
@@ -214,9 +222,9 @@ async fn api_show(call: Call) -> Reply {
 }
 
 async fn api_decide(call: Call) -> Reply {
-    let DecideBody { decision, reason, network, days } = call.json()?;
+    let DecideBody { decision, logins, attempts, reason, network, days } = call.json()?;
     let id = call.id("id", CaseId::parse)?;
-    call.answer(&call.ctx.store().decide_case(call.ctx.actor()?, &id, decision, &reason, network.zip(days)).await?)
+    call.answer(&call.ctx.store().decide_case(call.ctx.actor()?, &id, (logins, attempts), decision, &reason, network.zip(days)).await?)
 }
 
 async fn api_allows(call: Call) -> Reply {

@@ -42,6 +42,9 @@ async fn outside(ctx: &Ctx) -> Result<Vec<Value>, Stop> {
         .iter()
         .map(|one| context! { tone => "error", title => ctx.t("outside.contradicted_title"), text => ctx.t_with("outside.contradicted_text", &[("place", &one.place), ("there", &one.there.to_string())]) })
         .collect();
+    if let Some(held) = ctx.store().clock_state().held_ms {
+        found.push(context! { tone => "error", title => ctx.t("outside.clock_held_title"), text => ctx.t_with("outside.clock_held", &[("by", &(held / 1000).to_string())]) });
+    }
     for place in places.iter().filter(|place| place.told) {
         let since = place.failing_since.map(|at| at.minute()).unwrap_or_default();
         let text = ctx.t_with("outside.failing_text", &[("place", &place.name), ("since", &since), ("entries", &place.entries.to_string()), ("trouble", place.trouble.as_deref().unwrap_or_default())]);
@@ -54,7 +57,7 @@ async fn show(call: Call) -> Reply {
     let ctx = &call.ctx;
     let duties = ctx.store().duties(ctx.actor()?).await?;
     let moving = moving(ctx, &duties).await?;
-    call.page("first/show.html", "first.title", context! { hello => hello(ctx)?, cards => [super::emergency::cards(ctx).await?, cards(ctx, &duties)].concat(), rows => rows(ctx, &duties), work => work(ctx, &duties).await?, door => ctx.house.settings.door.as_deref(), set_up => set_up(ctx)?, logs_in => ctx.store().policy().ssh_login_hours > 0, outside => outside(ctx).await?, notices => super::account::factors::notices(ctx).await?, reviews => super::reviews::waiting(ctx).await?, deviations => deviations(ctx).await?, kept_out => kept_out(ctx).await?, observed_devices => ctx.store().policy().devices == sekisho_core::policy::DeviceRule::Observed && ctx.actor()?.is_hospital(), ..moving })
+    call.page("first/show.html", "first.title", context! { hello => hello(ctx)?, cards => [super::emergency::cards(ctx).await?, cards(ctx, &duties), super::log_reviews::cards(ctx).await?, super::reports::cards(ctx).await?].concat(), rows => rows(ctx, &duties), work => work(ctx, &duties).await?, door => ctx.house.settings.door.as_deref(), set_up => set_up(ctx)?, logs_in => ctx.store().policy().ssh_login_hours > 0, outside => outside(ctx).await?, notices => super::account::factors::notices(ctx).await?, reviews => super::reviews::waiting(ctx).await?, deviations => deviations(ctx).await?, kept_out => kept_out(ctx).await?, observed_devices => ctx.store().policy().devices == sekisho_core::policy::DeviceRule::Observed && ctx.actor()?.is_hospital(), ..moving })
 }
 
 /// The part that is fetched anew every few seconds: emergencies and running sessions.
@@ -202,6 +205,7 @@ async fn moving(ctx: &Ctx, duties: &[Duty]) -> Result<Value, Stop> {
     Ok(context! {
         urgent => super::alarms::urgent(ctx).await?,
         cases => super::cases::first(ctx).await?,
+        auditor_keys => super::archive::first(ctx).await?,
         may_handle => ctx.may(Action::HandleAlarms),
         alerts => alerts.iter().map(alert).collect::<Vec<Value>>(),
         may_control => ctx.may(Action::ControlSession),

@@ -109,6 +109,25 @@ async fn show(call: Call) -> Reply {
     if let Some(offset) = state.offset_ms.filter(|_| state.off) {
         problems.push(call.ctx.t_with("outside.clock_off", &[("by", &by(-offset))]));
     }
+    if let Some(held) = state.held_ms {
+        problems.push(call.ctx.t_with("outside.clock_held", &[("by", &(held / 1000).to_string())]));
+    }
+    if !state.may_delete() {
+        problems.push(call.ctx.t("keeping.clock_stops"));
+    }
+    let clear: Vec<String> = places.iter().filter_map(|place| place.clear_network.as_ref().map(|network| format!("{} ({network})", place.name))).collect();
+    let outside = if clear.is_empty() { outside } else { format!("{outside} {}", call.ctx.t_with("outside.clear", &[("places", &clear.join(", "))])) };
+    let stamps = stamps(&call).await?;
+    let (archive, archive_trouble) = super::archive::health(&call.ctx).await?;
+    problems.extend(archive_trouble);
+    let care = call.ctx.store().care_state().await.map_err(sekisho_store::Denied::from)?;
+    let mut checks = call.ctx.t_with("keeping.care_of", &[("checked", &care.checked.to_string()), ("kept", &care.kept.to_string())]);
+    if let Some(last) = care.last {
+        checks = format!("{checks} {}", call.ctx.t_with("keeping.care_last", &[("at", &last.minute())]));
+    }
+    if care.aside > 0 {
+        problems.push(format!("{}: {}", call.ctx.t("keeping.aside"), call.ctx.t_with("keeping.n_recordings", &[("n", &care.aside.to_string())])));
+    }
     let exposure = call.ctx.store().exposure(call.ctx.actor()?).await?;
     let found = exposure.findings.len();
     let exposure = match (exposure.at, found) {
@@ -129,7 +148,26 @@ async fn show(call: Call) -> Reply {
     // What works and is not yet as it should be: nothing fails, and yet nobody should read that all is well.
     let lacks = usize::from(places.is_empty()) + usize::from(state.servers == 0) + usize::from(!outbox.set_up) + found;
     let is_tight = health.disk_free < health.disk_reserve.saturating_mul(WARN_AT);
-    call.page("health.html", "health.title", context! { details => health.problems.clone(), problems, mail, exposure, outside, time, health => value(health), is_tight, lacks })
+    call.page("health.html", "health.title", context! { checks, details => health.problems.clone(), problems, mail, exposure, archive, outside, time, stamps, health => value(health), is_tight, lacks })
+}
+
+/// How the time stamps stand.
+async fn stamps(call: &Call) -> Result<String, crate::stop::Stop> {
+    let ctx = &call.ctx;
+    let Some(state) = ctx.store().timestamps().await.map_err(sekisho_store::Denied::from)? else { return Ok(ctx.t("outside.stamps_none")) };
+    let mut text = match state.at {
+        None => ctx.t_with("outside.stamps_never", &[("authority", &state.authority)]),
+        Some(at) if state.local => ctx.t_with("outside.stamps_local", &[("entries", &state.entries.to_string()), ("at", &at.minute())]),
+        Some(at) => {
+            let by = format!("{:+.1}", -(state.offset_ms as f64) / 1000.0);
+            ctx.t_with("outside.stamps_is", &[("entries", &state.entries.to_string()), ("at", &at.minute()), ("authority", &state.authority), ("by", &by)])
+        }
+    };
+    if let Some(since) = state.failing_since {
+        let failing = ctx.t_with("outside.stamps_failing", &[("since", &since.minute()), ("trouble", state.trouble.as_deref().unwrap_or_default())]);
+        text = format!("{text} {failing}");
+    }
+    Ok(text)
 }
 
 async fn api_show(call: Call) -> Reply {

@@ -1,11 +1,15 @@
 //! The log (証跡): what was written, in words; its checkpoint and key; export and verification.
 
+mod archive;
 mod around;
+mod reviewing;
 mod certificates;
+pub(in crate::pages) mod keeping;
 pub(in crate::pages) mod sentence;
 
 pub use sentence::{controlled, sentence};
 
+use super::spreadsheet::csv;
 use crate::call::{Call, Ctx, answer, download};
 use crate::form::Form;
 use crate::routes::{Access, Route};
@@ -17,8 +21,10 @@ use sekisho_core::facts::Entry;
 use sekisho_core::ids::{PersonId, PlanId, SessionId};
 use sekisho_core::permission::Action;
 use sekisho_core::time::{Timestamp, parse_date};
-use sekisho_store::LogFilter;
+use sekisho_core::people::Actor;
+use sekisho_store::{Denied, LogFilter, Store};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 const READ: Access = Access::May(Action::ReadLog);
@@ -34,6 +40,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::page("/log", READ, list),
         Route::page("/log/export", READ, export),
+        Route::page("/log/csv", READ, export_csv),
         Route::page("/log/verify", READ, show_verify),
         Route::form("/log/verify", READ, verify),
         Route::api(Method::GET, "/api/v1/log", READ, "Entries of the log, the newest first.", api_list).query::<LogQuery>().gives::<Vec<serde_json::Value>>(),
@@ -73,7 +80,7 @@ struct KeyAnswer {
 
 /// Kinds in the order of the form.
 const KINDS: &[&str] = &[
-    "entered", "left", "dialled", "cut_asked", "controlled", "marked", "refused_inside", "file_moved", "view_began", "view_ended", "file_taken", "held_file_taken", "searched", "plan_drawn", "plan_acted", "file_attached", "reconciled", "escalated", "identified",
+    "entered", "left", "dialled", "cut_asked", "controlled", "marked", "refused_inside", "file_moved", "view_began", "view_ended", "file_taken", "held_file_taken", "evidence_taken", "evidence_signed", "searched", "plan_drawn", "plan_acted", "file_attached", "reconciled", "escalated", "identified",
     "refused", "logged_in", "logged_out", "stepped_up", "locked_out", "unlocked", "person_added", "person_changed", "enrolment_issued", "enrolled", "mail_address_changed", "vendor_kept", "line_kept", "countries_taken", "device_kept", "target_kept", "credential_kept",
     "certificate_issued", "ssh_authority", "test_asked", "test_ended", "host_keys_seen", "host_key_alarmed", "host_key_decided",
     "key_window_opened", "key_window_used", "key_window_closed", "key_window_expired",
@@ -84,8 +91,10 @@ const KINDS: &[&str] = &[
     "ssh_login_issued", "ssh_login_ended", "connect_denied", "login_ended", "everybody_logged_out",
     "emergency_opened", "emergency_tried", "emergency_closed", "emergency_reviewed", "emergency_kept", "emergency_ended", "emergency_code_used", "envelope_made", "envelopes_seen",
     "mail_written", "mail_sent", "mail_late", "mail_failed",
-    "alarm_raised", "alarm_escalated", "alarm_acknowledged", "alarm_closed", "recording_trouble", "publisher_stuck", "ends_soon", "disk_low", "receiver_down", "receiver_back",
-    "log_source_kept", "log_turned_away", "log_segments_dropped", "case_opened", "case_decided", "login_allow_kept",
+    "alarm_raised", "alarm_escalated", "alarm_acknowledged", "alarm_closed", "recording_trouble", "publisher_stuck", "ends_soon", "disk_low", "receiver_down", "receiver_back", "receiver_skipped",
+    "auditor_key_kept", "recording_archived", "recording_moved_out", "recording_fetched", "archive_copy_bad", "archive_copy_removed", "archive_trouble", "archive_works", "archive_behind",
+    "log_source_kept", "log_imported", "row_damaged", "log_turned_away", "log_segments_dropped", "case_opened", "case_decided", "login_allow_kept",
+    "log_review_scheduled", "log_review_opened", "log_review_judged", "log_review_signed", "log_review_returned", "log_review_confirmed", "report_issued", "report_noted", "duty_late",
     "started", "clock_jumped",
 ];
 
@@ -115,13 +124,18 @@ impl LogNames {
     /// # Errors
     /// A fault of the store.
     pub async fn read(ctx: &Ctx) -> Result<Self, Stop> {
+        if ctx.may(Action::ReadLedger) { Ok(Self::gather(ctx.store(), ctx.actor()?).await?) } else { Ok(Self::default()) }
+    }
+
+    /// Reads the ledgers for somebody who may.
+    ///
+    /// # Errors
+    /// Without the right; a fault of the store.
+    pub async fn gather(store: &Store, actor: &Actor) -> Result<Self, Denied> {
         let mut names = BTreeMap::new();
-        if ctx.may(Action::ReadLedger) {
-            let actor = ctx.actor()?;
-            names.extend(ctx.store().persons(actor).await?.into_iter().map(|row| (row.person.id.to_string(), row.person.name)));
-            names.extend(ctx.store().vendors(actor).await?.into_iter().map(|vendor| (vendor.id.to_string(), vendor.name)));
-            names.extend(ctx.store().targets(actor).await?.into_iter().map(|row| (row.target.id.to_string(), row.target.title)));
-        }
+        names.extend(store.persons(actor).await?.into_iter().map(|row| (row.person.id.to_string(), row.person.name)));
+        names.extend(store.vendors(actor).await?.into_iter().map(|vendor| (vendor.id.to_string(), vendor.name)));
+        names.extend(store.targets(actor).await?.into_iter().map(|row| (row.target.id.to_string(), row.target.title)));
         Ok(Self { names })
     }
 
@@ -173,6 +187,7 @@ async fn list(call: Call) -> Reply {
             kinds => crate::view::value(kinds),
             checkpoint => checkpoint(ctx)?,
             key => ctx.store().log_public_key(),
+            can_take_evidence => ctx.may(Action::TakeEvidence),
         },
     )
 }
@@ -181,24 +196,56 @@ fn checkpoint(ctx: &Ctx) -> Result<String, Stop> {
     ctx.store().checkpoint().map_err(|fault| Stop::Fault(fault.to_string()))
 }
 
-async fn export(call: Call) -> Reply {
+/// The entries of an export, the oldest first, at most [`EXPORT_ENTRIES`].
+async fn exported(call: &Call) -> Result<Vec<Entry>, Stop> {
     let ctx = &call.ctx;
     let mut asked = filter(call.query())?;
     asked.rows = Some(STEP);
-    let mut lines: Vec<String> = Vec::new();
+    let mut all: Vec<Entry> = Vec::new();
     loop {
         let entries = ctx.store().log_entries(ctx.actor()?, &asked).await?;
-        for held in &entries {
-            lines.push(serde_json::to_string(held)?);
-        }
+        let last = entries.len() < STEP;
         asked.before_seq = entries.last().map(|last| last.seq);
-        if entries.len() < STEP || lines.len() >= EXPORT_ENTRIES {
+        all.extend(entries);
+        if last || all.len() >= EXPORT_ENTRIES {
             break;
         }
     }
-    lines.reverse();
-    let name = format!("sekisho-log-{}.jsonl", ctx.now().minute().replace([' ', ':'], "-"));
-    download(&name, "application/x-ndjson", lines.join("\n") + "\n")
+    all.reverse();
+    Ok(all)
+}
+
+fn export_name(ctx: &Ctx, end: &str) -> String {
+    format!("sekisho-log-{}.{end}", ctx.now().minute().replace([' ', ':'], "-"))
+}
+
+async fn export(call: Call) -> Reply {
+    let entries = exported(&call).await?;
+    let lines = entries.iter().map(serde_json::to_string).collect::<Result<Vec<String>, _>>()?;
+    download(&export_name(&call.ctx, "jsonl"), "application/x-ndjson", lines.join("\n") + "\n")
+}
+
+/// The same for spreadsheets: when, from where, who and what (feature S0-073).
+async fn export_csv(call: Call) -> Reply {
+    let ctx = &call.ctx;
+    let entries = exported(&call).await?;
+    let names = LogNames::read(ctx).await?;
+    let heads = ["number", "at", "source", "login", "name", "kind", "what", "session", "plan"];
+    let mut rows: Vec<Vec<Cow<'_, str>>> = vec![heads.iter().map(|head| Cow::Owned(ctx.t(&format!("log.csv_{head}")))).collect()];
+    for held in &entries {
+        rows.push(vec![
+            held.seq.to_string().into(),
+            held.at.second().into(),
+            held.actor.source.as_deref().unwrap_or_default().into(),
+            held.actor.login.as_str().into(),
+            held.actor.name.as_str().into(),
+            held.fact.kind().into(),
+            sentence(ctx.lang, &names, &held.fact).into(),
+            held.fact.session().map(|id| id.as_str()).unwrap_or_default().into(),
+            held.fact.plan().map(|id| id.as_str()).unwrap_or_default().into(),
+        ]);
+    }
+    download(&export_name(ctx, "csv"), "text/csv; charset=utf-8", csv(rows))
 }
 
 async fn show_verify(call: Call) -> Reply {

@@ -11,14 +11,13 @@ use schemars::JsonSchema;
 use sekisho_core::around::{LogSource, SourceAsk, SourceWay};
 use sekisho_core::ids::{LogSourceId, TargetId};
 use sekisho_core::permission::Action;
+use sekisho_core::target::Target;
 use sekisho_store::{LogSourceRow, NewLogSource};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 const READ: Access = Access::May(Action::ReadLedger);
 const KEEP: Access = Access::MayStepUp(Action::KeepLedger);
-/// Under which name the new certificate waits for the page that shows it.
-const MADE: &str = "log_source_made";
 
 /// The routes.
 pub(crate) fn routes() -> Vec<Route> {
@@ -77,10 +76,33 @@ fn state(row: &LogSourceRow) -> (&'static str, &'static str) {
     }
 }
 
+/// How many of the targets with patients' data hand in their logins, and which do not and why (guideline 17.1: the access logs
+/// of every resource with personal data are collected).
+fn coverage<'a>(sources: &[LogSourceRow], targets: impl Iterator<Item = &'a Target>) -> Value {
+    let holding: Vec<&Target> = targets.filter(|target| target.active && target.personal_data).collect();
+    let why = |target: &Target| {
+        let own: Vec<&LogSourceRow> = sources.iter().filter(|row| row.source.active && row.source.tells_logins && row.source.target.as_ref() == Some(&target.id)).collect();
+        if own.is_empty() {
+            Some("none")
+        } else if own.iter().all(|row| row.last.is_none()) {
+            Some("waiting")
+        } else if own.iter().all(|row| row.last.is_none() || row.silent) {
+            Some("silent")
+        } else {
+            None
+        }
+    };
+    let gaps: Vec<Value> = holding.iter().filter_map(|target| why(target).map(|why| context! { id => target.id.as_str(), title => target.title.as_str(), name => target.name.as_str(), why })).collect();
+    let told = holding.len() - gaps.len();
+    context! { all => holding.len(), told, percent => (told * 100).checked_div(holding.len()), gaps }
+}
+
 async fn list(call: Call) -> Reply {
     let ctx = &call.ctx;
-    let rows = ctx.store().log_sources(ctx.actor()?).await?;
-    let rows: Vec<Value> = rows
+    let sources = ctx.store().log_sources(ctx.actor()?).await?;
+    let all_targets = ctx.store().targets(ctx.actor()?).await?;
+    let coverage = coverage(&sources, all_targets.iter().map(|row| &row.target));
+    let rows: Vec<Value> = sources
         .iter()
         .map(|row| {
             let hosts: Vec<&str> = row.source.hosts.iter().map(String::as_str).collect();
@@ -88,9 +110,9 @@ async fn list(call: Call) -> Reply {
             context! { id => row.source.id.as_str(), hosts => hosts.join(", "), target => row.target_name.as_str(), plain => row.source.way.is_unauthenticated(), last => row.last.map(|at| at.0), lines => row.lines, state, word => ctx.t(&format!("cases.source_{word}")), skew => row.skew }
         })
         .collect();
-    let targets: Vec<(String, String)> = ctx.store().targets(ctx.actor()?).await?.iter().filter(|row| row.target.active).map(|row| (row.target.id.to_string(), format!("{}({})", row.target.title, row.target.name))).collect();
+    let targets: Vec<(String, String)> = all_targets.iter().filter(|row| row.target.active).map(|row| (row.target.id.to_string(), format!("{}({})", row.target.title, row.target.name))).collect();
     let form = call.typed_or(Form::of([("target", ""), ("hosts", ""), ("legacy", ""), ("silent_minutes", ""), ("zone_minutes", "540"), ("tells_logins", "1")]));
-    let context = context! { rows, targets => value(targets), form => Value::from_object(form), may_keep => ctx.may(Action::KeepLedger), open_form => call.problem.is_some(), taken => ctx.store().takes_target_logs(), legacy => ctx.store().takes_legacy_logs() };
+    let context = context! { rows, coverage, targets => value(targets), form => Value::from_object(form), may_keep => ctx.may(Action::KeepLedger), open_form => call.problem.is_some(), taken => ctx.store().takes_target_logs(), legacy => ctx.store().takes_legacy_logs() };
     call.page("log_sources/list.html", "cases.sources_title", context)
 }
 
@@ -99,7 +121,7 @@ async fn show(call: Call) -> Reply {
     let id = call.id("id", LogSourceId::parse)?;
     let rows = ctx.store().log_sources(ctx.actor()?).await?;
     let row = rows.iter().find(|row| row.source.id == id).ok_or(sekisho_core::refusal::Refusal::NotFound)?;
-    let made: Option<MadeAnswer> = ctx.take_once(MADE).and_then(|text| serde_json::from_str(&text).ok()).filter(|made: &MadeAnswer| made.source.id == id);
+    let made: Option<MadeAnswer> = ctx.take_once(&made_key(&id)).and_then(|text| serde_json::from_str(&text).ok());
     let hosts: Vec<&str> = row.source.hosts.iter().map(String::as_str).collect();
     let legacy = match &row.source.way {
         SourceWay::Legacy { address } => Some(address.to_string()),
@@ -129,9 +151,14 @@ async fn add(call: Call) -> Reply {
     shown(&call, made, "cases.source_added")
 }
 
+/// Under which name the key of a new certificate waits to be shown once, on the page of its source alone.
+fn made_key(source: &LogSourceId) -> String {
+    format!("log source {source}")
+}
+
 fn shown(call: &Call, made: NewLogSource, word: &str) -> Reply {
     let path = format!("/log-sources/{}", made.source.id);
-    call.ctx.keep_once(MADE, serde_json::to_string(&MadeAnswer::of(made)).unwrap_or_default());
+    call.ctx.keep_once(&made_key(&made.source.id), serde_json::to_string(&MadeAnswer::of(made)).unwrap_or_default());
     call.done(&path, word)
 }
 

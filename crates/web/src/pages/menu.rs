@@ -14,7 +14,7 @@ pub fn items(ctx: &Ctx) -> Option<Vec<Value>> {
         let (href, label) = ("/account/factors", ctx.t("factors.title"));
         return Some(vec![context! { href, icon => "key", label, current => true, count => 0 }]);
     }
-    let entries: [(&str, &str, &str, Option<Action>); 15] = [
+    let entries: [(&str, &str, &str, Option<Action>); 18] = [
         ("/", "home", "menu.first", None),
         ("/plans", "list", "menu.plans", Some(Action::ReadPlan)),
         ("/sessions", "screen", "menu.sessions", Some(Action::ReadSession)),
@@ -28,10 +28,13 @@ pub fn items(ctx: &Ctx) -> Option<Vec<Value>> {
         ("/vendors", "building", "menu.vendors", Some(Action::ReadLedger)),
         ("/lines", "compare", "menu.lines", Some(Action::ReadRoads)),
         ("/devices", "screen", "menu.devices", Some(Action::ReadRoads)),
+        ("/holds", "file", "menu.keeping", Some(Action::ReadRetention)),
         ("/log", "log", "menu.log", Some(Action::ReadLog)),
+        ("/log_reviews", "eye", "menu.log_reviews", Some(Action::ReadLogReview)),
+        ("/reports", "report", "menu.reports", Some(Action::ReadPeriodReport)),
         ("/health", "shield", "menu.health", Some(Action::ReadLedger)),
     ];
-    let is_current = |href: &str| if href == "/" { ctx.path == "/" } else { ctx.path == href || ctx.path.starts_with(&format!("{href}/")) };
+    let is_current = |href: &str| if href == "/" { ctx.path == "/" } else if href == "/holds" { ["/holds", "/retention", "/deletions"].iter().any(|own| ctx.path.starts_with(own)) } else { ctx.path == href || ctx.path.starts_with(&format!("{href}/")) };
     let shown = entries.into_iter().filter(|(_, _, _, action)| action.is_none_or(|action| ctx.may(action)));
     Some(shown.map(|(href, icon, key, _)| context! { href, icon, label => ctx.t(key), current => is_current(href), count => if href == "/alarms" { ctx.store().open_alarms() } else { 0 } }).collect())
 }

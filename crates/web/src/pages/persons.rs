@@ -143,7 +143,7 @@ async fn show(call: Call) -> Reply {
     call.page_titled(
         "persons/show.html",
         &found.person.name,
-        context! { elsewhere => link::of_person(ctx, &found.person).await?, robot, mail, has_sheet => ctx.store().leaver_sheet(ctx.actor()?, &found.person.id).await?.is_some(), row => row(ctx, &found), link, may_keep => ctx.may(Action::KeepLedger), is_self => ctx.actor()?.is_person(&found.person.id), may_unlock => ctx.may(Action::UnlockPerson) },
+        context! { elsewhere => link::of_person(ctx, &found.person).await?, robot, mail, has_sheet => ctx.store().leaver_sheet(ctx.actor()?, &found.person.id).await?.is_some(), row => row(ctx, &found), link, may_keep => ctx.may(Action::KeepLedger), is_self => ctx.actor()?.is_person(&found.person.id), may_unlock => ctx.may(Action::UnlockPerson), may_trace => ctx.may(Action::SearchRecords) },
     )
 }
 

@@ -25,6 +25,28 @@ pub(super) fn sentence(lang: Lang, fact: &Fact, names: &LogNames) -> Option<Stri
         Fact::LogSegmentClosed { segment, lines, bytes, digest } => {
             say("log_segment_closed", &[("segment", &segment.to_string()), ("lines", &lines.to_string()), ("bytes", &crate::view::bytes(*bytes)), ("digest", digest)])
         }
+        Fact::LogSegmentGrew { segment, lines, digest } => say("log_segment_grew", &[("segment", &segment.to_string()), ("lines", &lines.to_string()), ("digest", digest)]),
+        Fact::RowDamaged { table, row, how } => say(if how == "older" { "row_put_back" } else { "row_changed" }, &[("table", table), ("row", row)]),
+        Fact::LogImported { about, name, form, digest, bytes, clock_seconds, .. } => say(
+            "log_imported",
+            &[("about", about), ("name", name), ("form", &one_of(lang, "imports.form", form)), ("digest", digest), ("bytes", &crate::view::bytes(*bytes)), ("clock", &clock_seconds.to_string())],
+        ),
+        Fact::LogImportRead { about, records, logins, known, foreign, joined, hits, troubles, .. } => say(
+            "log_import_read",
+            &[
+                ("about", about),
+                ("records", &records.to_string()),
+                ("logins", &logins.to_string()),
+                ("known", &known.to_string()),
+                ("foreign", &foreign.to_string()),
+                ("joined", &joined.to_string()),
+                ("hits", &hits.to_string()),
+                ("troubles", &troubles.to_string()),
+            ],
+        ),
+        Fact::SessionToldByImport { by, record, clock_seconds, .. } => {
+            say("session_told_by_import", &[("by", &one_of(lang, "log.told_by", by)), ("at", &record.second()), ("clock", &clock_seconds.to_string())])
+        }
         Fact::LogSegmentsDropped { first, last, why } => say("log_segments_dropped", &[("first", &first.to_string()), ("last", &last.to_string()), ("why", &one_of(lang, "log.log_dropped", why))]),
         Fact::SessionTold { by, from, port, unauthenticated, .. } => {
             let place = match (from, port) {
@@ -35,8 +57,8 @@ pub(super) fn sentence(lang: Lang, fact: &Fact, names: &LogNames) -> Option<Stri
             let key = if *unauthenticated { "session_told_plain" } else { "session_told" };
             say(key, &[("by", &one_of(lang, "log.told_by", by)), ("place", &place)])
         }
-        Fact::CaseOpened { rule: which, about, account, from, weight, .. } => say(
-            "case_opened",
+        Fact::CaseOpened { rule: which, about, account, from, weight, import, .. } => say(
+            if import.is_some() { "case_opened_by_import" } else { "case_opened" },
             &[("rule", &rule(*which)), ("about", about), ("weight", &one_of(lang, "cases.weight", weight.as_str())), ("account", &or(account, "cases.no_account")), ("from", &or(from, "cases.no_place"))],
         ),
         Fact::CaseGrew { rule: which, about, logins, attempts, .. } => say("case_grew", &[("rule", &rule(*which)), ("about", about), ("logins", &logins.to_string()), ("attempts", &attempts.to_string())]),

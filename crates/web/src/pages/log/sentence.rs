@@ -5,6 +5,7 @@ use crate::pages::plans::written::position;
 use crate::words::{self, Lang};
 use sekisho_core::control::{Control, HowDecided};
 use sekisho_core::desk::Dialled;
+use sekisho_core::evidence::EvidenceScope;
 use sekisho_core::facts::{Fact, ViewMode};
 use sekisho_core::people::Role;
 use sekisho_core::plan::state::PlanState;
@@ -21,6 +22,17 @@ fn state(lang: Lang, state: PlanState) -> &'static str {
     match lang {
         Lang::Ja => state.ja(),
         Lang::En => state.en(),
+    }
+}
+
+/// What an evidence bundle is about.
+pub(in crate::pages) fn scope_words(lang: Lang, scope: &EvidenceScope) -> String {
+    let say = |key: &str, values: &[(&str, &str)]| words::word_with(lang, &format!("evidence.of_{key}"), values);
+    match scope {
+        EvidenceScope::Session { session } => say("session", &[("id", session.as_str())]),
+        EvidenceScope::Plan { plan } => say("plan", &[("id", plan.as_str())]),
+        EvidenceScope::Case { case } => say("case", &[("id", case.as_str())]),
+        EvidenceScope::Period { from, until } => say("period", &[("from", &from.second()), ("until", &until.second())]),
     }
 }
 
@@ -122,12 +134,18 @@ pub(super) fn tone(fact: &Fact) -> &'static str {
         Fact::CredentialRotated { outcome: Rotated::Unchanged { .. } | Rotated::DoneOldRemains, .. } | Fact::RotationSet { .. } => "warn",
         Fact::SshAuthority { .. } | Fact::HostKeyDecided { .. } | Fact::CutAsked { .. } | Fact::Escalated { .. } | Fact::EnrolmentIssued { .. } | Fact::MailAddressChanged { .. } | Fact::CredentialKept { .. } | Fact::KeyWindowOpened { .. } | Fact::RulesKept { .. } => "warn",
         Fact::RecordingTrouble { .. } | Fact::PublisherStuck { .. } | Fact::AlarmRaised { level: sekisho_core::alarm::Level::Critical, .. } | Fact::AlarmEscalated { .. } | Fact::DiskLow { .. } => "bad",
-        Fact::AlarmRaised { .. } | Fact::EndsSoon { .. } | Fact::ReceiverDown { .. } => "warn",
-        Fact::CaseOpened { .. } | Fact::LogTurnedAway { .. } => "bad",
+        Fact::AlarmRaised { .. } | Fact::EndsSoon { .. } | Fact::ReceiverDown { .. } | Fact::ReceiverSkipped { .. } => "warn",
+        Fact::CaseOpened { .. } | Fact::LogTurnedAway { .. } | Fact::RowDamaged { .. } => "bad",
         Fact::CaseGrew { .. } | Fact::CaseDecided { .. } | Fact::LoginAllowKept { .. } | Fact::LogSourceKept { .. } => "warn",
-        Fact::CheckpointStuck { .. } | Fact::LogContradicted { .. } | Fact::RestoreAccepted { .. } => "bad",
+        Fact::ArchiveCopyBad { .. } | Fact::ArchiveTrouble { .. } | Fact::ArchiveBehind { .. } => "bad",
+        Fact::AuditorKeyKept { .. } | Fact::ArchiveCopyRemoved { .. } => "warn",
+        Fact::CheckpointStuck { .. } | Fact::LogContradicted { .. } | Fact::RestoreAccepted { .. } | Fact::FormerKeySigned { .. } | Fact::TimestampStuck { .. } | Fact::ClockHeld { .. } => "bad",
         Fact::ClockMoved { .. } | Fact::ClockOff { off: true, .. } => "bad",
-        Fact::KeyRotated { .. } => "warn",
+        Fact::RecordingSetAside { .. } | Fact::RetentionStopped { .. } | Fact::HoldPressed { .. } => "bad",
+        Fact::HoldPlaced { .. } | Fact::HoldExtended { .. } | Fact::HoldLifted { .. } | Fact::RetentionSet { .. } | Fact::RetentionAsked { .. } | Fact::RecordingDeleted { .. } | Fact::AttachmentDeleted { .. } | Fact::CopyWaits { .. } => "warn",
+        Fact::DutyLate { .. } | Fact::LogReviewJudged { verdict: sekisho_core::log_review::LineVerdict::Incident, .. } => "bad",
+        Fact::LogReviewJudged { verdict: sekisho_core::log_review::LineVerdict::Mend, .. } | Fact::LogReviewReturned { .. } => "warn",
+        Fact::KeyRotated { .. } | Fact::TimestampAuthority { .. } | Fact::ClockAccepted { .. } | Fact::ClockCorrected { .. } => "warn",
         _ => "",
     }
 }
@@ -244,7 +262,8 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::PersonUnlinked { person, source, .. } => say("person_unlinked", &[("person", &names.of(person.as_str())), ("source", source)]),
         Fact::DirectoryEnded { person, source, why } => say("directory_ended", &[("person", &names.of(person.as_str())), ("source", source), ("why", &one_of(lang, "link.why", why))]),
         Fact::DirectoryRolesLost { person, source, roles: lost } => say("directory_roles_lost", &[("person", &names.of(person.as_str())), ("source", source), ("roles", &roles(lang, lost))]),
-        Fact::EvidenceTaken { entries, recordings, reason, .. } => say("evidence_taken", &[("entries", &entries.to_string()), ("recordings", &recordings.to_string()), ("reason", &because(lang, reason))]),
+        Fact::EvidenceTaken { scope, entries, recordings, reason, .. } => say("evidence_taken", &[("about", &scope_words(lang, scope)), ("entries", &entries.to_string()), ("recordings", &recordings.to_string()), ("reason", &because(lang, reason))]),
+        Fact::EvidenceSigned { taken, manifest, .. } => say("evidence_signed", &[("taken", &taken.to_string()), ("manifest", manifest)]),
         Fact::DirectoryOdd { person, source } => say("directory_odd", &[("person", &names.of(person.as_str())), ("source", source)]),
         Fact::DirectoryDoubted { source, changed, linked } => say("directory_doubted", &[("source", source), ("changed", &changed.to_string()), ("linked", &linked.to_string())]),
         Fact::LoggedOut { cause } => say("logged_out", &[("cause", &one_of(lang, "log.end", cause))]),
@@ -432,9 +451,18 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::AlarmAcknowledged { rule, .. } => say("alarm_acknowledged", &[("rule", alarm_rule(lang, *rule))]),
         Fact::AlarmClosed { rule, note, count, .. } => say("alarm_closed", &[("rule", alarm_rule(lang, *rule)), ("note", note), ("n", &count.to_string())]),
         Fact::ReceiverDown { name, why, waiting } => say("receiver_down", &[("name", name), ("why", why), ("n", &waiting.to_string())]),
+        Fact::ReceiverSkipped { name, number, why, left_out } => {
+            let key = if *left_out { "receiver_left_out" } else { "receiver_skipped" };
+            say(key, &[("name", name), ("n", &number.to_string()), ("why", why)])
+        }
         Fact::ReceiverBack { name } => say("receiver_back", &[("name", name)]),
         Fact::LogSourceKept { .. }
         | Fact::SessionTold { .. }
+        | Fact::SessionToldByImport { .. }
+        | Fact::LogImported { .. }
+        | Fact::LogImportRead { .. }
+        | Fact::LogSegmentGrew { .. }
+        | Fact::RowDamaged { .. }
         | Fact::LogLost { .. }
         | Fact::LogAuthority { .. }
         | Fact::LogTurnedAway { .. }
@@ -444,11 +472,51 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         | Fact::CaseGrew { .. }
         | Fact::CaseDecided { .. }
         | Fact::LoginAllowKept { .. } => super::around::sentence(lang, fact, names).unwrap_or_default(),
+        Fact::HoldPlaced { .. }
+        | Fact::HoldExtended { .. }
+        | Fact::HoldLifted { .. }
+        | Fact::HoldEnded { .. }
+        | Fact::HoldPressed { .. }
+        | Fact::RetentionSet { .. }
+        | Fact::RetentionAsked { .. }
+        | Fact::RetentionDeclined { .. }
+        | Fact::RecordingDeleted { .. }
+        | Fact::CopyWaits { .. }
+        | Fact::CopyErased { .. }
+        | Fact::AttachmentDeleted { .. }
+        | Fact::RecordingSetAside { .. }
+        | Fact::RetentionStopped { .. } => super::keeping::sentence(lang, fact).unwrap_or_default(),
+        Fact::LogReviewScheduled { .. }
+        | Fact::LogReviewOpened { .. }
+        | Fact::LogReviewJudged { .. }
+        | Fact::LogReviewSigned { .. }
+        | Fact::LogReviewReturned { .. }
+        | Fact::LogReviewConfirmed { .. }
+        | Fact::ReportIssued { .. }
+        | Fact::ReportNoted { .. }
+        | Fact::DutyLate { .. } => super::reviewing::sentence(lang, fact, names).unwrap_or_default(),
+        Fact::AuditorKeyKept { .. }
+        | Fact::RecordingArchived { .. }
+        | Fact::RecordingMovedOut { .. }
+        | Fact::RecordingFetched { .. }
+        | Fact::ArchiveCopyBad { .. }
+        | Fact::ArchiveCopyRemoved { .. }
+        | Fact::ArchiveTrouble { .. }
+        | Fact::ArchiveWorks { .. }
+        | Fact::ArchiveBehind { .. } => super::archive::sentence(lang, fact).unwrap_or_default(),
         Fact::CheckpointStuck { place, entries, why } => say("checkpoint_stuck", &[("place", place), ("entries", &entries.to_string()), ("why", why)]),
         Fact::CheckpointLeaves { place, entries } => say("checkpoint_leaves", &[("place", place), ("entries", &entries.to_string())]),
         Fact::LogContradicted { place, here, there, .. } => say("log_contradicted", &[("place", place), ("here", &here.to_string()), ("there", &there.to_string())]),
         Fact::RestoreAccepted { place, here, there, reason, .. } => say("restore_accepted", &[("place", place), ("here", &here.to_string()), ("there", &there.to_string()), ("reason", reason)]),
         Fact::KeyRotated { new, .. } => say("key_rotated", &[("new", new)]),
+        Fact::FormerKeySigned { place, entries, .. } => say("former_key_signed", &[("place", place), ("entries", &entries.to_string())]),
+        Fact::TimestampStuck { authority, why } => say("timestamp_stuck", &[("authority", authority), ("why", why)]),
+        Fact::TimestampGoesOn { authority, entries } => say("timestamp_goes_on", &[("authority", authority), ("entries", &entries.to_string())]),
+        Fact::TimestampAuthority { root } => say("timestamp_authority", &[("root", root)]),
+        Fact::ClockHeld { by_ms } => say("clock_held", &[("by", &seconds(*by_ms))]),
+        Fact::ClockAccepted { by_ms, servers: 0, reason } => say("clock_accepted", &[("by", &seconds(*by_ms)), ("reason", reason)]),
+        Fact::ClockAccepted { by_ms, servers, .. } => say("clock_confirmed", &[("by", &seconds(*by_ms)), ("servers", &servers.to_string())]),
+        Fact::ClockCorrected { by_ms, reason, .. } => say("clock_corrected", &[("by", &seconds(*by_ms)), ("reason", reason)]),
         Fact::ClockMoved { by_ms } => say(if *by_ms < 0 { "clock_moved_back" } else { "clock_moved_on" }, &[("by", &seconds(*by_ms))]),
         Fact::ClockOff { offset_ms, off: true, .. } => say(if *offset_ms > 0 { "clock_behind" } else { "clock_before" }, &[("by", &seconds(*offset_ms))]),
         Fact::ClockOff { offset_ms, off: false, .. } => say("clock_right", &[("by", &seconds(*offset_ms))]),

@@ -27,5 +27,6 @@ pub(super) async fn show(call: Call) -> Reply {
     let finish_waits = matches!(view.plan.state, PlanState::InProgress | PlanState::Emergency) && running > 0 && call.ctx.may(Action::FinishWork);
     let approval_waits = (view.plan.state == PlanState::Submitted && !plan.is_emergency && !view.allowed.contains(&"approve")).then(|| plan.missing.first().copied()).flatten();
     let title = format!("{} {}", plan.number, plan.title);
-    call.page_titled("plans/show.html", &title, context! { plan => value(plan), can_attach, broken, windows => value(windows), running, finish_waits, approval_waits, may_cut, can_search })
+    let holds = call.ctx.store().holds_of_plan(&view.plan.id).await.map_err(sekisho_store::Denied::from)?;
+    call.page_titled("plans/show.html", &title, context! { holds => crate::pages::holds::marks(&call.ctx, &holds), can_hold => call.ctx.may(Action::PlaceHold), plan => value(plan), can_attach, broken, windows => value(windows), running, finish_waits, approval_waits, may_cut, can_search, can_take_evidence => call.ctx.may(Action::TakeEvidence) })
 }

@@ -7,8 +7,9 @@ use crate::stop::Stop;
 use crate::words::Lang;
 use sekisho_core::control::Standstill;
 use sekisho_core::permission::Action;
-use sekisho_core::ids::PlanId;
-use sekisho_store::{PlanView, SessionRow};
+use sekisho_core::ids::{PersonId, PlanId};
+use sekisho_core::time::Timestamp;
+use sekisho_store::{PlanView, SessionRow, Store};
 
 /// The plan of the address, as the reader may see it.
 pub(crate) async fn view(call: &Call) -> Result<PlanView, Stop> {
@@ -18,29 +19,48 @@ pub(crate) async fn view(call: &Call) -> Result<PlanView, Stop> {
 
 /// The page of a plan.
 pub(crate) fn page(ctx: &Ctx, view: &PlanView) -> Result<PlanPage, Stop> {
-    let names = names(ctx, view);
     let gate = Gate { host: ctx.house.settings.ssh_host.clone(), port: ctx.house.settings.ssh_port };
-    let mut page = PlanPage::of(Told {
-        plan: &view.plan,
-        digest: &view.digest,
-        names: &names,
-        loosened: &view.loosened,
-        missing: &view.missing,
-        sessions: view.sessions.iter().map(|row| line(row, ctx.lang)).collect(),
-        running: view.session_running,
-        allowed: &view.allowed,
-        duties: &view.duties,
-        policy: ctx.store().policy(),
-        gate: &gate,
-        me: ctx.actor()?.person.as_ref(),
-        now: ctx.now(),
-        lang: ctx.lang,
-    });
+    let mut page = of(&Reader { store: ctx.store(), me: ctx.actor()?.person.as_ref(), gate: &gate, lang: ctx.lang, now: ctx.now() }, view);
     if !ctx.may(Action::ViewRecording) {
         // Without the moment a row leads to the session's facts instead of its recording.
         page.findings.iter_mut().for_each(|finding| finding.seconds = None);
     }
     Ok(page)
+}
+
+/// For whom a plan is told.
+pub(crate) struct Reader<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// The person, if it is one.
+    pub me: Option<&'a PersonId>,
+    /// Where workers connect.
+    pub gate: &'a Gate,
+    /// The language.
+    pub lang: Lang,
+    /// The present moment.
+    pub now: Timestamp,
+}
+
+/// The page of a plan for a reader, who need not be at a page: documents are made of it, too.
+pub(crate) fn of(reader: &Reader<'_>, view: &PlanView) -> PlanPage {
+    let names = names(reader.store, view);
+    PlanPage::of(Told {
+        plan: &view.plan,
+        digest: &view.digest,
+        names: &names,
+        loosened: &view.loosened,
+        missing: &view.missing,
+        sessions: view.sessions.iter().map(|row| line(row, reader.lang)).collect(),
+        running: view.session_running,
+        allowed: &view.allowed,
+        duties: &view.duties,
+        policy: reader.store.policy(),
+        gate: reader.gate,
+        me: reader.me,
+        now: reader.now,
+        lang: reader.lang,
+    })
 }
 
 /// The name of a session's state for its chip.
@@ -81,7 +101,7 @@ pub(crate) fn line(row: &SessionRow, lang: Lang) -> SessionLine {
     }
 }
 
-fn names(ctx: &Ctx, view: &PlanView) -> Names {
+fn names(store: &Store, view: &PlanView) -> Names {
     let mut names = Names::default();
     names.vendors.clone_from(&view.vendors);
     for (id, person) in &view.persons {
@@ -89,7 +109,7 @@ fn names(ctx: &Ctx, view: &PlanView) -> Names {
         names.persons.insert(id.clone(), Named { name: person.name.clone(), login: person.login.clone(), org });
     }
     for (id, target) in &view.targets {
-        let named = NamedTarget { name: target.name.clone(), title: target.title.clone(), witness: target.witness, quarantine: ctx.store().policy().quarantine_uploads.max(target.quarantine), personal_data: target.personal_data };
+        let named = NamedTarget { name: target.name.clone(), title: target.title.clone(), witness: target.witness, quarantine: store.policy().quarantine_uploads.max(target.quarantine), personal_data: target.personal_data };
         names.targets.insert(id.clone(), named);
     }
     for (id, account) in &view.accounts {

@@ -285,7 +285,7 @@ pub(super) fn content(content: &PlanContent, names: &Names, lang: Lang) -> Conte
     }
 }
 
-pub(super) fn slot_name(slot: Slot) -> &'static str {
+pub(crate) fn slot_name(slot: Slot) -> &'static str {
     match slot {
         Slot::Technical => "technical",
         Slot::Final => "final",

@@ -1,5 +1,6 @@
 //! `/api/v1/sessions…`: lists, facts, recordings, exports and the cut for clients.
 
+use super::facts::{place_name, recipient_kind};
 use super::{content, recording, replay};
 use crate::call::Call;
 use crate::routes::{Access, Route};
@@ -119,6 +120,32 @@ struct RecordingAnswer {
     digest: Option<String>,
     /// Whether the file agrees with the log; unknown while it runs.
     verified: Option<bool>,
+    /// Whose keys open it. Empty for one that was made before this was told, which the hospital's key alone opens.
+    recipients: Vec<RecipientAnswer>,
+    /// Where its copies lie.
+    copies: Vec<CopyAnswer>,
+}
+
+/// A key that opens a recording.
+#[derive(Serialize, JsonSchema)]
+struct RecipientAnswer {
+    /// `hospital` or `auditor`.
+    kind: &'static str,
+    /// Its holder; empty for the hospital.
+    name: String,
+    /// The public key of age.
+    key: String,
+}
+
+/// A copy of a recording.
+#[derive(Serialize, JsonSchema)]
+struct CopyAnswer {
+    /// Name of the archive; empty for the box itself.
+    place: String,
+    /// Size in bytes.
+    bytes: u64,
+    /// Until when it cannot be deleted there, in milliseconds since 1970.
+    locked_until: Option<i64>,
 }
 
 /// One entry of the log about the session.
@@ -168,6 +195,8 @@ async fn show(call: Call) -> Reply {
             header_digest: view.recording.header_digest,
             digest: view.recording.digest,
             verified: view.recording.verified,
+            recipients: view.recording.recipients.into_iter().map(|one| RecipientAnswer { kind: recipient_kind(one.kind), name: one.name, key: one.key }).collect(),
+            copies: view.recording.copies.iter().map(|copy| CopyAnswer { place: place_name(&copy.place), bytes: copy.bytes, locked_until: copy.locked_until.map(|at| at.0) }).collect(),
         },
         entries,
     })

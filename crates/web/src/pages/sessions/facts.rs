@@ -10,7 +10,8 @@ use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::ids::SessionId;
 use sekisho_core::permission::Action;
 use sekisho_core::plan::Plan;
-use sekisho_store::SessionView;
+use sekisho_evidence::recording::RecipientKind;
+use sekisho_store::{CopyPlace, SessionView};
 use serde::Serialize;
 
 /// The page.
@@ -83,6 +84,11 @@ pub struct RecordingView {
     pub sealed: bool,
     pub digest: String,
     pub verified: &'static str,
+    /// Kind, name and public key of each who can open it.
+    pub recipients: Vec<(&'static str, String, String)>,
+    /// Name of the archive or nothing for the box, and the end of its lock or 0.
+    pub copies: Vec<(String, i64)>,
+    pub away: bool,
 }
 
 /// An entry of the log.
@@ -185,8 +191,27 @@ fn of(ctx: &Ctx, view: &SessionView, plan: Option<&Plan>) -> SessionPage {
                 Some(false) => "no",
                 None => "",
             },
+            recipients: view.recording.recipients.iter().map(|one| (recipient_kind(one.kind), one.name.clone(), one.key.clone())).collect(),
+            copies: view.recording.copies.iter().map(|copy| (place_name(&copy.place), copy.locked_until.map_or(0, |at| at.0))).collect(),
+            away: !view.recording.copies.is_empty() && view.recording.copies.iter().all(|copy| copy.place != CopyPlace::Local),
         },
         entries: view.entries.iter().map(|known| entry(known, lang)).collect(),
+    }
+}
+
+/// Whose key it is, as words and API name it.
+pub(super) fn recipient_kind(kind: RecipientKind) -> &'static str {
+    match kind {
+        RecipientKind::Hospital => "hospital",
+        RecipientKind::Auditor => "auditor",
+    }
+}
+
+/// The archive's name; nothing for the box itself.
+pub(super) fn place_name(place: &CopyPlace) -> String {
+    match place {
+        CopyPlace::Local => String::new(),
+        CopyPlace::Archive { name } => name.clone(),
     }
 }
 
@@ -204,6 +229,11 @@ fn entry(entry: &Entry, lang: Lang) -> EntryView {
         Fact::FileTaken { path, .. } => ("file_taken", path.clone()),
         Fact::HeldFileTaken { path, .. } => ("held_file_taken", path.clone()),
         Fact::ViewEnded { .. } => ("view_ended", String::new()),
+        Fact::RecordingArchived { place, sha256, .. } => ("archived", format!("{place} SHA-256 {}", sha256.get(..16).unwrap_or(sha256))),
+        Fact::RecordingMovedOut { place, .. } => ("moved_out", place.clone()),
+        Fact::RecordingFetched { place, .. } => ("fetched", place.clone()),
+        Fact::ArchiveCopyBad { place, code, .. } => ("copy_bad", format!("{place} {code}")),
+        Fact::ArchiveCopyRemoved { place, .. } => ("copy_removed", place.clone()),
         _ => ("other", String::new()),
     };
     EntryView { seq: entry.seq, at: entry.at.second(), who: entry.actor.name.clone(), kind, detail }
