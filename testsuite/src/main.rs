@@ -3,6 +3,7 @@
 mod fuzz;
 mod gateway;
 mod house;
+mod object_store;
 mod outside;
 mod postbox;
 mod roads;

@@ -185,6 +185,6 @@ impl Drop for Postbox {
 }
 
 #[allow(clippy::disallowed_methods, reason = "the test command names the folder of the clients")]
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     std::env::var_os("SEKISHO_CLIENTS").map_or_else(|| root().join("target/clients/bin"), PathBuf::from).join("python3")
 }

@@ -3,7 +3,9 @@
 
 It shares no line with Sekisho. What both say of a copy should agree; where they do not, one of them is wrong, or the page is.
 
-    verify.py FOLDER --key KEY [--checkpoint FILE]... [--witness KEY]... [--log-only]
+    verify.py FOLDER --key KEY... [--checkpoint FILE]... [--witness KEY]... [--tsa-ca FILE]... [--log-only]
+
+Time stamps are opened by `openssl ts`.
 
 Prints `OK` or `NOT OK`, each finding on a line of its own, and ends with 0 or 1.
 """
@@ -11,12 +13,15 @@ Prints `OK` or `NOT OK`, each finding on a line of its own, and ends with 0 or 1
 import argparse
 import base64
 import binascii
+import datetime
 import hashlib
 import json
 import os
 import re
 import struct
+import subprocess
 import sys
+import tempfile
 
 
 class Bad(Exception):
@@ -237,7 +242,7 @@ class Copy:
     """A copy of a data folder, and what is wrong with it."""
 
     def __init__(self, folder):
-        self.folder, self.found = folder, []
+        self.folder, self.found, self.noted = folder, [], []
 
     def bad(self, place, what):
         self.found.append((place, what))
@@ -294,14 +299,64 @@ def read_rotations(copy):
 
 
 def chain_of(rotations, trusted):
-    keys = [rotations[0][1]] if rotations else [trusted]
+    keys = [rotations[0][1]] if rotations else trusted[:1]
     for seq, old, new, _ in rotations:
         if keys[-1].text != old.text or any(key.text == new.text for key in keys):
             raise Bad(f"the exchange at entry {seq} does not follow from the one before it")
         keys.append(new)
-    if all(key.text != trusted.text for key in keys):
-        raise Bad("the given key is none of this log's keys")
+    if any(all(key.text != known.text for key in keys) for known in trusted):
+        raise Bad("a given key is none of this log's keys")
     return keys
+
+
+def openssl(*args):
+    done = subprocess.run(["openssl", "ts", *args], capture_output=True, timeout=60, check=False)
+    return done.returncode == 0, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+def stamped(copy, keys, authorities):
+    """Heads that bear the time stamp of an authority that is believed."""
+    heads = []
+    numbers = [name[:-4] for name in copy.names("log/timestamps") if re.fullmatch(r"(0|[1-9][0-9]*)\.tsr", name)]
+    for number in sorted(numbers, key=int):
+        place = f"log/timestamps/{number}.tsr"
+        try:
+            over, answer = copy.read(f"log/timestamps/{number}.checkpoint", 16384), copy.read(place, 65536)
+            if over is None:
+                raise Bad("what it is over is missing")
+            with tempfile.TemporaryDirectory() as work:
+                paths = [os.path.join(work, name) for name in ("over", "answer")]
+                for path, data in zip(paths, (over, answer)):
+                    with open(path, "wb") as file:
+                        file.write(data)
+                held, text, _ = openssl("-reply", "-in", paths[1], "-text")
+                at = re.search(r"^Time stamp: (.+?)(?:\.\d+)? (\d{4}) GMT$", text, re.MULTILINE)
+                if not held or not at:
+                    raise Bad("it is no time stamp")
+                when = datetime.datetime.strptime(f"{at[1]} {at[2]} +0000", "%b %d %H:%M:%S %Y %z")
+                known = False
+                words = ""
+                for authority in authorities:
+                    # At the time in it: the certificate may have ended since.
+                    held, _, words = openssl("-verify", "-data", paths[0], "-in", paths[1], "-CAfile", authority, "-attime", str(int(when.timestamp())))
+                    known = known or held
+                if not known and re.search(r"unable to get (local )?issuer certificate|self.signed certificate", words):
+                    print(f"{place}: it is of an authority that was not given")
+                    continue
+                if not known:
+                    raise Bad("the time stamp does not hold")
+            note = Note(over)
+            by_any(note, keys)
+            if note.size != int(number):
+                raise Bad("it is over another number of entries")
+            local = re.search(r"^Policy OID: 2\.25\.193271684$", text, re.MULTILINE)
+            print(f"{place}: {note.size} entries existed at {when:%Y-%m-%dT%H:%M:%SZ} ({'the box itself says so' if local else 'an authority'})")
+            heads.append((place, note))
+        except (Bad, subprocess.SubprocessError) as fault:
+            copy.bad(place, str(fault))
+    if not heads:
+        copy.bad("log/timestamps", "no checkpoint bears a time stamp of an authority that was given")
+    return heads
 
 
 def by_any(note, keys):
@@ -309,7 +364,7 @@ def by_any(note, keys):
         raise Bad("it is not signed by a key of this log")
 
 
-def check_log(copy, trusted, outside, witnesses):
+def check_log(copy, trusted, outside, witnesses, authorities):
     rotations = read_rotations(copy)
     keys = chain_of(rotations, trusted)
     heads = []
@@ -331,6 +386,8 @@ def check_log(copy, trusted, outside, witnesses):
             heads.append((place, note))
         except Bad as fault:
             copy.bad(place, str(fault))
+    if authorities:
+        heads.extend(stamped(copy, keys, authorities))
     heads.extend((f"log/rotations/{seq}", head) for seq, _, _, head in rotations)
     data = copy.read("log/checkpoint", 16384)
     if data is None:
@@ -347,7 +404,7 @@ def check_log(copy, trusted, outside, witnesses):
         bundle, _ = copy.widest("entries", number, width, 256 * 65537)
         if leaves is None or bundle is None or len(leaves) != 32 * wide:
             copy.bad(f"log entry {256 * number}", "its tile or bundle is missing or has the wrong length")
-            return checkpoint, entries, False
+            return keys, checkpoint, entries, False
         at = 0
         for place in range(width):
             seq = 256 * number + place
@@ -355,7 +412,7 @@ def check_log(copy, trusted, outside, witnesses):
             body = bundle[at + 2 : at + 2 + length]
             if len(bundle) < at + 2 or len(body) != length:
                 copy.bad(f"log entry {seq}", "the bundle ends inside an entry")
-                return checkpoint, entries, False
+                return keys, checkpoint, entries, False
             at += 2 + length
             leaf = leaf_hash(body)
             if leaf != leaves[32 * place : 32 * place + 32]:
@@ -417,24 +474,42 @@ def check_log(copy, trusted, outside, witnesses):
             copy.bad(f"log entry {seq}", f"it cannot be read: {fault}")
     if rotated != [(seq, old.text, new.text) for seq, old, new, _ in rotations]:
         copy.bad("log/rotations", "exchanges and their entries differ")
-    return checkpoint, entries, True
+    return keys, checkpoint, entries, True
 
 
 # --- recordings ---------------------------------------------------------------------------------------------------------
 
 
+def check_recipients(recipients):
+    if not isinstance(recipients, list) or not 1 <= len(recipients) <= 16:
+        raise Bad("the header names no recipients, or too many")
+    seen = set()
+    for one in recipients:
+        if list(one) != ["kind", "name", "key"] or one["kind"] not in ("hospital", "auditor"):
+            raise Bad("a recipient of the header has another form")
+        if len(one["name"].encode()) > 256 or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in one["name"]):
+            raise Bad("the name of a recipient is none")
+        if not re.fullmatch(r"age1[a-z0-9]{1,124}", one["key"]) or one["key"] in seen:
+            raise Bad("the key of a recipient is none, or stands there twice")
+        seen.add(one["key"])
+
+
 def scan(data):
     """Session, origin, header digest, last chain value and whether there is a seal."""
-    if data[:8] != b"SKREC\r\n\0" or data[8:10] != b"\0\1" or len(data) < 14:
-        raise Bad("no recording of version 1")
+    if data[:8] != b"SKREC\r\n\0" or data[8:10] not in (b"\0\1", b"\0\2") or len(data) < 14:
+        raise Bad("no recording of version 1 or 2")
     length = int.from_bytes(data[10:14], "big")
     if length > 65536 or len(data) < 14 + length:
         raise Bad("the header is too long")
     try:
         header = json.loads(data[14 : 14 + length])
         fields = ["session", "plan", "target", "person", "protocol", "started_at", "log_origin", "wrapped_key"]
+        if data[9] == 2:
+            fields.append("recipients")
         if list(header) != fields:
             raise Bad("the header has other fields")
+        if data[9] == 2:
+            check_recipients(header["recipients"])
     except ValueError as fault:
         raise Bad("the header is no JSON") from fault
     at = 14 + length
@@ -472,8 +547,168 @@ def scan(data):
     return header, first, chain, False, at
 
 
-def check_recordings(copy, checkpoint, entries):
-    sessions = {}
+DAY = 24 * 3600 * 1000
+FLOOR = 90
+
+
+def covers(scope, session, told):
+    """Whether a hold's scope keeps a session that left."""
+    of, actor = scope.get("of"), told.get("actor") or {}
+    if of == "session":
+        return scope["session"] == session
+    if of == "plan":
+        return told.get("plan") == scope["plan"]
+    if of == "target":
+        return told.get("target") == scope["target"]
+    if of == "vendor":
+        return actor.get("vendor") == scope["vendor"]
+    if of == "person":
+        return actor.get("person") == scope["person"]
+    if of == "period":
+        return told["at"] < scope["until"] and told["left_at"] >= scope["from"]
+    if of == "everything":
+        return True
+    raise Bad("the scope of a hold is none")
+
+
+CLASSES = ("recordings", "contents", "emergency")
+
+
+def may_go(entry, told, holds, days, classes):
+    """What is wrong with an entry that calls a recording deleted; None if nothing is."""
+    if "left_at" not in told:
+        return "the recording of a session that had not ended is called deleted"
+    if entry["digest"] != told["left_digest"]:
+        return "another digest than the one with which the session left"
+    kept = entry["at"] - told["left_at"]
+    if entry["days"] < FLOOR or kept < FLOOR * DAY or kept < entry["days"] * DAY:
+        return "the recording was deleted before its time was over"
+    if entry["class"] not in CLASSES:
+        return "the entry names a class that recordings do not have"
+    if any(entry["days"] < days.get(one, 0) for one in classes):
+        return "the recording belongs to a class that is kept for more days"
+    if entry["days"] < days.get(entry["class"], 0):
+        return "the entry names fewer days than the rule of its class"
+    for hold in holds.values():
+        if not hold["over"] and (hold["until"] is None or entry["at"] < hold["until"]) and covers(hold["scope"], entry["session"], told):
+            return "the recording was deleted while a hold was in force"
+    return None
+
+
+def file_may_go(entry, told, holds, days):
+    """The same of a file of a plan."""
+    if told is None:
+        return "the file of a plan that was never drawn is called deleted"
+    if told["files"].get(entry["attachment"]) != entry["sha256"] or entry["attachment"] in told["gone"]:
+        return "another file, or one that was deleted already"
+    told["gone"].add(entry["attachment"])
+    if entry["days"] < FLOOR or entry["at"] - told["left_at"] < entry["days"] * DAY:
+        return "the file was deleted before its time was over"
+    if entry["class"] != "approvals" or entry["days"] < days.get("approvals", 0):
+        return "the days are not those of the class"
+    for hold in holds.values():
+        if hold["over"] or (hold["until"] is not None and entry["at"] >= hold["until"]):
+            continue
+        scope = hold["scope"]
+        whole = {"plan": entry["plan"], "at": told["at"], "left_at": told["left_at"], "actor": {"vendor": told["vendor"]}}
+        if scope.get("of") in ("session", "target", "person"):
+            kept = any(covers(scope, one["session"], {**one, "left_at": told["left_at"]}) for one in told["who"])
+        else:
+            kept = covers(scope, None, whole)
+        if kept:
+            return "the file was deleted while a hold was in force"
+    return None
+
+
+DECISIVE = {
+    "hold_placed", "hold_extended", "hold_lifted", "hold_ended", "retention_set", "retention_asked", "retention_declined",
+    "recording_deleted", "recording_set_aside", "attachment_deleted",
+}  # fmt: skip
+
+
+def is_signed_alone(keys, body):
+    """Whether an entry's last field is a signature of the log over the rest of it."""
+    found = re.fullmatch(rb'(.*),"signature":"([A-Za-z0-9+/]{86}==)"\}', body, re.DOTALL)
+    if not found:
+        return False
+    signature = unbase64(found[2].decode())
+    return any(ed25519(key.public, signed_bytes(b"keeping/v1", found[1] + b"}"), signature) for key in keys)
+
+
+def check_deletions(copy, keys, entries):
+    """The sessions whose recordings may be gone, and those where the entry itself is wrong."""
+    told, holds, days, gone = {}, {}, {}, {}
+    contents, cases, incidents, plans = set(), {}, set(), {}
+    for seq, body in enumerate(entries):
+        try:
+            entry = json.loads(body)
+        except ValueError:
+            continue
+        kind, session = entry.get("kind"), entry.get("session")
+        try:
+            if kind in DECISIVE and not is_signed_alone(keys, body):
+                raise Bad("it is about keeping, and the log's key has not signed it")
+            plan = entry.get("plan")
+            if kind == "plan_drawn":
+                drawn = {"at": entry["at"], "left_at": entry["at"], "vendor": entry.get("vendor"), "who": [], "files": {}, "gone": set()}
+                plans.setdefault(plan, drawn)
+            if kind in ("plan_drawn", "plan_acted", "entered", "reconciled") and plan in plans:
+                plans[plan]["left_at"] = max(plans[plan]["left_at"], entry["at"])
+            if kind == "entered" and plan in plans:
+                plans[plan]["who"].append(entry)
+            if kind == "file_attached" and plan in plans:
+                plans[plan]["files"].setdefault(entry["attachment"], entry["sha256"])
+            if kind in ("entered", "robot_entered"):
+                told.setdefault(session, dict(entry))
+            elif kind == "left" and session in told and "left_at" not in told[session]:
+                told[session]["left_at"] = entry["at"]
+                told[session]["left_digest"] = entry.get("digest")
+            elif kind == "hold_placed":
+                holds[entry["hold"]] = {"scope": entry["scope"], "until": entry.get("until"), "over": False}
+            elif kind == "hold_extended":
+                hold = holds.get(entry["hold"])
+                if hold and (hold["until"] is None or entry["at"] < hold["until"]):
+                    hold["until"] = entry["until"]
+            elif kind in ("hold_lifted", "hold_ended"):
+                hold = holds.get(entry["hold"])
+                if hold and kind == "hold_ended" and (hold["until"] is None or entry["at"] < hold["until"]):
+                    raise Bad("a hold is called over before its end")
+                if hold:
+                    hold["over"] = True
+            elif kind == "file_moved":
+                if ((entry.get("file") or {}).get("kept") or {}).get("bytes", 0) > 0:
+                    contents.add(session)
+            elif kind == "case_opened":
+                if entry.get("near") is not None:
+                    cases[entry["case"]] = entry["near"]
+            elif kind == "case_decided":
+                if entry.get("decision") == "incident":
+                    incidents.add(entry["case"])
+            elif kind == "retention_set":
+                days[entry["class"]] = entry["days"]
+            elif kind == "attachment_deleted":
+                wrong = file_may_go(entry, plans.get(plan), holds, days)
+                if wrong:
+                    raise Bad(wrong)
+            elif kind == "recording_deleted":
+                if session not in told:
+                    raise Bad("the session never entered")
+                if session in gone:
+                    raise Bad("the recording was deleted twice")
+                classes = {"recordings"} | ({"contents"} if session in contents else set())
+                if any(cases.get(case) == session for case in incidents):
+                    classes.add("emergency")
+                gone[session] = may_go(entry, told[session], holds, days, classes)
+                if gone[session]:
+                    raise Bad(gone[session])
+        except (Bad, KeyError, TypeError) as fault:
+            copy.bad(f"log entry {seq}", str(fault))
+    return gone
+
+
+def check_recordings(copy, keys, checkpoint, entries, archives):
+    sessions, away = {}, set()
+    gone = check_deletions(copy, keys, entries)
     for seq, body in enumerate(entries):
         try:
             entry = json.loads(body)
@@ -492,10 +727,19 @@ def check_recordings(copy, checkpoint, entries):
                 copy.bad(f"log entry {seq}", "the session left without having entered, or twice")
             else:
                 sessions[session][1] = entry.get("digest", "")
+        elif kind == "recording_moved_out" and sessions.get(session, [None, None])[1] is not None:
+            away.add(session)
     for session, (header_digest, digest) in sessions.items():
         place = f"recordings/{session}.skr"
         try:
             data = copy.read(place, 1 << 34)
+            if data is None and session in gone:
+                continue
+            for archive in archives:
+                data = data if data is not None else archive.read(place, 1 << 34)
+            if data is None and session in away:
+                copy.noted.append((place, "it lies in the archive, and was not examined"))
+                continue
             if data is None:
                 raise Bad("the recording is missing")
             header, first, chain, sealed, _ = scan(data)
@@ -524,22 +768,26 @@ def check_recordings(copy, checkpoint, entries):
 def main():
     asked = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     asked.add_argument("folder")
-    asked.add_argument("--key", required=True)
+    asked.add_argument("--key", required=True, action="append")
     asked.add_argument("--checkpoint", action="append", default=[])
     asked.add_argument("--witness", action="append", default=[])
+    asked.add_argument("--tsa-ca", action="append", default=[])
+    asked.add_argument("--archive", action="append", default=[])
     asked.add_argument("--log-only", action="store_true")
     args = asked.parse_args()
     copy = Copy(args.folder)
     try:
-        trusted = Key(args.key, 1)
+        trusted = [Key(text, 1) for text in args.key]
         witnesses = [Key(text, 4) for text in args.witness]
-        checkpoint, entries, complete = check_log(copy, trusted, args.checkpoint, witnesses)
+        keys, checkpoint, entries, complete = check_log(copy, trusted, args.checkpoint, witnesses, args.tsa_ca)
         if complete and not args.log_only:
-            check_recordings(copy, checkpoint, entries)
+            check_recordings(copy, keys, checkpoint, entries, [Copy(folder) for folder in args.archive])
     except Bad as fault:
         copy.bad("log", str(fault))
     for place, what in copy.found:
         print(f"{place}: {what}")
+    for place, what in copy.noted:
+        print(f"NOTE {place}: {what}")
     print("NOT OK" if copy.found else "OK")
     return 1 if copy.found else 0
 

@@ -6,6 +6,7 @@
 mod bench;
 mod clients;
 mod clone;
+mod crash;
 mod demo;
 mod freeze;
 mod setup;
@@ -28,8 +29,10 @@ cargo xtask COMMAND
       --facts FILE      write addresses, logins and secrets as JSON
   test [FILTER]       tidy, every test, then demo --check; FILTER runs only the tests whose name holds it
   ci                  what .ci/run calls: the same as test
+  crash [--runs N]    kill the box and take the power from its disk N times (300), and say what was lost
   tidy                check the laws that a tool can check
   bench ssh [OPTIONS] how fast a session is, beside a direct connection and a jump host (--quick, --only MEASURE)
+  bench log [OPTIONS] how long a log of a million entries takes to verify, beside sha256sum of its files (--entries N)
   freeze              add the digests of new SQL migrations to crates/store/migrations/FROZEN
   screenshots         take the screenshots of the README (npm run screens in ui/)
 ";
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         "demo" => demo::run(&root, &rest),
         "test" | "ci" => return report(suite::run(&root, &rest)),
         "tidy" => return report(tidy::run(&root)),
+        "crash" => return report(crash::run(&root, &rest)),
         "bench" => bench::run(&root, &rest),
         "freeze" => freeze::run(&root),
         "screenshots" => ui::screenshots(&root),

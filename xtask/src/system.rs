@@ -144,6 +144,11 @@ const NEEDS: &[Need] = &[
     },
     Need {
         group: Group::Test,
+        seen: || shell::find("age").is_some() && shell::find("age-keygen").is_some(),
+        package: || "age",
+    },
+    Need {
+        group: Group::Test,
         seen: postgresql,
         package: || "postgresql",
     },

@@ -2,15 +2,16 @@
 //! while.
 
 use super::base::{Base, Town, on_both, told};
-use super::ward::Ward;
+use super::ward::{PASSWORD, Ward};
 use crate::postbox::{Mode, Postbox};
-use sekisho_core::alarm::{AlarmState, Level, Rule};
+use sekisho_core::alarm::{AlarmState, Level, Rule, What};
 use sekisho_core::desk::{Answer, Cause};
 use sekisho_core::facts::Fact;
 use sekisho_core::letter::Courier;
 use sekisho_core::outgoing::{Format, Handed, Piece, Receiver, ReceiverAsk, Takes};
-use sekisho_core::people::Actor;
+use sekisho_core::people::{Actor, Via};
 use sekisho_core::refusal::Refusal;
+use sekisho_core::secret::Secret;
 use sekisho_store::{AlarmFilter, AlarmRow, LogFilter, MailSettings, Store};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,9 +24,12 @@ on_both!(
     nobody_took_it_on_so_further_people_are_told,
     the_operator_is_told_by_mail_once_for_each_group,
     what_ends_is_told_once_for_each_stage,
+    who_changes_names_and_addresses_is_counted_all_the_same,
     many_warnings_of_a_rule_hide_nothing_that_is_critical,
     what_is_critical_joins_no_alarm_that_somebody_took_on,
     a_receiver_that_was_down_gets_all_of_it_in_order,
+    what_an_alarm_is_about_is_not_usual_before_somebody_looked,
+    a_piece_that_is_always_refused_holds_up_no_other,
     every_entry_goes_to_a_receiver_of_events_once,
     a_session_outside_of_office_hours_is_told_with_its_links,
 );
@@ -110,7 +114,30 @@ async fn different_floods_of_one_rule_are_told_as_one(base: Base) {
     }
     let found = of_rule(&town.store, Rule::Refusals).await;
     assert_eq!(found.len(), 31, "thirty by themselves, the others together");
-    assert_eq!(found.iter().map(|alarm| alarm.count).sum::<u64>(), 120, "none is missing in the counts");
+    // Of each one its name and its source; and from the fiftieth refusal on all together, where neither says more.
+    assert_eq!(found.iter().map(|alarm| alarm.count).sum::<u64>(), 120 + 200, "none is missing in the counts");
+}
+
+async fn who_changes_names_and_addresses_is_counted_all_the_same(base: Base) {
+    let town = base.town().await;
+    let tries = async |name: String, source: String| {
+        let mut stranger = town.worker.actor.clone();
+        (stranger.login, stranger.source) = (name, Some(source));
+        town.store.note_refused_act(&stranger, "/", &Refusal::NotAllowed).await;
+    };
+    // Ever new names from ever new addresses of one network of IPv6.
+    for n in 0..6 {
+        tries(format!("first{n}"), format!("2001:db8:0:1::{n:x}")).await;
+    }
+    let found = of_rule(&town.store, Rule::Refusals).await;
+    assert!(matches!(&found[..], [alarm] if matches!(&alarm.what, What::RefusedSource { count: 6, .. }) && alarm.count == 2), "{found:?}");
+    // And of ever new networks.
+    for n in 0..44 {
+        tries(format!("second{n}"), format!("2001:db8:1:{n:x}::1")).await;
+    }
+    let found = of_rule(&town.store, Rule::Refusals).await;
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().any(|alarm| matches!(&alarm.what, What::RefusedAll { count: 50, .. })), "{found:?}");
 }
 
 async fn many_warnings_of_a_rule_hide_nothing_that_is_critical(base: Base) {
@@ -302,6 +329,85 @@ async fn a_receiver_that_was_down_gets_all_of_it_in_order(mut base: Base) {
     assert_eq!(town.facts("receiver_back").await.len(), 1);
     let row = town.store.receivers(&Actor::console()).await.unwrap().remove(0);
     assert!(row.down_since.is_none() && row.waiting == 0, "{row:?}");
+}
+
+async fn what_an_alarm_is_about_is_not_usual_before_somebody_looked(base: Base) {
+    let town = base.town().await;
+    let from = async |source: [u8; 4]| {
+        let (code, source) = (town.code(&town.operator), std::net::IpAddr::from(source));
+        town.store.log_in("ono", Secret::new(PASSWORD), code, source, Via::Web).await.unwrap();
+        of_rule(&town.store, Rule::NewSource).await
+    };
+    for _ in 0..11 {
+        assert!(from([192, 0, 2, 10]).await.is_empty());
+    }
+    let raised = from([198, 51, 100, 7]).await;
+    assert!(matches!(&raised[..], [alarm] if alarm.level == Level::Warning && alarm.count == 1), "{raised:?}");
+    assert_eq!(from([198, 51, 100, 7]).await[0].count, 2, "an alarm that nobody closed teaches nothing");
+    assert_eq!(told(town.store.close_alarm(&town.operator.actor, &raised[0].id, "出張先からの接続。").await), Err(Refusal::OwnMatter), "nobody closes what is about themselves");
+    assert_eq!(told(town.store.acknowledge_alarm(&town.operator.actor, &raised[0].id).await), Err(Refusal::OwnMatter));
+    town.store.close_alarm(&town.clerk.actor, &raised[0].id, "出張先からの接続。").await.unwrap();
+    let after = from([198, 51, 100, 7]).await;
+    assert!(matches!(&after[..], [alarm] if alarm.state == AlarmState::Closed), "somebody has looked: {after:?}");
+}
+
+/// A receiver behind something that refuses certain words.
+struct Picky {
+    words: &'static str,
+    taken: Mutex<Vec<Piece>>,
+}
+
+impl Receiver for Picky {
+    fn hand(&self, pieces: Vec<Piece>) -> Answer<'_, Handed> {
+        Box::pin(async move {
+            for piece in pieces {
+                if piece.text.contains(self.words) {
+                    return Handed::Refused { number: piece.number, why: "it answered 403 Forbidden".into() };
+                }
+                self.taken.lock().unwrap().push(piece);
+            }
+            Handed::Taken
+        })
+    }
+}
+
+async fn a_piece_that_is_always_refused_holds_up_no_other(mut base: Base) {
+    let (alarms_to, events_to) = (ask(Takes::Alarms, Format::Ocsf), ReceiverAsk { name: "log".into(), ..ask(Takes::Events, Format::Ocsf) });
+    base.receivers = vec![alarms_to.clone(), events_to.clone()];
+    let town = base.town().await;
+    let mut stranger = town.worker.actor.clone();
+    (stranger.login, stranger.name, stranger.source) = ("<script>".into(), "<script>".into(), Some("203.0.113.5".into()));
+    for _ in 0..5 {
+        town.store.note_refused_act(&stranger, "/", &Refusal::NotAllowed).await;
+    }
+    alarms(&town.store).await;
+    refused(&town, 5).await;
+    alarms(&town.store).await;
+    assert!(!of_rule(&town.store, Rule::Refusals).await.iter().any(|alarm| serde_json::to_string(&alarm.what).unwrap().contains("<script>")), "what a stranger typed is not told in full");
+    // A receiver that refuses even what has no details gets past it, too.
+    for (asked, words, left_out) in [(&alarms_to, "<s…", false), (&events_to, "<s…", false), (&events_to, "alarm_acknowledged", true)] {
+        if left_out {
+            let id = of_rule(&town.store, Rule::Refusals).await[0].id.clone();
+            town.store.acknowledge_alarm(&town.operator.actor, &id).await.unwrap();
+        }
+        let picky = Arc::new(Picky { words, taken: Mutex::default() });
+        let receiver: Arc<dyn Receiver> = picky.clone();
+        let before = town.facts("receiver_skipped").await.len();
+        let mut tries = 0;
+        while !town.store.hand_over(asked, &receiver).await.unwrap() {
+            tries += 1;
+            assert!(tries < 200, "it stands still: {:?}", town.store.receivers(&Actor::console()).await.unwrap());
+            town.pass(Duration::from_secs(150));
+        }
+        assert!(tries >= 5, "it is tried for a while");
+        let skipped = town.facts("receiver_skipped").await;
+        assert!(skipped.len() > before && skipped[before..].iter().all(|entry| matches!(&entry.fact, Fact::ReceiverSkipped { left_out: whole, why, .. } if *whole == left_out && why.contains("403"))), "{skipped:?}");
+        let numbers: Vec<u64> = picky.taken.lock().unwrap().iter().map(|piece| piece.number).collect();
+        assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "in order, none twice: {numbers:?}");
+        let bare = picky.taken.lock().unwrap().iter().filter(|piece| piece.text.contains("\"bare\":true")).count();
+        assert_eq!(bare > 0, !left_out, "the number and the place to look at went all the same");
+    }
+    assert!(of_rule(&town.store, Rule::Receiver).await.iter().any(|alarm| matches!(alarm.what, What::ReceiverSkipped { .. })));
 }
 
 async fn every_entry_goes_to_a_receiver_of_events_once(mut base: Base) {

@@ -25,6 +25,10 @@ on_both! {
     what_is_allowed_is_quiet_and_ends_with_its_time,
     lines_in_anothers_name_are_not_believed,
     a_session_that_no_log_tells_of_and_a_source_that_falls_silent,
+    a_source_whose_connection_ends_under_a_session_is_told_at_once,
+    a_decision_covers_what_was_seen_and_nothing_else,
+    a_flood_of_cases_hides_nothing_that_is_critical,
+    what_went_into_an_open_case_outlives_a_restart,
     what_was_not_judged_before_a_crash_is_judged_after_it,
     a_source_hands_in_lines_by_its_own_certificate_alone,
     who_may_decide_and_who_may_register,
@@ -35,20 +39,20 @@ pub fn settings() -> TargetLogSettings {
     TargetLogSettings { address: "gateway.example:6514".into(), legacy: vec![Network::parse("127.0.0.0/8").unwrap()], keep_days: 400, keep_bytes: 1 << 30 }
 }
 
-const GATEWAY: &str = "10.20.0.9";
+pub(super) const GATEWAY: &str = "10.20.0.9";
 
 fn source_ask(target: Option<&TargetId>, host: &str) -> SourceAsk {
     SourceAsk { target: target.cloned(), hosts: [host.to_owned()].into(), legacy: None, zone_minutes: 540, silent_minutes: Some(30), tells_logins: true }
 }
 
-struct Scene {
-    ward: Ward,
-    source: LogSourceId,
+pub(super) struct Scene {
+    pub(super) ward: Ward,
+    pub(super) source: LogSourceId,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Scene {
-    async fn new(base: Base) -> Self {
+    pub(super) async fn new(base: Base) -> Self {
         let ward = Ward::over(base).await;
         let made = ward.store.add_log_source(&Actor::console(), source_ask(Some(&ward.target.id), "ehr-db01")).await.unwrap();
         Self::running(ward, made.source.id).await
@@ -77,21 +81,21 @@ impl Scene {
         (self.ward, self.source)
     }
 
-    async fn say(&self, line: &str) {
+    pub(super) async fn say(&self, line: &str) {
         self.ward.store.take(&self.source, vec![format!("<38>1 - ehr-db01 sshd 9 - - {line}").into_bytes()]).await.unwrap();
     }
 
     /// Time goes by, so that nothing waits for its explanation any more.
-    fn pass(&self, seconds: u64) {
+    pub(super) fn pass(&self, seconds: u64) {
         self.ward.clock.pass(Duration::from_secs(seconds));
     }
 
-    async fn open(&self) -> Vec<Case> {
+    pub(super) async fn open(&self) -> Vec<Case> {
         self.ward.store.cases(&Actor::console()).await.unwrap().0
     }
 
     /// Waits for a case that is as it shall be.
-    async fn case(&self, what: &str, is: impl Fn(&Case) -> bool) -> Case {
+    pub(super) async fn case(&self, what: &str, is: impl Fn(&Case) -> bool) -> Case {
         for _ in 0..800 {
             if let Some(case) = self.open().await.into_iter().find(|case| is(case)) {
                 return case;
@@ -101,7 +105,7 @@ impl Scene {
         panic!("in vain: {what}; there is {:?}", self.open().await);
     }
 
-    async fn fact(&self, kind: &str, count: usize) -> Vec<Fact> {
+    pub(super) async fn fact(&self, kind: &str, count: usize) -> Vec<Fact> {
         for _ in 0..800 {
             let facts = self.ward.facts(kind).await;
             if facts.len() >= count {
@@ -112,7 +116,7 @@ impl Scene {
         panic!("in vain: {count} of {kind}");
     }
 
-    async fn session(&self, port: u16) -> sekisho_core::desk::Admission {
+    pub(super) async fn session(&self, port: u16) -> sekisho_core::desk::Admission {
         let admission = self.ward.entered().await;
         let local = Some(SocketAddr::new(GATEWAY.parse().unwrap(), port));
         self.ward.store.dialled(&admission.session, Dialled::Connected { host_key: "SHA256:x".into(), local }).await.unwrap();
@@ -155,9 +159,9 @@ async fn a_login_that_did_not_come_through_is_a_case_until_a_person_decides(base
     scene.pass(11);
     let kept = scene.case("R3", |case| case.key.rule == AroundRule::KeptAccount).await;
     assert_eq!(kept.weight, Weight::Critical);
-    let decided = store.decide_case(&scene.ward.operator, &case.id, Decision::Legitimate, "山田さんに電話で確認", None).await.unwrap();
+    let decided = store.decide_case(&scene.ward.operator, &case.id, (case.logins, case.attempts), Decision::Legitimate, "山田さんに電話で確認", None).await.unwrap();
     assert_eq!(decided.decided.as_ref().map(|decided| (decided.what, decided.name.as_str())), Some((Decision::Legitimate, "ono")));
-    assert_eq!(told(store.decide_case(&scene.ward.operator, &case.id, Decision::Incident, "x", None).await).err(), Some(Refusal::NotFound), "once");
+    assert_eq!(told(store.decide_case(&scene.ward.operator, &case.id, (case.logins, case.attempts), Decision::Incident, "x", None).await).err(), Some(Refusal::NotFound), "once");
     assert_eq!(scene.open().await.len(), 1);
     // The next one is a case of its own.
     scene.say("Accepted password for yamada from 192.168.30.7 port 4004 ssh2").await;
@@ -207,16 +211,30 @@ async fn what_is_allowed_is_quiet_and_ends_with_its_time(base: Base) {
     scene.pass(11);
     let case = scene.case("R1", |case| case.key.rule == AroundRule::Elsewhere).await;
     let network = Network::parse("192.168.30.0/24").unwrap();
-    store.decide_case(&scene.ward.operator, &case.id, Decision::Allowed, "院内の管理者", Some((network, 30))).await.unwrap();
-    scene.say("Accepted password for tanaka from 192.168.30.8 port 2 ssh2").await;
+    store.decide_case(&scene.ward.operator, &case.id, (case.logins, case.attempts), Decision::Allowed, "院内の管理者", Some((network, 30))).await.unwrap();
+    scene.say("Accepted password for yamada from 192.168.30.8 port 2 ssh2").await;
     scene.say("Accepted password for maint from 192.168.30.8 port 3 ssh2").await;
+    scene.say("Accepted password for root from 192.168.30.9 port 3 ssh2").await;
     scene.pass(11);
     let kept = scene.case("a kept account is not meant", |case| case.key.rule == AroundRule::KeptAccount).await;
-    assert_eq!(scene.open().await.len(), 1, "{kept:?}");
-    scene.pass(30 * 24 * 3600);
-    scene.say("Accepted password for tanaka from 192.168.30.8 port 4 ssh2").await;
+    scene.case("nor one that was not seen", |case| case.key.rule == AroundRule::Elsewhere && case.key.from == "192.168.30.9").await;
+    assert_eq!(scene.open().await.len(), 2, "{kept:?}");
     scene.pass(11);
-    scene.case("its time is over", |case| case.key.rule == AroundRule::Elsewhere).await;
+    let allow = store.login_allows(&Actor::console()).await.unwrap().remove(0);
+    scene.say("Accepted password for yamada from 192.168.30.8 port 5 ssh2").await;
+    scene.pass(11);
+    for _ in 0..800 {
+        if store.login_allow_uses(&Actor::console()).await.unwrap()[&allow.id].0 == 2 {
+            break;
+        }
+        scene.pass(1);
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(store.login_allow_uses(&Actor::console()).await.unwrap()[&allow.id].0, 2, "who reviews the list sees what is used");
+    scene.pass(30 * 24 * 3600);
+    scene.say("Accepted password for yamada from 192.168.30.8 port 4 ssh2").await;
+    scene.pass(11);
+    scene.case("its time is over", |case| case.key.rule == AroundRule::Elsewhere && case.key.from == "192.168.30.8").await;
     let everybody = AllowAsk { target: None, network: Network::parse("0.0.0.0/0").unwrap(), account: None, reason: "x".into(), days: 1 };
     assert!(matches!(told(store.allow_login(&scene.ward.operator, everybody).await), Err(Refusal::BadField { .. })));
 }
@@ -240,11 +258,11 @@ async fn a_session_that_no_log_tells_of_and_a_source_that_falls_silent(base: Bas
     scene.pass(125);
     let case = scene.case("R4", |case| case.key.rule == AroundRule::Untold).await;
     assert_eq!(case.key.session.as_ref(), Some(&admission.session));
-    scene.ward.store.decide_case(&scene.ward.operator, &case.id, Decision::Incident, "rsyslogが止まっていた", None).await.unwrap();
+    scene.ward.store.decide_case(&scene.ward.operator, &case.id, (case.logins, case.attempts), Decision::Incident, "rsyslogが止まっていた", None).await.unwrap();
     scene.pass(31 * 60);
     let silent = scene.case("R5", |case| case.key.rule == AroundRule::Silent).await;
-    assert_eq!((silent.weight, silent.source.as_ref()), (Weight::Notice, Some(&scene.source)));
-    scene.ward.store.decide_case(&scene.ward.operator, &silent.id, Decision::Legitimate, "停電", None).await.unwrap();
+    assert_eq!((silent.weight, silent.source.as_ref()), (Weight::Critical, Some(&scene.source)), "a session stands on what says nothing");
+    scene.ward.store.decide_case(&scene.ward.operator, &silent.id, (silent.logins, silent.attempts), Decision::Legitimate, "停電", None).await.unwrap();
     scene.pass(3600);
     scene.say("Accepted password for marker from 192.0.2.1 port 1 ssh2").await;
     scene.pass(11);
@@ -253,6 +271,100 @@ async fn a_session_that_no_log_tells_of_and_a_source_that_falls_silent(base: Bas
     scene.pass(31 * 60);
     scene.case("it fell silent anew", |case| case.key.rule == AroundRule::Silent && case.id != silent.id).await;
     scene.ward.left(admission, Cause::Closed).await;
+}
+
+/// The first act of whoever has root is to stop what tells of it.
+async fn a_source_whose_connection_ends_under_a_session_is_told_at_once(base: Base) {
+    let scene = Scene::new(base).await;
+    scene.ward.store.linked(&scene.source, true);
+    let admission = scene.session(50_001).await;
+    scene.say(&format!("Accepted password for maint from {GATEWAY} port 50001 ssh2")).await;
+    scene.fact("session_told", 1).await;
+    scene.ward.store.linked(&scene.source, false);
+    scene.pass(30);
+    scene.say("Accepted password for marker from 192.0.2.1 port 1 ssh2").await;
+    scene.pass(11);
+    scene.case("the marker", |case| case.key.from == "192.0.2.1").await;
+    assert_eq!(scene.open().await.len(), 1, "half a minute without a connection is nothing");
+    scene.pass(30);
+    let case = scene.case("R5", |case| case.key.rule == AroundRule::Silent).await;
+    assert_eq!(case.weight, Weight::Critical);
+    scene.ward.left(admission, Cause::Closed).await;
+}
+
+async fn a_decision_covers_what_was_seen_and_nothing_else(base: Base) {
+    let scene = Scene::new(base).await;
+    let store = &scene.ward.store;
+    scene.say("Accepted password for yamada from 192.168.30.7 port 1 ssh2").await;
+    scene.pass(11);
+    let case = scene.case("R1", |case| case.key.rule == AroundRule::Elsewhere).await;
+    for n in 2..30 {
+        scene.say(&format!("Accepted password for root from 192.168.30.7 port {n} ssh2")).await;
+    }
+    scene.pass(11);
+    // Once a later one is a case, all before it are in theirs.
+    scene.say("Accepted password for marker from 192.0.2.1 port 1 ssh2").await;
+    scene.pass(11);
+    scene.case("the marker", |case| case.key.from == "192.0.2.1").await;
+    let refused = told(store.decide_case(&scene.ward.operator, &case.id, (case.logins, case.attempts), Decision::Legitimate, "x", None).await).err();
+    assert_eq!(refused, Some(Refusal::ChangedMeanwhile), "what came after the page was shown is not decided on with it");
+    scene.pass(61);
+    scene.say("Accepted password for root from 192.168.30.7 port 31 ssh2").await;
+    scene.pass(11);
+    let case = scene.case("all of it", |case| case.key.rule == AroundRule::Elsewhere && case.logins == 30).await;
+    assert_eq!((case.latest.len(), case.latest.last().map(|line| (line.account.as_str(), line.line.contains("port 31 ")))), (20, Some(("root", true))), "the newest are shown");
+    assert!(scene.fact("case_grew", 1).await.iter().any(|fact| matches!(fact, Fact::CaseGrew { account, from, .. } if account == "root" && from == "192.168.30.7")));
+    store.decide_case(&scene.ward.operator, &case.id, (30, 0), Decision::Incident, "x", None).await.unwrap();
+}
+
+/// A flood on one target merges its own cases, and none that is critical.
+async fn a_flood_of_cases_hides_nothing_that_is_critical(base: Base) {
+    let scene = Scene::new(base).await;
+    for n in 0..80 {
+        scene.say(&format!("Accepted password for root from 198.51.{n}.7 port 1 ssh2")).await;
+    }
+    for n in 0..60 {
+        scene.say(&format!("Accepted password for maint from 203.0.{n}.7 port 1 ssh2")).await;
+    }
+    scene.pass(11);
+    scene.case("the last", |case| case.key.from == "203.0.59.7").await;
+    let open = scene.open().await;
+    let of = |rule| open.iter().filter(|case| case.key.rule == rule).count();
+    assert_eq!((of(AroundRule::Elsewhere), of(AroundRule::KeptAccount)), (51, 60));
+    assert_eq!(open.iter().filter(|case| case.key.rule == AroundRule::Elsewhere).map(|case| case.logins).sum::<u64>(), 80);
+}
+
+/// Growth that stands nowhere yet is found again, and what was judged and written is not counted twice.
+async fn what_went_into_an_open_case_outlives_a_restart(base: Base) {
+    let scene = Scene::new(base).await;
+    let say = async |scene: &Scene, n: u16| scene.say(&format!("Accepted password for yamada from 192.168.30.7 port {n} ssh2")).await;
+    say(&scene, 1).await;
+    scene.pass(11);
+    let case = scene.case("R1", |case| case.key.from == "192.168.30.7").await;
+    scene.pass(11);
+    for n in 2..12 {
+        say(&scene, n).await;
+    }
+    scene.say("Accepted password for marker from 192.0.2.1 port 1 ssh2").await;
+    scene.pass(11);
+    // The marker's case stands, so all lines before it were judged.
+    scene.case("the marker", |case| case.key.from == "192.0.2.1").await;
+    scene.say("Accepted password for late from 192.0.2.2 port 1 ssh2").await;
+    let folder = scene.ward.dir.join("target-logs");
+    let size = || std::fs::read_dir(&folder).map(|list| list.flatten().filter_map(|entry| entry.metadata().ok()).map(|data| data.len()).sum::<u64>()).unwrap_or(0);
+    let before = size();
+    say(&scene, 12).await;
+    super::ward::until("the line lies on the disk", || size() > before).await;
+    let (mut ward, source) = scene.taken();
+    ward.crash().await;
+    let scene = Scene::running(ward, source).await;
+    scene.pass(72);
+    scene.say("Accepted password for marker from 192.0.2.3 port 1 ssh2").await;
+    scene.pass(11);
+    scene.case("the marker after it", |case| case.key.from == "192.0.2.3").await;
+    scene.case("what was not judged", |case| case.key.from == "192.0.2.2").await;
+    let after = scene.case("all of it", |after| after.id == case.id && after.logins >= 12).await;
+    assert_eq!(after.logins, 12, "each once");
 }
 
 async fn what_was_not_judged_before_a_crash_is_judged_after_it(base: Base) {
@@ -287,9 +399,16 @@ async fn a_case_that_somebody_changes_in_the_database_is_not_shown() {
     scene.say("Accepted password for yamada from 192.168.30.7 port 4000 ssh2").await;
     scene.pass(11);
     let case = scene.case("R1", |case| case.key.from == "192.168.30.7").await;
+    // Who takes it off the list hides it from nobody, and both are told.
+    scene.ward.db().sql("UPDATE cases SET open = 0");
+    assert_eq!(scene.open().await.len(), 1);
     scene.ward.db().sql("UPDATE cases SET body = REPLACE(body, '192.168.30.7', '10.20.0.9')");
     assert_eq!(scene.open().await.len(), 0);
     assert!(scene.ward.store.case(&Actor::console(), &case.id).await.is_err(), "it is a fault, not another case");
+    for _ in 0..2 {
+        scene.ward.store.watch_time().await.unwrap();
+    }
+    assert!(matches!(&scene.fact("row_damaged", 1).await[..], [Fact::RowDamaged { table, row, how }] if table == "cases" && *row == case.id.to_string() && how == "changed"), "once");
 }
 
 async fn ear(ward: &Ward) -> LogEar {
@@ -380,7 +499,7 @@ async fn who_may_decide_and_who_may_register(base: Base) {
     let case = scene.case("R1", |case| case.key.from == "192.168.30.7").await;
     let worker = scene.ward.worker_actor();
     for actor in [&worker, &scene.ward.clerk] {
-        assert!(matches!(told(store.decide_case(actor, &case.id, Decision::Legitimate, "x", None).await), Err(Refusal::NotAllowed | Refusal::NotFound)));
+        assert!(matches!(told(store.decide_case(actor, &case.id, (case.logins, case.attempts), Decision::Legitimate, "x", None).await), Err(Refusal::NotAllowed | Refusal::NotFound)));
         assert!(told(store.add_log_source(actor, source_ask(None, "ids01")).await).is_err());
     }
     assert!(told(store.cases(&worker).await).is_err(), "a vendor's person reads none of it");

@@ -2,6 +2,7 @@
 
 use super::base::{Base, on_both};
 use super::ward::{PASSWORD, Ward, facts_of, recalled, settings, shell, source, until};
+use sekisho_core::evidence::EvidenceScope;
 use sekisho_core::desk::{Admission, Cause, Event, RecallWord, RecordingLost};
 use sekisho_core::facts::{Fact, ViewMode};
 use sekisho_core::ids::SessionId;
@@ -10,7 +11,7 @@ use sekisho_core::reconcile::FileSeen;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use sekisho_core::target::Function;
-use sekisho_store::{Store, ViewEvent};
+use sekisho_store::{EvidenceAsk, Store, ViewEvent};
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -297,6 +298,16 @@ async fn a_full_disk_cuts_the_session_seals_it_and_locks_nobody_out() {
     assert!(text(&replayed(&ward.store, &ward.operator, &session).await).contains("still here"));
     let login = ward.store.log_in("sato", Secret::new(PASSWORD), ward.code(), source(), Via::Web).await;
     assert!(login.is_ok(), "a full disk locks nobody out");
+    // What makes room works on the full disk, too: the evidence is taken out, and what is past its time is deleted.
+    let ask = EvidenceAsk { scope: EvidenceScope::Session { session: session.clone() }, all_entries: false, reason: "満杯".into(), outside: String::new() };
+    assert!(ward.store.take_evidence(&ward.planner, &ask).await.is_ok());
+    ward.store.keep_round().await.unwrap();
+    ward.clock.pass(Duration::from_secs(366 * 24 * 3600));
+    ward.store.keep_round().await.unwrap();
+    assert!(!ward.recording(&session).exists(), "what is due is deleted on a full disk");
+    assert!(matches!(ward.facts("recording_deleted").await[..], [_]));
+    let verdict = ward.store.verify_now().await.unwrap();
+    assert!(verdict.ok && verdict.deleted.len() == 1, "{verdict}");
     ward.store.shut().await;
 }
 
@@ -356,6 +367,8 @@ async fn a_damaged_recording_and_an_orphan_block_nothing(base: Base) {
 
     let view = ward.store.session(&ward.operator, &broken.session).await.unwrap();
     assert_eq!((view.row.facts.cause.as_deref(), view.recording.verified), (Some("vanished"), Some(false)));
+    assert!(!path.exists() && ward.dir.join("damaged").join(path.file_name().unwrap()).is_file(), "the damaged one is set aside");
+    assert_eq!(ward.facts("recording_set_aside").await.len(), 1);
     let problems = ward.store.health(&ward.planner).await.unwrap().problems;
     assert!(problems.iter().any(|problem| problem.contains(broken.session.as_str())), "nobody is told: {problems:?}");
     assert!(!ward.dir.join("recordings").join(orphan).exists());

@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 pub const PASSWORD: &str = "tsuki-no-michi-42!";
@@ -29,11 +29,17 @@ pub const WORKER_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEJCQkJCQkJCQk
 /// 2026-11-21 14:00 JST.
 const NOON: i64 = 1_795_237_200_000;
 
-pub struct SetClock(AtomicI64);
+/// A clock that the test sets. It is nobody's to watch, unless the test says that it is the machine's.
+pub struct SetClock(AtomicI64, AtomicBool);
 
 impl SetClock {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(NOON)))
+        Arc::new(Self(AtomicI64::new(NOON), AtomicBool::new(false)))
+    }
+
+    /// From here on it is the clock of the machine, beside which the monotonic clock runs.
+    pub fn is_the_machines(&self) {
+        self.1.store(true, Ordering::SeqCst);
     }
 
     pub fn pass(&self, span: Duration) {
@@ -48,6 +54,10 @@ impl SetClock {
 impl Clock for SetClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::SeqCst))
+    }
+
+    fn is_of_the_machine(&self) -> bool {
+        self.1.load(Ordering::SeqCst)
     }
 }
 

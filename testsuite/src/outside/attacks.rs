@@ -3,7 +3,7 @@
 //! the files, or the files and today's key.
 
 #[path = "../../../crates/evidence/tests/folder/mod.rs"]
-mod folder;
+pub(super) mod folder;
 
 use crate::street::program::{output, root, run, said};
 use folder::{Folder, ORIGIN, signing_key};
@@ -113,7 +113,7 @@ fn renumbered(bodies: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
 
 /// What no verifier can call altered: nothing was done; a clock that was moved is told, and the log is that of the box; and what
 /// is not a minute old was seen by nobody outside, so that a missing end of a session is told and no more.
-const TOLD_ALONE: &[&str] = &["nothing was done", "the clock was moved back by an hour", "the same, of a session after the last checkpoint that left the box"];
+const TOLD_ALONE: &[&str] = &["nothing was done", "the clock was moved back by an hour", "the clock was moved ahead by a year for one entry", "the same, of a session after the last checkpoint that left the box"];
 
 type Attack = (&'static str, fn(&mut MemoryFiles, Vec<Vec<u8>>));
 
@@ -166,6 +166,16 @@ const ATTACKS: &[Attack] = &[
     }),
     ("the clock was moved back by an hour", |files, mut bodies| {
         bodies[17] = swap(&bodies[17], "\"at\":1790000000", "\"at\":1789996400");
+        publish(files, &bodies, &second());
+    }),
+    ("the clock was moved ahead by a year for one entry", |files, mut bodies| {
+        bodies[16] = swap(&bodies[16], "\"at\":1790000000", "\"at\":1821536000");
+        publish(files, &bodies, &second());
+    }),
+    ("a second instance with the same key went on from a copy", |files, mut bodies| {
+        for body in bodies.iter_mut().skip(SEEN - 3).filter(|body| String::from_utf8_lossy(body).contains("refused")) {
+            *body = swap(body, "evil", "good");
+        }
         publish(files, &bodies, &second());
     }),
     ("the files of the exchange are removed", |files, _| {
@@ -230,8 +240,13 @@ fn write(files: &MemoryFiles, to: &Path) {
     }
 }
 
-#[test]
-fn every_attack_is_found_and_two_verifiers_agree() {
+#[tokio::test(flavor = "multi_thread")]
+async fn every_attack_is_found_and_two_verifiers_agree() {
+    let own = super::database::attacks().await;
+    tokio::task::spawn_blocking(move || each_of_them(&own)).await.unwrap();
+}
+
+fn each_of_them(own: &[(&'static str, String)]) {
     let work = tempfile::Builder::new().prefix("attacks-").tempdir().unwrap();
     let (files, bodies, mailed) = honest();
     let outside = work.path().join("mailed");
@@ -257,6 +272,10 @@ fn every_attack_is_found_and_two_verifiers_agree() {
         if other.status.success() != first.status.success() {
             disagree.push(format!("{name}: {}\n{}", said(&first), said(&other)));
         }
+    }
+    table.push_str("\nWhat the box itself says of its database, at the start or where it would publish. Numbers are left out.\n");
+    for (name, words) in own {
+        write!(table, "\n== {name}\n{words}\n").unwrap();
     }
     assert!(disagree.is_empty(), "the verifiers disagree:\n{}", disagree.join("\n"));
     let golden = root().join(GOLDEN);

@@ -1,105 +1,13 @@
 //! Checkpoints leave a real box for a folder, a syslog server and a witness, and stand against a copy that was put back.
 
-use super::witness::Witness;
 use crate::rsyslog::{ClientCertificate, Rsyslog};
-use crate::street::program::{command, copy_folder, free_port, output, run, said, wait_for};
+use super::gate::{Gate, PATIENCE};
+use super::witness::Witness;
+use crate::street::program::{copy_folder, run, said, wait_for};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::path::PathBuf;
-use std::process::{Child, Output, Stdio};
-use std::time::Duration;
-use tempfile::TempDir;
-
-const PATIENCE: Duration = Duration::from_secs(90);
-
-/// A box without anybody in it.
-struct Gate {
-    folder: TempDir,
-    key: String,
-    serve: Option<Child>,
-}
-
-impl Gate {
-    fn new(more: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix("gate-").tempdir().unwrap();
-        let mut made = Self { folder, key: String::new(), serve: None };
-        let config = format!(
-            "[facility]\nid = \"aoba\"\n[data]\ndir = \"{}\"\n[ssh]\nlisten = \"127.0.0.1:{}\"\n[web]\nlisten = \"127.0.0.1:{}\"\n{more}",
-            made.data().display(),
-            free_port(),
-            free_port()
-        );
-        std::fs::write(made.path("sekisho.toml"), config).unwrap();
-        let set_up = made.ask(&["--json", "init"]);
-        assert!(set_up.status.success(), "{}", said(&set_up));
-        let value: Value = serde_json::from_slice(&set_up.stdout).unwrap();
-        made.key = value["log_public_key"].as_str().unwrap().to_owned();
-        made
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn data(&self) -> PathBuf {
-        self.path("data")
-    }
-
-    fn ask(&self, args: &[&str]) -> Output {
-        let config = self.path("sekisho.toml").display().to_string();
-        let args: Vec<&str> = ["--config", &config].into_iter().chain(args.iter().copied()).collect();
-        output(&mut command(&args), PATIENCE)
-    }
-
-    fn start(&mut self) {
-        let config = self.path("sekisho.toml").display().to_string();
-        let errors = std::fs::OpenOptions::new().create(true).append(true).open(self.path("errors.txt")).unwrap();
-        self.serve = Some(command(&["--config", &config, "serve"]).stdout(Stdio::null()).stderr(errors).spawn().unwrap());
-        let socket = self.data().join("control.sock");
-        wait_for("the box runs", PATIENCE, || std::os::unix::net::UnixStream::connect(&socket).ok());
-    }
-
-    fn kill(&mut self) {
-        if let Some(mut serve) = self.serve.take() {
-            let _ = serve.kill();
-            let _ = serve.wait();
-        }
-    }
-
-    fn outside(&self) -> Value {
-        let told = self.ask(&["--json", "log", "outside"]);
-        assert!(told.status.success(), "{}", said(&told));
-        serde_json::from_slice(&told.stdout).unwrap()
-    }
-
-    /// Has checkpoints sent, until every place has all `entries`.
-    fn sent(&self, what: &str) {
-        self.ask(&["log", "send"]);
-        wait_for(what, PATIENCE, || {
-            let told = self.outside();
-            let places = told["places"].as_array().unwrap();
-            let well = !places.is_empty() && places.iter().all(|place| place["entries"].as_u64() > Some(0) && place["failing_since"].is_null());
-            well.then_some(())
-        });
-    }
-
-    fn add(&self, name: &str) {
-        let done = self.ask(&["vendor", "add", "--name", name]);
-        assert!(done.status.success(), "{}", said(&done));
-    }
-
-    fn kinds(&self, kind: &str) -> usize {
-        let told = self.ask(&["--json", "log", "list", "--kind", kind]);
-        serde_json::from_slice::<Value>(&told.stdout).unwrap().as_array().unwrap().len()
-    }
-}
-
-impl Drop for Gate {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
 
 #[test]
 fn heads_leave_the_box_and_stand_against_a_copy_that_was_put_back() {
@@ -168,17 +76,23 @@ fn heads_leave_the_box_and_stand_against_a_copy_that_was_put_back() {
     assert_eq!(gate.outside()["contradictions"].as_array().unwrap().len(), 2);
     let silent = gate.ask(&["log", "accept-restore", "--reason", " "]);
     assert!(!silent.status.success(), "{}", said(&silent));
-    let accepted = gate.ask(&["log", "accept-restore", "--reason", "ディスクの故障で昨夜の写しから戻した"]);
+    let accepted = gate.ask(&["--json", "log", "accept-restore", "--reason", "ディスクの故障で昨夜の写しから戻した"]);
     assert!(accepted.status.success(), "{}", said(&accepted));
+    let accepted: Value = serde_json::from_slice(&accepted.stdout).unwrap();
+    let after_restore = accepted["key"].as_str().unwrap().to_owned();
     assert_eq!(gate.kinds("restore_accepted"), 2);
     assert!(gate.outside()["contradictions"].as_array().unwrap().is_empty());
     // The witness does not take the box's word for it.
-    wait_for("the witness refuses", PATIENCE, || gate.outside()["places"].as_array().unwrap().iter().find(|place| place["name"] == "witness" && place["trouble"].as_str().is_some_and(|why| why.contains("witness accept-restore"))).map(|_| ()));
-    witness.accept_restore("sekisho/aoba");
+    wait_for("the witness refuses", PATIENCE, || gate.outside()["places"].as_array().unwrap().iter().find(|place| place["name"] == "witness" && place["trouble"].as_str().is_some_and(|why| why.contains("sekisho witness"))).map(|_| ()));
+    let here = gate.path("here");
+    std::fs::write(&here, gate.ask(&["log", "checkpoint"]).stdout).unwrap();
+    witness.trust(&after_restore);
+    let pinned = witness.accept("sekisho/aoba", &here);
+    assert!(pinned.status.success(), "{}", said(&pinned));
     gate.sent("every place has the new log");
     gate.kill();
     gate.start();
-    assert!(gate.outside()["contradictions"].as_array().unwrap().is_empty(), "it was decided on");
+    assert!(gate.outside()["contradictions"].as_array().unwrap().is_empty(), "it was decided on, and the key was exchanged with it");
 
     // The key is exchanged; the first key still verifies, and the witness is told of the new one by its own operator.
     let turned = gate.ask(&["--json", "log", "rotate-key"]);
@@ -193,8 +107,8 @@ fn heads_leave_the_box_and_stand_against_a_copy_that_was_put_back() {
     gate.kill();
     let copy = gate.path("rotated");
     copy_folder(&gate.data(), &copy);
-    for key in [gate.key.as_str(), turned["new"].as_str().unwrap()] {
-        let verdict = run(&["verify", &copy.display().to_string(), "--key", key, "--witness", &witness.key, "--checkpoint", &latest_text]);
+    for key in [gate.key.as_str(), &after_restore, turned["new"].as_str().unwrap()] {
+        let verdict = run(&["verify", &copy.display().to_string(), "--key", key, "--key", &gate.key, "--witness", &witness.key, "--checkpoint", &latest_text]);
         assert!(verdict.status.success(), "{}", said(&verdict));
     }
     std::fs::remove_dir_all(copy.join("log/rotations")).unwrap();

@@ -55,6 +55,11 @@ impl Witness {
         assert!(trusted.status.success(), "{}", said(&trusted));
     }
 
+    /// The same, going on from this checkpoint.
+    pub fn accept(&self, origin: &str, checkpoint: &Path) -> std::process::Output {
+        run(&["witness", "accept-restore", "--dir", &self.dir(), origin, "--reason", "写しから復元した", "--checkpoint", &checkpoint.display().to_string()])
+    }
+
     pub fn accept_restore(&self, origin: &str) {
         let accepted = run(&["witness", "accept-restore", "--dir", &self.dir(), origin, "--reason", "写しから復元した"]);
         assert!(accepted.status.success(), "{}", said(&accepted));

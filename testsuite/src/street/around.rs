@@ -83,7 +83,8 @@ fn a_login_made_directly_on_a_target_stands_before_the_operator_within_a_minute(
     assert_eq!(text(&case, "nearest"), session, "{case}");
     let listed = house.console(&["cases", "list", "--json"]);
     assert!(listed.status.success() && String::from_utf8_lossy(&listed.stdout).contains(&text(&case, "id")), "{}", said(&listed));
-    let decided = house.console(&["cases", "decide", &text(&case, "id"), "--decision", "incident", "--reason", "踏み台の疑い"]);
+    let seen = format!("{}+{}", case["logins"], case["attempts"]);
+    let decided = house.console(&["cases", "decide", &text(&case, "id"), "--decision", "incident", "--seen", &seen, "--reason", "踏み台の疑い"]);
     assert!(decided.status.success(), "{}", said(&decided));
     assert_eq!(open(&house, "no_session"), None);
 }

@@ -84,6 +84,42 @@ fn a_stop_seals_what_runs_within_thirty_seconds_and_says_so_to_the_worker() {
     assert!(kept >= seen, "the worker saw tick {seen}, and the sealed recording ends at {kept}");
 }
 
+/// Sessions that are killed with the box at any moment. A handful of times here, hundreds by `cargo xtask crash`.
+#[test]
+fn sessions_that_are_killed_at_any_moment_lose_at_most_a_second_and_are_closed() {
+    let times = crate::outside::kills::runs(2);
+    let mut dice = crate::outside::kills::Dice(0x5eed_0000_0000_0003);
+    let house = House::own();
+    // A one-time code serves once: with few runs everybody works once, with many their turn comes again after it has changed.
+    let crew: Vec<_> = (0..times.min(6)).map(|n| (format!("kil{n}"), house.at_work(&format!("kil{n}"), &["shell"]).0)).collect();
+    let (mut worst, mut ended) = (0, vec![0; crew.len()]);
+    for nth in 0..times {
+        let place = nth as usize % crew.len();
+        let (login, worker) = &crew[place];
+        let mut shell = house.terminal.shell(worker, TARGET);
+        shell.type_line(TICKS);
+        shell.wait_for("tick-5");
+        let session = house.running(login);
+        std::thread::sleep(Duration::from_millis(dice.below(2500)));
+        house.end("KILL", Duration::from_secs(10));
+        shell.wait_for_end(Duration::from_secs(20));
+        let seen = last_tick(&shell.screen());
+        let restarted = Instant::now();
+        house.start_again();
+        ended[place] += 1;
+        house.ended(login, ended[place]);
+        assert!(restarted.elapsed() < Duration::from_secs(60), "run {nth}: the session was closed after {:?}", restarted.elapsed());
+        let (cause, recording) = cause_and_recording(&house, &session);
+        assert_eq!((cause.as_str(), recording.get("sealed")), ("vanished", Some(&json!(true))), "run {nth}: {recording}");
+        let kept = last_tick(&String::from_utf8_lossy(&house.console(&["recording", "export", &session]).stdout));
+        assert!(kept + 20 >= seen, "run {nth}: the worker saw tick {seen}, the recording ends at {kept}: more than a second is lost");
+        worst = worst.max(seen.saturating_sub(kept));
+    }
+    house.end("TERM", Duration::from_secs(30));
+    verified(&house, "copy");
+    println!("killed {times} times with a session: each was closed with its cause, and at most {} ms of a recording were lost", worst * 50);
+}
+
 /// A small file system of the test's own, taken away at the end.
 struct SmallDisk(PathBuf);
 
@@ -145,6 +181,18 @@ fn a_full_disk_cuts_the_session_admits_nobody_and_still_lets_the_staff_in() {
         assert_eq!(house.ended("ful", 1), [session.clone()]);
         let (cause, recording) = cause_and_recording(&house, &session);
         assert_eq!((cause.as_str(), recording.get("sealed")), ("recording_lost", Some(&json!(true))), "{recording}");
+        assert!(words.contains("SKS-4010") || words.contains("病院の運用担当者に連絡してください"), "who is refused is told the next step: {words}");
+
+        // Who comes to make room holds what must stay, and takes the evidence out onto another disk.
+        let held = house.console(&["hold", "place", &session, "--number", "院内-1", "--reason", "ディスクが満杯になった件"]);
+        assert!(held.status.success(), "{}", said(&held));
+        let bundle = house.folder.join("full-disk.zip");
+        let taken = house.console(&["bundle", "session", &session, "--reason", "満杯になる前の記録", "--out", &bundle.display().to_string()]);
+        assert!(taken.status.success(), "{}", said(&taken));
+        let verdict = run(&["verify", "--bundle", &bundle.display().to_string(), "--key", &house.log_key]);
+        assert!(verdict.status.success(), "{}", said(&verdict));
+        let listed = house.console(&["hold", "list"]);
+        assert!(said(&listed).contains("院内-1"), "{}", said(&listed));
 
         std::fs::remove_file(filler).expect("room is made");
         let again = wait_for("work goes on once there is room", Duration::from_secs(60), || {

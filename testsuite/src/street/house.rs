@@ -152,6 +152,8 @@ impl House {
         let next = self.folder.join("clock.next");
         std::fs::write(&next, format!("{beside:+}s")).expect("the clock");
         std::fs::rename(next, clock_file(&self.folder)).expect("the clock");
+        // So far forward the box believes no clock by itself.
+        self.console(&["clock", "accept", "--reason", "The test sets the clock"]);
     }
 
     /// The same with its data in a folder elsewhere.

@@ -5,6 +5,7 @@ mod keeper;
 mod phone;
 pub mod program;
 pub mod sshd;
+mod telemetry;
 mod terminal;
 
 mod demo;
@@ -12,7 +13,9 @@ mod house;
 
 mod alarms;
 mod around;
+mod auditor;
 mod browser;
+mod bundle;
 mod console;
 mod contents;
 mod certificates;
@@ -27,6 +30,8 @@ mod hidden;
 mod hostile;
 mod search;
 mod key_windows;
+mod language;
+mod review;
 mod rotation;
 mod layers;
 mod matrix;

@@ -18,10 +18,10 @@ pub fn sekisho() -> PathBuf {
     path
 }
 
-/// `sekisho` with the arguments given.
+/// `sekisho` with the arguments given, in English, whatever the language of whoever runs the tests.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(sekisho());
-    command.args(args).stdin(Stdio::null());
+    command.args(args).env("SEKISHO_LANG", "en").stdin(Stdio::null());
     command
 }
 

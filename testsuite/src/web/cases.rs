@@ -47,8 +47,8 @@ async fn a_case_stands_on_the_operators_first_page_until_it_is_decided() {
         clinic.store.alarms(&Actor::console(), &filter).await.unwrap().rows.into_iter().filter(|alarm| alarm.rule == Rule::Around && alarm.state != AlarmState::Closed).count()
     };
     assert_eq!(open().await, 1);
-    let code = clinic.code("operator");
-    let done = operator.post(&format!("{path}/decide"), &[("decision", "legitimate"), ("reason", "ホスト名を変更した"), ("code", &code)]).await;
+    let (logins, attempts, code) = (case.logins.to_string(), case.attempts.to_string(), clinic.code("operator"));
+    let done = operator.post(&format!("{path}/decide"), &[("decision", "legitimate"), ("logins", &logins), ("attempts", &attempts), ("reason", "ホスト名を変更した"), ("code", &code)]).await;
     assert!(done.status.is_redirection() || done.status.is_success(), "{}", done.text);
     assert!(!operator.get("/").await.text.contains("判断を待っています"));
     assert_eq!(open().await, 0, "the decision answers the alarm");

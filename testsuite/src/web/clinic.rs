@@ -32,6 +32,10 @@ impl Clock for SetClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::SeqCst))
     }
+
+    fn is_of_the_machine(&self) -> bool {
+        false
+    }
 }
 
 pub struct Clinic {

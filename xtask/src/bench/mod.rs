@@ -1,13 +1,15 @@
-//! `cargo xtask bench ssh`: how fast a session through Sekisho is, beside a direct connection and OpenSSH's ProxyJump.
+//! `cargo xtask bench`: ratios against a direct connection or a peer, measured in the same run.
 //!
-//! The three roads lead to the same server, with the same clients and the same cipher, and take turns inside one run,
-//! so that what else happens on the machine falls on all of them. Sekisho is the optimised program with recording on.
+//! `bench ssh` says how fast a session through Sekisho is, beside a direct connection and OpenSSH's ProxyJump. The three
+//! roads lead to the same server, with the same clients and the same cipher, and take turns inside one run, so that
+//! what else happens on the machine falls on all of them. Sekisho is the optimised program with recording on.
 
 mod api;
 mod bulk;
 mod client;
 mod echo;
 mod house;
+mod log;
 mod memory;
 mod proc;
 mod sessions;
@@ -101,8 +103,17 @@ struct Options {
     json: PathBuf,
 }
 
-/// Runs the bench and prints its table.
+/// Runs one of the benches and prints its table.
 pub fn run(root: &Path, args: &[String]) -> Result<()> {
+    match args.split_first() {
+        Some((what, rest)) if what == "ssh" => ssh(root, rest),
+        Some((what, rest)) if what == "log" => log::run(root, rest),
+        _ => bail!("bench ssh or bench log"),
+    }
+}
+
+/// A session beside two other roads.
+fn ssh(root: &Path, args: &[String]) -> Result<()> {
     let options = options(root, args)?;
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
@@ -165,9 +176,6 @@ pub fn run(root: &Path, args: &[String]) -> Result<()> {
 
 fn options(root: &Path, args: &[String]) -> Result<Options> {
     let mut args = args.iter();
-    if args.next().map(String::as_str) != Some("ssh") {
-        bail!("{USAGE}");
-    }
     let mut options = Options {
         size: FULL,
         quick: false,

@@ -18,6 +18,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("sekisho-search", &["sekisho-core", "sekisho-protocol"]),
     // Evidence as one ZIP file, written and read.
     ("sekisho-bundle", &["sekisho-evidence"]),
+    // Time stamps of others, read and asked for, and our own.
+    ("sekisho-timestamp", &["sekisho-evidence"]),
     ("sekisho-store", &["sekisho-core", "sekisho-evidence", "sekisho-search", "sekisho-detect"]),
     ("sekisho-gateway", &["sekisho-core", "sekisho-protocol", "sekisho-detect"]),
     // The pages show fingerprints of host keys, and evidence owns the hash.
@@ -43,6 +45,7 @@ const EVERY_ROOM: &[&str] = &[
     "sekisho-directory",
     "sekisho-courier",
     "sekisho-bundle",
+    "sekisho-timestamp",
 ];
 const ROOMS_AND_ROOF: &[&str] = &[
     "sekisho-core",
@@ -55,6 +58,7 @@ const ROOMS_AND_ROOF: &[&str] = &[
     "sekisho-directory",
     "sekisho-courier",
     "sekisho-bundle",
+    "sekisho-timestamp",
     "sekisho",
 ];
 
@@ -78,8 +82,14 @@ const OWNERS: &[(&str, &str)] = &[
     ("minijinja", "sekisho-web"),
     ("prometheus-client", "sekisho-web"),
     ("zip", "sekisho-bundle"),
+    ("cms", "sekisho-timestamp"),
+    ("der", "sekisho-timestamp"),
+    ("x509-cert", "sekisho-timestamp"),
+    ("rustls-webpki", "sekisho-timestamp"),
     ("lettre", "sekisho-courier"),
     ("hmac", "sekisho-courier"),
+    ("rusty-s3", "sekisho-courier"),
+    ("jiff", "sekisho-courier"),
     ("clap", "sekisho"),
     ("clap", "sekisho-connect"),
     ("tracing-subscriber", "sekisho"),
@@ -94,7 +104,7 @@ const OWNERS: &[(&str, &str)] = &[
 ];
 
 /// Tests that make with a crate what the code under test must refuse.
-const STRANGERS: &[(&str, &str)] = &[("sekisho-gateway", "rcgen")];
+const STRANGERS: &[(&str, &str)] = &[("sekisho-gateway", "rcgen"), ("sekisho-timestamp", "rcgen")];
 
 /// What no crate of floor 0 may name: chance, time and the outside come with them.
 const NOT_ON_FLOOR_ZERO: &[&str] = &[
