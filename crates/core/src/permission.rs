@@ -128,11 +128,15 @@ pub enum Action {
     AskRetention,
     /// Decide on a shorter time that another person asked for.
     DecideRetention,
+    /// Read requests for a viewing by two persons, as far as they are one's own matter.
+    ReadViewing,
+    /// Agree to a viewing as the holder of a second key, or decline it.
+    AgreeViewing,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 61] = [
         Self::WritePlan,
         Self::ReadPlan,
         Self::WithdrawPlan,
@@ -192,12 +196,14 @@ impl Action {
         Self::LiftHold,
         Self::AskRetention,
         Self::DecideRetention,
+        Self::ReadViewing,
+        Self::AgreeViewing,
     ];
 
     /// True if the act is refused without a one-time code given a few minutes ago at most.
     #[must_use]
     pub fn needs_step_up(self) -> bool {
-        matches!(self, Self::SignLogReview | Self::ConfirmLogReview | Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::TakeEvidence | Self::SearchRecords | Self::ReadIdentityChecks | Self::KeepLedger | Self::DecideCase | Self::KeepOwnLogin | Self::KeepOwnFactors | Self::OpenKeyWindow | Self::ConnectDevice | Self::CertifyDevice | Self::KeepEmergency | Self::ReviewEmergency | Self::KeepAuditorKeys | Self::LiftHold | Self::AskRetention | Self::DecideRetention)
+        matches!(self, Self::SignLogReview | Self::ConfirmLogReview | Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::TakeEvidence | Self::SearchRecords | Self::ReadIdentityChecks | Self::KeepLedger | Self::DecideCase | Self::KeepOwnLogin | Self::KeepOwnFactors | Self::OpenKeyWindow | Self::ConnectDevice | Self::CertifyDevice | Self::KeepEmergency | Self::ReviewEmergency | Self::KeepAuditorKeys | Self::LiftHold | Self::AskRetention | Self::DecideRetention | Self::AgreeViewing)
     }
 }
 
@@ -244,7 +250,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ChatSession
                 | A::MarkSession
                 | A::ReadAlarms | A::HandleAlarms | A::KeepOwnLogin
-                | A::KeepOwnFactors
+                | A::KeepOwnFactors | A::ReadViewing | A::AgreeViewing
         )),
         R::Operator => all(matches!(
             action,
@@ -277,6 +283,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::KeepEmergency
                 | A::ReadAlarms | A::HandleAlarms | A::ReadMetrics | A::ReadRetention | A::PlaceHold | A::AskRetention | A::KeepOwnLogin
                 | A::ReadLogReview | A::JudgeLogReview | A::SignLogReview | A::ReadPeriodReport | A::KeepOwnFactors
+                | A::ReadViewing | A::AgreeViewing
         )),
         R::Supervisor => all(matches!(
             action,
@@ -293,6 +300,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::SearchRecords
                 | A::KeepOwnLogin
                 | A::KeepOwnFactors
+                | A::ReadViewing | A::AgreeViewing
         )),
         R::Planner => all(matches!(
             action,
@@ -324,6 +332,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReviewEmergency
                 | A::ReadAlarms | A::HandleAlarms | A::ReadRetention | A::PlaceHold | A::LiftHold | A::AskRetention | A::DecideRetention | A::KeepOwnLogin
                 | A::ReadLogReview | A::JudgeLogReview | A::ConfirmLogReview | A::ReadPeriodReport | A::TakeNoteOfReport | A::IssueReport | A::KeepOwnFactors
+                | A::ReadViewing | A::AgreeViewing
         )),
         R::SafetyManager => all(matches!(
             action,
@@ -350,6 +359,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReviewEmergency
                 | A::ReadAlarms | A::HandleAlarms | A::ReadRetention | A::PlaceHold | A::LiftHold | A::AskRetention | A::KeepOwnLogin
                 | A::ReadLogReview | A::JudgeLogReview | A::ReadPeriodReport | A::KeepOwnFactors
+                | A::ReadViewing | A::AgreeViewing
         )),
         R::Auditor => all(matches!(
             action,
@@ -367,9 +377,9 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::ReadLedger
                 | A::ReadAlarms | A::ReadMetrics | A::ReadRetention | A::KeepOwnLogin
                 | A::ReadLogReview | A::ReadPeriodReport | A::KeepOwnFactors
-                | A::ReadIdentityChecks
+                | A::ReadIdentityChecks | A::ReadViewing
         )),
-        R::Administrator => all(matches!(action, A::ReadLedger | A::KeepLedger | A::ReadRoads | A::DeclareLoss | A::CertifyDevice | A::UnlockPerson | A::ReadAlarms | A::HandleAlarms | A::ReadMetrics | A::ReadRetention | A::AskRetention | A::KeepOwnLogin | A::KeepOwnFactors | A::ReadIdentityChecks | A::KeepAuditorKeys | A::KeepMail | A::KeepEmergency)),
+        R::Administrator => all(matches!(action, A::ReadLedger | A::KeepLedger | A::ReadRoads | A::DeclareLoss | A::CertifyDevice | A::UnlockPerson | A::ReadAlarms | A::HandleAlarms | A::ReadMetrics | A::ReadRetention | A::AskRetention | A::KeepOwnLogin | A::KeepOwnFactors | A::ReadIdentityChecks | A::KeepAuditorKeys | A::KeepMail | A::KeepEmergency | A::ReadViewing | A::AgreeViewing)),
     }
 }
 
