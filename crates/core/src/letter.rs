@@ -156,6 +156,21 @@ pub enum Letter {
         /// Address of its page.
         url: String,
     },
+    /// Somebody asks for a viewing by two persons, or it was decided on.
+    Viewing {
+        /// What happened.
+        stage: ViewingStage,
+        /// Who asks, for a holder of a second key; who decided, for whoever asked.
+        by: String,
+        /// Why.
+        reason: String,
+        /// How many recordings.
+        recordings: usize,
+        /// For how many hours.
+        hours: u32,
+        /// Address of its page.
+        url: String,
+    },
     /// Letters to a person go to another address. It goes to both.
     AddressChanged {
         /// Their name.
@@ -178,6 +193,17 @@ pub enum Letter {
         /// When.
         at: Timestamp,
     },
+}
+
+/// What a letter tells of a viewing by two persons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewingStage {
+    /// Somebody asks the holder of a second key to agree.
+    Asked,
+    /// A holder agreed; whoever asked can open the recordings.
+    Agreed,
+    /// A holder declined.
+    Declined,
 }
 
 /// What a worker's device is told of the outer door.
@@ -240,6 +266,7 @@ impl Letter {
             Self::Checkpoint { .. } => "checkpoint",
             Self::Review { .. } => "review",
             Self::Report { .. } => "report",
+            Self::Viewing { .. } => "viewing",
             Self::AddressChanged { .. } => "address_changed",
             Self::Test { .. } => "test",
         }
@@ -256,7 +283,7 @@ impl Letter {
     pub fn until(&self) -> Option<Timestamp> {
         match self {
             Self::Invitation { until, .. } | Self::Reset { until, .. } => Some(*until),
-            Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } | Self::EmergencyClosed { .. } | Self::Alarm { .. } | Self::Checkpoint { .. } | Self::Review { .. } | Self::Report { .. } | Self::AddressChanged { .. } | Self::Test { .. } => None,
+            Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } | Self::EmergencyClosed { .. } | Self::Alarm { .. } | Self::Checkpoint { .. } | Self::Review { .. } | Self::Report { .. } | Self::Viewing { .. } | Self::AddressChanged { .. } | Self::Test { .. } => None,
         }
     }
 
@@ -383,6 +410,27 @@ impl Letter {
                 };
                 (topic, format!("{ja}\n\n  期間: {span}{whose}\n  確認の期限: {due}\n\n  {url}"), format!("{en}\nDeadline: {due} (Japan time).\n\n{url}"))
             }
+            Self::Viewing { stage, by, reason, recordings, hours, url } => {
+                let (by, reason) = (one_line(by), one_line(reason));
+                let (topic, ja, en) = match stage {
+                    ViewingStage::Asked => (
+                        "録画の閲覧への同意のお願い (Agreement to a viewing)",
+                        format!("{by} さんが、二人での閲覧の対象になっている録画 {recordings} 件を見るために、二人目の鍵の持ち主の同意を求めています(同意から {hours} 時間)。\n\n  理由: {reason}\n\n次の画面で内容を確かめ、同意するか断るかを決めてください。同意には、あなたの鍵のファイルが要ります。鍵のファイルを送るよう求めることはありません。"),
+                        format!("{by} asks to see {recordings} recordings that nobody opens alone, for {hours} hours from your agreement. See the page, then agree or decline. You need the file of your key, and nobody asks you to send it."),
+                    ),
+                    ViewingStage::Agreed => (
+                        "録画の閲覧に同意がありました (Viewing agreed)",
+                        format!("{by} さんが、録画 {recordings} 件の閲覧に同意しました。次の画面から {hours} 時間以内に見てください。"),
+                        format!("{by} agreed to the viewing of {recordings} recordings. You can open them for {hours} hours."),
+                    ),
+                    ViewingStage::Declined => (
+                        "録画の閲覧は断られました (Viewing declined)",
+                        format!("{by} さんが、録画 {recordings} 件の閲覧を断りました。\n\n  理由: {reason}"),
+                        format!("{by} declined the viewing of {recordings} recordings."),
+                    ),
+                };
+                (topic, format!("{ja}\n\n  {url}"), format!("{en}\n\n{url}"))
+            }
             Self::AddressChanged { name, login, before, after, by, at } => {
                 let shown = |address: &str, none: &str| if address.is_empty() { none.to_owned() } else { one_line(address) };
                 (
@@ -483,6 +531,15 @@ mod tests {
         let written = Letter::Test { by: "佐藤\n\nすぐに次のリンクを\u{2028}開いて".into(), at: Timestamp(0) }.written(&head);
         assert!(!written.subject.contains(['\r', '\n']), "{:?}", written.subject);
         assert!(written.body.expose().contains("実施: 佐藤  すぐに次のリンクを 開いて\n"), "{}", written.body.expose());
+    }
+
+    #[test]
+    fn a_holder_is_told_who_asks_and_why_and_is_never_asked_for_the_key() {
+        let letter = Letter::Viewing { stage: ViewingStage::Asked, by: "石川 由美".into(), reason: "手順の確認\n次を実行".into(), recordings: 2, hours: 8, url: "https://gateway.example/viewings/vrq-a".into() };
+        let body = letter.written(&LetterHead { facility: "青葉病院", base_url: "https://gateway.example" }).body;
+        for words in ["石川 由美 さんが", "録画 2 件", "8 時間", "理由: 手順の確認 次を実行\n", "鍵のファイルを送るよう求めることはありません", "\n  https://gateway.example/viewings/vrq-a\n"] {
+            assert!(body.expose().contains(words), "{words}: {}", body.expose());
+        }
     }
 
     #[test]
