@@ -4,7 +4,7 @@ use crate::around::{AroundRule, Decision, Weight};
 use crate::desk::{Cause, Dialled, RefusedAsk};
 use crate::hold::{HoldBasis, HoldScope};
 use crate::retention::KeepClass;
-use crate::ids::{HoldId, AccountId, AlarmId, AttachmentId, AuditorKeyId, CaseId, DeviceCertificateId, DeviceCodeId, DeviceId, EmergencyId, EmergencyUseId, IdentityCheckId, KeyWindowId, LineId, LinkId, LogImportId, LogReviewId, LogSourceId, LoginAllowId, MailId, PasskeyId, PeriodReportId, PersonId, PlanId, ReviewId, ServiceId, SessionId, SshLoginId, TargetId, TokenId, VendorId, WebLoginId, WorkerKeyId};
+use crate::ids::{HoldId, AccountId, AlarmId, AttachmentId, AuditorKeyId, CaseId, DeviceCertificateId, DeviceCodeId, DeviceId, EmergencyId, EmergencyUseId, IdentityCheckId, KeyWindowId, LineId, LinkId, LogImportId, LogReviewId, LogSourceId, LoginAllowId, MailId, PasskeyId, PeriodReportId, PersonId, PlanId, ReviewId, SecondKeyId, ServiceId, SessionId, SshLoginId, TargetId, TokenId, VendorId, ViewingRequestId, WebLoginId, WorkerKeyId};
 use crate::line::LineClass;
 use crate::emergency::{EmergencyCause, Half};
 use crate::evidence::EvidenceScope;
@@ -18,6 +18,7 @@ use crate::command::RuleAct;
 use crate::target::{CredentialKind, TargetClass};
 use crate::source::Network;
 use crate::time::Timestamp;
+use crate::two_person::SecondKeyChange;
 use crate::token::TokenEnd;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -815,6 +816,15 @@ pub enum Fact {
         host_keys: Vec<String>,
         /// Active after it.
         active: bool,
+        /// It has no log of its own; its sessions are told of in the work diary.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        no_log: bool,
+        /// Its further addresses.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        addresses: BTreeSet<std::net::IpAddr>,
+        /// Why, where somebody said so.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
     },
     /// The credential of an account on a target was stored.
     CredentialKept {
@@ -1656,6 +1666,10 @@ pub enum Fact {
         /// Nobody proved that the line is the target's own.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         unauthenticated: bool,
+        /// By how many seconds the target's clock was ahead of ours when it said so; behind it, below zero. Unknown where the line
+        /// bears no time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clock_seconds: Option<i64>,
     },
     /// A login that no session explains was found, or a source that says nothing or something in another's name.
     CaseOpened {
@@ -1975,6 +1989,63 @@ pub enum Fact {
         change: String,
         /// Why.
         reason: String,
+    },
+    /// A second key, whose holder must agree before recordings open, was asked for, confirmed, refused or ended. Its entry counts only
+    /// with the signature of the log's key.
+    SecondKeyKept {
+        /// Which.
+        second_key: SecondKeyId,
+        /// Who holds it.
+        holder: PersonId,
+        /// Their name.
+        name: String,
+        /// The public key of age.
+        key: String,
+        /// The targets that it is for; none named means all of them.
+        targets: Vec<TargetId>,
+        /// What became of it.
+        change: SecondKeyChange,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody asked to open recordings that nobody opens alone.
+    ViewingAsked {
+        /// The request.
+        viewing: ViewingRequestId,
+        /// Which recordings.
+        sessions: Vec<SessionId>,
+        /// The second keys of which one is needed.
+        keys: Vec<SecondKeyId>,
+        /// For how many hours.
+        hours: u32,
+        /// Why.
+        reason: String,
+    },
+    /// The holder of a second key agreed, and handed in what opens them.
+    ViewingAgreed {
+        /// The request.
+        viewing: ViewingRequestId,
+        /// Until when.
+        until: Timestamp,
+        /// By which key.
+        second_key: SecondKeyId,
+    },
+    /// The holder of a second key declined.
+    ViewingDeclined {
+        /// The request.
+        viewing: ViewingRequestId,
+        /// Why.
+        reason: String,
+    },
+    /// Who asked took the request back before anybody agreed.
+    ViewingWithdrawn {
+        /// The request.
+        viewing: ViewingRequestId,
+    },
+    /// An agreement was ended before its time.
+    ViewingEnded {
+        /// The request.
+        viewing: ViewingRequestId,
     },
     /// A sealed recording was copied to the archive, and the copy was looked at there.
     RecordingArchived {

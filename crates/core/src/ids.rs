@@ -85,6 +85,8 @@ id_type!(/** An entry of the list of logins that may go round the gateway. */ Lo
 
 id_type!(/** A hold (証拠保全). */ HoldId, "hld-");
 id_type!(/** The key of an auditor that opens recordings. */ AuditorKeyId, "adk-");
+id_type!(/** A second key, whose holder must agree before recordings open. */ SecondKeyId, "sck-");
+id_type!(/** A request to open recordings that nobody opens alone. */ ViewingRequestId, "vrq-");
 id_type!(/** An alarm (警報). */ AlarmId, "alm-");
 id_type!(/** A review of the log (証跡レビュー). */ LogReviewId, "lrv-");
 id_type!(/** An edition of a report on a span (月次報告など). */ PeriodReportId, "rpt-");

@@ -56,3 +56,4 @@ pub mod ssh_login;
 pub mod target;
 pub mod time;
 pub mod token;
+pub mod two_person;

@@ -34,6 +34,22 @@ limits! {
     AUDITOR_NAME_CHARS: "characters" = 60;
     /// Auditors for whom recordings are wrapped at once, with those who wait for a confirmation.
     AUDITOR_KEYS: "keys" = 8;
+    /// Second keys in force at once, with those that wait for a confirmation; a recording names them beside the hospital's and the auditors' keys.
+    SECOND_KEYS: "keys" = 7;
+    /// Targets that one second key names.
+    SECOND_KEY_TARGETS: "targets" = 64;
+    /// Recordings in one request to view.
+    VIEWING_SESSIONS: "recordings" = 32;
+    /// The most hours for which a holder's agreement lasts.
+    VIEWING_HOURS: "hours" = 24;
+    /// Hours of an agreement unless others are asked for.
+    VIEWING_DEFAULT_HOURS: "hours" = 8;
+    /// Days for which a request to view waits for a holder.
+    VIEWING_ASKED_DAYS: "days" = 7;
+    /// Requests to view of one person that wait or hold at once.
+    VIEWING_REQUESTS: "requests" = 20;
+    /// The text of an agreement: one age file with a share for each recording.
+    VIEWING_AGREEMENT_BYTES: "bytes" = 8_192;
     /// The largest recording that goes to an archive: one upload of the protocol takes no more.
     ARCHIVE_COPY_BYTES: "bytes" = 5 << 30;
     /// Seconds for which an archive may say nothing before a transfer is given up.
@@ -78,6 +94,10 @@ limits! {
     LOG_SOURCES: "items" = 2_000;
     /// Names by which one of them may call itself.
     LOG_SOURCE_HOSTS: "items" = 16;
+    /// Further addresses of one target, and those that are remembered from dialling it.
+    TARGET_ADDRESSES: "addresses" = 16;
+    /// Days for which an address that a target had when it was dialled counts as its own.
+    TARGET_ADDRESS_DAYS: "days" = 90;
     /// Longest time that an operator may let a source be silent.
     LOG_SILENT_MINUTES: "minutes" = 7 * 24 * 60;
     /// Connections of log sources at once.
@@ -320,6 +340,8 @@ limits! {
     EVIDENCE_PLANS: "plans" = 1_000;
     /// Checkpoints from outside that are handed in with the wish for an evidence bundle.
     EVIDENCE_CHECKPOINTS: "checkpoints" = 8;
+    /// Time stamps in one evidence bundle: one an hour for a month.
+    EVIDENCE_TIMESTAMPS: "time stamps" = 750;
     /// Watchers of one running session.
     WATCHERS: "watchers" = 16;
     /// Pauses of one session; beyond it there is the cut.

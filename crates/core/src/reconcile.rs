@@ -50,6 +50,8 @@ pub enum Item {
     Refused,
     /// 個人情報
     PersonalData,
+    /// 作業日誌
+    Diary,
     /// How the session ended (切断・中断)
     Ending,
     /// 計画変更メモ
@@ -477,11 +479,29 @@ pub fn personal_data(plan: &Plan) -> Option<Finding> {
     rows.0.pop()
 }
 
+/// The rows of the work diary, one for each session on a target without a log. They can be compared once there is a report.
+#[must_use]
+pub fn diary(plan: &Plan, sessions: &[SessionFacts]) -> Vec<Finding> {
+    let Some(report) = &plan.report else { return Vec::new() };
+    let mut rows = Rows(Vec::new());
+    for facts in sessions.iter().filter(|facts| facts.diary) {
+        let planned = format!("{} {} {}", facts.target_name, facts.person_name, facts.started.minute());
+        let text = report.content.diary.iter().find(|entry| entry.session == facts.session).map_or("", |entry| entry.text.trim());
+        let verdict = if text.is_empty() { Verdict::NotDone } else { Verdict::Match };
+        rows.add(Item::Diary, verdict, &planned, text, Some(&facts.session), None);
+    }
+    rows.0
+}
+
 fn endings(sessions: &[SessionFacts], rows: &mut Rows) {
     for facts in sessions {
         let cause = facts.cause.as_deref().unwrap_or("running");
         let verdict = if cause == "closed" { Verdict::Match } else { Verdict::Different };
         rows.add(Item::Ending, verdict, "closed", cause, Some(&facts.session), None);
+        if facts.unread {
+            // Commands and files of the last moments may be missing from all rows above: somebody has to open the recording and look.
+            rows.add(Item::Ending, Verdict::Different, "closed", "unread", Some(&facts.session), None);
+        }
     }
 }
 

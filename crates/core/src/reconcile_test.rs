@@ -45,6 +45,8 @@ fn facts(commands: &[&str], files: Vec<FileSeen>) -> SessionFacts {
         functions: BTreeSet::from([Function::Shell]),
         refused: Vec::new(),
         forwards: Vec::new(),
+        unread: false,
+        diary: false,
         key_window: false,
         witness: Witness::None,
         witnesses: Vec::new(),
@@ -237,4 +239,23 @@ fn within_what_was_planned_nothing_differs() {
     let open: Vec<&Finding> = rows.iter().filter(|row| row.is_open()).collect();
     assert!(open.is_empty(), "{open:?}");
     assert!(rows.iter().any(|row| row.item == Item::Witness && row.planned == "wish" && row.actual == "鈴木"));
+}
+
+#[test]
+fn each_session_on_a_target_without_a_log_owes_an_entry_of_the_diary() {
+    use crate::plan::{DiaryEntry, Mark, Report, ReportContent};
+    let owes = |n: u8| SessionFacts { session: SessionId::from_random([n; 10]), diary: true, ..facts(&[], Vec::new()) };
+    let sessions = [owes(7), owes(8), facts(&[], Vec::new())];
+    let entry = DiaryEntry { session: sessions[0].session.clone(), text: "基板を交換した".into() };
+    let blank = DiaryEntry { session: sessions[1].session.clone(), text: " \n".into() };
+    let written = Mark { by: PersonId::from_random([3; 10]), name: "佐藤 健".into(), at: NOW };
+    let mut plan = plan(&[]);
+    assert!(diary(&plan, &sessions).is_empty(), "nothing is owed before there is a report");
+    plan.report = Some(Report { content: ReportContent { diary: vec![entry, blank], ..ReportContent::default() }, written, countersigned: None });
+    let rows = diary(&plan, &sessions);
+    assert_eq!(rows.iter().map(|row| (row.verdict, row.actual.as_str(), row.session.clone())).collect::<Vec<_>>(), [
+        (Verdict::Match, "基板を交換した", Some(sessions[0].session.clone())),
+        (Verdict::NotDone, "", Some(sessions[1].session.clone())),
+    ]);
+    assert!(rows[1].planned.starts_with("ehr-db01 佐藤 健 "), "it says whose work on what is not told of: {}", rows[1].planned);
 }

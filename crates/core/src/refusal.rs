@@ -155,6 +155,8 @@ pub enum Refusal {
     ReportTaken,
     /// The span of a report has not ended, or the log does not reach back to it.
     SpanNotOver,
+    /// A file was called one of failed logins and tells of logins that succeeded, or the other way round.
+    LogKindDiffers,
     /// An emergency account is not in the state that the act belongs to.
     EmergencyState,
     /// The same person may not do both: print both halves, or open and review.
@@ -167,6 +169,18 @@ pub enum Refusal {
     NothingAsked,
     /// The key of an auditor is not at the step that the act belongs to.
     AuditorKeyStep,
+    /// Nobody opens the recording alone: the holder of a second key has to agree.
+    TwoPersons,
+    /// The second key is not at the step that the act belongs to.
+    SecondKeyStep,
+    /// The request to view is not at the step that the act belongs to, or its time is over.
+    ViewingStep,
+    /// The person holds no second key of these recordings.
+    NotSecondHolder,
+    /// The text of an agreement does not open the recordings of its request.
+    AgreementWrong,
+    /// No second key opens all of the recordings that were asked for together.
+    NoCommonSecondKey,
     /// The recording lies in the archive alone, and cannot be carried back at this moment.
     RecordingAway,
     /// What the archive has of a recording is not what was handed over.
@@ -504,6 +518,7 @@ impl Refusal {
             Self::OwnMatter => ("SKS-2082", "ご自分についての行は判断できません。", "別の人(企画管理者や安全管理責任者など)に依頼してください。", "Nobody judges what is about themselves.", "Ask somebody else, such as the planner or the safety manager."),
             Self::ReportTaken => ("SKS-2083", "この報告は、すでに確認されています。", "新しい版があれば、そちらを確認してください。", "Somebody has taken note of this report.", "Look whether there is a newer edition."),
             Self::SpanNotOver => ("SKS-2084", "その期間の報告は作成できません。", "期間が終わっていること、証跡の始まりより後の期間であることを確かめてください。", "There is no report for this span.", "It must have ended, and lie after the beginning of the log."),
+            Self::LogKindDiffers => ("SKS-2095", "選んだ種類とファイルの中身が違います。", "成功したログインの記録(wtmp)か、失敗したログインの記録(btmp)かを確かめ、選び直してください。", "The file is not of the kind that was chosen.", "See whether it is wtmp (logins) or btmp (failed logins), and choose again."),
             Self::TestedTooOften => ("SKS-2013", "接続先の確認が続きすぎています。", "10分ほど待ってからお試しください(続けて失敗すると、接続先がアカウントを止めることがあります)。", "The target was tested too often.", "Wait ten minutes; after repeated failures a target may lock the account."),
             Self::EmergencyState => ("SKS-2045", "非常時用アカウントは、その操作ができる状態ではありません。", "アカウントの画面で今の状態を確かめてください。", "The emergency account is not in a state for this.", "Look at the account's page."),
             Self::SameHand => ("SKS-2046", "同じ人が両方を行うことはできません。", "別の人が行ってください。", "The same person may not do both.", "Have somebody else do it."),
@@ -511,6 +526,12 @@ impl Refusal {
             Self::RecordingDeleted => ("SKS-2052", "この記録は、保管期間の満了により削除されました。", "いつ、どの規則で削除したかは、削除台帳で確かめられます。操作の一覧と証跡は残っています。", "This record was deleted because its time was over.", "The ledger of deletions tells when and by which rule. The list of commands and files, and the log, stay."),
             Self::NothingAsked => ("SKS-2053", "決裁を待つ申請がありません。", "画面を開き直して、今の状態を確かめてください。", "Nothing waits for a decision.", "Reload the page and look again."),
             Self::AuditorKeyStep => ("SKS-2070", "監査者の鍵は、その操作ができる状態ではありません。", "監査者の鍵の画面で今の状態を確かめてください。", "The auditor's key is not in a state for this.", "Look at the page of auditors' keys."),
+            Self::TwoPersons => ("SKS-2085", "この録画は一人では開けません(二人での閲覧)。", "セッションの画面で閲覧を申し込み、第二の鍵の持ち主の同意を得てください。", "Nobody opens this recording alone (two-person viewing).", "Ask to view it on the session's page; the holder of a second key has to agree."),
+            Self::SecondKeyStep => ("SKS-2086", "第二の鍵は、その操作ができる状態ではありません。", "第二の鍵の画面で今の状態を確かめてください。", "The second key is not in a state for this.", "Look at the page of second keys."),
+            Self::ViewingStep => ("SKS-2087", "この閲覧の申込みは、その操作ができる状態ではないか、期限が過ぎています。", "申込みの画面で今の状態を確かめ、必要ならもう一度申し込んでください。", "The request to view is not in a state for this, or its time is over.", "Look at its page; if need be, ask again."),
+            Self::NotSecondHolder => ("SKS-2088", "この録画の第二の鍵の持ち主ではないため、同意できません。", "申込みの画面に表示されている第二の鍵の持ち主に依頼してください。", "You hold no second key of these recordings.", "Ask one of the holders whom the request's page names."),
+            Self::AgreementWrong => ("SKS-2089", "貼り付けられた同意の文は、この申込みの録画を開くものではありません。", "この申込みの文から作った同意の文を、最初の行から最後の行まで貼り付けてください。", "The text of the agreement does not open the recordings of this request.", "Make it from the text of this very request, and paste all of its lines."),
+            Self::NoCommonSecondKey => ("SKS-2073", "選んだ録画をまとめて開ける第二の鍵がありません。", "セッションごとに申し込んでください。", "No second key opens all of these recordings together.", "Ask for each session by itself."),
             Self::RecordingAway => ("SKS-2071", "この録画は録画の保管先にだけあり、今は取り寄せられません。", "しばらくしてからもう一度開いてください。続くときは、関所管理者に保管先の状態を確かめてもらってください。", "This recording lies in the archive alone and cannot be carried back at this moment.", "Open it again a little later; if it goes on, have the administrator look at the archive."),
             Self::RecordingDiffers => ("SKS-2072", "保管先にあるこの録画の写しは、預けたものと違います。使わずに止めました。", "企画管理者に知らせ、保管先の操作の記録を調べてください。", "What the archive has of this recording is not what was handed over. It was not used.", "Tell the planner, and look at the archive's own log."),
             Self::MailNotSetUp => ("SKS-2044", "メールの送信が設定されていません。", "関所管理者に設定([mail])を依頼してください。", "No mail server is configured.", "Ask the administrator to set up [mail]."),

@@ -115,6 +115,13 @@ impl Timestamp {
         format!("{} {:02}:{:02}", era_date(at.date()), at.hour(), at.minute())
     }
 
+    /// RFC 3339 in UTC, to the second, for formats that others read.
+    #[must_use]
+    pub fn rfc3339_utc(self) -> String {
+        let at = self.jst().to_offset(time::UtcOffset::UTC);
+        format!("{}T{:02}:{:02}:{:02}Z", format_date(at.date()), at.hour(), at.minute(), at.second())
+    }
+
     /// RFC 3339 in Japanese time, for the log and for machines.
     #[must_use]
     pub fn rfc3339(self) -> String {

@@ -322,6 +322,20 @@ pub fn only(text: &str, key: &PublicKey) -> Result<String, CheckpointBreach> {
     Ok(format!("{}\n\u{2014} {} {}\n", note.body, key.name, BASE64.encode(bytes)))
 }
 
+/// Signs a text of ours that is no checkpoint, as a C2SP signed note. No text of three lines is handed in: it could be one.
+pub(crate) fn sign_note(body: &str, key: &SigningKey) -> String {
+    let signature = key.key.sign(body.as_bytes());
+    let bytes = [&key.public.id.to_be_bytes()[..], &signature.to_bytes()].concat();
+    format!("{body}\n\u{2014} {} {}\n", key.public.name, BASE64.encode(bytes))
+}
+
+/// Whether a text is a note of at most so many bytes, and signed by this key.
+pub(crate) fn note_signed_by(text: &str, key: &PublicKey, most: usize) -> bool {
+    let Ok(note) = Note::split_if(text, most, |_| true) else { return false };
+    let mut signatures = note.of(&key.name, key.id).peekable();
+    signatures.peek().is_some() && signatures.all(|bytes| bytes.try_into().is_ok_and(|bytes| verify_strict(key, note.body.as_bytes(), &Signature(bytes)).is_ok()))
+}
+
 /// A signed note, taken apart.
 pub(crate) struct Note<'a> {
     /// What is signed, with its last line feed.
@@ -332,7 +346,12 @@ pub(crate) struct Note<'a> {
 
 impl<'a> Note<'a> {
     pub(crate) fn split(text: &'a str) -> Result<Self, CheckpointBreach> {
-        if text.len() > MAX_CHECKPOINT_BYTES {
+        // A note whose body is no checkpoint is refused before its signatures are looked at.
+        Self::split_if(text, MAX_CHECKPOINT_BYTES, |body| Checkpoint::parse(body).is_some())
+    }
+
+    fn split_if(text: &'a str, most: usize, is_body: impl FnOnce(&str) -> bool) -> Result<Self, CheckpointBreach> {
+        if text.len() > most {
             return Err(CheckpointBreach::TooLong);
         }
         if text.chars().any(|c| c.is_control() && c != '\n') {
@@ -340,8 +359,9 @@ impl<'a> Note<'a> {
         }
         let split = text.rfind("\n\n").ok_or(CheckpointBreach::Form)?;
         let (body, rest) = text.split_at(split + 1);
-        // A note whose body is no checkpoint is refused before its signatures are looked at.
-        Checkpoint::parse(body).ok_or(CheckpointBreach::Form)?;
+        if !is_body(body) {
+            return Err(CheckpointBreach::Form);
+        }
         let lines = rest
             .strip_prefix('\n')
             .and_then(|rest| rest.strip_suffix('\n'))

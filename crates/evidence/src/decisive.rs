@@ -8,7 +8,7 @@ use crate::checkpoint::{PublicKey, Signature, SignatureBreach, SigningKey, sign_
 pub const CONTEXT: &str = "keeping/v1";
 
 /// Kinds of entries that carry it.
-pub const KINDS: [&str; 10] = [
+pub const KINDS: [&str; 11] = [
     "hold_placed",
     "hold_extended",
     "hold_lifted",
@@ -19,6 +19,7 @@ pub const KINDS: [&str; 10] = [
     "recording_deleted",
     "recording_set_aside",
     "attachment_deleted",
+    "second_key_kept",
 ];
 
 /// What stands between an entry and its signature.

@@ -35,6 +35,12 @@ pub const MAX_WRAPPED_KEY_BYTES: usize = 32 * 1024;
 pub const MAX_RECIPIENTS: usize = 16;
 /// Longest public key of a recipient in bytes; that of X25519 has 62.
 pub const MAX_RECIPIENT_KEY_BYTES: usize = 128;
+/// Most recordings in one request to view.
+pub const MAX_REQUEST_RECORDINGS: usize = 32;
+/// Longest request to view in bytes: each recording may bring a wrapped share of the longest kind.
+pub const MAX_REQUEST_BYTES: usize = MAX_REQUEST_RECORDINGS * (2 * MAX_WRAPPED_KEY_BYTES) + 16 * 1024;
+/// Longest line of words in a request to view (name, reason) in bytes.
+pub const MAX_REQUEST_LINE_BYTES: usize = 2 * 1024;
 /// Longest run of output bytes in one frame; longer runs are split by the encoder.
 pub const MAX_FRAME_DATA_BYTES: usize = 32 * 1024;
 /// Longest text in a frame (command, message, marker); longer text ends in an ellipsis.

@@ -202,9 +202,9 @@ impl Store {
 
     /// What opens the recording, again and again, and the view that stands in the log before its first byte is read.
     async fn flow_reader(&self, actor: &Actor, session: &SessionId, mode: ViewMode) -> Done<(impl Fn() -> Result<Reader, Fault> + Send + 'static, Viewing)> {
-        let viewing = self.viewing(actor, session, mode).await?;
-        let (store, path) = (self.clone(), self.at_hand(session).await?);
-        Ok((move || frames(&path, store.unwrapper()), viewing))
+        let (viewing, opener) = self.viewing(actor, session, mode).await?;
+        let path = self.at_hand(session).await?;
+        Ok((move || frames(&path, |header| opener.open(header)), viewing))
     }
 }
 

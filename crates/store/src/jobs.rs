@@ -92,6 +92,7 @@ impl Store {
         note("web_logins", self.expire_web_logins().await);
         note("key_windows", self.expire_key_windows().await);
         note("tokens", self.expire_tokens().await);
+        self.inner.shares.pass(self.steady_now());
         note("plans", self.pass_time().await.map_err(Into::into));
         if forget {
             note("forget", self.forget().await.map_err(Into::into));

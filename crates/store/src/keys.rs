@@ -8,7 +8,7 @@ use crate::log::{sync_folder, write_durably};
 use crate::secrets::{Place, Sealed, SealingKey, random_bytes};
 use crate::settings::Settings;
 use sekisho_evidence::checkpoint::{PublicKey, SigningKey};
-use sekisho_evidence::recording::{Recipient, RecipientKind};
+use sekisho_evidence::recording::Recipient;
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
@@ -128,27 +128,18 @@ impl Keys {
         self.recordings.to_public().to_string()
     }
 
-    /// Wraps the data key of a recording as an age file that the hospital's key opens, and each of the `auditors`' alone as
-    /// well. Gives it with everybody whose key opens it.
-    pub fn wrap_recording_key(&self, key: &[u8; 32], auditors: &[Recipient]) -> Result<(Vec<u8>, Vec<Recipient>), Fault> {
-        let failed = |why: String| Fault::Crypto(format!("a recording's key could not be wrapped: {why}"));
-        let hospital = self.recordings.to_public();
-        let mut recipients = vec![Recipient { kind: RecipientKind::Hospital, name: String::new(), key: hospital.to_string() }];
-        recipients.extend_from_slice(auditors);
-        let keys = recipients.iter().map(|one| one.key.parse::<age::x25519::Recipient>());
-        let keys = keys.collect::<Result<Vec<_>, _>>().map_err(|why| failed(why.to_owned()))?;
-        let keys = keys.iter().map(|key| key as &dyn age::Recipient);
-        let encryptor = age::Encryptor::with_recipients(keys).map_err(|error| failed(error.to_string()))?;
-        let mut wrapped = Vec::new();
-        let written = encryptor.wrap_output(&mut wrapped).and_then(|mut writer| {
-            writer.write_all(key)?;
-            writer.finish().map(drop)
-        });
-        written.map_err(|error| failed(error.to_string()))?;
-        Ok((wrapped, recipients))
+    /// Opens an armored age file that somebody made for the key of recordings; `None` for what is none, is for another key, or holds
+    /// more than `most` bytes.
+    pub fn open_for_recordings(&self, armored: &[u8], most: usize) -> Option<Zeroizing<Vec<u8>>> {
+        let decryptor = age::Decryptor::new_buffered(age::armor::ArmoredReader::new(armored)).ok()?;
+        let mut reader = decryptor.decrypt(std::iter::once(&self.recordings as &dyn age::Identity)).ok()?;
+        // Room for all of it from the start: growing would leave copies behind.
+        let mut plain = Zeroizing::new(Vec::with_capacity(most + 1));
+        reader.by_ref().take(most as u64 + 1).read_to_end(&mut plain).ok()?;
+        (plain.len() <= most).then_some(plain)
     }
 
-    /// Opens what [`Keys::wrap_recording_key`] gave.
+    /// Opens what [`wrap_for`] gave, if the hospital is among those it was wrapped for.
     pub fn unwrap_recording_key(&self, wrapped: &[u8]) -> Result<Zeroizing<[u8; 32]>, Fault> {
         let plain = age::decrypt(&self.recordings, wrapped).map_err(|error| Fault::Crypto(format!("a recording's key does not open: {error}")))?;
         let plain = Zeroizing::new(plain);
@@ -176,6 +167,22 @@ impl Keys {
     pub fn load_file(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
         load(&self.dir, &self.data, name)
     }
+}
+
+/// Wraps the data key of a recording, or a share of it, as an age file that each of these keys opens alone.
+pub(crate) fn wrap_for(recipients: &[Recipient], key: &[u8; 32]) -> Result<Vec<u8>, Fault> {
+    let failed = |why: String| Fault::Crypto(format!("a recording's key could not be wrapped: {why}"));
+    let keys = recipients.iter().map(|one| one.key.parse::<age::x25519::Recipient>());
+    let keys = keys.collect::<Result<Vec<_>, _>>().map_err(|why| failed(why.to_owned()))?;
+    let keys = keys.iter().map(|key| key as &dyn age::Recipient);
+    let encryptor = age::Encryptor::with_recipients(keys).map_err(|error| failed(error.to_string()))?;
+    let mut wrapped = Vec::new();
+    let written = encryptor.wrap_output(&mut wrapped).and_then(|mut writer| {
+        writer.write_all(key)?;
+        writer.finish().map(drop)
+    });
+    written.map_err(|error| failed(error.to_string()))?;
+    Ok(wrapped)
 }
 
 fn load(dir: &Path, data: &SealingKey, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {

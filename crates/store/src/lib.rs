@@ -68,6 +68,7 @@ mod tls;
 mod tokens;
 mod trace;
 mod trusted_time;
+mod two_person;
 mod views;
 mod write;
 
@@ -95,7 +96,7 @@ pub use open::InitReport;
 pub use outbox::{MailRow, MailState, Outbox, Posted};
 pub use plans::{Page, PlanChoices, PlanFilter, PlanRow, PlanView, VendorChoices};
 pub use archive::{ArchiveCopy, ArchiveSettings, ArchiveStanding};
-pub use recordings::{NewAuditorKey, OpenedRecording, new_auditor_key, open_recording};
+pub use recordings::{Agreeing, NewAuditorKey, OpenedRecording, ReadRequest, RecordingAgreement, agree_to_recording, agree_to_request, new_auditor_key, open_recording, read_agreeing};
 pub use recordings::{CopyPlace, CopyRemoval, RecordingCopy, Replay};
 pub use reviewing::{LogReviewDuty, LogReviewView, PeriodReportView, Recount};
 pub use rotation::{RobotSession, Rotation};
@@ -106,7 +107,7 @@ pub use settings::{Database, FirstAdministrator, MailSettings, Settings, DeviceT
 pub use ssh_logins::ConnectRequest;
 pub use ssh_ca::{AuthorityAct, AuthorityKey, SshAuthority};
 pub use taking::TakenFile;
-pub use target_logs::{LogSourceRow, NewLogSource, TargetLogSettings};
+pub use target_logs::{KnownFrom, LogSourceRow, NewLogSource, TargetLogSettings};
 pub use tls::TlsCertificate;
 pub use tokens::{NewToken, TokenAsk, TokenRow};
 pub use trace::{Trace, TraceOf};
@@ -155,6 +156,8 @@ pub(crate) struct Inner {
     /// Places for evidence bundles that are put together at once.
     pub bundles: Arc<tokio::sync::Semaphore>,
     pub keeper: search::Keeper,
+    /// Shares of recordings that a holder agreed to open.
+    pub shares: two_person::Shares,
     /// Holds, times of keeping, deletions.
     pub keeping: keeping::Keeping,
     /// Where copies of recordings go.

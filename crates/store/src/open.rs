@@ -50,7 +50,7 @@ impl Store {
             return Err(Fault::Folder("the database is set up already, with the keys of another data folder".into()).into());
         }
         let keys = Keys::create(&settings)?;
-        let empty = Recovered { tree: Tree::new(), told: HashMap::new(), board: Default::default(), last_at: Timestamp(0), clock: Default::default(), published: 0, press: Press::default() };
+        let empty = Recovered { tree: Tree::new(), told: HashMap::new(), board: Default::default(), book: Default::default(), last_at: Timestamp(0), clock: Default::default(), published: 0, press: Press::default() };
         let store = Self::assemble(settings, clock, db, conn, keys, lock, empty);
         store.create_ca()?;
         store.mark_sealed()?;
@@ -151,6 +151,7 @@ impl Store {
             takings: crate::taking::places(),
             bundles: crate::evidence::places(),
             keeper: crate::search::Keeper::default(),
+            shares: crate::two_person::Shares::default(),
             keeping: crate::keeping::Keeping::default(),
             archive: crate::archive::Archive::default(),
             certified: crate::certificates::Registry::default(),
@@ -197,6 +198,7 @@ impl Store {
         self.inner.log.close();
         self.inner.shelf.halt();
         self.inner.keeper.close().await;
+        self.inner.shares.clear();
         let conn = self.inner.log.writer().lock().await.close();
         if let Some(conn) = conn
             && let Err(error) = conn.close().await

@@ -68,6 +68,8 @@ fn guards_a_right(refusal: &Refusal) -> bool {
             | R::DoubleRole
             | R::OwnMatter
             | R::SameHand
+            | R::TwoPersons
+            | R::NotSecondHolder
             | R::LastAdministrator
     )
 }

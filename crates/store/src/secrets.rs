@@ -36,7 +36,7 @@ macro_rules! drawn {
     };
 }
 
-drawn!(LogReviewId, PeriodReportId, PersonId, VendorId, TargetId, AccountId, PlanId, SessionId, WebLoginId, AttachmentId, WorkerKeyId, KeyWindowId, LineId, LinkId, DeviceId, PasskeyId, IdentityCheckId, TokenId, ReviewId, DeviceCertificateId, DeviceCodeId, SshLoginId, ConnectId, ServiceId, EmergencyId, EmergencyUseId, MailId, LogSourceId, CaseId, LoginAllowId, LogImportId, AuditorKeyId, HoldId, AlarmId);
+drawn!(LogReviewId, PeriodReportId, PersonId, VendorId, TargetId, AccountId, PlanId, SessionId, WebLoginId, AttachmentId, WorkerKeyId, KeyWindowId, LineId, LinkId, DeviceId, PasskeyId, IdentityCheckId, TokenId, ReviewId, DeviceCertificateId, DeviceCodeId, SshLoginId, ConnectId, ServiceId, EmergencyId, EmergencyUseId, MailId, LogSourceId, CaseId, LoginAllowId, LogImportId, AuditorKeyId, SecondKeyId, ViewingRequestId, HoldId, AlarmId);
 
 /// A fresh identifier.
 pub(crate) fn random_id<T: Drawn>() -> Result<T, Fault> {

@@ -99,10 +99,13 @@ impl Store {
 
     /// Notes that the recording has and the rows lack, because the crash came between.
     async fn recover_notes(&self, session: &SessionId) {
-        let (path, unwrap) = (self.inner.shelf.path(session), self.unwrapper());
+        let (path, opener) = (self.inner.shelf.path(session), self.opener_alone(session));
         let recovered = async {
+            if self.needs_agreement(session).await? {
+                return self.leave_notes(session).await;
+            }
             let notes = blocking(move || {
-                let mut decoder = frames(&path, unwrap)?;
+                let mut decoder = frames(&path, |header| opener.open(header))?;
                 let mut notes = Notes::default();
                 // What comes before damage counts.
                 while let Ok(Some(timed)) = decoder.next_frame() {
@@ -128,6 +131,19 @@ impl Store {
         if let Err(fault) = recovered.await {
             tracing::error!(%session, %fault, "the notes of a broken session could not be recovered");
         }
+    }
+
+    /// Of a recording that nobody opens alone the box cannot read what the rows lack. It says so where people look: the comparison
+    /// with the plan must not show as whole what may miss its last moments.
+    async fn leave_notes(&self, session: &SessionId) -> Result<(), Fault> {
+        let mut tx = self.write(&Actor::system()).await?;
+        let row = sqlx::query("SELECT facts FROM sessions WHERE id = $1").bind(session.as_str().to_owned()).fetch_one(tx.sql()).await?;
+        let mut facts: SessionFacts = serde_json::from_str(row.try_get("facts")?)?;
+        facts.unread = true;
+        sqlx::query("UPDATE sessions SET facts = $2 WHERE id = $1").bind(session.as_str().to_owned()).bind(serde_json::to_string(&facts)?).execute(tx.sql()).await?;
+        tx.commit().await?;
+        tracing::warn!(%session, "the last notes of a broken session could not be read: its recording opens with the agreement of a second person alone");
+        Ok(())
     }
 
     /// Sets aside recordings that no entry of the log names.

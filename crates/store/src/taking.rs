@@ -59,9 +59,10 @@ impl Store {
         let entry = self.kept_files(session).await?.into_iter().find(|seen| seen.kept.is_some_and(|kept| kept.file == file));
         let entry = entry.ok_or(Refusal::NotFound)?;
         let place = Arc::clone(&self.inner.takings).try_acquire_owned().map_err(|_| Refusal::too_many("KEPT_TAKEN_AT_ONCE"))?;
+        let opener = self.opener(actor, session).await?;
         self.write_out(session).await;
-        let (store, path) = (self.clone(), self.at_hand(session).await?);
-        let open: Box<Open> = Box::new(move || frames(&path, store.unwrapper()));
+        let path = self.at_hand(session).await?;
+        let open: Box<Open> = Box::new(move || frames(&path, |header| opener.open(header)));
         // The place goes with the reading: one that nobody waits for any more goes on to its end all the same.
         let surveyed = tokio::task::spawn_blocking(move || (survey(&*open, file), open, place)).await;
         let (surveyed, open, place) = surveyed.map_err(|lost| Fault::Damaged(format!("a content could not be read: {lost}")))?;

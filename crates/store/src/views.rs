@@ -5,12 +5,13 @@ use crate::control::{Chair, Standing, Told};
 use crate::fault::{Done, Fault};
 use crate::live::{CannotWatch, Seat, ViewEvent};
 use crate::recordings::{Replay, play};
+use crate::two_person::Opener;
 use sekisho_core::facts::{Fact, ViewMode};
 use sekisho_core::ids::SessionId;
 use sekisho_core::people::Actor;
 use sekisho_core::permission::Action;
 use sekisho_core::refusal::Refusal;
-use sekisho_evidence::recording::{DataKey, ExportFault, Header, asciicast};
+use sekisho_evidence::recording::{ExportFault, Header, asciicast};
 use std::io::{self, Write};
 
 /// Largest export. It is handed out whole, so it must fit beside everything else in memory.
@@ -123,9 +124,9 @@ impl Store {
     /// # Errors
     /// Without the right, or if the recording cannot be opened.
     pub async fn replay(&self, actor: &Actor, session: &SessionId) -> Done<Replay> {
-        let viewing = self.viewing(actor, session, ViewMode::Replay).await?;
+        let (viewing, opener) = self.viewing(actor, session, ViewMode::Replay).await?;
         let path = self.at_hand(session).await?;
-        Ok(play(path, self.unwrapper(), viewing).await?)
+        Ok(play(path, move |header: &Header| opener.open(header), viewing).await?)
     }
 
     /// Exports one channel as asciicast v2.
@@ -133,10 +134,10 @@ impl Store {
     /// # Errors
     /// Without the right, if the recording cannot be read, or [`Refusal::TooLarge`].
     pub async fn export_asciicast(&self, actor: &Actor, session: &SessionId, channel: u32) -> Done<Vec<u8>> {
-        let viewing = self.viewing(actor, session, ViewMode::Export).await?;
-        let (path, unwrap) = (self.at_hand(session).await?, self.unwrapper());
+        let (viewing, opener) = self.viewing(actor, session, ViewMode::Export).await?;
+        let path = self.at_hand(session).await?;
         let work = tokio::task::spawn_blocking(move || {
-            let mut decoder = crate::recordings::frames(&path, unwrap)?;
+            let mut decoder = crate::recordings::frames(&path, |header| opener.open(header))?;
             let header = decoder.header().clone();
             let mut out = Bounded(Vec::new());
             match asciicast(&header, &mut decoder, channel, &mut out) {
@@ -149,15 +150,17 @@ impl Store {
         Ok(done.inspect_err(|fault| viewing.look_again(fault))??)
     }
 
-    /// Begins a view of a recording: the right is there, the log tells of it, and the file is up to the present.
-    pub(crate) async fn viewing(&self, actor: &Actor, session: &SessionId, mode: ViewMode) -> Done<Viewing> {
+    /// Begins a view of a recording: the right is there, and who has to agree did; the log tells of it, and the file is up to the
+    /// present. Gives what opens it.
+    pub(crate) async fn viewing(&self, actor: &Actor, session: &SessionId, mode: ViewMode) -> Done<(Viewing, Opener)> {
         self.allowed(actor, Action::ViewRecording, session, if mode == ViewMode::Export { "export" } else { "replay" }).await?;
         if self.board(|board| board.erased(session).is_some()) {
             return Err(Refusal::RecordingDeleted.into());
         }
+        let opener = self.opener(actor, session).await?;
         let viewing = self.begin_view(actor, session, mode).await?;
         self.write_out(session).await;
-        Ok(viewing)
+        Ok((viewing, opener))
     }
 
     /// Brings a running recording's file up to the present.
@@ -165,15 +168,6 @@ impl Store {
         if let Some(writer) = self.inner.shelf.writer(session) {
             // If it fails, the recording is lost and says so itself; what is on the disk can still be read.
             let _ = tokio::task::spawn_blocking(move || writer.flush()).await;
-        }
-    }
-
-    /// Opens data keys.
-    pub(crate) fn unwrapper(&self) -> impl FnOnce(&Header) -> Result<DataKey, Fault> + Send + 'static {
-        let store = self.clone();
-        move |header: &Header| {
-            let key = store.inner.keys.unwrap_recording_key(&header.wrapped_key)?;
-            Ok(DataKey::from_bytes(*key))
         }
     }
 

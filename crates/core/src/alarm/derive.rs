@@ -16,6 +16,7 @@ use crate::letter::one_line;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
+use crate::two_person::SecondKeyChange;
 
 /// So many times the refusals of one name are unusual for all together.
 const REFUSED_ALL: usize = 10;
@@ -333,6 +334,9 @@ fn plain(entry: &Entry, known: &Known, fact: &Fact) -> Option<Raised> {
         Fact::ArchiveBehind { place, waiting, since } => raised(What::ArchiveBehind { place: short(place), waiting: *waiting, since: *since }, Level::Warning, &format!("behind/{place}"), subject),
         Fact::ArchiveCopyBad { session, place, code, .. } => raised(What::ArchiveCopyBad { place: short(place), session: session.to_string(), code: short(code) }, Level::Critical, &format!("copy/{session}"), subject),
         Fact::AuditorKeyKept { auditor_key, name, change, .. } if change == "confirmed" => raised(What::AuditorKey { name: short(name), who: named() }, Level::Notice, &format!("auditor/{auditor_key}"), subject),
+        Fact::SecondKeyKept { second_key, name, change: change @ (SecondKeyChange::Confirmed | SecondKeyChange::EndAsked | SecondKeyChange::Ended), .. } => {
+            raised(What::SecondKey { name: short(name), who: named(), change: *change }, Level::Notice, &format!("second/{second_key}/{}", change.as_str()), subject)
+        }
         Fact::CheckpointStuck { place, why, .. } => raised(What::CheckpointStuck { place: short(place), why: short(why) }, Level::Warning, &format!("outside/{place}"), subject),
         Fact::LogContradicted { place, here, there, .. } => raised(What::LogContradicted { place: short(place), here: *here, there: *there }, Level::Critical, &format!("contradicted/{place}"), subject),
         Fact::RestoreAccepted { place, here, there, .. } => raised(What::RestoreAccepted { place: short(place), here: *here, there: *there }, Level::Critical, &format!("accepted/{place}"), subject),

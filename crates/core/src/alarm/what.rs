@@ -224,6 +224,15 @@ pub enum What {
         /// Who confirmed it.
         who: String,
     },
+    /// Who must agree before recordings open was changed: a second key was confirmed, or its end was asked for or confirmed.
+    SecondKey {
+        /// Whose key.
+        name: String,
+        /// Who did it.
+        who: String,
+        /// What.
+        change: crate::two_person::SecondKeyChange,
+    },
     /// The log is not published.
     PublisherStuck {
         /// Entries that nobody outside can check.
@@ -512,7 +521,7 @@ impl What {
             Self::Inside { .. } => Rule::Inside,
             Self::PersonalData { .. } => Rule::PersonalData,
             Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } => Rule::Emergency,
-            Self::RecordingLost { .. } | Self::RecordingTorn { .. } | Self::ArchiveTrouble { .. } | Self::ArchiveBehind { .. } | Self::ArchiveCopyBad { .. } | Self::AuditorKey { .. } | Self::Orphan { .. } | Self::RecordingTrouble { .. } | Self::SetAside { .. } => Rule::Recording,
+            Self::RecordingLost { .. } | Self::RecordingTorn { .. } | Self::ArchiveTrouble { .. } | Self::ArchiveBehind { .. } | Self::ArchiveCopyBad { .. } | Self::AuditorKey { .. } | Self::SecondKey { .. } | Self::Orphan { .. } | Self::RecordingTrouble { .. } | Self::SetAside { .. } => Rule::Recording,
             Self::PublisherStuck { .. } | Self::CheckpointStuck { .. } | Self::LogContradicted { .. } | Self::RestoreAccepted { .. } | Self::KeyRotated { .. } | Self::FormerKeySigned { .. } | Self::TimestampStuck { .. } | Self::RetentionStopped { .. } | Self::RowDamaged { .. } => Rule::Log,
             Self::ClockMoved { .. } | Self::ClockOff { .. } | Self::ClockJumped { .. } | Self::ClockHeld { .. } | Self::ClockCorrected { .. } => Rule::Clock,
             Self::Ending { .. } => Rule::Ending,

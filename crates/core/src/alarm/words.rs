@@ -3,6 +3,7 @@
 use super::{EndingThing, Rule, Subject, What};
 use crate::around::AroundRule;
 use crate::command::RuleAct;
+use crate::two_person::SecondKeyChange;
 
 /// A button: what stands on it, and where it leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -225,6 +226,11 @@ impl What {
             Self::ArchiveBehind { place, waiting, since } => told(format!("録画 {waiting} 件が、保管先「{place}」への写しを 1 日より長く待っています(最も古いもの: {})。", since.minute()), "写しが届くまで、録画は関所のディスクにしかありません。保管先と経路を確かめてください。"),
             Self::ArchiveCopyBad { place, session, code } => told(format!("保管先「{place}」にある録画 {session} の写しが、預けたものと違うか、なくなっています({code})。"), "保管先で録画が書き換えられたか消された恐れがあります。保管先の操作の記録を調べ、この録画を証拠に使う前に企画管理者に知らせてください。"),
             Self::AuditorKey { name, who } => told(format!("{who} さんの確認により、「{name}」の鍵で、これから始まる録画を開けるようになりました。"), "鍵の持ち主は、関所を通さずに録画を見られます。病院が認めた監査者の鍵か、画面で確かめてください。"),
+            Self::SecondKey { name, who, change } => match change {
+                SecondKeyChange::Ended => told(format!("{who} さんの確認により、「{name}」さんの第二の鍵の使用を終えました。"), "これから始まる録画は、ほかに有効な第二の鍵がなければ、一人で開けるようになります。病院の決定か、第二の鍵の画面で確かめてください。"),
+                SecondKeyChange::EndAsked => told(format!("{who} さんが、「{name}」さんの第二の鍵の使用を終えるよう求めました。"), "別の人が確認すると、二人での閲覧がこの鍵なしになります。心当たりがなければ、第二の鍵の画面で取りやめてください。"),
+                _ => told(format!("{who} さんの確認により、これから始まる録画は、「{name}」さん(またはほかの第二の鍵の持ち主)の同意がなければ開けなくなりました。"), "鍵をなくすと録画は二度と開けません。第二の鍵が二つ以上あるか、第二の鍵の画面で確かめてください。"),
+            },
             Self::CheckpointStuck { place, why } => told(format!("証跡のチェックポイントを外部の保管先「{place}」へ送れていません({why})。"), "送れない間に書き換えられた証跡は、外部の控えでは見破れません。保管先と経路を確かめてください。"),
             Self::LogContradicted { place, here, there } => told(
                 format!("この機器の証跡({here} 件)が、外部の保管先「{place}」の控え({there} 件)と食い違っています。"),
@@ -380,6 +386,11 @@ impl What {
             Self::ArchiveBehind { place, waiting, since } => told(format!("{waiting} recordings have waited for the archive \"{place}\" for more than a day (the oldest since {}).", since.minute()), "Until the copies arrive, the recordings lie on the box's disk alone. Look at the archive and the way to it."),
             Self::ArchiveCopyBad { place, session, code } => told(format!("The copy of the recording {session} in the archive \"{place}\" is not what was handed over, or is gone ({code})."), "It may have been rewritten or deleted there. Look at the archive's own log, and tell the planner before this recording is used as proof."),
             Self::AuditorKey { name, who } => told(format!("Confirmed by {who}, the key of \"{name}\" opens the recordings that begin from here on."), "Its holder sees recordings without the box. Make sure that it is the key of an auditor whom the hospital accepted."),
+            Self::SecondKey { name, who, change } => match change {
+                SecondKeyChange::Ended => told(format!("Confirmed by {who}, the second key of {name} was ended."), "Unless another second key is in force, recordings that begin from here on can be opened by one person alone. Make sure on the page of second keys that the hospital decided it."),
+                SecondKeyChange::EndAsked => told(format!("{who} asked for the end of the second key of {name}."), "Once another person confirms it, two-person viewing does without this key. If nobody knows why, decline it on the page of second keys."),
+                _ => told(format!("Confirmed by {who}, recordings that begin from here on open only if {name}, or the holder of another second key, agrees."), "If the key is lost, they never open again. See on the page of second keys that there are two or more."),
+            },
             Self::CheckpointStuck { place, why } => told(format!("Checkpoints of the log do not reach the place outside \"{place}\" ({why})."), "What is rewritten meanwhile cannot be seen by what lies outside. Look at the place and the way to it."),
             Self::LogContradicted { place, here, there } => told(
                 format!("The log here ({here} entries) contradicts what the place outside \"{place}\" has seen ({there} entries)."),

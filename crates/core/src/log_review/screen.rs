@@ -170,6 +170,7 @@ fn privileged(fact: &Fact) -> Option<Option<&PersonId>> {
         | Fact::RecordingDeleted { .. }
         | Fact::ArchiveCopyRemoved { .. }
         | Fact::AuditorKeyKept { .. }
+        | Fact::SecondKeyKept { .. }
         | Fact::LogImported { .. }
         | Fact::LogReviewScheduled { .. }
         | Fact::ClockAccepted { .. } => None,

@@ -55,6 +55,13 @@ pub struct SessionFacts {
     /// Places that local forwards reached.
     #[serde(default)]
     pub forwards: Vec<ForwardSeen>,
+    /// A crash ended it, and what its recording has of the last moments could not be read: it opens with the agreement of a second
+    /// person alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unread: bool,
+    /// The target had no log when it was opened: the report owes an entry of the work diary for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub diary: bool,
     /// It was opened through a key window, without a prompt.
     #[serde(default)]
     pub key_window: bool,

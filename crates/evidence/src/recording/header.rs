@@ -4,10 +4,11 @@ use std::io::Read;
 
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
-use super::RecordingBreach;
+use super::{DataKey, RecordingBreach};
 use super::segment::read_full;
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher};
 use crate::limits::{
     MAX_HEADER_BYTES, MAX_HEADER_NAME_BYTES, MAX_RECIPIENT_KEY_BYTES, MAX_RECIPIENTS,
     MAX_SESSION_ID_BYTES, MAX_WRAPPED_KEY_BYTES,
@@ -19,6 +20,10 @@ pub(super) const MAGIC: &[u8; 8] = b"SKREC\r\n\0";
 const SILENT: u16 = 1;
 /// Version of a header that does. Nothing else differs.
 const NAMED: u16 = 2;
+/// Version of a header whose `wrapped_key` holds one of two shares of the data key. Nothing else differs.
+const SHARED: u16 = 3;
+/// What stands before a share in its digest.
+const SHARE_DOMAIN: &[u8] = b"sekisho-second-share-v1";
 /// Bytes before the JSON.
 const FIXED: usize = 8 + 2 + 4;
 
@@ -41,12 +46,52 @@ pub struct Header {
     pub started_at: i64,
     /// Origin of the log that has the session's entries.
     pub log_origin: String,
-    /// The data key, wrapped; opaque to this crate.
+    /// The data key, wrapped; in version 3 one of its two shares. Opaque to this crate.
     #[serde(with = "base64_text")]
     pub wrapped_key: Vec<u8>,
-    /// Everybody whose key opens `wrapped_key`, in version 2. Empty in version 1, where it is the hospital alone.
+    /// Everybody whose key opens `wrapped_key`, in version 2; in version 3, whoever is of the kind `second` opens the other share
+    /// in its place. Empty in version 1, where it is the hospital alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<Recipient>,
+    /// The other share, in version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second: Option<SecondShare>,
+}
+
+/// The share of a data key that the holders of second keys alone can open. Both shares together, bit by bit in exclusive or, are
+/// the data key; each of them alone says nothing about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecondShare {
+    /// The share, wrapped for each key of the kind `second`; opaque to this crate.
+    #[serde(with = "base64_text")]
+    pub wrapped_share: Vec<u8>,
+    /// What [`SecondShare::digest_of`] gives for the share.
+    pub share_digest: Digest,
+}
+
+impl SecondShare {
+    /// The digest by which a share is known for the right one before it is used. The share has 256 random bits: who has the digest
+    /// alone learns nothing that could be tried.
+    #[must_use]
+    pub fn digest_of(share: &[u8; 32]) -> Digest {
+        let mut hasher = Hasher::new();
+        hasher.update(SHARE_DOMAIN);
+        hasher.update(share);
+        hasher.finish()
+    }
+
+    /// The data key of which this is one share and `first` the other; `None` if it is not the share that the header names.
+    #[must_use]
+    pub fn join(&self, first: &[u8; 32], share: &[u8; 32]) -> Option<DataKey> {
+        (Self::digest_of(share) == self.share_digest).then(|| {
+            let mut key = Zeroizing::new([0_u8; 32]);
+            for (byte, (one, other)) in key.iter_mut().zip(first.iter().zip(share)) {
+                *byte = one ^ other;
+            }
+            DataKey::from_bytes(*key)
+        })
+    }
 }
 
 /// Whose a key is.
@@ -57,6 +102,8 @@ pub enum RecipientKind {
     Hospital,
     /// An auditor, whose key is nowhere on the box.
     Auditor,
+    /// A person who must agree: opens the other share, and nothing alone. The key is nowhere on the box.
+    Second,
 }
 
 /// A key that opens a recording.
@@ -112,6 +159,7 @@ impl Header {
                 name.len() <= MAX_HEADER_NAME_BYTES && !name.chars().any(char::is_control)
             })
             && self.wrapped_key.len() <= MAX_WRAPPED_KEY_BYTES
+            && self.second_holds()
             && self.recipients.len() <= MAX_RECIPIENTS
             && self.recipients.iter().enumerate().all(|(n, one)| {
                 let mut before = self.recipients.iter().take(n);
@@ -119,9 +167,25 @@ impl Header {
             })
     }
 
-    /// Version 1 has no recipients and version 2 has some.
+    /// There is another share exactly when somebody is named who opens it, and then the hospital is named, too.
+    fn second_holds(&self) -> bool {
+        let has = |kind| self.recipients.iter().any(|one| one.kind == kind);
+        match &self.second {
+            Some(second) => {
+                !second.wrapped_share.is_empty()
+                    && second.wrapped_share.len() <= MAX_WRAPPED_KEY_BYTES
+                    && has(RecipientKind::Second)
+                    && has(RecipientKind::Hospital)
+            }
+            None => !has(RecipientKind::Second),
+        }
+    }
+
+    /// Version 1 has no recipients, version 2 has some, and in version 3 a second person has to agree.
     fn version(&self) -> u16 {
-        if self.recipients.is_empty() {
+        if self.second.is_some() {
+            SHARED
+        } else if self.recipients.is_empty() {
             SILENT
         } else {
             NAMED
@@ -152,7 +216,7 @@ impl Header {
         }
         let rest = fixed.strip_prefix(MAGIC).and_then(|rest| {
             let of = |version: u16| rest.strip_prefix(&version.to_be_bytes());
-            of(SILENT).or_else(|| of(NAMED))
+            of(SILENT).or_else(|| of(NAMED)).or_else(|| of(SHARED))
         });
         let length = rest
             .and_then(|rest| rest.try_into().ok())

@@ -7,6 +7,7 @@ mod decoder;
 mod encoder;
 mod frame;
 mod header;
+mod request;
 mod scan;
 mod seal;
 mod segment;
@@ -16,7 +17,8 @@ pub use cipher::DataKey;
 pub use decoder::{Decoder, End};
 pub use encoder::{Batch, Encoder, Packer};
 pub use frame::{ChannelKind, Exit, Frame, Timed};
-pub use header::{Header, Recipient, RecipientKind, is_recipient_key, is_session_id};
+pub use header::{Header, Recipient, RecipientKind, SecondShare, is_recipient_key, is_session_id};
+pub use request::{RequestBreach, RequestText, Wanted};
 pub use scan::{Scan, scan};
 pub use seal::{Seal, Sealed, Totals, seal_after};
 

@@ -5,7 +5,8 @@ use crate::Store;
 use crate::fault::{Denied, Fault};
 use crate::recordings::Sink;
 use crate::ssh_ca::Purpose;
-use crate::secrets::{Place, Sealed, random_bytes, random_id};
+use crate::secrets::{Place, Sealed, random_id};
+use crate::two_person::SealedKey;
 use crate::write::Tx;
 use sekisho_core::authorize::{Case, Grant, Principal, authorize};
 use sekisho_core::command::CommandRule;
@@ -24,7 +25,6 @@ use sekisho_core::target::{Account, CredentialKind, Target};
 use sekisho_core::time::Timestamp;
 use sekisho_evidence::recording::{DataKey, Header};
 use sqlx::{AnyConnection, Row};
-use zeroize::Zeroizing;
 
 /// Everything about one worker, one target and one plan at one moment.
 struct Gathered {
@@ -147,8 +147,7 @@ impl Store {
         let mut conn = self.read().acquire().await.map_err(Fault::from)?;
         let person = self.load_person(&mut *conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
         let target = self.target_named(&mut *conn, target).await?.ok_or(Refusal::NoPlan)?;
-        let key = Zeroizing::new(random_bytes::<32>()?);
-        let (wrapped_key, recipients) = self.inner.keys.wrap_recording_key(&key, &self.auditor_recipients().await?)?;
+        let SealedKey { key, wrapped_key, recipients, second } = self.recording_key(&target.id).await?;
         let header = Header {
             session: session.as_str().to_owned(),
             plan: plan.as_str().to_owned(),
@@ -159,9 +158,10 @@ impl Store {
             log_origin: self.inner.settings.origin.clone(),
             wrapped_key,
             recipients,
+            second,
         };
         let worker = Actor::of(&person, Via::Ssh, Some(principal.source().to_string()));
-        Ok((worker, header, DataKey::from_bytes(*key)))
+        Ok((worker, header, key))
     }
 
     /// Decides once more with nobody else writing, and writes `entered`.
@@ -327,6 +327,8 @@ async fn insert_session(tx: &mut Tx, gathered: &Gathered, session: &SessionId, p
         files: Vec::new(),
         refused: Vec::new(),
         forwards: Vec::new(),
+        unread: false,
+        diary: gathered.target.logs.none,
         key_window: principal.only().is_some(),
         witness: grant.witness,
         witnesses: Vec::new(),

@@ -25,6 +25,7 @@ use sekisho_core::ids::SessionId;
 use sekisho_core::plan::Plan;
 use sekisho_core::retention::{Board, KeepClass};
 use sekisho_core::time::Timestamp;
+use sekisho_core::two_person::Book;
 use sekisho_evidence::checkpoint;
 use sekisho_evidence::log::{leaf_hash, prove, verify_inclusion};
 use sqlx::Row;
@@ -192,16 +193,16 @@ impl Store {
     /// while the box runs let nothing be deleted.
     async fn rows_differ(&self) -> Result<Option<String>, Fault> {
         if let Some(seq) = self.board(Board::doubted) {
-            return Ok(Some(format!("entry {seq} of the log is about keeping, and the key of the log has not signed it")));
+            return Ok(Some(format!("entry {seq} of the log decides about keeping or about second keys, and the key of the log has not signed it")));
         }
         let names: Vec<String> = Board::KINDS.iter().map(|kind| format!("'{kind}'")).collect();
         let size = self.inner.log.size();
         let text = format!("SELECT body FROM log WHERE kind IN ({}) AND seq < $1 ORDER BY seq", names.join(", "));
         let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(as_i64(size)).fetch_all(self.read()).await?;
-        let (mut read, keys) = (Board::default(), self.inner.keys.log_keys());
+        let (mut read, mut aside, keys) = (Board::default(), Book::default(), self.inner.keys.log_keys());
         for row in &rows {
             let Ok((entry, body)) = entry_of(row) else { return Ok(Some("an entry of the log in the database is malformed".into())) };
-            crate::log::fold(&mut read, &entry, &body, &keys);
+            crate::log::fold(&mut read, &mut aside, &entry, &body, &keys);
         }
         let now = self.inner.log.size();
         if now != size {

@@ -25,6 +25,7 @@ use crate::write::Writer;
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::people::Actor;
 use sekisho_core::retention::Board;
+use sekisho_core::two_person::Book;
 use sekisho_core::time::Timestamp;
 use sekisho_evidence::checkpoint::{PublicKey, SigningKey};
 use sekisho_evidence::{Digest, decisive};
@@ -55,6 +56,8 @@ struct State {
     told: HashMap<String, u64>,
     /// What the lines tell of holds, times of keeping and deletions.
     board: Board,
+    /// What they tell of second keys and of requests to view.
+    book: Book,
     tree: Tree,
     /// The tree at the last size that somebody asked the root of, and the leaves since then.
     behind: Tree,
@@ -76,7 +79,7 @@ impl Head {
     pub fn new(writer: Writer, found: Recovered) -> Self {
         Self {
             writer: Arc::new(tokio::sync::Mutex::new(writer)),
-            state: Mutex::new(State { told: found.told, board: found.board, behind: found.tree.clone(), since: VecDeque::new(), tree: found.tree, last_at: found.last_at, jumped: false }),
+            state: Mutex::new(State { told: found.told, board: found.board, book: found.book, behind: found.tree.clone(), since: VecDeque::new(), tree: found.tree, last_at: found.last_at, jumped: false }),
             published: AtomicU64::new(found.published),
             press: tokio::sync::Mutex::new(found.press),
             grown: Notify::new(),
@@ -124,6 +127,11 @@ impl Head {
     /// since, whatever the rows say by now.
     pub fn board<T>(&self, look: impl FnOnce(&Board) -> T) -> T {
         look(&self.state().board)
+    }
+
+    /// The same for what they tell of second keys and of requests to view.
+    pub fn book<T>(&self, look: impl FnOnce(&Book) -> T) -> T {
+        look(&self.state().book)
     }
 
     /// Number of lines that the published checkpoint covers.
@@ -174,6 +182,7 @@ impl Head {
                 state.told.insert(row.into_owned(), line.entry.seq);
             }
             state.board.take(&line.entry);
+            state.book.take(&line.entry);
             state.last_at = state.last_at.max(line.entry.at);
             state.jumped |= matches!(line.entry.fact, Fact::ClockJumped { .. });
         }
@@ -200,7 +209,8 @@ impl Head {
             if let Some(row) = row_of(&entry.fact) {
                 state.told.insert(row.into_owned(), entry.seq);
             }
-            fold(&mut state.board, &entry, body, keys);
+            let State { board, book, .. } = &mut *state;
+            fold(board, book, &entry, body, keys);
             state.last_at = state.last_at.max(entry.at);
         }
         drop(state);
@@ -230,13 +240,14 @@ pub(crate) fn as_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Takes an entry as a row gave it. Rows behind the last checkpoint are not proved by anything, so one that decides about keeping
-/// says nothing without a signature of its own.
-pub(crate) fn fold(board: &mut Board, entry: &Entry, body: &[u8], keys: &[PublicKey]) {
+/// Takes an entry as a row gave it. Rows behind the last checkpoint are not proved by anything, so one that decides about keeping, or
+/// about who must agree before recordings open, says nothing without a signature of its own.
+pub(crate) fn fold(board: &mut Board, book: &mut Book, entry: &Entry, body: &[u8], keys: &[PublicKey]) {
     if decisive::is_decisive(&entry.fact.kind()) && !decisive::is_signed(keys, body) {
         board.doubt(entry.seq);
     } else {
         board.take(entry);
+        book.take(entry);
     }
 }
 
@@ -247,7 +258,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Fixes the bytes of a line. One that decides about keeping is signed by the log's key.
+    /// Fixes the bytes of a line. One that decides ([`decisive::KINDS`]) is signed by the log's key.
     pub fn new(seq: u64, at: Timestamp, actor: Actor, fact: Fact, key: &SigningKey) -> Result<Self, Fault> {
         let entry = Entry { seq, at, actor, fact };
         let mut body = serde_json::to_vec(&entry)?;

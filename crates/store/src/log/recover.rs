@@ -6,6 +6,7 @@ use crate::held::row_of;
 use crate::trusted_time::ClockStory;
 use sekisho_core::facts::Entry;
 use sekisho_core::retention::Board;
+use sekisho_core::two_person::Book;
 use sekisho_core::time::Timestamp;
 use sekisho_evidence::checkpoint::{self, Checkpoint, PublicKey};
 use sekisho_evidence::limits::{MAX_CHECKPOINT_BYTES, MAX_TILE_BYTES, TILE_WIDTH};
@@ -32,6 +33,8 @@ pub(crate) struct Recovered {
     pub told: HashMap<String, u64>,
     /// What the rows tell of holds, times of keeping and deletions.
     pub board: Board,
+    /// What they tell of second keys and of requests to view.
+    pub book: Book,
     /// The edge of the published files.
     pub press: Press,
 }
@@ -53,7 +56,7 @@ pub(crate) async fn recover(conn: &mut AnyConnection, data_dir: &Path, key: &Pub
     let mut clock = ClockStory::default();
     let newest = signed.iter().map(|checkpoint| checkpoint.size).max().unwrap_or(0);
     let mut told = HashMap::new();
-    let mut board = Board::default();
+    let (mut board, mut book) = (Board::default(), Book::default());
     loop {
         let rows = page(conn, tree.size()).await?;
         if rows.is_empty() {
@@ -68,7 +71,7 @@ pub(crate) async fn recover(conn: &mut AnyConnection, data_dir: &Path, key: &Pub
             if let Some(row) = row_of(&entry.fact) {
                 told.insert(row.into_owned(), entry.seq);
             }
-            super::fold(&mut board, &entry, body, keys);
+            super::fold(&mut board, &mut book, &entry, body, keys);
             if signed.iter().any(|checkpoint| checkpoint.size == tree.size() && checkpoint.root != tree.root()) {
                 return Err(first_altered(conn, &files, tree.size()).await?);
             }
@@ -91,7 +94,7 @@ pub(crate) async fn recover(conn: &mut AnyConnection, data_dir: &Path, key: &Pub
     }
     // Without a checkpoint on disk, or with files to make anew, everything is published again.
     let published = if press.is_some() { on_disk.map_or(0, |published| published.size) } else { 0 };
-    Ok(Recovered { tree, told, board, last_at, clock, published, press: press.unwrap_or_default() })
+    Ok(Recovered { tree, told, board, book, last_at, clock, published, press: press.unwrap_or_default() })
 }
 
 pub(crate) fn read_checkpoint(files: &DataFolder, key: &PublicKey) -> Result<Option<Checkpoint>, Fault> {

@@ -12,6 +12,7 @@ use sekisho_core::people::Actor;
 use sekisho_core::permission::Action;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
+use sekisho_core::two_person::may_confirm;
 use sekisho_evidence::recording::{Recipient, RecipientKind, is_recipient_key};
 use sqlx::Row;
 use std::collections::BTreeSet;
@@ -48,7 +49,8 @@ impl Store {
         let mut tx = self.write(actor).await?;
         let all = self.auditor_keys_held().await?;
         let standing = || all.iter().filter(|one| matches!(one.state, KeyState::Asked | KeyState::Active));
-        if standing().any(|one| one.key == key) {
+        // Who holds a second key as well would have both shares, and open alone.
+        if standing().any(|one| one.key == key) || self.is_second_key(key) {
             return Err(Refusal::bad_field("key").into());
         }
         if standing().count() >= limits::AUDITOR_KEYS {
@@ -66,8 +68,13 @@ impl Store {
     /// Confirms a key that another person entered, or refuses it.
     ///
     /// # Errors
-    /// The rule that forbids it; [`Refusal::SameHand`]; [`Refusal::AuditorKeyStep`]; [`Refusal::NotFound`].
+    /// The rule that forbids it; [`Refusal::NotAllowed`] to confirm it for who is neither planner nor safety manager;
+    /// [`Refusal::SameHand`]; [`Refusal::AuditorKeyStep`]; [`Refusal::NotFound`].
     pub async fn decide_auditor_key(&self, actor: &Actor, id: &AuditorKeyId, yes: bool, reason: &str) -> Done<AuditorKey> {
+        if yes && let Err(refusal) = may_confirm(actor) {
+            self.note_refused_act(actor, "decide_auditor_key", &refusal).await;
+            return Err(refusal.into());
+        }
         self.change_auditor_key(actor, id, reason, if yes { "confirmed" } else { "refused" }, |key, step| key.decide(step, yes)).await
     }
 
@@ -103,7 +110,7 @@ impl Store {
 
     /// The keys as their rows hold them. A row that somebody else changed, put back or took away is an alarm and counts for
     /// nothing: a key that nobody confirmed must open no recording.
-    async fn auditor_keys_held(&self) -> Result<Vec<AuditorKey>, Fault> {
+    pub(crate) async fn auditor_keys_held(&self) -> Result<Vec<AuditorKey>, Fault> {
         let since = self.since();
         let rows = sqlx::query("SELECT id, body, seal FROM auditor_keys ORDER BY id").fetch_all(self.read()).await?;
         let mut all = Vec::new();

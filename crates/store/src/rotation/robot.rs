@@ -4,7 +4,8 @@
 use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::recordings::{Ending, Sink, Writer};
-use crate::secrets::{random_bytes, random_id};
+use crate::secrets::random_id;
+use crate::two_person::SealedKey;
 use crate::write::Tx;
 use sekisho_core::desk::OpenRecording;
 use sekisho_core::facts::Fact;
@@ -12,10 +13,9 @@ use sekisho_core::ids::SessionId;
 use sekisho_core::people::Actor;
 use sekisho_core::target::{Account, Target};
 use sekisho_core::time::Timestamp;
-use sekisho_evidence::recording::{DataKey, Header};
+use sekisho_evidence::recording::Header;
 use sqlx::Row;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// What stands in the header where sessions of workers name plan and person.
 const NAME: &str = "sekisho-rotation";
@@ -61,8 +61,7 @@ impl Store {
     /// Opens the recording of a session of Sekisho itself.
     pub(super) async fn open_robot(&self, target: &Target) -> Done<Robot> {
         let session: SessionId = random_id()?;
-        let key = Zeroizing::new(random_bytes::<32>()?);
-        let (wrapped_key, recipients) = self.inner.keys.wrap_recording_key(&key, &self.auditor_recipients().await?)?;
+        let SealedKey { key, wrapped_key, recipients, second } = self.recording_key(&target.id).await?;
         let header = Header {
             session: session.as_str().to_owned(),
             plan: NAME.to_owned(),
@@ -73,8 +72,9 @@ impl Store {
             log_origin: self.inner.settings.origin.clone(),
             wrapped_key,
             recipients,
+            second,
         };
-        let writer = self.inner.shelf.begin(session.clone(), header, DataKey::from_bytes(*key), Actor::system()).await?;
+        let writer = self.inner.shelf.begin(session.clone(), header, key, Actor::system()).await?;
         let sink = self.inner.shelf.sink(&writer);
         Ok(Robot { session, writer, sink })
     }

@@ -289,22 +289,23 @@ impl Store {
     async fn take_recording(&self, index: &Arc<Index>, session: &str) -> Result<bool, Fault> {
         let (Some(origin), Some(id)) = (self.origin_of(session).await?, SessionId::parse(session)) else { return Ok(true) };
         // Of a deleted recording the rows stay to be found: commands and names of files, and nothing that stood on a screen.
-        let deleted = self.board(|board| board.erased(&id).is_some());
-        let (path, unwrap) = (self.inner.shelf.path(&id), self.unwrapper());
+        // So it is with one that nobody opens alone: the box does not, either.
+        let rows_alone = self.board(|board| board.erased(&id).is_some()) || self.needs_agreement(&id).await?;
+        let (path, opener) = (self.inner.shelf.path(&id), self.opener_alone(&id));
         let work = tokio::task::spawn_blocking({
             let (index, origin, stop) = (Arc::clone(index), origin.clone(), Arc::clone(&self.inner.keeper.closed));
             move || {
                 index.forget_session(&origin.session);
-                if deleted {
-                    return Ok(Taken::Deleted);
+                if rows_alone {
+                    return Ok(Taken::RowsAlone);
                 }
-                take::recording(&path, unwrap, &origin, &index, &stop)
+                take::recording(&path, |header| opener.open(header), &origin, &index, &stop)
             }
         });
         let from = match work.await.map_err(lost)? {
             Ok(Taken::Whole) => return Ok(true),
             Ok(Taken::Stopped) => return Ok(false),
-            Ok(Taken::Deleted) => -1,
+            Ok(Taken::RowsAlone) => -1,
             Ok(Taken::UpTo(moment)) => as_i64(moment),
             Err(fault @ (Fault::Io { .. } | Fault::Crypto(_) | Fault::Damaged(_))) => {
                 tracing::warn!(session, %fault, "a recording cannot be searched; its rows are");

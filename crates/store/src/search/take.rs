@@ -80,8 +80,8 @@ pub(super) enum Taken {
     UpTo(u64),
     /// The store is being closed.
     Stopped,
-    /// It was deleted by rule.
-    Deleted,
+    /// Not from its file: it was deleted by rule, or nobody opens it alone.
+    RowsAlone,
 }
 
 /// Takes a recording into the index.

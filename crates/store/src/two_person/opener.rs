@@ -1,0 +1,114 @@
+//! What opens recordings: the one place where the store makes a data key of what a header holds.
+
+use super::shares::Share;
+use crate::Store;
+use crate::fault::{Done, Fault};
+use crate::log::blocking;
+use sekisho_core::ids::{SessionId, ViewingRequestId};
+use sekisho_core::people::Actor;
+use sekisho_core::permission::Action;
+use sekisho_core::refusal::Refusal;
+use sekisho_core::time::Timestamp;
+use sekisho_core::two_person::{ViewingNeed, ViewingState};
+use sekisho_evidence::Digest;
+use sekisho_evidence::recording::{DataKey, Decoder, Header, RecipientKind};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+/// Opens the recording of one session, for one opening. Without an agreement it opens none that needs one.
+#[derive(Clone)]
+pub(crate) struct Opener {
+    store: Store,
+    session: SessionId,
+    share: Option<Share>,
+}
+
+impl Opener {
+    /// The data key of the recording with this header.
+    pub fn open(&self, header: &Header) -> Result<DataKey, Fault> {
+        if header.session != self.session.as_str() {
+            return Err(Fault::Damaged(format!("the file of session {} is the recording of another one", self.session)));
+        }
+        let first = self.store.inner.keys.unwrap_recording_key(&header.wrapped_key)?;
+        match (&header.second, &self.share) {
+            (None, _) => Ok(DataKey::from_bytes(*first)),
+            (Some(second), Some(share)) => second.join(&first, share).ok_or_else(|| Fault::Crypto("the share that was handed in is not that of this recording".into())),
+            (Some(_), None) => Err(Fault::Crypto("the recording opens with the agreement of a second person alone".into())),
+        }
+    }
+}
+
+/// The header of a recording's file, with its digest; `None` if the file is not there or none.
+pub(super) fn header_of(path: &Path) -> Option<(Header, Digest)> {
+    let decoder = Decoder::open(BufReader::new(File::open(path).ok()?)).ok()?;
+    Some((decoder.header().clone(), decoder.header_digest()))
+}
+
+impl Store {
+    /// What opens the recording of a session for this person. Every opening for a person goes through here.
+    ///
+    /// # Errors
+    /// [`Refusal::TwoPersons`] if the holder of a second key has to agree first.
+    pub(crate) async fn opener(&self, actor: &Actor, session: &SessionId) -> Done<Opener> {
+        let alone = self.opener_alone(session);
+        if !self.needs_agreement(session).await? {
+            return Ok(alone);
+        }
+        match self.agreed(actor, session) {
+            Some((.., share)) => Ok(Opener { share: Some(share), ..alone }),
+            None => {
+                self.note_refused_act(actor, &format!("open {session}"), &Refusal::TwoPersons).await;
+                Err(Refusal::TwoPersons.into())
+            }
+        }
+    }
+
+    /// What opens the recording of a session without anybody's agreement: for the box's own work, and only if it needs none.
+    pub(crate) fn opener_alone(&self, session: &SessionId) -> Opener {
+        Opener { store: self.clone(), session: session.clone(), share: None }
+    }
+
+    /// Whether a recording opens with an agreement alone. What its file says cannot be made to say less: without the other share
+    /// its contents do not decrypt.
+    pub(crate) async fn needs_agreement(&self, session: &SessionId) -> Result<bool, Fault> {
+        let path = self.inner.shelf.path(session);
+        if let Some((header, _)) = blocking(move || Ok(header_of(&path))).await? {
+            return Ok(header.second.is_some());
+        }
+        let copy = self.archive_row(session).await?;
+        Ok(copy.is_some_and(|copy| copy.recipients.iter().any(|one| one.kind == RecipientKind::Second)))
+    }
+
+    /// The share by which this person may open a recording at this moment.
+    fn agreed(&self, actor: &Actor, session: &SessionId) -> Option<(ViewingRequestId, Timestamp, Share)> {
+        // Who sits behind an emergency account the box does not know: it could be the one who agreed.
+        let person = actor.person.as_ref().filter(|_| !actor.emergency)?;
+        let now = self.steady_now();
+        let found = self.inner.shares.of(person, session, now)?;
+        // What the log says counts; memory alone opens nothing.
+        let stands = self.book(|book| book.request(&found.0).is_some_and(|request| request.is_open(now) && request.by == *person && request.sessions.contains(session)));
+        stands.then_some(found)
+    }
+
+    /// What this person needs to open a session's recording.
+    ///
+    /// # Errors
+    /// Without the right to read the session.
+    pub async fn viewing_need(&self, actor: &Actor, session: &SessionId) -> Done<ViewingNeed> {
+        self.allowed(actor, Action::ReadSession, session, "viewing_need").await?;
+        if self.board(|board| board.erased(session).is_some()) || !self.needs_agreement(session).await? {
+            return Ok(ViewingNeed::None);
+        }
+        if let Some((request, until, _)) = self.agreed(actor, session) {
+            return Ok(ViewingNeed::Open { request, until });
+        }
+        let now = self.steady_now();
+        let waiting = self.book(|book| {
+            let mine = book.requests().filter(|one| actor.is_person(&one.by) && one.sessions.contains(session));
+            let waits = mine.filter(|one| one.waits(now) || one.is_open(now));
+            waits.max_by_key(|one| (one.state == ViewingState::Agreed, one.asked_at)).map(|one| one.id.clone())
+        });
+        Ok(ViewingNeed::Needed { waiting })
+    }
+}
