@@ -415,7 +415,7 @@ impl Letter {
                 let (topic, ja, en) = match stage {
                     ViewingStage::Asked => (
                         "録画の閲覧への同意のお願い (Agreement to a viewing)",
-                        format!("{by} さんが、二人での閲覧の対象になっている録画 {recordings} 件を見るために、二人目の鍵の持ち主の同意を求めています(同意から {hours} 時間)。\n\n  理由: {reason}\n\n次の画面で内容を確かめ、同意するか断るかを決めてください。同意には、あなたの鍵のファイルが要ります。鍵のファイルを送るよう求めることはありません。"),
+                        format!("{by} さんが、二人での閲覧の対象になっている録画 {recordings} 件を見るために、第二の鍵の持ち主の同意を求めています(同意から {hours} 時間)。\n\n  理由: {reason}\n\n次の画面で内容を確かめ、同意するか断るかを決めてください。同意には、あなたの鍵のファイルが要ります。鍵のファイルを送るよう求めることはありません。"),
                         format!("{by} asks to see {recordings} recordings that nobody opens alone, for {hours} hours from your agreement. See the page, then agree or decline. You need the file of your key, and nobody asks you to send it."),
                     ),
                     ViewingStage::Agreed => (

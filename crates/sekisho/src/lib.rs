@@ -53,9 +53,10 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Ca(admin::ca::CaCommand::Sign(args)) => return admin::ca::sign(args).map(|()| ExitCode::SUCCESS),
         // Neither is a server's: an auditor has the file and the key, and no configuration.
         Command::AuditorKey(command) => return admin::recording::auditor_key(command, cli.json).map(|()| ExitCode::SUCCESS),
-        Command::Recording(admin::recording::RecordingCommand::Open { file, identity, output }) => {
-            return admin::recording::open(file, identity, output.as_deref(), cli.json).map(|()| ExitCode::SUCCESS);
+        Command::Recording(admin::recording::RecordingCommand::Open { file, identity, agreement, output }) => {
+            return admin::recording::open(file, identity, agreement.as_deref(), output.as_deref(), cli.json).map(|()| ExitCode::SUCCESS);
         }
+        Command::Recording(admin::recording::RecordingCommand::Agree(args)) => return admin::recording::agree(args, cli.json).map(|()| ExitCode::SUCCESS),
         // A witness is another host's.
         Command::Witness(_) => {
             let Command::Witness(command) = cli.command else { unreachable!("it was looked at a line before") };

@@ -228,6 +228,13 @@ impl House {
         (person, token)
     }
 
+    /// One more planner, logged in: their token.
+    pub fn planner_of(&self, login: &str, name: &str) -> String {
+        let body = json!({ "login": login, "name": name, "roles": ["planner"] });
+        let person = enrol(&self.api, &text(&self.api.post(&self.admin, "/api/v1/persons", &body), "enrolment.url"), login);
+        self.api.log_in(login, &person.password, &person.phone.code())
+    }
+
     /// A worker with an approved plan whose window is open.
     pub fn at_work(&self, login: &str, functions: &[&str]) -> (Person, String) {
         let (person, token) = self.worker(login);

@@ -7,6 +7,7 @@ pub mod program;
 pub mod sshd;
 mod telemetry;
 mod terminal;
+mod two_person;
 
 mod demo;
 mod house;

@@ -17,5 +17,6 @@ mod rules;
 mod sign_in;
 mod step_up;
 mod tokens;
+mod two_person;
 mod visitor;
 mod walk;

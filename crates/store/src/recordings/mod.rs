@@ -1,5 +1,6 @@
 //! The recordings of the box: where they lie, which are being written, and whether there is room for one more.
 
+mod agree;
 mod auditors;
 pub(crate) mod content;
 mod copies;
@@ -7,8 +8,10 @@ mod flush;
 mod notes;
 mod offline;
 mod read;
+mod viewed;
 mod writer;
 
+pub use agree::{Agreeing, ReadRequest, RecordingAgreement, agree_to_recording, agree_to_request, read_agreeing};
 pub use offline::{NewAuditorKey, OpenedRecording, new_auditor_key, open_recording};
 pub use copies::{CopyPlace, CopyRemoval, RecordingCopy};
 pub use read::Replay;

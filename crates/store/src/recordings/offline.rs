@@ -6,6 +6,7 @@
 //! The public key of an auditor stands in each recording that opens with it, so that anybody can make one more that does: what is
 //! read is nobody's word yet, and what is written is bounded by the length of the file.
 
+use super::agree::{SHARE, joined};
 use super::content::{Broken, Open, hand_out, survey_within};
 use crate::fault::Fault;
 use age::secrecy::ExposeSecret as _;
@@ -68,7 +69,7 @@ pub fn new_auditor_key(made: &str) -> NewAuditorKey {
 }
 
 /// Reads a file of keys as `age-keygen` writes it. One that others can read is refused.
-fn identities(path: &Path) -> Result<Vec<age::x25519::Identity>, Fault> {
+pub(super) fn identities(path: &Path) -> Result<Vec<age::x25519::Identity>, Fault> {
     let file = File::open(path).map_err(Fault::io("the file of keys cannot be opened"))?;
     let mode = std::os::unix::fs::MetadataExt::mode(&file.metadata().map_err(Fault::io("the file of keys cannot be looked at"))?);
     if mode & 0o077 != 0 {
@@ -82,16 +83,16 @@ fn identities(path: &Path) -> Result<Vec<age::x25519::Identity>, Fault> {
     if keys.is_empty() { Err(Fault::Crypto(format!("{} holds no key", path.display()))) } else { Ok(keys) }
 }
 
-/// Opens the key of a recording with any of these keys.
-fn unwrap(header: &Header, keys: &[age::x25519::Identity]) -> Result<DataKey, Fault> {
+/// Opens the key of a recording with any of these keys; where two persons open it together, its one half.
+fn unwrap(header: &Header, keys: &[age::x25519::Identity]) -> Result<Zeroizing<[u8; SHARE]>, Fault> {
     let crypto = |why: String| Fault::Crypto(format!("the recording does not open with this key: {why}"));
     let decryptor = age::Decryptor::new(header.wrapped_key.as_slice()).map_err(|error| crypto(error.to_string()))?;
     let mut reader = decryptor.decrypt(keys.iter().map(|key| key as &dyn age::Identity)).map_err(|error| crypto(error.to_string()))?;
-    let mut key = Zeroizing::new([0_u8; 32]);
+    let mut key = Zeroizing::new([0_u8; SHARE]);
     reader.read_exact(key.as_mut_slice()).map_err(|error| crypto(error.to_string()))?;
     let mut more = [0_u8; 1];
     match reader.read(&mut more) {
-        Ok(0) => Ok(DataKey::from_bytes(*key)),
+        Ok(0) => Ok(key),
         _ => Err(crypto("what is wrapped is no key".into())),
     }
 }
@@ -187,14 +188,16 @@ fn look_through(path: &Path, key: &DataKey) -> Result<Seen, Fault> {
 
 /// Opens a recording with the key of an auditor and writes what is in it into a new folder: what happened as text, each channel
 /// as asciicast, the contents of files that were kept. Without a folder it is read to its end, which shows that all of it opens.
+/// Where two persons open it together, `agreement` is the file that the holder of a second key gave for this recording and this key.
 ///
 /// # Errors
-/// A fault: a key that does not open it, a recording that was altered or unpacks to more than it may, a folder that exists.
-pub fn open_recording(path: &Path, key_file: &Path, folder: Option<&Path>) -> Result<OpenedRecording, Fault> {
+/// A fault: a key that does not open it, an agreement that is missing or belongs to another recording, a recording that was altered
+/// or unpacks to more than it may, a folder that exists.
+pub fn open_recording(path: &Path, key_file: &Path, agreement: Option<&Path>, folder: Option<&Path>) -> Result<OpenedRecording, Fault> {
     let keys = identities(key_file)?;
     let file = File::open(path).map_err(Fault::io("the recording cannot be opened"))?;
     let header = Decoder::open(BufReader::new(file)).map_err(super::read::damaged)?.header().clone();
-    let key = unwrap(&header, &keys)?;
+    let key = joined(&*unwrap(&header, &keys)?, &header, &keys, agreement)?;
     let seen = look_through(path, &key)?;
     let mut opened = OpenedRecording { header, sealed: seen.sealed, digest: seen.digest, frames: seen.frames, written: Vec::new() };
     let Some(folder) = folder else { return Ok(opened) };
@@ -249,7 +252,6 @@ pub fn open_recording(path: &Path, key_file: &Path, folder: Option<&Path>) -> Re
 /// What a frame tells, for people, without what would move a cursor or turn the order of letters round; nothing for what is seen
 /// in the replay alone.
 fn line_of(frame: &Frame, kept: &BTreeSet<u32>) -> Option<String> {
-    let plain = |text: &str| text.chars().map(|letter| if letter.is_control() || is_mark(letter) { '\u{fffd}' } else { letter }).collect::<String>();
     Some(match frame {
         Frame::ChannelOpen { kind, text } => format!("open {kind:?} {}", plain(text)),
         Frame::ChannelClose { exit } => format!("close {}", plain(&format!("{exit:?}"))),
@@ -266,6 +268,11 @@ fn line_of(frame: &Frame, kept: &BTreeSet<u32>) -> Option<String> {
         Frame::Marker { text } => format!("mark: {}", plain(text)),
         _ => return None,
     })
+}
+
+/// A text of others as it may be shown to people: on one line, without what would move a cursor or turn the order of letters round.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() || is_mark(letter) { '\u{fffd}' } else { letter }).collect()
 }
 
 /// Letters that are not seen and change how others are.
@@ -298,6 +305,7 @@ mod tests {
             log_origin: "sekisho/aoba".into(),
             wrapped_key: age::encrypt(&recipient, &[7; 32]).unwrap(),
             recipients: vec![Recipient { kind: RecipientKind::Auditor, name: "監査".into(), key: mine.public.clone() }],
+            second: None,
         };
         let (mut encoder, packer, mut bytes) = Encoder::start(&header, DataKey::from_bytes([7; 32])).unwrap();
         encoder.push(0, 1, Frame::ChannelOpen { kind: sekisho_evidence::recording::ChannelKind::Shell, text: "xterm".into() }).unwrap();
@@ -309,20 +317,20 @@ mod tests {
         fs::write(&recording, &bytes).unwrap();
         let (own, foreign) = (write("own", &mine.file), write("foreign", &other.file));
         let out = folder.path().join("out");
-        let opened = open_recording(&recording, &own, Some(&out)).unwrap();
+        let opened = open_recording(&recording, &own, None, Some(&out)).unwrap();
         assert!(opened.sealed && opened.digest == sealed.digest.to_string() && opened.frames == 3);
         assert!(fs::read_to_string(out.join("events.txt")).unwrap().contains("00:00:01.500  [1]  $ uptime"));
         assert!(fs::read_to_string(out.join("channel-1.cast")).unwrap().contains("up 3 days"));
-        assert!(matches!(open_recording(&recording, &foreign, None), Err(Fault::Crypto(_))));
-        assert!(open_recording(&recording, &own, Some(&out)).is_err(), "what is there already is not written over");
+        assert!(matches!(open_recording(&recording, &foreign, None, None), Err(Fault::Crypto(_))));
+        assert!(open_recording(&recording, &own, None, Some(&out)).is_err(), "what is there already is not written over");
         let place = bytes.len() / 2;
         if let Some(byte) = bytes.get_mut(place) {
             *byte ^= 1;
         }
         fs::write(&recording, &bytes).unwrap();
-        assert!(open_recording(&recording, &own, None).is_err());
+        assert!(open_recording(&recording, &own, None, None).is_err());
         fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
-        assert!(matches!(open_recording(&recording, &own, None), Err(Fault::Folder(_))), "a key that others can read is refused");
+        assert!(matches!(open_recording(&recording, &own, None, None), Err(Fault::Folder(_))), "a key that others can read is refused");
     }
 
     /// A recording with these frames that opens with a key, which anybody can make who knows the public half.
@@ -341,6 +349,7 @@ mod tests {
             log_origin: "sekisho/aoba".into(),
             wrapped_key: age::encrypt(&recipient, &[7; 32]).unwrap(),
             recipients: vec![Recipient { kind: RecipientKind::Auditor, name: "監査".into(), key: mine.public.clone() }],
+            second: None,
         };
         let (mut encoder, mut packer, mut bytes) = Encoder::start(&header, DataKey::from_bytes([7; 32])).unwrap();
         for frame in frames {
@@ -362,7 +371,7 @@ mod tests {
         let (bomb, key) = crafted(folder.path(), (0..12_000).map(|_| Frame::Output(vec![b'a'; 8192])).collect());
         assert!(fs::metadata(&bomb).unwrap().len() < 300_000);
         let out = folder.path().join("out");
-        assert!(matches!(open_recording(&bomb, &key, Some(&out)), Err(Fault::Damaged(_))));
+        assert!(matches!(open_recording(&bomb, &key, None, Some(&out)), Err(Fault::Damaged(_))));
         assert!(!out.exists(), "nothing is written of what unpacks to more than it may");
 
         let folder = tempfile::tempdir().unwrap();
@@ -374,7 +383,7 @@ mod tests {
         }
         let (apart, key) = crafted(folder.path(), frames);
         let out = folder.path().join("out");
-        let opened = open_recording(&apart, &key, Some(&out)).unwrap();
+        let opened = open_recording(&apart, &key, None, Some(&out)).unwrap();
         assert!(opened.written.len() <= FILES + 2, "{}", opened.written.len());
         let bytes: u64 = fs::read_dir(&out).unwrap().map(|file| file.unwrap().metadata().unwrap()).map(|file| file.len()).sum();
         assert!(bytes < 1_000_000, "{bytes} bytes of zeros");

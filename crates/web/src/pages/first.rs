@@ -202,10 +202,14 @@ async fn moving(ctx: &Ctx, duties: &[Duty]) -> Result<Value, Stop> {
     let alarms = if ctx.may(Action::ReadLedger) { ctx.store().host_key_alarms(ctx.actor()?).await? } else { Vec::new() };
     let alarms: Vec<Value> = alarms.iter().map(|target| context! { id => target.id.as_str(), title => target.title.as_str(), at => target.host_key_alarm.as_ref().map(|alarm| alarm.at.0), seen => target.host_key_alarm.as_ref().map(|alarm| alarm.seen.as_str()) }).collect();
     let alerts = if ctx.may(Action::WatchSession) { ctx.store().alerts(ctx.actor()?).await? } else { Vec::new() };
+    let (viewings_waiting, viewings_open) = super::viewings::first(ctx).await?;
     Ok(context! {
         urgent => super::alarms::urgent(ctx).await?,
         cases => super::cases::first(ctx).await?,
         auditor_keys => super::archive::first(ctx).await?,
+        second_keys => super::second_keys::first(ctx).await?,
+        viewings_waiting,
+        viewings_open,
         may_handle => ctx.may(Action::HandleAlarms),
         alerts => alerts.iter().map(alert).collect::<Vec<Value>>(),
         may_control => ctx.may(Action::ControlSession),

@@ -14,10 +14,11 @@ pub fn items(ctx: &Ctx) -> Option<Vec<Value>> {
         let (href, label) = ("/account/factors", ctx.t("factors.title"));
         return Some(vec![context! { href, icon => "key", label, current => true, count => 0 }]);
     }
-    let entries: [(&str, &str, &str, Option<Action>); 18] = [
+    let entries: [(&str, &str, &str, Option<Action>); 19] = [
         ("/", "home", "menu.first", None),
         ("/plans", "list", "menu.plans", Some(Action::ReadPlan)),
         ("/sessions", "screen", "menu.sessions", Some(Action::ReadSession)),
+        ("/viewings", "people", "menu.viewings", Some(Action::ReadViewing)),
         ("/alarms", "warning", "menu.alarms", Some(Action::ReadAlarms)),
         ("/cases", "ban", "menu.cases", Some(Action::ReadLedger)),
         ("/search", "search", "menu.search", Some(Action::SearchRecords)),
@@ -35,7 +36,8 @@ pub fn items(ctx: &Ctx) -> Option<Vec<Value>> {
         ("/health", "shield", "menu.health", Some(Action::ReadLedger)),
     ];
     let is_current = |href: &str| if href == "/" { ctx.path == "/" } else if href == "/holds" { ["/holds", "/retention", "/deletions"].iter().any(|own| ctx.path.starts_with(own)) } else { ctx.path == href || ctx.path.starts_with(&format!("{href}/")) };
-    let shown = entries.into_iter().filter(|(_, _, _, action)| action.is_none_or(|action| ctx.may(action)));
+    let is_used = |href: &str| href != "/viewings" || ctx.store().uses_second_keys();
+    let shown = entries.into_iter().filter(|(href, _, _, action)| is_used(href) && action.is_none_or(|action| ctx.may(action)));
     Some(shown.map(|(href, icon, key, _)| context! { href, icon, label => ctx.t(key), current => is_current(href), count => if href == "/alarms" { ctx.store().open_alarms() } else { 0 } }).collect())
 }
 

@@ -31,6 +31,7 @@ pub mod retention;
 pub mod reviews;
 pub mod rules;
 pub mod search;
+mod second_keys;
 mod trace;
 pub mod sessions;
 mod spreadsheet;
@@ -39,6 +40,7 @@ pub mod ssh_authority;
 pub mod targets;
 pub mod tokens;
 pub mod vendors;
+mod viewings;
 
 use crate::routes::Route;
 use sekisho_core::time::{Timestamp, format_date};
@@ -46,7 +48,7 @@ use std::time::Duration;
 
 /// Every page's routes.
 pub(crate) fn routes() -> Vec<Route> {
-    let parts = [first::routes, login::routes, sign_in::routes, enrol::routes, account::routes, accounts::routes, reviews::routes, tokens::routes, connect::routes, persons::routes, vendors::routes, lines::routes, countries::routes, devices::routes, targets::routes, ssh_authority::routes, log::routes, log_reviews::routes, reports::routes, evidence::routes, health::routes, holds::routes, retention::routes, archive::routes, exposure::routes, cases::routes, log_sources::routes, log_imports::routes, alarms::routes, metrics::routes, mail::routes, emergency::routes, rules::routes, plans::routes, sessions::routes, search::routes, trace::routes];
+    let parts = [first::routes, login::routes, sign_in::routes, enrol::routes, account::routes, accounts::routes, reviews::routes, tokens::routes, connect::routes, persons::routes, vendors::routes, lines::routes, countries::routes, devices::routes, targets::routes, ssh_authority::routes, log::routes, log_reviews::routes, reports::routes, evidence::routes, health::routes, holds::routes, retention::routes, archive::routes, second_keys::routes, viewings::routes, exposure::routes, cases::routes, log_sources::routes, log_imports::routes, alarms::routes, metrics::routes, mail::routes, emergency::routes, rules::routes, plans::routes, sessions::routes, search::routes, trace::routes];
     parts.into_iter().flat_map(|part| part()).collect()
 }
 

@@ -138,7 +138,7 @@ pub(super) fn tone(fact: &Fact) -> &'static str {
         Fact::CaseOpened { .. } | Fact::LogTurnedAway { .. } | Fact::RowDamaged { .. } => "bad",
         Fact::CaseGrew { .. } | Fact::CaseDecided { .. } | Fact::LoginAllowKept { .. } | Fact::LogSourceKept { .. } => "warn",
         Fact::ArchiveCopyBad { .. } | Fact::ArchiveTrouble { .. } | Fact::ArchiveBehind { .. } => "bad",
-        Fact::AuditorKeyKept { .. } | Fact::ArchiveCopyRemoved { .. } => "warn",
+        Fact::AuditorKeyKept { .. } | Fact::SecondKeyKept { .. } | Fact::ArchiveCopyRemoved { .. } => "warn",
         Fact::CheckpointStuck { .. } | Fact::LogContradicted { .. } | Fact::RestoreAccepted { .. } | Fact::FormerKeySigned { .. } | Fact::TimestampStuck { .. } | Fact::ClockHeld { .. } => "bad",
         Fact::ClockMoved { .. } | Fact::ClockOff { off: true, .. } => "bad",
         Fact::RecordingSetAside { .. } | Fact::RetentionStopped { .. } | Fact::HoldPressed { .. } => "bad",
@@ -504,6 +504,9 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         | Fact::ArchiveTrouble { .. }
         | Fact::ArchiveWorks { .. }
         | Fact::ArchiveBehind { .. } => super::archive::sentence(lang, fact).unwrap_or_default(),
+        Fact::SecondKeyKept { .. } | Fact::ViewingAsked { .. } | Fact::ViewingAgreed { .. } | Fact::ViewingDeclined { .. } | Fact::ViewingWithdrawn { .. } | Fact::ViewingEnded { .. } => {
+            super::two_person::sentence(lang, names, fact).unwrap_or_default()
+        }
         Fact::CheckpointStuck { place, entries, why } => say("checkpoint_stuck", &[("place", place), ("entries", &entries.to_string()), ("why", why)]),
         Fact::CheckpointLeaves { place, entries } => say("checkpoint_leaves", &[("place", place), ("entries", &entries.to_string())]),
         Fact::LogContradicted { place, here, there, .. } => say("log_contradicted", &[("place", place), ("here", &here.to_string()), ("there", &there.to_string())]),

@@ -129,7 +129,7 @@ struct RecordingAnswer {
 /// A key that opens a recording.
 #[derive(Serialize, JsonSchema)]
 struct RecipientAnswer {
-    /// `hospital` or `auditor`.
+    /// `hospital`, `auditor`, or `second`: whose holder has to agree, and who opens nothing alone.
     kind: &'static str,
     /// Its holder; empty for the hospital.
     name: String,

@@ -89,6 +89,8 @@ pub struct RecordingView {
     /// Name of the archive or nothing for the box, and the end of its lock or 0.
     pub copies: Vec<(String, i64)>,
     pub away: bool,
+    /// Nobody opens it alone.
+    pub two: bool,
 }
 
 /// An entry of the log.
@@ -192,6 +194,7 @@ fn of(ctx: &Ctx, view: &SessionView, plan: Option<&Plan>) -> SessionPage {
                 None => "",
             },
             recipients: view.recording.recipients.iter().map(|one| (recipient_kind(one.kind), one.name.clone(), one.key.clone())).collect(),
+            two: view.recording.recipients.iter().any(|one| one.kind == RecipientKind::Second),
             copies: view.recording.copies.iter().map(|copy| (place_name(&copy.place), copy.locked_until.map_or(0, |at| at.0))).collect(),
             away: !view.recording.copies.is_empty() && view.recording.copies.iter().all(|copy| copy.place != CopyPlace::Local),
         },
@@ -204,6 +207,7 @@ pub(super) fn recipient_kind(kind: RecipientKind) -> &'static str {
     match kind {
         RecipientKind::Hospital => "hospital",
         RecipientKind::Auditor => "auditor",
+        RecipientKind::Second => "second",
     }
 }
 

@@ -18,7 +18,8 @@ async fn show(call: Call) -> Reply {
     let view = facts::view(&call).await?;
     let s = facts::page(&call, &view).await?;
     let title = call.ctx.t_with("sessions.replay_title", &[("person", &s.person), ("target", &s.target)]);
-    call.page_titled("sessions/replay.html", &title, context! { s => value(s), can_replay => true, can_mark => call.ctx.may(Action::MarkSession) })
+    let need = crate::pages::viewings::need(&call.ctx, &view.row.facts.session).await?;
+    call.page_titled("sessions/replay.html", &title, context! { need, s => value(s), can_replay => true, can_mark => call.ctx.may(Action::MarkSession) })
 }
 
 /// The number on a tab of the viewer is that of the channel.

@@ -26,5 +26,6 @@ async fn show(call: Call) -> Reply {
     let session = &view.row.facts.session;
     let holds = call.ctx.store().holds_of_session(session).await.map_err(sekisho_store::Denied::from)?;
     let kept = call.ctx.store().recording_fate(session);
-    call.page_titled("sessions/show.html", &title, context! { holds => crate::pages::holds::marks(&call.ctx, &holds), deleted => kept.deleted.map(|(seq, at)| context! { seq, at => at.0 }), aside => kept.aside.map(|at| at.0), can_hold => call.ctx.may(Action::PlaceHold), s => value(s), can_watch, can_cut, can_replay, can_search, can_take, can_chat, told, uploads, can_take_evidence => call.ctx.may(Action::TakeEvidence) })
+    let need = if gone { context! { kind => "none" } } else { crate::pages::viewings::need(&call.ctx, session).await? };
+    call.page_titled("sessions/show.html", &title, context! { need, holds => crate::pages::holds::marks(&call.ctx, &holds), deleted => kept.deleted.map(|(seq, at)| context! { seq, at => at.0 }), aside => kept.aside.map(|at| at.0), can_hold => call.ctx.may(Action::PlaceHold), s => value(s), can_watch, can_cut, can_replay, can_search, can_take, can_chat, told, uploads, can_take_evidence => call.ctx.may(Action::TakeEvidence) })
 }
