@@ -480,12 +480,26 @@ def check_log(copy, trusted, outside, witnesses, authorities):
 # --- recordings ---------------------------------------------------------------------------------------------------------
 
 
+def check_second(second, kinds):
+    """Whoever opens the other share of a data key: there is one exactly in version 3."""
+    if second is None:
+        if "second" in kinds:
+            raise Bad("the header names a second key and has no second share")
+        return
+    if not isinstance(second, dict) or list(second) != ["wrapped_share", "share_digest"]:
+        raise Bad("the second share of the header has another form")
+    if not 1 <= len(unbase64(second["wrapped_share"])) <= 32768 or not re.fullmatch(r"[0-9a-f]{64}", second["share_digest"]):
+        raise Bad("the second share of the header is none")
+    if "second" not in kinds or "hospital" not in kinds:
+        raise Bad("the header names nobody for one of the two shares")
+
+
 def check_recipients(recipients):
     if not isinstance(recipients, list) or not 1 <= len(recipients) <= 16:
         raise Bad("the header names no recipients, or too many")
     seen = set()
     for one in recipients:
-        if list(one) != ["kind", "name", "key"] or one["kind"] not in ("hospital", "auditor"):
+        if list(one) != ["kind", "name", "key"] or one["kind"] not in ("hospital", "auditor", "second"):
             raise Bad("a recipient of the header has another form")
         if len(one["name"].encode()) > 256 or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in one["name"]):
             raise Bad("the name of a recipient is none")
@@ -496,20 +510,23 @@ def check_recipients(recipients):
 
 def scan(data):
     """Session, origin, header digest, last chain value and whether there is a seal."""
-    if data[:8] != b"SKREC\r\n\0" or data[8:10] not in (b"\0\1", b"\0\2") or len(data) < 14:
-        raise Bad("no recording of version 1 or 2")
+    if data[:8] != b"SKREC\r\n\0" or data[8:10] not in (b"\0\1", b"\0\2", b"\0\3") or len(data) < 14:
+        raise Bad("no recording of version 1, 2 or 3")
     length = int.from_bytes(data[10:14], "big")
     if length > 65536 or len(data) < 14 + length:
         raise Bad("the header is too long")
     try:
         header = json.loads(data[14 : 14 + length])
         fields = ["session", "plan", "target", "person", "protocol", "started_at", "log_origin", "wrapped_key"]
-        if data[9] == 2:
+        if data[9] >= 2:
             fields.append("recipients")
+        if data[9] == 3:
+            fields.append("second")
         if list(header) != fields:
             raise Bad("the header has other fields")
-        if data[9] == 2:
+        if data[9] >= 2:
             check_recipients(header["recipients"])
+            check_second(header.get("second"), {one["kind"] for one in header["recipients"]})
     except ValueError as fault:
         raise Bad("the header is no JSON") from fault
     at = 14 + length
@@ -622,7 +639,7 @@ def file_may_go(entry, told, holds, days):
 
 DECISIVE = {
     "hold_placed", "hold_extended", "hold_lifted", "hold_ended", "retention_set", "retention_asked", "retention_declined",
-    "recording_deleted", "recording_set_aside", "attachment_deleted",
+    "recording_deleted", "recording_set_aside", "attachment_deleted", "second_key_kept",
 }  # fmt: skip
 
 
