@@ -526,6 +526,8 @@ def scan(data):
             raise Bad("the header has other fields")
         if data[9] >= 2:
             check_recipients(header["recipients"])
+            if data[9] == 3 and header["second"] is None:
+                raise Bad("the header has no second share")
             check_second(header.get("second"), {one["kind"] for one in header["recipients"]})
     except ValueError as fault:
         raise Bad("the header is no JSON") from fault
