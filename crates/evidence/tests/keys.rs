@@ -187,3 +187,76 @@ fn a_witness_stands_against_whoever_holds_the_logs_key() {
     cut.put(cosigned_path(witness.public()), cosigned.into_bytes());
     assert_eq!(codes(&ask(&cut, &witness)), ["log-cut"]);
 }
+
+#[test]
+fn what_a_key_signed_after_it_was_laid_down_is_told_as_that() {
+    let (one, two, three) = (signing_key(), second(), third());
+    let story = story();
+    let files = publish(&story.bodies, &[(5, &one, &two), (9, &two, &three)], &three);
+    let head = |bodies: &[Vec<u8>], size: usize, key: &SigningKey| {
+        let mut publisher = Publisher::new();
+        bodies.iter().cycle().take(size).for_each(|body| {
+            publisher.append(body).unwrap();
+        });
+        checkpoint::sign(ORIGIN, publisher.size(), &publisher.root(), key).unwrap()
+    };
+    let mut others = story.bodies.clone();
+    others[2] = b"{}".to_vec();
+    // The first key was laid down at entry 5, over a head of six entries.
+    for (bodies, size, key, told) in [
+        (&story.bodies, 6, &one, None),
+        (&story.bodies, 8, &one, None),
+        (&others, 6, &one, Some("log-forked")),
+        (&others, 7, &one, Some("former-key")),
+        (&others, 20, &one, Some("former-key")),
+        (&others, 20, &two, Some("former-key")),
+        (&others, 8, &two, Some("log-forked")),
+        (&others, 20, &three, Some("log-cut")),
+    ] {
+        let verdict = check(&files, three.public(), &[head(bodies, size, key)]);
+        assert_eq!(codes(&verdict), told.into_iter().collect::<Vec<_>>(), "{size} entries: {verdict}");
+        assert_eq!(verdict.ok, told.is_none());
+    }
+}
+
+#[test]
+fn a_witness_that_has_not_looked_for_an_hour_is_told() {
+    let (one, witness) = (signing_key(), WitnessKey::from_seed("witness.example", &[3; 32]).unwrap());
+    const HOUR: i64 = 3_600_000;
+    let told = |last: i64, seen: usize| {
+        let bodies: Vec<Vec<u8>> = [0, 10, 20, last].iter().enumerate().map(|(seq, at)| format!(r#"{{"seq":{seq},"at":{},"actor":{{"system":true}},"kind":"login"}}"#, folder::START + at).into_bytes()).collect();
+        let mut files = publish(&bodies, &[], &one);
+        let early = publish(&bodies[..seen], &[], &one);
+        let note = String::from_utf8(early.read("log/checkpoint").unwrap().unwrap()).unwrap();
+        files.put(cosigned_path(witness.public()), format!("{note}{}", witness.cosign(&note, 1_800_000_000).unwrap()).into_bytes());
+        let trust = Trust { keys: &[one.public().clone()], outside: &[], witnesses: &[witness.public().clone()], timestamps: None };
+        let verdict = verify_with(&files, &trust, Recordings::Skip);
+        assert!(verdict.ok, "what it signed is there: {verdict}");
+        codes(&verdict).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    // From the first entry that it has not seen to the last one.
+    assert_eq!(told(20 + HOUR, 2), Vec::<String>::new());
+    assert_eq!(told(21 + HOUR, 2), ["witness-behind"]);
+    assert_eq!(told(21 + HOUR, 4), Vec::<String>::new(), "it has seen them all");
+    assert_eq!(told(21 + HOUR, 3), Vec::<String>::new(), "the one entry that it has not seen is new");
+}
+
+#[test]
+fn each_key_that_is_known_must_be_one_of_the_logs() {
+    let (one, two, three, thief) = (signing_key(), second(), third(), SigningKey::from_seed(ORIGIN, &[66; 32]).unwrap());
+    let honest = publish(&story().bodies, &[(5, &one, &two), (9, &two, &three)], &three);
+    // Whoever has the first key alone goes on from before its exchange, to a key of theirs.
+    let mut bodies = story().bodies[..5].to_vec();
+    let at = folder::START + 50;
+    bodies.push(format!(r#"{{"seq":5,"at":{at},"actor":{{"system":true}},"kind":"key_rotated","old":"{}","new":"{}"}}"#, one.public(), thief.public()).into_bytes());
+    let forged = publish(&bodies, &[(5, &one, &thief)], &thief);
+    let ask = |files: &MemoryFiles, keys: &[&SigningKey]| {
+        let keys: Vec<PublicKey> = keys.iter().map(|key| key.public().clone()).collect();
+        verify_with(files, &Trust { keys: &keys, outside: &[], witnesses: &[], timestamps: None }, Recordings::Skip)
+    };
+    assert!(ask(&forged, &[&one]).ok, "the first key alone cannot tell them apart");
+    for keys in [[&one, &three], [&three, &one], [&two, &one]] {
+        assert!(ask(&honest, &keys).ok);
+        assert!(!ask(&forged, &keys).ok && codes(&ask(&forged, &keys)).contains(&"key-chain"), "{}", ask(&forged, &keys));
+    }
+}
