@@ -141,7 +141,7 @@ pub fn passwd(data: &[u8]) {
 /// written again.
 fn frames(data: &[u8]) {
     let name = String::new;
-    let header = Header { session: "S-1".into(), plan: name(), target: name(), person: name(), protocol: name(), started_at: 0, log_origin: name(), wrapped_key: Vec::new(), recipients: Vec::new() };
+    let header = Header { session: "S-1".into(), plan: name(), target: name(), person: name(), protocol: name(), started_at: 0, log_origin: name(), wrapped_key: Vec::new(), recipients: Vec::new(), second: None };
     let (mut encoder, mut packer, mut file) = Encoder::start(&header, DataKey::from_bytes([7; 32])).expect("a header of ours");
     for (kind, piece) in pieces(data, 0) {
         let _ = encoder.push(0, 1, Frame::Unknown { kind: kind % 16, payload: piece.to_vec() });

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use sekisho_evidence::limits::MAX_RECIPIENTS;
-use sekisho_evidence::recording::{DataKey, Decoder, Encoder, Header, Recipient, RecipientKind, RecordingBreach, path_of};
+use sekisho_evidence::limits::MAX_WRAPPED_KEY_BYTES;
+use sekisho_evidence::recording::{DataKey, Decoder, Encoder, Header, Recipient, RecipientKind, RecordingBreach, SecondShare, path_of};
 
 fn header(session: &str, target: &str) -> Header {
     Header {
@@ -15,6 +16,7 @@ fn header(session: &str, target: &str) -> Header {
         log_origin: "sekisho/kita".into(),
         wrapped_key: b"wrapped".to_vec(),
         recipients: Vec::new(),
+        second: None,
     }
 }
 
@@ -58,13 +60,68 @@ fn a_header_that_names_recipients_is_of_version_2_and_one_without_stays_of_versi
         let bytes = begun(&header).unwrap();
         assert_eq!(&bytes[8..10], [0, version]);
         assert_eq!(Decoder::open(bytes.as_slice()).unwrap().header(), &header);
-        // The other version in front of the same JSON is neither.
+        // Another version in front of the same JSON is neither.
         let mut other = bytes.clone();
-        other[9] = 3 - version;
-        assert!(matches!(Decoder::open(other.as_slice()), Err(RecordingBreach::Header)));
-        other[9] = 3;
+        for wrong in (1..=3).filter(|wrong| *wrong != version) {
+            other[9] = wrong;
+            assert!(matches!(Decoder::open(other.as_slice()), Err(RecordingBreach::Header)));
+        }
+        other[9] = 4;
         assert!(matches!(Decoder::open(other.as_slice()), Err(RecordingBreach::NotARecording)));
     }
+}
+
+fn shared() -> Header {
+    Header {
+        recipients: vec![
+            recipient(RecipientKind::Hospital, "", "age1hospital"),
+            recipient(RecipientKind::Second, "院長 一郎", "age1second"),
+        ],
+        second: Some(SecondShare { wrapped_share: b"shared".to_vec(), share_digest: SecondShare::digest_of(&[7; 32]) }),
+        ..header("S-0001", "ehr-db")
+    }
+}
+
+#[test]
+fn a_header_with_a_second_share_is_of_version_3_and_says_who_opens_it() {
+    let header = shared();
+    let bytes = begun(&header).unwrap();
+    assert_eq!(&bytes[8..10], [0, 3]);
+    assert_eq!(Decoder::open(bytes.as_slice()).unwrap().header(), &header);
+    // The form for ever: docs/formats/recording.md, to the byte.
+    let json = r#"{"session":"S-0001","plan":"P-17","target":"ehr-db","person":"W-3","protocol":"ssh","started_at":1790000000123,"log_origin":"sekisho/kita","wrapped_key":"d3JhcHBlZA==","recipients":[{"kind":"hospital","name":"","key":"age1hospital"},{"kind":"second","name":"院長 一郎","key":"age1second"}],"second":{"wrapped_share":"c2hhcmVk","share_digest":"2a85c9d9bac080da5bfbdc8aa7e7e69068201615f335f347b2e2ed9536492688"}}"#;
+    let length = u32::try_from(json.len()).unwrap().to_be_bytes();
+    assert_eq!(bytes, [b"SKREC\r\n\0\0\x03".as_slice(), &length, json.as_bytes()].concat());
+    for version in [1, 2] {
+        let mut other = bytes.clone();
+        other[9] = version;
+        assert!(matches!(Decoder::open(other.as_slice()), Err(RecordingBreach::Header)), "{version}");
+    }
+}
+
+#[test]
+fn a_second_share_without_somebody_who_opens_it_is_no_header() {
+    assert!(begun(&shared()).is_some());
+    let share = |wrapped_share: Vec<u8>| Some(SecondShare { wrapped_share, share_digest: SecondShare::digest_of(&[7; 32]) });
+    for bad in [
+        Header { second: None, ..shared() },
+        Header { second: share(Vec::new()), ..shared() },
+        Header { second: share(vec![0; MAX_WRAPPED_KEY_BYTES + 1]), ..shared() },
+        Header { recipients: shared().recipients[..1].to_vec(), ..shared() },
+        Header { recipients: shared().recipients[1..].to_vec(), ..shared() },
+        Header { recipients: Vec::new(), ..shared() },
+    ] {
+        assert!(begun(&bad).is_none(), "{bad:?}");
+    }
+}
+
+#[test]
+fn both_shares_make_the_key_and_another_share_makes_none() {
+    let (key, first) = ([9_u8; 32], [7_u8 ^ 9; 32]);
+    let second = SecondShare { wrapped_share: b"shared".to_vec(), share_digest: SecondShare::digest_of(&[7; 32]) };
+    assert!(second.join(&first, &[8; 32]).is_none(), "a share that the header does not name");
+    let joined = second.join(&first, &[7; 32]).unwrap();
+    assert_eq!(joined.expose(), &key);
 }
 
 #[test]

@@ -24,6 +24,7 @@ fn header() -> Header {
         log_origin: "sekisho/kita".into(),
         wrapped_key: b"wrapped".to_vec(),
         recipients: Vec::new(),
+        second: None,
     }
 }
 

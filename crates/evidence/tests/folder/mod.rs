@@ -31,6 +31,7 @@ pub fn header(session: &str) -> Header {
         log_origin: ORIGIN.into(),
         wrapped_key: b"age-wrapped key".to_vec(),
         recipients: Vec::new(),
+        second: None,
     }
 }
 

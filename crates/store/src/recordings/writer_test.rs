@@ -34,6 +34,7 @@ async fn recording(folder: &Path) -> (Arc<Shelf>, Arc<Writer>) {
         log_origin: "sekisho/test".into(),
         wrapped_key: vec![1],
         recipients: Vec::new(),
+        second: None,
     };
     let writer = shelf.begin(session, header, DataKey::from_bytes(KEY), Actor::system()).await.unwrap();
     (shelf, writer)
