@@ -332,6 +332,9 @@ pub enum Dialled {
         /// Our side of the connection, by which the target's own log names it; entries of older versions do not say.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         local: Option<std::net::SocketAddr>,
+        /// The address at which the target answered, by which sensors name it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        peer: Option<std::net::IpAddr>,
     },
     /// No answer, or the connection broke.
     Unreachable {

@@ -124,6 +124,7 @@ fn world() -> World {
         class: crate::target::TargetClass::default(),
         witness: crate::target::Witness::None,
         quarantine: crate::target::Quarantine::Never,
+        logs: crate::target::TargetLogs::default(),
         active: true,
         host_key_alarm: None,
     };
@@ -164,6 +165,7 @@ impl World {
     fn does(&self, plan: &Plan, what: &PlanAct, by: &Actor, when: Timestamp) -> Result<Plan, Refusal> {
         let workers: Vec<Person> = self.people.iter().map(|(_, person)| person.clone()).collect();
         let context = Context {
+            diary: &[],
             policy: &self.policy,
             digest: DIGEST.into(),
             workers: &workers,

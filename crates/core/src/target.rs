@@ -6,6 +6,8 @@ use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// How a target is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -285,9 +287,47 @@ pub struct Target {
     pub quarantine: Quarantine,
     /// False once taken out of service.
     pub active: bool,
+    /// How its log tells of it.
+    #[serde(default, skip_serializing_if = "TargetLogs::is_usual")]
+    pub logs: TargetLogs,
     /// Another host key was seen; nobody enters until an administrator has decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_key_alarm: Option<HostKeyAlarm>,
+}
+
+/// How logs tell of a target: by which addresses sensors name it, and whether it has a log of its own at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TargetLogs {
+    /// Further addresses of the machine, beside the host and those that it had when it was dialled.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub addresses: BTreeSet<IpAddr>,
+    /// It has no log (ログ機能なし): who worked there says in the report, for each session, what was done (作業日誌).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub none: bool,
+}
+
+impl TargetLogs {
+    /// True of a target that has a log and no further address.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The same, each address in one spelling.
+    ///
+    /// # Errors
+    /// [`Refusal::TooMany`]; [`Refusal::BadField`] for an address that no other machine can have.
+    pub fn checked(self) -> Result<Self, Refusal> {
+        if self.addresses.len() > limits::TARGET_ADDRESSES {
+            return Err(Refusal::too_many("TARGET_ADDRESSES"));
+        }
+        let addresses: BTreeSet<IpAddr> = self.addresses.into_iter().map(|address| address.to_canonical()).collect();
+        if addresses.iter().any(|address| address.is_loopback() || address.is_unspecified() || address.is_multicast()) {
+            return Err(Refusal::bad_field("addresses"));
+        }
+        Ok(Self { addresses, ..self })
+    }
 }
 
 /// A target showed a host key that is not pinned.

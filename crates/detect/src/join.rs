@@ -118,8 +118,8 @@ pub struct Scene<'a> {
     pub kept: &'a BTreeSet<String>,
     /// Which accounts are kept cannot be told, because somebody damaged a row: then every one is.
     pub all_kept: bool,
-    /// The target's own address.
-    pub host: Option<IpAddr>,
+    /// The target's own addresses, as far as they are known.
+    pub hosts: &'a BTreeSet<IpAddr>,
     /// By how much the target's clock may be off, beyond what lines take on their way: of imported records.
     pub off: Duration,
     /// The addresses from which the gateway was seen to dial.
@@ -215,7 +215,7 @@ impl Scene<'_> {
 
     /// Whether somebody sits in front of the machine: Windows writes the machine's own address for them.
     fn is_at_console(&self, login: &TargetLogin) -> bool {
-        login.way == Way::Console && login.from.is_none_or(|from| from.is_loopback() || from.is_unspecified() || Some(from) == self.host)
+        login.way == Way::Console && login.from.is_none_or(|from| from.is_loopback() || from.is_unspecified() || self.hosts.contains(&from))
     }
 }
 

@@ -38,6 +38,8 @@ fn certified(serial: u64, account: &str, from: &str, port: u16) -> TargetLogin {
     TargetLogin { certificate, ..login(account, from, port) }
 }
 
+static NO_HOSTS: BTreeSet<std::net::IpAddr> = BTreeSet::new();
+
 struct Stage {
     led: Vec<Led>,
     allows: Vec<LoginAllow>,
@@ -56,7 +58,7 @@ impl Stage {
             target,
             kept: &["maint".to_owned()].into(),
             all_kept: false,
-            host: None,
+            hosts: &NO_HOSTS,
             off: Duration::ZERO,
             gateways: &[GATEWAY.parse().unwrap()].into(),
             networks: &[],

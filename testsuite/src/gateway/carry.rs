@@ -29,7 +29,7 @@ async fn output_errors_and_status_are_kept_apart() {
             Kept::Close("exit 7".into()),
         ]
     );
-    assert!(matches!(house.desk.paper().dialled.as_slice(), [Dialled::Connected { host_key, local: Some(local) }] if host_key.starts_with("SHA256:") && local.ip().is_loopback() && local.port() > 0));
+    assert!(matches!(house.desk.paper().dialled.as_slice(), [Dialled::Connected { host_key, local: Some(local), peer: Some(peer) }] if peer.is_loopback() && host_key.starts_with("SHA256:") && local.ip().is_loopback() && local.port() > 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -316,6 +316,7 @@ impl FakeDesk {
             class: sekisho_core::target::TargetClass::Linux,
             witness: paper.witness,
             quarantine: sekisho_core::target::Quarantine::Never,
+            logs: Default::default(),
             host_key_alarm: None,
             active: true,
         };

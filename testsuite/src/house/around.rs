@@ -75,6 +75,12 @@ impl Scene {
         panic!("it takes nothing");
     }
 
+    /// The same after its box stopped and started.
+    pub(super) async fn restarted(self) -> Self {
+        let (ward, source) = self.taken();
+        Self::running(ward.restarted().await, source).await
+    }
+
     /// The ward alone, whose task has ended.
     fn taken(self) -> (Ward, LogSourceId) {
         self.task.abort();
@@ -119,7 +125,7 @@ impl Scene {
     pub(super) async fn session(&self, port: u16) -> sekisho_core::desk::Admission {
         let admission = self.ward.entered().await;
         let local = Some(SocketAddr::new(GATEWAY.parse().unwrap(), port));
-        self.ward.store.dialled(&admission.session, Dialled::Connected { host_key: "SHA256:x".into(), local }).await.unwrap();
+        self.ward.store.dialled(&admission.session, Dialled::Connected { host_key: "SHA256:x".into(), local, peer: None }).await.unwrap();
         shell(&admission);
         admission
     }

@@ -58,7 +58,7 @@ impl Probe for Told {
 }
 
 fn connected() -> Dialled {
-    Dialled::Connected { host_key: "SHA256:x".into(), local: None }
+    Dialled::Connected { host_key: "SHA256:x".into(), local: None, peer: None }
 }
 
 /// A ward whose account is entered with certificates.

@@ -39,7 +39,7 @@ async fn a_worker_with_both_factors_and_a_plan_comes_in_and_the_log_tells_it_in_
     assert_eq!((admission.grant.username.as_str(), admission.grant.until), ("maint", plan.content.until));
     assert!(matches!(&admission.credential, TargetCredential::Password(secret) if secret.expose() == "db-secret"));
     assert!(ward.recording(&admission.session).is_file());
-    ward.store.dialled(&admission.session, Dialled::Connected { host_key: "SHA256:x".into(), local: None }).await.unwrap();
+    ward.store.dialled(&admission.session, Dialled::Connected { host_key: "SHA256:x".into(), local: None, peer: None }).await.unwrap();
     shell(&admission);
     let session = ward.left(admission, Cause::Closed).await;
 
@@ -197,7 +197,7 @@ async fn a_log_that_cannot_be_written_stops_the_dialling(base: Base) {
     let ward = Ward::over(base).await;
     let admission = ward.entered().await;
     ward.store.faults().fail_from_nth_write(0);
-    let outcome = Dialled::Connected { host_key: "SHA256:x".into(), local: None };
+    let outcome = Dialled::Connected { host_key: "SHA256:x".into(), local: None, peer: None };
     assert_eq!(ward.store.dialled(&admission.session, outcome).await, Err(Refusal::LogUnavailable));
     ward.store.faults().clear();
     ward.left(admission, Cause::DialFailed).await;

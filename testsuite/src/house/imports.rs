@@ -21,13 +21,14 @@ on_both! {
     an_event_log_is_judged_as_lines_are_and_a_case_that_there_is_grows_no_twin,
     a_session_that_an_event_log_does_not_tell_of_is_a_case,
     who_may_import_and_what,
+    a_file_of_logins_that_is_called_one_of_attempts_is_refused_and_spends_nothing,
     logins_that_were_read_in_as_attempts_are_judged_once_they_are_read_in_as_logins,
     a_forged_record_takes_the_place_of_no_real_one_and_a_decision_covers_what_it_was_about,
     a_forged_file_opens_few_cases_and_leaves_room_for_what_happens,
 }
 
 /// Records as `utmpdump` reads them: kind, name, line, address, time.
-fn wtmp(records: &[(u8, &str, &str, &str, Timestamp)]) -> Vec<u8> {
+pub(crate) fn wtmp(records: &[(u8, &str, &str, &str, Timestamp)]) -> Vec<u8> {
     let mut text = String::new();
     for (kind, name, line, address, at) in records {
         // Its letters are those of Japan; nine hours before, they are those of Greenwich.
@@ -187,10 +188,25 @@ async fn who_may_import_and_what(base: Base) {
     assert!(store.log_imports(&Actor::console()).await.unwrap().is_empty(), "nothing of it is kept");
 }
 
+async fn a_file_of_logins_that_is_called_one_of_attempts_is_refused_and_spends_nothing(base: Base) {
+    let scene = Scene::new(base).await;
+    let (store, at) = (&scene.ward.store, scene.ward.store.now());
+    let logins = wtmp(&[(7, "maint", "pts/0", "192.168.30.7", at), (8, "", "pts/0", "0.0.0.0", at)]);
+    let attempts = wtmp(&[0_i64; 6].map(|n| (6, "admin", "ssh:notty", "203.0.113.9", Timestamp(at.0 + n))));
+    for (name, file) in [("btmp", &logins), ("wtmp", &attempts)] {
+        assert_eq!(told(store.import_log(&Actor::console(), ask(&scene, name), file.clone()).await).err(), Some(Refusal::LogKindDiffers), "{name}");
+    }
+    assert!(store.log_imports(&Actor::console()).await.unwrap().is_empty() && scene.ward.facts("log_imported").await.is_empty(), "nothing of it is kept");
+    let right = import(&scene, "wtmp", &logins).await;
+    assert_eq!((right.known, right.hits), (0, 1), "{right:?}");
+    assert_eq!(scene.case("R3", |case| case.key.rule == AroundRule::KeptAccount).await.weight, Weight::Critical);
+}
+
 async fn logins_that_were_read_in_as_attempts_are_judged_once_they_are_read_in_as_logins(base: Base) {
     let scene = Scene::new(base).await;
     let at = scene.ward.store.now();
-    let file = wtmp(&[(7, "maint", "pts/0", "192.168.30.7", at)]);
+    // Of a desktop, which writes logins and attempts alike.
+    let file = wtmp(&[(7, "maint", "tty2", "192.168.30.7", at)]);
     let wrong = import(&scene, "btmp", &file).await;
     assert_eq!((wrong.logins, wrong.hits), (1, 0), "one attempt is no case: {wrong:?}");
     let right = import(&scene, "wtmp", &file).await;

@@ -115,6 +115,7 @@ fn a_report_written_again_does_not_erase_the_incident_of_the_first() {
 /// What an act meets where neither persons nor ledgers matter.
 fn bare(world: &World, findings: Vec<Finding>) -> Context<'_> {
     Context {
+        diary: &[],
         policy: &world.policy,
         digest: DIGEST.into(),
         workers: &[],

@@ -11,7 +11,7 @@ use crate::limits;
 use crate::people::{Actor, Person, Role};
 use crate::permission::may;
 use crate::policy::Policy;
-use crate::reconcile::{Decision, Finding, Item, personal_data, renewed};
+use crate::reconcile::{Decision, Finding, Item, SessionFacts, diary, personal_data, renewed};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use schemars::JsonSchema;
@@ -144,6 +144,8 @@ pub struct Context<'a> {
     pub openers: &'a [String],
     /// What reconciliation finds at this moment; used when the work ends.
     pub findings: Vec<Finding>,
+    /// The plan's sessions on targets without a log, which the report tells of; used when it is written.
+    pub diary: &'a [SessionFacts],
 }
 
 /// Does one act, or refuses it.
@@ -292,7 +294,7 @@ fn step(plan: &mut Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Co
             finding.reason.clone_from(reason);
         }
         PlanAct::DecideFinding { index, decision, reason } => {
-            // In 確認待ち only the row on personal data can be new: the report declared more than was planned.
+            // In 確認待ち only rows on what the report says can be new: on personal data, and on its diary.
             expect(plan, &[S::Reconcile, S::Aborted, S::Confirm])?;
             not_own(plan, by)?;
             let decided = mark(by, now)?;
@@ -327,12 +329,16 @@ fn step(plan: &mut Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Co
         PlanAct::SubmitReport { content } => {
             expect(plan, &[S::Report])?;
             check_report(content)?;
+            // Words about a session that owes none would stand in the report unseen.
+            if content.diary.iter().any(|entry| !context.diary.iter().any(|facts| facts.session == entry.session)) {
+                return Err(Refusal::bad_field("diary"));
+            }
             plan.report = Some(Report { content: (**content).clone(), written: mark(by, now)?, countersigned: None });
             // What the hospital decided on an earlier report stays; a report written again does not erase it.
-            plan.findings.retain(|finding| finding.item != Item::PersonalData || finding.decision.is_some());
-            let said = |row: &Finding| plan.findings.iter().any(|held| held.item == row.item && held.verdict == row.verdict && held.actual == row.actual);
-            let row = personal_data(plan).filter(|row| !said(row));
-            plan.findings.extend(row);
+            plan.findings.retain(|finding| !matches!(finding.item, Item::PersonalData | Item::Diary) || finding.decision.is_some());
+            let said = |row: &Finding| plan.findings.iter().any(|held| held.item == row.item && held.verdict == row.verdict && held.actual == row.actual && held.session == row.session);
+            let rows: Vec<Finding> = personal_data(plan).into_iter().chain(diary(plan, context.diary)).filter(|row| !said(row)).collect();
+            plan.findings.extend(rows);
             plan.state = S::Confirm;
         }
         PlanAct::Countersign => {
@@ -470,6 +476,12 @@ fn check_report(content: &ReportContent) -> Result<(), Refusal> {
     ];
     for (field, text) in texts {
         check_text(field, text)?;
+    }
+    if content.diary.len() > limits::FINDINGS {
+        return Err(Refusal::too_many("FINDINGS"));
+    }
+    for entry in &content.diary {
+        check_text("diary", &entry.text)?;
     }
     if content.result.trim().is_empty() {
         return Err(Refusal::bad_field("result"));

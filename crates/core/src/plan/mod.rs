@@ -184,6 +184,19 @@ pub struct ReportContent {
     /// Whose, what, how many; needed if it was used.
     #[serde(default)]
     pub personal_data_detail: String,
+    /// The work diary (作業日誌): what was done in each session on a target that has no log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diary: Vec<DiaryEntry>,
+}
+
+/// What somebody did in one session on a target without a log, in their own words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiaryEntry {
+    /// The session.
+    pub session: SessionId,
+    /// What was done.
+    pub text: String,
 }
 
 /// One line of the trail.

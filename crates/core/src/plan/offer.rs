@@ -221,6 +221,7 @@ mod tests {
                 });
             }
             let context = Context {
+                diary: &[],
                 policy: &policy,
                 digest: "d".into(),
                 workers: &workers,

@@ -104,6 +104,10 @@ impl Contents {
 pub enum NotRead {
     /// It is neither a Windows Event Log nor a `wtmp` or `btmp` of Linux.
     Form,
+    /// It was called a `btmp`, and its records tell of logins.
+    Logins,
+    /// It was called a `wtmp`, and its records tell of attempts.
+    Attempts,
 }
 
 /// Reads a file. `failed` says that its records are attempts that failed (`btmp`); `most` is the number of records telling of a
@@ -115,7 +119,7 @@ pub fn read(bytes: &[u8], failed: bool, most: usize) -> Result<Contents, NotRead
     if evtx::is_one(bytes) {
         return Ok(evtx::read(bytes, most));
     }
-    utmp::read(bytes, failed, most).ok_or(NotRead::Form)
+    utmp::read(bytes, failed, most)
 }
 
 /// Bytes of a bounded reading: every step asks, and nothing outside is touched.

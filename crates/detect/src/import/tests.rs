@@ -128,6 +128,32 @@ fn records_of_both_layouts_are_read_as_logins() {
     assert_eq!(seen(&attempts), [(Kind::Failed, Way::Shell, "admin".into(), Some("203.0.113.9".into()), None)]);
 }
 
+#[test]
+fn a_file_of_logins_is_not_read_as_one_of_attempts_nor_the_other_way_round() {
+    let from = [192, 168, 30, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    for wide in [false, true] {
+        let one = |kind, line: &str, user: &str| utmp(wide, kind, line, user, "192.168.30.7", 1_795_237_200, from);
+        let kinds = |file: &[u8], failed| read(file, failed, 100).map(|contents| contents.records.iter().map(|record| record.login.kind).collect::<Vec<_>>());
+        for screen in [one(7, "pts/0", "maint"), one(8, "pts/0", ""), one(2, "~", "reboot"), one(1, "~", "runlevel")] {
+            assert_eq!(kinds(&screen, true), Err(NotRead::Logins), "a screen is opened by whoever came in");
+            assert!(kinds(&screen, false).is_ok());
+        }
+        for attempt in [one(6, "ssh:notty", "admin"), one(6, "tty1", "admin"), one(7, "ssh:notty", "admin")] {
+            assert_eq!(kinds(&attempt, false), Err(NotRead::Attempts));
+            assert_eq!(kinds(&attempt, true), Ok(vec![Kind::Failed]));
+        }
+        // A desktop writes both alike, and a console that waits for a name is no attempt.
+        for either in [one(7, "tty2", "maint"), one(6, "tty1", "LOGIN")] {
+            assert!(kinds(&either, true).is_ok() && kinds(&either, false).is_ok());
+        }
+        // Whoever mixes them hides no login: each is read as what it says itself.
+        let mixed = [one(6, "ssh:notty", "admin"), one(7, "pts/0", "maint")].concat();
+        assert_eq!(kinds(&mixed, true), Err(NotRead::Logins));
+        assert_eq!(kinds(&mixed, false), Ok(vec![Kind::Failed, Kind::Opened]));
+        assert!(read(&mixed, false, 100).unwrap().troubles[0].contains("in one file"));
+    }
+}
+
 /// A template that asks for itself, and one that is asked for again and again.
 #[test]
 fn a_file_that_asks_for_endless_work_gets_an_end() {

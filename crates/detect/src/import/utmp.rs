@@ -3,7 +3,7 @@
 //! On x86-64 times and sessions have 32 bits for the sake of older programs and a record 384 bytes; on aarch64 they have 64
 //! bits, and it has 400.
 
-use super::{Bytes, Contents, Record};
+use super::{Bytes, Contents, NotRead, Record};
 use crate::limits;
 use crate::login::{Kind, TargetLogin, Way, address, bounded};
 use sekisho_core::around::ImportForm;
@@ -20,6 +20,11 @@ const USER_PROCESS: u16 = 7;
 const DEAD_PROCESS: u16 = 8;
 /// Somebody is asked for a name; in a `btmp`, an attempt.
 const LOGIN_PROCESS: u16 = 6;
+/// Kinds that tell of the machine itself: its start, its clock, its screens.
+const RUN_LEVEL: u16 = 1;
+const INIT_PROCESS: u16 = 5;
+/// What stands in the place of a name while nobody has given one.
+const WAITING: &str = "LOGIN";
 
 /// Where the fields lie that differ.
 #[derive(Clone, Copy)]
@@ -57,12 +62,50 @@ fn text(record: Bytes<'_>, at: usize, length: usize, chars: usize) -> String {
     bounded(&String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()), chars)
 }
 
-/// Reads such a file. `None` if it is none: of no whole number of records, or with one that cannot be of either layout.
-#[must_use]
-pub fn read(bytes: &[u8], failed: bool, most: usize) -> Option<Contents> {
+/// What a record by itself says of the file that it stands in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    /// It is written into a `wtmp` alone: a screen that was opened or left, a start of the machine.
+    Logins,
+    /// It is written into a `btmp` alone: a name that was tried.
+    Attempts,
+}
+
+/// Which of the two files a record belongs to. `None` if it can stand in both: the login of a desktop and an attempt at it are
+/// written alike, and so is a console that waits for a name.
+fn mark(record: Bytes<'_>, kind: u16) -> Option<Mark> {
+    let is = |at: usize, length: usize, begins: &str| text(record, at, length, limits::NAME_CHARS).starts_with(begins);
+    match kind {
+        // sshd has no screen yet when it writes an attempt down.
+        LOGIN_PROCESS | USER_PROCESS if is(8, 32, "ssh:") => Some(Mark::Attempts),
+        LOGIN_PROCESS => (!is(44, 32, WAITING)).then_some(Mark::Attempts),
+        USER_PROCESS => is(8, 32, "pts/").then_some(Mark::Logins),
+        RUN_LEVEL..=INIT_PROCESS | DEAD_PROCESS => Some(Mark::Logins),
+        _ => None,
+    }
+}
+
+/// Reads such a file.
+///
+/// # Errors
+/// [`NotRead::Form`] if it is none: of no whole number of records, or with one that cannot be of either layout.
+/// [`NotRead::Logins`] if it was called one of attempts and its records tell of logins, [`NotRead::Attempts`] the other way round.
+pub fn read(bytes: &[u8], failed: bool, most: usize) -> Result<Contents, NotRead> {
     let can_be = |layout: &Layout| !bytes.is_empty() && bytes.len().is_multiple_of(layout.length) && bytes.chunks_exact(layout.length).take(LOOKED).all(|record| layout.fits(record));
-    let layout = LAYOUTS.into_iter().find(can_be)?;
+    let layout = LAYOUTS.into_iter().find(can_be).ok_or(NotRead::Form)?;
+    let marks = || bytes.chunks_exact(layout.length).filter(|record| layout.fits(record)).filter_map(|record| mark(Bytes(record), Bytes(record).u16(0)?));
+    let (logins, attempts) = (marks().any(|mark| mark == Mark::Logins), marks().any(|mark| mark == Mark::Attempts));
+    // An attempt is asked about only if there are many: a login that is taken for one would pass unasked.
+    if failed && logins {
+        return Err(NotRead::Logins);
+    }
+    if !failed && attempts && !logins {
+        return Err(NotRead::Attempts);
+    }
     let mut contents = Contents::new(ImportForm::Wtmp);
+    if attempts && logins {
+        contents.trouble("成功したログインの記録(wtmp)と失敗したログインの記録(btmp)が混ざっています。それぞれを、記録の示すとおりに読みました / records of wtmp and of btmp stand in one file; each was read as what it says itself".to_owned());
+    }
     let mut left = 0_u64;
     for (nth, bytes) in bytes.chunks_exact(layout.length).enumerate() {
         let record = Bytes(bytes);
@@ -76,6 +119,7 @@ pub fn read(bytes: &[u8], failed: bool, most: usize) -> Option<Contents> {
         }
         let at = Timestamp(seconds.saturating_mul(1000));
         contents.saw(at);
+        let failed = failed || mark(record, kind) == Some(Mark::Attempts);
         let Some(login) = login(record, layout, kind, at, failed) else { continue };
         let shown = format!(
             "{} {} {} {} {} pid={}",
@@ -93,7 +137,7 @@ pub fn read(bytes: &[u8], failed: bool, most: usize) -> Option<Contents> {
     if left > 0 {
         contents.trouble(format!("記録が多すぎるため、残りの {left} 件は読んでいません / {left} further records are too many and were not read"));
     }
-    Some(contents)
+    Ok(contents)
 }
 
 fn login(record: Bytes<'_>, layout: Layout, kind: u16, at: Timestamp, failed: bool) -> Option<TargetLogin> {

@@ -103,8 +103,11 @@ async fn in_time(errand: &Errand<'_>, credential: TargetCredential, steps: &Mute
     let outcome = tokio::time::timeout(limit, reach(errand, credential, cut.clone(), steps)).await;
     match outcome {
         Ok(Ok((target, host_key))) => {
-            let local = steps.lock().unwrap_or_else(PoisonError::into_inner).local;
-            (Dialled::Connected { host_key, local }, Some(target))
+            let (address, local) = {
+                let steps = steps.lock().unwrap_or_else(PoisonError::into_inner);
+                (steps.address, steps.local)
+            };
+            (Dialled::Connected { host_key, local, peer: address.map(|address| address.ip().to_canonical()) }, Some(target))
         }
         Ok(Err(outcome)) => {
             cut.sever();

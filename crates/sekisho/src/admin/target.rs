@@ -7,12 +7,13 @@ use clap::{ArgGroup, Args, Subcommand};
 use sekisho_core::desk::Dialled;
 use sekisho_core::people::Actor;
 use sekisho_core::secret::Secret;
-use sekisho_core::target::{HostKeyDecision, Protocol, Quarantine, Target, TargetClass, Witness};
+use sekisho_core::target::{HostKeyDecision, Protocol, Quarantine, Target, TargetClass, TargetLogs, Witness};
 use sekisho_gateway::Lookout;
 use sekisho_store::{AccountAsk, AuthorityAct, CredentialAsk, Store, TargetAsk, TargetRow};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::io::Read;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -105,6 +106,21 @@ pub enum TargetCommand {
         name: String,
         /// Login name on the target
         account: String,
+    },
+    /// Say by which further addresses sensors know a target, and whether it has a log of its own
+    #[command(after_help = "What is not given is taken away: name all further addresses each time.")]
+    Logs {
+        /// Short name
+        name: String,
+        /// A further address of the machine; several are possible
+        #[arg(long = "address", value_name = "ADDRESS")]
+        addresses: Vec<IpAddr>,
+        /// It has no log: reports owe an entry of the work diary for each session there
+        #[arg(long, requires = "reason")]
+        no_log: bool,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Take a target out of service: sessions on it end at once
     Disable {
@@ -205,6 +221,11 @@ pub async fn answer(store: &Store, by: &Actor, command: TargetCommand) -> Result
             let target = find(store, by, &name).await?.target;
             store.decide_host_key(by, &target.id, HostKeyDecision::Keep, &reason).await?
         }
+        TargetCommand::Logs { name, addresses, no_log, reason } => {
+            let target = find(store, by, &name).await?.target;
+            let logs = TargetLogs { addresses: addresses.into_iter().collect(), none: no_log };
+            store.set_target_logs(by, &target.id, logs, reason.as_deref().unwrap_or_default()).await?
+        }
         TargetCommand::Disable { name } => change(store, by, &name, |ask| ask.active = false).await?,
         TargetCommand::Enable { name } => change(store, by, &name, |ask| ask.active = true).await?,
         TargetCommand::Account(args) => return account(store, by, args).await,
@@ -264,7 +285,7 @@ async fn change(store: &Store, by: &Actor, name: &str, edit: impl FnOnce(&mut Ta
 
 /// The present entry as what it could be changed to.
 fn as_ask(target: Target) -> TargetAsk {
-    let Target { id: _, host_key_alarm: _, name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, quarantine, active } = target;
+    let Target { id: _, host_key_alarm: _, logs: _, name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, quarantine, active } = target;
     TargetAsk { name, title, protocol, host, port, owner, vendor, host_keys, personal_data, class, witness, quarantine, active }
 }
 

@@ -5,6 +5,7 @@ use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::logins::KeyLine;
 use crate::secrets::{Place, random_id};
+use crate::target_logs::KnownFrom;
 use crate::write::Tx;
 use sekisho_core::desk::{Cause, RecallWord};
 use sekisho_core::facts::Fact;
@@ -14,10 +15,11 @@ use sekisho_core::permission::{Action, may};
 use sekisho_core::plan::content::check_line;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
-use sekisho_core::target::{Account, CredentialKind, HostKeyAlarm, Protocol, Quarantine, Target, TargetClass, Witness, check_host, check_principal, check_target_name};
+use sekisho_core::target::{Account, CredentialKind, HostKeyAlarm, Protocol, Quarantine, Target, TargetClass, TargetLogs, Witness, check_host, check_principal, check_target_name};
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// Host keys that one target may have.
 const HOST_KEYS: usize = 8;
@@ -160,9 +162,39 @@ impl Store {
             .execute(tx.sql())
             .await?;
         self.seal_row(&mut tx, &target, &text).await?;
-        tx.fact(kept(&target));
+        tx.fact(kept(&target, ""));
         tx.commit().await?;
         Ok(target)
+    }
+
+    /// Says how logs tell of a target: its further addresses, and whether it has a log at all. Why it has none is asked for, because
+    /// from then on nobody misses one.
+    ///
+    /// # Errors
+    /// The rule that forbids it; [`Refusal::ReasonNeeded`]; [`Refusal::NotFound`].
+    pub async fn set_target_logs(&self, actor: &Actor, id: &TargetId, logs: TargetLogs, reason: &str) -> Done<Target> {
+        self.require(actor, Action::KeepLedger, None, "set_target_logs").await?;
+        let logs = logs.checked()?;
+        check_line("reason", reason)?;
+        let mut tx = self.write(actor).await?;
+        let before = self.load_target(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
+        if logs.none && !before.logs.none && reason.trim().is_empty() {
+            return Err(Refusal::ReasonNeeded.into());
+        }
+        let target = Target { logs, ..before };
+        self.save_target(&mut tx, &target).await?;
+        tx.fact(kept(&target, reason.trim()));
+        tx.commit().await?;
+        Ok(target)
+    }
+
+    /// The addresses by which sensors name a target, and from where each is known.
+    ///
+    /// # Errors
+    /// As [`Store::target`].
+    pub async fn addresses_of_target(&self, actor: &Actor, id: &TargetId) -> Done<Vec<(IpAddr, KnownFrom)>> {
+        let row = self.target(actor, id).await?;
+        Ok(self.inner.gathering.seen().of(&row.target).into_iter().collect())
     }
 
     /// Changes a target. The pinned host keys are exactly those given: a key is never added by being seen. An alarm about
@@ -174,9 +206,9 @@ impl Store {
         self.require(actor, Action::KeepLedger, None, "change_target").await?;
         let mut tx = self.write(actor).await?;
         let before = self.load_target(tx.sql(), id).await?.ok_or(Refusal::NotFound)?;
-        let target = self.checked(&mut tx, id.clone(), ask, before.host_key_alarm.clone()).await?;
+        let target = Target { logs: before.logs.clone(), ..self.checked(&mut tx, id.clone(), ask, before.host_key_alarm.clone()).await? };
         self.save_target(&mut tx, &target).await?;
-        tx.fact(kept(&target));
+        tx.fact(kept(&target, ""));
         if !target.active || target.vendor != before.vendor {
             recall_sessions(&mut tx, "SELECT id FROM sessions WHERE ended_at IS NULL AND target = $1", id.as_str(), RecallWord::End(Cause::Recalled)).await?;
         }
@@ -291,7 +323,7 @@ impl Store {
         if taken.is_some() {
             return Err(Refusal::NameTaken.into());
         }
-        Ok(Target { id, name, title, protocol, host, port, owner, vendor, host_keys: keys, personal_data, class, witness, quarantine, active, host_key_alarm })
+        Ok(Target { id, name, title, protocol, host, port, owner, vendor, host_keys: keys, personal_data, class, witness, quarantine, logs: TargetLogs::default(), active, host_key_alarm })
     }
 }
 
@@ -334,12 +366,15 @@ pub(super) fn fingerprints(host_keys: &[String]) -> Vec<String> {
     host_keys.iter().filter_map(|line| KeyLine::parse(line)).map(|key| key.fingerprint).collect()
 }
 
-fn kept(target: &Target) -> Fact {
+fn kept(target: &Target, reason: &str) -> Fact {
     Fact::TargetKept {
         target: target.id.clone(),
         name: target.name.clone(),
         address: format!("{}:{}", target.host, target.port),
         host_keys: fingerprints(&target.host_keys),
         active: target.active,
+        no_log: target.logs.none,
+        addresses: target.logs.addresses.clone(),
+        reason: reason.to_owned(),
     }
 }

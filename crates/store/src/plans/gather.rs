@@ -10,7 +10,8 @@ use sekisho_core::plan::Plan;
 use sekisho_core::plan::act::Context;
 use sekisho_core::plan::content::PlanContent;
 use sekisho_core::policy::Policy;
-use sekisho_core::reconcile::{Finding, Names, reconcile};
+use sekisho_core::plan::state::PlanState;
+use sekisho_core::reconcile::{Finding, Names, SessionFacts, reconcile};
 use sekisho_core::time::Timestamp;
 use sqlx::{AnyConnection, Row};
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ pub(super) struct Gathered {
     openers: Vec<String>,
     pub session_running: bool,
     pub findings: Vec<Finding>,
+    diary: Vec<SessionFacts>,
 }
 
 impl Gathered {
@@ -44,6 +46,7 @@ impl Gathered {
             session_running: self.session_running,
             openers: &self.openers,
             findings: self.findings.clone(),
+            diary: &self.diary,
         }
     }
 }
@@ -82,6 +85,8 @@ impl Store {
             session_running: running.try_get::<i64, _>("n")? > 0,
             openers,
             findings: Vec::new(),
+            // Only a plan whose report is due owes words about its sessions.
+            diary: if plan.state == PlanState::Report { self.facts_of_plan(&plan.id).await?.into_iter().filter(|facts| facts.diary).collect() } else { Vec::new() },
             privileged,
             workers,
             targets,

@@ -20,7 +20,7 @@ use sekisho_core::people::{Actor, Via};
 use sekisho_core::permission::{Action, may};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
-use sekisho_detect::import::{self, Contents, Record};
+use sekisho_detect::import::{self, Contents, NotRead, Record};
 use sekisho_detect::join::{self, By, GRACE, Scene, Verdict};
 use sekisho_detect::login::{Kind, Way};
 use sekisho_evidence::{Digest, Hasher};
@@ -117,7 +117,7 @@ impl Store {
     /// Keeps a file of a target's log and reads it. The same file once more gives what it gave the first time.
     ///
     /// # Errors
-    /// The rule that forbids it; [`Refusal::BadField`] for a file of no known form; [`Refusal::TooLarge`], [`Refusal::TooMany`].
+    /// The rule that forbids it; [`Refusal::BadField`] for a file of no known form; [`Refusal::LogKindDiffers`]; [`Refusal::TooLarge`], [`Refusal::TooMany`].
     pub async fn import_log(&self, actor: &Actor, ask: ImportAsk, bytes: Vec<u8>) -> Done<LogImport> {
         self.require(actor, Action::KeepLedger, None, "import_log").await?;
         ask.check()?;
@@ -129,7 +129,7 @@ impl Store {
         let _turn = self.inner.gathering.imports.lock().await;
         let digest = Digest::of(&bytes).to_string();
         let all = self.log_imports(&Actor::system()).await?;
-        // Attempts and logins cannot be told apart in a wtmp; an event log says itself which is which.
+        // An event log says itself which record is an attempt.
         let evtx = import::evtx::is_one(&bytes);
         let ask = ImportAsk { failed: ask.failed && !evtx, ..ask };
         let same = all.iter().find(|import| import.target == ask.target && import.digest == digest && (evtx || import.failed == ask.failed));
@@ -141,7 +141,10 @@ impl Store {
         }
         let bytes = Arc::new(bytes);
         let (file, failed) = (Arc::clone(&bytes), ask.failed);
-        let contents = blocking(move || Ok(import::read(&file, failed, limits::LOG_IMPORT_LOGINS))).await?.map_err(|_| Refusal::bad_field("file"))?;
+        let contents = blocking(move || Ok(import::read(&file, failed, limits::LOG_IMPORT_LOGINS))).await?.map_err(|why| match why {
+            NotRead::Form => Refusal::bad_field("file"),
+            NotRead::Logins | NotRead::Attempts => Refusal::LogKindDiffers,
+        })?;
         let import = match same {
             Some(import) => import.clone(),
             None => self.keep_import(actor, &ask, &target.name, contents.form, digest, &bytes).await?,
@@ -408,7 +411,7 @@ impl Store {
                 target: &ground.target.id,
                 kept: &ground.kept,
                 all_kept: ground.all_kept,
-                host: ground.host,
+                hosts: &ground.hosts,
                 off,
                 gateways: &own.gateways,
                 networks: &self.inner.settings.ssh_sources,

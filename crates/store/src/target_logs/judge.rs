@@ -89,7 +89,8 @@ pub(super) struct Ground {
     pub kept: BTreeSet<String>,
     /// A row of its accounts does not hold: which are kept cannot be told.
     pub all_kept: bool,
-    pub host: Option<IpAddr>,
+    /// Its addresses: the registered ones, and those that it had when it was dialled.
+    pub hosts: BTreeSet<IpAddr>,
 }
 
 /// What one round is judged by.
@@ -103,6 +104,7 @@ pub(super) struct Round {
 struct Joined {
     led: usize,
     by: By,
+    skew: Option<i64>,
     from: Option<IpAddr>,
     port: Option<u16>,
     source: LogSource,
@@ -111,13 +113,18 @@ struct Joined {
 impl Store {
     pub(super) async fn round(&self) -> Result<Round, Fault> {
         let since = self.since();
-        let (mut grounds, mut by_address) = (HashMap::new(), HashMap::new());
+        let (mut grounds, mut places) = (HashMap::new(), Vec::new());
+        let seen = self.inner.gathering.seen();
         let rows = sqlx::query("SELECT body, seal FROM targets ORDER BY id LIMIT $1").bind(LEDGER_ROWS).fetch_all(self.read()).await?;
         for target in rows.iter().filter_map(|row| self.held::<Target>(row, since).inspect_err(|fault| tracing::error!(%fault, "ALARM: logins on a target cannot be judged")).ok()) {
-            let host = target.host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
-            by_address.extend(host.map(|host| (host, target.id.clone())));
-            grounds.insert(target.id.clone(), Ground { target, kept: BTreeSet::new(), all_kept: false, host });
+            let known = seen.of(&target);
+            let hosts = known.keys().copied().collect();
+            places.extend(known.into_iter().map(|(address, from)| ((target.active, from), address, target.id.clone())));
+            grounds.insert(target.id.clone(), Ground { target, kept: BTreeSet::new(), all_kept: false, hosts });
         }
+        // Of two targets that had one address it is the one's that is in service, whose register says so, that had it last.
+        places.sort();
+        let by_address = places.into_iter().map(|(_, address, target)| (address, target)).collect();
         let rows = sqlx::query("SELECT target, body, seal FROM accounts ORDER BY id LIMIT $1").bind(LEDGER_ROWS * 8).fetch_all(self.read()).await?;
         for row in &rows {
             match self.held::<Account>(row, since) {
@@ -177,7 +184,7 @@ impl Store {
                 target: &ground.target.id,
                 kept: &ground.kept,
                 all_kept: ground.all_kept,
-                host: ground.host,
+                hosts: &ground.hosts,
                 off: Duration::ZERO,
                 gateways: &desk.own.gateways,
                 networks: &self.inner.settings.ssh_sources,
@@ -195,7 +202,7 @@ impl Store {
                     one.explains(login, by);
                     if one.told.is_none() && one.session.is_some() && !one.own && tells_for(&known, &source, &ground.target.id) {
                         one.told = Some((login.from, login.port));
-                        joined.push(Joined { led: at, by, from: login.from, port: login.port, source });
+                        joined.push(Joined { led: at, by, skew: told.skew, from: login.from, port: login.port, source });
                     }
                 }
                 Verdict::Hit(rule, near) => {
@@ -240,7 +247,7 @@ impl Store {
                         By::Time => "time",
                     };
                     let unauthenticated = one.source.way.is_unauthenticated();
-                    tx.fact(Fact::SessionTold { session, by: by.to_owned(), source: one.source.id.clone(), from: one.from, port: one.port, unauthenticated });
+                    tx.fact(Fact::SessionTold { session, by: by.to_owned(), source: one.source.id.clone(), from: one.from, port: one.port, unauthenticated, clock_seconds: one.skew });
                 }
                 self.write_cases(&mut tx, &board, &due).await?;
                 if let Some(done) = done.as_ref().filter(|_| !due.is_empty()) {
@@ -344,6 +351,7 @@ fn untold_key(led: &join::Led) -> CaseKey {
 
 /// The target that a login is on: that of its source, or for a sensor the one that has the address.
 fn ground<'a>(round: &'a Round, source: &LogSource, login: &TargetLogin) -> Option<&'a Ground> {
+    // Never by a name that is asked for now: whoever answers it would choose whose login it was.
     let target = match (&source.target, login.to) {
         (Some(target), _) => target,
         (None, Some(to)) => round.by_address.get(&to)?,

@@ -8,8 +8,11 @@ use sekisho_core::desk::Dialled;
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::around::AroundRule;
 use sekisho_core::ids::{LogSourceId, SessionId, TargetId};
+use sekisho_core::limits;
+use sekisho_core::target::Target;
 use sekisho_core::time::Timestamp;
 use sekisho_detect::join::Led;
+use serde::Serialize;
 use sqlx::Row;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -19,6 +22,8 @@ use std::time::Duration;
 const BACK: Duration = Duration::from_secs(9 * 24 * 3600);
 /// How long a session that ended is remembered, for lines that come late and for the nearest one of a case.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long an address at which a target answered counts as its own.
+const ADDRESS_KEPT: Duration = Duration::from_secs(limits::TARGET_ADDRESS_DAYS as u64 * 24 * 3600);
 /// The kinds of entries that tell of it.
 const KINDS: &str = "'entered', 'robot_entered', 'certificate_issued', 'dialled', 'left', 'credential_rotated', 'test_asked', 'test_ended', 'session_told', 'session_told_by_import', 'case_opened'";
 /// Entries that are read at once.
@@ -36,6 +41,53 @@ pub(crate) struct Own {
     pub untold: BTreeSet<SessionId>,
     /// When the silence of a source was last a case.
     pub silent: BTreeMap<LogSourceId, Timestamp>,
+    /// The addresses at which targets answered.
+    pub seen: Seen,
+}
+
+/// From where an address of a target is known. The order is that of belief.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case", tag = "from")]
+pub enum KnownFrom {
+    /// It answered there when it was dialled, and showed its pinned host key.
+    Dialled {
+        /// The last time.
+        at: Timestamp,
+    },
+    /// The register says so.
+    Registered,
+}
+
+/// The addresses at which targets answered, and when each did so last. The log alone tells of it: a name is asked for when a
+/// target is dialled, where its host key proves the answer, and never when a login is judged.
+#[derive(Clone, Default)]
+pub(crate) struct Seen(BTreeMap<TargetId, BTreeMap<IpAddr, Timestamp>>);
+
+impl Seen {
+    fn note(&mut self, target: &TargetId, address: Option<IpAddr>, at: Timestamp) {
+        let Some(address) = address.filter(|address| !address.is_loopback() && !address.is_unspecified()) else { return };
+        let all = self.0.entry(target.clone()).or_default();
+        all.insert(address.to_canonical(), at);
+        if all.len() > limits::TARGET_ADDRESSES
+            && let Some(oldest) = all.iter().min_by_key(|(_, at)| **at).map(|(address, _)| *address)
+        {
+            all.remove(&oldest);
+        }
+    }
+
+    fn prune(&mut self, now: Timestamp) {
+        for all in self.0.values_mut() {
+            all.retain(|_, at| now < at.plus(ADDRESS_KEPT));
+        }
+        self.0.retain(|_, all| !all.is_empty());
+    }
+
+    /// All addresses of a target.
+    pub fn of(&self, target: &Target) -> BTreeMap<IpAddr, KnownFrom> {
+        let seen = self.0.get(&target.id).into_iter().flatten().map(|(address, at)| (*address, KnownFrom::Dialled { at: *at }));
+        let registered = target.host.parse::<IpAddr>().ok().into_iter().chain(target.logs.addresses.iter().copied());
+        seen.chain(registered.map(|address| (address.to_canonical(), KnownFrom::Registered))).collect()
+    }
 }
 
 impl Own {
@@ -54,12 +106,14 @@ impl Own {
                     None => self.led.push(Led { certificate: Some(certificate), own: session.is_none(), ..led(session, false, target, principal, at) }),
                 }
             }
-            Fact::Dialled { session, outcome: Dialled::Connected { local, .. } } => {
+            Fact::Dialled { session, outcome: Dialled::Connected { local, peer, .. } } => {
                 if let Some(local) = local {
                     self.gateways.insert(local.ip().to_canonical());
                 }
                 if let Some(led) = self.of(&session) {
                     (led.connected, led.local) = (Some(at), local);
+                    let target = led.target.clone();
+                    self.seen.note(&target, peer, at);
                 }
             }
             Fact::CaseOpened { rule: AroundRule::Untold, near: Some(session), .. } => drop(self.untold.insert(session)),
@@ -85,8 +139,9 @@ impl Own {
                 for led in self.led.iter_mut().filter(|led| led.session.is_none() && led.certificate.is_some() && led.ended.is_none() && led.target == target) {
                     led.ended = Some(at);
                 }
-                if let Dialled::Connected { local: Some(local), .. } = outcome {
-                    self.gateways.insert(local.ip().to_canonical());
+                if let Dialled::Connected { local, peer, .. } = outcome {
+                    self.gateways.extend(local.map(|local| local.ip().to_canonical()));
+                    self.seen.note(&target, peer, at);
                 }
             }
             _ => {}
@@ -109,6 +164,7 @@ impl Own {
             Some(ended) => now < ended.plus(KEPT),
             None => now < led.began.plus(BACK),
         });
+        self.seen.prune(now);
     }
 }
 
@@ -146,6 +202,7 @@ impl Store {
         if !own.started {
             let row = sqlx::query("SELECT MIN(seq) AS seq FROM log WHERE at >= $1").bind(now.minus(BACK).0).fetch_one(self.read()).await?;
             own.next = u64::try_from(row.try_get::<Option<i64>, _>("seq")?.unwrap_or(0)).unwrap_or(0);
+            own.seen = self.addresses_before(own.next, now).await?;
             own.started = true;
         }
         loop {
@@ -165,6 +222,31 @@ impl Store {
             }
         }
         own.prune(now);
+        self.inner.gathering.put_seen(&own.seen);
         Ok(())
+    }
+
+    /// The addresses of targets that the log tells of before an entry, as far back as they count.
+    async fn addresses_before(&self, next: u64, now: Timestamp) -> Result<Seen, Fault> {
+        let (mut seen, mut sessions, mut after) = (Seen::default(), BTreeMap::new(), -1);
+        loop {
+            let text = "SELECT seq, body FROM log WHERE at >= $1 AND seq > $2 AND seq < $3 AND kind IN ('entered', 'robot_entered', 'dialled', 'test_ended') ORDER BY seq LIMIT $4";
+            let rows = sqlx::query(text).bind(now.minus(ADDRESS_KEPT).0).bind(after).bind(as_i64(next)).bind(ROWS).fetch_all(self.read()).await?;
+            let Some(last) = rows.last() else { return Ok(seen) };
+            after = last.try_get("seq")?;
+            for row in &rows {
+                let entry: Entry = serde_json::from_slice(row.try_get::<&[u8], _>("body")?)?;
+                match entry.fact {
+                    Fact::Entered { session, target, .. } | Fact::RobotEntered { session, target, .. } => drop(sessions.insert(session, target)),
+                    // A session is dialled once; what is remembered of it is done with.
+                    Fact::Dialled { session, outcome } => match (sessions.remove(&session), outcome) {
+                        (Some(target), Dialled::Connected { peer, .. }) => seen.note(&target, peer, entry.at),
+                        _ => {}
+                    },
+                    Fact::TestEnded { target, outcome: Dialled::Connected { peer, .. }, .. } => seen.note(&target, peer, entry.at),
+                    _ => {}
+                }
+            }
+        }
     }
 }

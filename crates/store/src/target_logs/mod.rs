@@ -12,6 +12,7 @@ mod listed;
 mod segments;
 mod sources;
 
+pub use led::KnownFrom;
 pub use sources::{LogSourceRow, NewLogSource};
 
 use crate::Store;
@@ -21,6 +22,7 @@ use crate::log::blocking;
 use crate::write::Tx;
 use cases::Board;
 use judge::{Desk, Told};
+use led::Seen;
 use segments::{RawLine, Segment, Whole};
 use sekisho_core::around::{LineRef, LogSource};
 use sekisho_core::facts::Fact;
@@ -101,6 +103,8 @@ pub(crate) struct Gathering {
     away: AwayCount,
     authority: OnceLock<Vec<u8>>,
     board: tokio::sync::Mutex<Board>,
+    /// The addresses at which targets answered, as the task knows them.
+    seen: RwLock<Arc<Seen>>,
     /// Files of logs are read in one at a time.
     imports: tokio::sync::Mutex<()>,
 }
@@ -119,6 +123,7 @@ impl Default for Gathering {
             away: AwayCount::default(),
             authority: OnceLock::new(),
             board: tokio::sync::Mutex::default(),
+            seen: RwLock::default(),
             imports: tokio::sync::Mutex::default(),
         }
     }
@@ -127,6 +132,14 @@ impl Default for Gathering {
 impl Gathering {
     fn known(&self) -> Arc<Known> {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn seen(&self) -> Arc<Seen> {
+        Arc::clone(&self.seen.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn put_seen(&self, seen: &Seen) {
+        *self.seen.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(seen.clone());
     }
 
     pub(crate) fn put_sources(&self, known: Known) {

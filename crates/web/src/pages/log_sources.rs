@@ -76,13 +76,16 @@ fn state(row: &LogSourceRow) -> (&'static str, &'static str) {
     }
 }
 
-/// How many of the targets with patients' data hand in their logins, and which do not and why (guideline 17.1: the access logs
+/// How many of the targets with patients' data hand in their logins or are told of in the work diary, and which are not and why (guideline 17.1: the access logs
 /// of every resource with personal data are collected).
 fn coverage<'a>(sources: &[LogSourceRow], targets: impl Iterator<Item = &'a Target>) -> Value {
     let holding: Vec<&Target> = targets.filter(|target| target.active && target.personal_data).collect();
     let why = |target: &Target| {
         let own: Vec<&LogSourceRow> = sources.iter().filter(|row| row.source.active && row.source.tells_logins && row.source.target.as_ref() == Some(&target.id)).collect();
-        if own.is_empty() {
+        if own.is_empty() && target.logs.none {
+            // Nobody can hand in what is not written; the work diary stands in its place.
+            None
+        } else if own.is_empty() {
             Some("none")
         } else if own.iter().all(|row| row.last.is_none()) {
             Some("waiting")
@@ -94,7 +97,8 @@ fn coverage<'a>(sources: &[LogSourceRow], targets: impl Iterator<Item = &'a Targ
     };
     let gaps: Vec<Value> = holding.iter().filter_map(|target| why(target).map(|why| context! { id => target.id.as_str(), title => target.title.as_str(), name => target.name.as_str(), why })).collect();
     let told = holding.len() - gaps.len();
-    context! { all => holding.len(), told, percent => (told * 100).checked_div(holding.len()), gaps }
+    let diaries: Vec<Value> = holding.iter().filter(|target| target.logs.none).map(|target| context! { id => target.id.as_str(), title => target.title.as_str(), name => target.name.as_str() }).collect();
+    context! { all => holding.len(), told, diaries, percent => (told * 100).checked_div(holding.len()), gaps }
 }
 
 async fn list(call: Call) -> Reply {

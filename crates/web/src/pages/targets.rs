@@ -2,6 +2,7 @@
 
 pub(super) mod accounts;
 mod host_key;
+mod logs;
 mod scan;
 
 use crate::call::{Call, Ctx};
@@ -41,6 +42,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::api(Method::PUT, "/api/v1/targets/{id}", KEEP, "Change a target, its pinned host keys included.", api_edit).takes::<TargetBody>().gives::<Target>(),
     ];
     routes.extend(accounts::routes());
+    routes.extend(logs::routes());
     routes.extend(scan::routes());
     routes.extend(host_key::routes());
     routes
@@ -238,7 +240,8 @@ async fn show(call: Call) -> Reply {
     let found = find(&call).await?;
     let tests = ctx.store().account_tests(ctx.actor()?).await?;
     let tests: Vec<Value> = found.accounts.iter().map(|account| tests.get(&account.id).map(|test| accounts::show::told(ctx, test, account.credential)).into()).collect();
-    call.page_titled("targets/show.html", &found.target.title, context! { row => row(ctx, &found), tests, may_keep => ctx.may(Action::KeepLedger) })
+    let addresses = logs::addresses(&call, &found.target.id).await?;
+    call.page_titled("targets/show.html", &found.target.title, context! { row => row(ctx, &found), tests, addresses, may_keep => ctx.may(Action::KeepLedger) })
 }
 
 async fn vendors(ctx: &Ctx) -> Result<Value, Stop> {

@@ -48,14 +48,15 @@ pub(super) fn sentence(lang: Lang, fact: &Fact, names: &LogNames) -> Option<Stri
             say("session_told_by_import", &[("by", &one_of(lang, "log.told_by", by)), ("at", &record.second()), ("clock", &clock_seconds.to_string())])
         }
         Fact::LogSegmentsDropped { first, last, why } => say("log_segments_dropped", &[("first", &first.to_string()), ("last", &last.to_string()), ("why", &one_of(lang, "log.log_dropped", why))]),
-        Fact::SessionTold { by, from, port, unauthenticated, .. } => {
+        Fact::SessionTold { by, from, port, unauthenticated, clock_seconds, .. } => {
             let place = match (from, port) {
                 (Some(from), Some(port)) => std::net::SocketAddr::new(*from, *port).to_string(),
                 (Some(from), None) => from.to_string(),
                 (None, _) => words::word(lang, "cases.no_place"),
             };
             let key = if *unauthenticated { "session_told_plain" } else { "session_told" };
-            say(key, &[("by", &one_of(lang, "log.told_by", by)), ("place", &place)])
+            let text = say(key, &[("by", &one_of(lang, "log.told_by", by)), ("place", &place)]);
+            format!("{text}{}", clock_seconds.map(|seconds| crate::pages::sessions::clock_words(lang, seconds)).unwrap_or_default())
         }
         Fact::CaseOpened { rule: which, about, account, from, weight, import, .. } => say(
             if import.is_some() { "case_opened_by_import" } else { "case_opened" },

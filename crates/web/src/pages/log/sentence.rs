@@ -362,7 +362,19 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         | Fact::DeviceCertified { .. }
         | Fact::DeviceCertificateEnded { .. }
         | Fact::CertificateRefused { .. } => super::certificates::sentence(lang, fact).unwrap_or_default(),
-        Fact::TargetKept { name, address, host_keys, active, .. } => say("target_kept", &[("name", name), ("address", address), ("keys", &host_keys.join(" ")), ("state", &state_of(*active))]),
+        Fact::TargetKept { name, address, host_keys, active, no_log, addresses, reason, .. } => {
+            let mut text = say("target_kept", &[("name", name), ("address", address), ("keys", &host_keys.join(" ")), ("state", &state_of(*active))]);
+            if *no_log {
+                text.push_str(&say("target_kept_no_log", &[]));
+            }
+            if !addresses.is_empty() {
+                text.push_str(&say("target_kept_addresses", &[("addresses", &addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))]));
+            }
+            if !reason.is_empty() {
+                text.push_str(&because(lang, reason));
+            }
+            text
+        }
         Fact::CredentialKept { target, username, way, .. } => {
             let of = names.of(target.as_str());
             match way {

@@ -36,6 +36,7 @@ pub fn item_name(item: Item) -> &'static str {
         Item::File => "file",
         Item::Refused => "refused",
         Item::PersonalData => "personal_data",
+        Item::Diary => "diary",
         Item::Ending => "ending",
         Item::Change => "change",
     }

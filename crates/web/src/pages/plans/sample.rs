@@ -141,6 +141,7 @@ pub fn plan(state: PlanState) -> Plan {
         reconciled_at: None,
         report: Some(Report {
             content: ReportContent {
+                diary: Vec::new(),
                 result: "索引の再作成を完了し、検索の応答が 1.2 秒に改善した。".into(),
                 cause: "更新の多い表で索引が肥大していた。".into(),
                 prevention: "自動再作成を月次で設定する。".into(),

@@ -52,6 +52,8 @@ pub struct SessionPage {
     pub until: String,
     pub until_ms: i64,
     pub recording: RecordingView,
+    /// How far the target's clock was off during it; empty where its log did not tell.
+    pub clock: String,
     pub entries: Vec<EntryView>,
 }
 
@@ -198,8 +200,24 @@ fn of(ctx: &Ctx, view: &SessionView, plan: Option<&Plan>) -> SessionPage {
             copies: view.recording.copies.iter().map(|copy| (place_name(&copy.place), copy.locked_until.map_or(0, |at| at.0))).collect(),
             away: !view.recording.copies.is_empty() && view.recording.copies.iter().all(|copy| copy.place != CopyPlace::Local),
         },
+        clock: view.entries.iter().find_map(clock_of).map(|seconds| clock_words(lang, seconds)).unwrap_or_default(),
         entries: view.entries.iter().map(|known| entry(known, lang)).collect(),
     }
+}
+
+/// By how many seconds the target's clock was ahead, where an entry tells.
+fn clock_of(entry: &Entry) -> Option<i64> {
+    if let Fact::SessionTold { clock_seconds, .. } = &entry.fact { *clock_seconds } else { None }
+}
+
+/// How far a target's clock is off, in words. Lines take a moment on their way, so that less than two seconds is nothing.
+pub(crate) fn clock_words(lang: Lang, seconds: i64) -> String {
+    let key = match seconds {
+        ..=-2 => "sessions.clock_behind",
+        -1..=1 => "sessions.clock_right",
+        2.. => "sessions.clock_ahead",
+    };
+    words::word_with(lang, key, &[("n", &seconds.unsigned_abs().to_string())])
 }
 
 /// Whose key it is, as words and API name it.
@@ -238,6 +256,8 @@ fn entry(entry: &Entry, lang: Lang) -> EntryView {
         Fact::RecordingFetched { place, .. } => ("fetched", place.clone()),
         Fact::ArchiveCopyBad { place, code, .. } => ("copy_bad", format!("{place} {code}")),
         Fact::ArchiveCopyRemoved { place, .. } => ("copy_removed", place.clone()),
+        Fact::SessionTold { clock_seconds, .. } => ("told", clock_seconds.map(|seconds| clock_words(lang, seconds)).unwrap_or_default()),
+        Fact::SessionToldByImport { .. } => ("told", String::new()),
         _ => ("other", String::new()),
     };
     EntryView { seq: entry.seq, at: entry.at.second(), who: entry.actor.name.clone(), kind, detail }

@@ -17,6 +17,8 @@ mod talk;
 mod uploads;
 mod watch;
 
+pub(crate) use facts::clock_words;
+
 use crate::routes::Route;
 
 /// Every route of this folder.
