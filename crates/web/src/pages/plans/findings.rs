@@ -9,9 +9,9 @@ use sekisho_core::time::Timestamp;
 /// The name of a cause in keys of words. Facts carry it as text, which may be of a later version.
 #[must_use]
 pub fn cause_name(text: &str) -> &'static str {
-    const KNOWN: [&str; 13] = [
+    const KNOWN: [&str; 14] = [
         "closed", "target_gone", "worker_gone", "dial_failed", "window_ended", "cut", "recalled", "idle", "recording_lost", "breach", "shutdown",
-        "vanished", "running",
+        "vanished", "unread", "running",
     ];
     KNOWN.into_iter().find(|known| *known == text).unwrap_or("other")
 }
