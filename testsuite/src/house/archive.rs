@@ -365,7 +365,7 @@ async fn the_key_of_an_auditor_counts_after_a_second_person_and_opens_what_begin
     ward.store.end_auditor_key(&ward.planner, &key.id, "契約終了").await.unwrap();
     let after = worked(&ward).await;
 
-    let opens = |session: &SessionId| open_recording(&ward.recording(session), &own, None);
+    let opens = |session: &SessionId| open_recording(&ward.recording(session), &own, None, None);
     let opened = opens(&during).unwrap();
     assert!(opened.sealed && opened.frames > 0);
     let named: Vec<(RecipientKind, &str)> = opened.header.recipients.iter().map(|one| (one.kind, one.name.as_str())).collect();
