@@ -69,6 +69,12 @@ async fn asked(town: &Town, shown: &ClientCertificate) -> PendingLogin {
     porter(&town.store).ask_login(source(), shown.serial(), ask()).await.unwrap()
 }
 
+/// A device of the worker's asks for a login.
+pub async fn asking(town: &Town) -> PendingLogin {
+    let shown = enrolled(town, &device_of(town).await).await;
+    asked(town, &shown).await
+}
+
 /// A worker whose device is logged in.
 async fn logged_in(town: &Town) -> (Arrival, LoginIssued) {
     let shown = enrolled(town, &device_of(town).await).await;

@@ -48,6 +48,10 @@ impl Held for SshLogin {
     }
 }
 
+fn windows_of(plans: &[Plan]) -> Vec<PlannedWindow> {
+    plans.iter().map(|plan| PlannedWindow { number: plan.number.clone(), from: plan.window().0, until: plan.window().1 }).collect()
+}
+
 impl Store {
     /// A device asks for a login. Gives what it shows to its person, and what it waits for.
     pub(crate) async fn ask_connect(&self, source: IpAddr, serial: &str, ask: LoginAsk) -> Done<PendingLogin> {
@@ -79,6 +83,17 @@ impl Store {
         Ok(request)
     }
 
+    /// Whether there is anything to log in for: a plan of the person that is open or opens soon. Asked before anybody types a code.
+    ///
+    /// # Errors
+    /// [`Refusal::NoPlan`]; [`Refusal::SshLoginOff`].
+    pub async fn connect_has_plan(&self, login: &WebLogin) -> Done<()> {
+        let mut conn = self.read().acquire().await?;
+        let plans = self.plans_that_admit(&mut conn, &login.person).await?;
+        end(self.policy(), &windows_of(&plans), self.now())?;
+        Ok(())
+    }
+
     /// Confirms a device's request: the person of this login logs in on it. The caller has asked for a fresh factor. Where the
     /// device is elsewhere than the browser, its code must be typed: a code that is read aloud by a stranger or shown by the
     /// page would only be nodded at.
@@ -103,8 +118,7 @@ impl Store {
         let device = self.load_device(tx.sql(), &request.device).await?.ok_or(Refusal::DeviceUnknown)?;
         device.may_serve(&person)?;
         let plans = self.plans_that_admit(tx.sql(), &person).await?;
-        let windows: Vec<PlannedWindow> = plans.iter().map(|plan| PlannedWindow { number: plan.number.clone(), from: plan.window().0, until: plan.window().1 }).collect();
-        let (ends_at, numbers) = end(self.policy(), &windows, now)?;
+        let (ends_at, numbers) = end(self.policy(), &windows_of(&plans), now)?;
         self.make_room(&mut tx, &person.id).await?;
         let authority = self.login_authority(&mut tx)?;
         let key = device_key(&request.key).ok_or_else(|| Refusal::bad_field("key"))?;

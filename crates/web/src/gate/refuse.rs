@@ -4,15 +4,17 @@ use super::credentials::{FORM_COOKIE, LOGIN_COOKIE, cookie};
 use super::origin::back_of;
 use crate::call::{Asked, Call, Ctx, Problem, see_other};
 use crate::form::Form;
-use crate::routes::{Kind, Route};
+use crate::routes::{Access, Kind, Route};
 use crate::stop::{Stop, status_of};
-use crate::words;
+use crate::words::{self, Lang};
 use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use minijinja::context;
+use sekisho_core::people::Role;
+use sekisho_core::permission::{Action, Reach, reach};
 use sekisho_core::refusal::Refusal;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -50,7 +52,24 @@ pub(super) async fn answer(ctx: &Ctx, route: &Route, call: Option<Call>, stop: S
         let next = if parts.method == Method::GET { parts.uri.path_and_query().map(ToString::to_string) } else { back_of(&parts.headers, &parts.uri) };
         return page(ctx, "step_up.html", "step_up.title", StatusCode::FORBIDDEN, context! { next => next.unwrap_or_else(|| "/".to_owned()) }, None, parts);
     }
+    if let (Refusal::NotAllowed, Access::May(action) | Access::MayStepUp(action)) = (&refusal, route.info.access) {
+        return without_right(ctx, action, parts);
+    }
     plain(ctx, &refusal, parts)
+}
+
+/// Names the right that is missing, and the roles that have it, so that the person knows whom to ask.
+fn without_right(ctx: &Ctx, action: Action, parts: &Parts) -> Response {
+    let refusal = Refusal::NotAllowed;
+    let (text, next) = words::refusal(ctx.lang, &refusal);
+    let holders: Vec<&str> = Role::ALL.into_iter().filter(|role| reach(*role, action) != Reach::None).map(|role| words::role(ctx.lang, role)).collect();
+    page(ctx, "refused.html", "refused.title", status_of(&refusal), context! { text, next, code => refusal.code(), right => right_in_words(ctx.lang, action), holders => holders.join(if ctx.lang == Lang::Ja { "、" } else { ", " }) }, None, parts)
+}
+
+/// What may be done by a right, in words where there are any.
+fn right_in_words(lang: Lang, action: Action) -> String {
+    let name = serde_json::to_value(action).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
+    words::find(lang, &format!("token.scope_{name}")).map_or(name, str::to_owned)
 }
 
 /// Refusals that the page itself answers for are no reason to show its form again.

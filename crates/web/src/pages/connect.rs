@@ -1,12 +1,13 @@
 //! 端末のログインの確認: a device asks by `sekisho connect`, and its person confirms here with a fresh factor.
 
-use crate::call::Call;
+use crate::call::{Call, Problem};
 use crate::form::Form;
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
 use minijinja::{Value, context};
 use sekisho_core::ids::ConnectId;
 use sekisho_core::permission::Action;
+use sekisho_store::Denied;
 
 /// The routes.
 pub(crate) fn routes() -> Vec<Route> {
@@ -28,6 +29,12 @@ async fn show(call: Call) -> Reply {
     let request = ctx.store().connect_request(ctx.login()?, &id).await?;
     let elsewhere = request.is_elsewhere(ctx.source);
     let form = call.typed_or(Form::default());
+    // A code that is typed for nothing is one that cannot be used for what the person does next.
+    let nothing = match ctx.store().connect_has_plan(ctx.login()?).await {
+        Ok(()) => None,
+        Err(Denied::Refusal(refusal)) => Some(Problem::of(&refusal, ctx.lang)),
+        Err(denied) => return Err(denied.into()),
+    };
     call.page(
         "connect.html",
         "connect.title",
@@ -38,6 +45,7 @@ async fn show(call: Call) -> Reply {
             source => request.source.to_string(),
             here => ctx.source.to_string(),
             elsewhere,
+            nothing => nothing.map(|problem| context! { text => problem.text, code => problem.code, next => problem.next }),
             form => Value::from_object(form),
             // One that is to be typed is not shown.
             code => (!elsewhere).then_some(request.code),
