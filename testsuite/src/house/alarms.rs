@@ -2,16 +2,17 @@
 //! while.
 
 use super::base::{Base, Town, on_both, told};
-use super::ward::{PASSWORD, Ward};
+use super::ward::{PASSWORD, SetClock, Ward};
 use crate::postbox::{Mode, Postbox};
 use sekisho_core::alarm::{AlarmState, Level, Rule, What};
 use sekisho_core::desk::{Answer, Cause};
 use sekisho_core::facts::Fact;
-use sekisho_core::letter::Courier;
+use sekisho_core::letter::{Carried, Courier, Parcel};
 use sekisho_core::outgoing::{Format, Handed, Piece, Receiver, ReceiverAsk, Takes};
 use sekisho_core::people::{Actor, Via};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
+use sekisho_core::time::{Clock as _, Timestamp};
 use sekisho_store::{AlarmFilter, AlarmRow, LogFilter, MailSettings, Store};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,6 +28,7 @@ on_both!(
     who_changes_names_and_addresses_is_counted_all_the_same,
     many_warnings_of_a_rule_hide_nothing_that_is_critical,
     what_is_critical_joins_no_alarm_that_somebody_took_on,
+    an_alarm_reaches_mail_and_every_receiver_within_ten_seconds_of_its_fact,
     a_receiver_that_was_down_gets_all_of_it_in_order,
     what_an_alarm_is_about_is_not_usual_before_somebody_looked,
     a_piece_that_is_always_refused_holds_up_no_other,
@@ -262,6 +264,79 @@ async fn what_ends_is_told_once_for_each_stage(base: Base) {
     assert_eq!(told, [1, 1, 2, 2, 3, 3], "thirty days before, seven days before, and when it has come");
     let found = of_rule(&town.store, Rule::Ending).await;
     assert!(found.iter().all(|alarm| alarm.subject.vendor.as_ref() == Some(&town.vendor.id) && alarm.what.press(&alarm.subject).href == format!("/vendors/{}", town.vendor.id)));
+}
+
+/// Notes when something came, by the clock of the house.
+struct Timed {
+    clock: Arc<SetClock>,
+    came: Mutex<Vec<Timestamp>>,
+}
+
+impl Timed {
+    fn beside(clock: &Arc<SetClock>) -> Arc<Self> {
+        Arc::new(Self { clock: clock.clone(), came: Mutex::default() })
+    }
+
+    fn note(&self) {
+        self.came.lock().unwrap().push(self.clock.now());
+    }
+
+    fn came(&self) -> Vec<Timestamp> {
+        self.came.lock().unwrap().clone()
+    }
+}
+
+impl Receiver for Timed {
+    fn hand(&self, _: Vec<Piece>) -> Answer<'_, Handed> {
+        Box::pin(async move {
+            self.note();
+            Handed::Taken
+        })
+    }
+}
+
+impl Courier for Timed {
+    fn carry(&self, parcel: Parcel) -> Answer<'_, Carried> {
+        Box::pin(async move {
+            if parcel.subject.contains("警報") {
+                self.note();
+            }
+            Carried::Taken
+        })
+    }
+}
+
+async fn an_alarm_reaches_mail_and_every_receiver_within_ten_seconds_of_its_fact(mut base: Base) {
+    base.mail = Some(MailSettings { alarm: vec!["soc@guard.example".into()] });
+    let (webhook, syslog) = (ask(Takes::Alarms, Format::Ocsf), ReceiverAsk { name: "syslog".into(), ..ask(Takes::Alarms, Format::Cef) });
+    base.receivers = vec![webhook.clone(), syslog.clone()];
+    let clock = base.clock.clone();
+    let town = base.town().await;
+    let ways = [(webhook, Timed::beside(&clock)), (syslog, Timed::beside(&clock))];
+    let mailbox = Timed::beside(&clock);
+    let courier: Arc<dyn Courier> = mailbox.clone();
+    // What the house was set up with is told and carried before.
+    alarms(&town.store).await;
+    town.store.carry_due(&courier).await.unwrap();
+    assert!(mailbox.came().is_empty());
+    let fact = town.now();
+    refused(&town, 5).await;
+    // The clockworks of the box at their worst: each looks just before the one whose work it waits for. Receivers are looked at
+    // every second, letters every five.
+    for second in 1..=10 {
+        town.pass(Duration::from_secs(1));
+        if second % 5 == 0 {
+            town.store.carry_due(&courier).await.unwrap();
+        }
+        for (asked, way) in &ways {
+            let receiver: Arc<dyn Receiver> = way.clone();
+            town.store.hand_over(asked, &receiver).await.unwrap();
+        }
+        town.store.raise_due().await.unwrap();
+    }
+    for (what, came) in [("the webhook", ways[0].1.came()), ("the syslog server", ways[1].1.came()), ("the mailbox", mailbox.came())] {
+        assert!(came.first().is_some_and(|first| fact.until(*first) < Duration::from_secs(10)), "{what} heard of it at {came:?}, and it was at {fact:?}");
+    }
 }
 
 /// A receiver that the test turns off and on.

@@ -1,11 +1,13 @@
 //! `sekisho witness` as others speak to it: C2SP tlog-witness over HTTP.
 
+use super::gate::{Gate, PATIENCE};
 use crate::street::program::{command, free_port, run, said, wait_for};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sekisho_evidence::checkpoint::{self, SigningKey};
 use sekisho_evidence::cosignature::WitnessPublic;
 use sekisho_evidence::log::{MemoryFiles, Publisher, prove_consistency};
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -17,6 +19,8 @@ pub struct Witness {
     pub port: u16,
     pub key: String,
     process: Option<Child>,
+    /// Its certificate and the authority that issued it, if it answers over TLS.
+    certificate: Option<TempDir>,
 }
 
 impl Witness {
@@ -27,9 +31,29 @@ impl Witness {
         assert!(made.status.success(), "{}", said(&made));
         let value: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
         let key = value["key"].as_str().unwrap().to_owned();
-        let mut witness = Self { folder, port: free_port(), key, process: None };
+        let mut witness = Self { folder, port: free_port(), key, process: None, certificate: None };
         witness.start();
         witness
+    }
+
+    /// One that answers over TLS alone.
+    pub fn over_tls() -> Self {
+        let mut witness = Self::new();
+        witness.certified_anew();
+        witness
+    }
+
+    /// It starts again with a certificate of another authority.
+    fn certified_anew(&mut self) {
+        let folder = tempfile::Builder::new().prefix("witness-tls-").tempdir().unwrap();
+        crate::rsyslog::certify(folder.path());
+        self.stop();
+        self.certificate = Some(folder);
+        self.start();
+    }
+
+    fn file(&self, name: &str) -> Option<String> {
+        self.certificate.as_ref().map(|folder| folder.path().join(name).display().to_string())
     }
 
     pub fn dir(&self) -> String {
@@ -38,7 +62,11 @@ impl Witness {
 
     pub fn start(&mut self) {
         let listen = format!("127.0.0.1:{}", self.port);
-        let child = command(&["witness", "serve", "--dir", &self.dir(), "--listen", &listen]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut serve = command(&["witness", "serve", "--dir", &self.dir(), "--listen", &listen]);
+        if let (Some(certificate), Some(key)) = (self.file("cert.pem"), self.file("key.pem")) {
+            serve.args(["--certificate", &certificate, "--tls-key", &key]);
+        }
+        let child = serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         self.process = Some(child);
         wait_for("the witness answers", Duration::from_secs(30), || std::net::TcpStream::connect(("127.0.0.1", self.port)).ok());
     }
@@ -66,7 +94,11 @@ impl Witness {
     }
 
     pub fn toml(&self) -> String {
-        format!("[[checkpoints.witness]]\nname = \"witness\"\nurl = \"http://127.0.0.1:{}\"\nkey = \"{}\"\n", self.port, self.key)
+        let (scheme, authority) = match self.file("ca.pem") {
+            Some(file) => ("https", format!("ca_file = \"{file}\"\n")),
+            None => ("http", String::new()),
+        };
+        format!("[[checkpoints.witness]]\nname = \"witness\"\nurl = \"{scheme}://127.0.0.1:{}\"\nkey = \"{}\"\n{authority}", self.port, self.key)
     }
 }
 
@@ -177,6 +209,39 @@ async fn a_witness_signs_what_continues_and_refuses_forks_shrinking_and_stranger
     assert_eq!(post(ask(0, 800, 100, &key)).await.0, 200);
     let journal = std::fs::read_to_string(Path::new(&witness.dir()).join("journal")).unwrap();
     assert!(journal.contains("写しから復元した") && journal.contains("\"entries\":900"), "{journal}");
+}
+
+#[test]
+fn a_box_speaks_to_its_witness_over_tls_and_believes_no_other_certificate() {
+    let mut witness = Witness::over_tls();
+    let mut gate = Gate::new(&witness.toml());
+    witness.trust(&gate.key);
+    gate.start();
+    gate.add("北斗システム");
+    gate.sent("the witness signed");
+    let place = || gate.outside()["places"][0].clone();
+    let signed = place()["entries"].as_u64().unwrap();
+    // Whoever speaks in clear is answered nothing.
+    let mut clear = std::net::TcpStream::connect(("127.0.0.1", witness.port)).unwrap();
+    clear.write_all(b"GET /checkpoint/x HTTP/1.1\r\nHost: w\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let _ = clear.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP"), "{}", String::from_utf8_lossy(&answer));
+    // The same witness with the same key, behind a certificate of another authority: it could be anybody between.
+    let issued = witness.certificate.take();
+    witness.certified_anew();
+    gate.add("南十字システム");
+    gate.ask(&["log", "send"]);
+    let told = wait_for("the box refuses it", PATIENCE, || Some(place()).filter(|place| place["trouble"].as_str().is_some_and(|why| why.contains("certificate"))));
+    assert_eq!(told["entries"].as_u64(), Some(signed), "it has signed nothing since: {told}");
+    witness.stop();
+    witness.certificate = issued;
+    witness.start();
+    gate.sent("the witness signed again");
+    assert!(place()["entries"].as_u64() > Some(signed));
+    gate.kill();
+    let verdict = run(&["verify", &gate.data().display().to_string(), "--key", &gate.key, "--witness", &witness.key]);
+    assert!(verdict.status.success() && said(&verdict).contains("WITNESS witness.test"), "{}", said(&verdict));
 }
 
 #[tokio::test]
