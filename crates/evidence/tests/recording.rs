@@ -447,7 +447,7 @@ fn hostile_lengths_allocate_nothing_and_are_refused() {
         assert!(scan(long.as_slice()).is_err(), "offset {offset}");
     }
     assert!(matches!(
-        scan(&b"SKREC\r\n\0\0\x03\0\0\0\0"[..]),
+        scan(&b"SKREC\r\n\0\0\x04\0\0\0\0"[..]),
         Err(RecordingBreach::NotARecording)
     ));
     assert!(matches!(
