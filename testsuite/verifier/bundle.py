@@ -4,9 +4,9 @@ Python's own library and verify.py beside it.
 
 It shares no line with Sekisho. What both say of a bundle should agree; where they do not, one of them is wrong, or the page is.
 
-    bundle.py FILE --key KEY [--key KEY]... [--checkpoint FILE]... [--witness KEY]...
+    bundle.py FILE --key KEY [--key KEY]... [--checkpoint FILE]... [--witness KEY]... [--tsa-ca FILE]...
 
-Prints each finding on a line of its own, `OK` or `NOT OK`, and ends with 0 or 1.
+Time stamps are opened by `openssl ts`. Prints each finding on a line of its own, `OK` or `NOT OK`, and ends with 0 or 1.
 """
 
 import argparse
@@ -20,13 +20,14 @@ import sys
 import zlib
 
 sys.dont_write_bytecode = True  # nothing is left beside the two programs
-from verify import Bad, Key, Note, Tree, by_any, check_deletions, ed25519, leaf_hash, node_hash, scan, signed_bytes, unbase64
+from verify import Bad, Key, Note, Tree, by_any, check_deletions, ed25519, leaf_hash, node_hash, scan, signed_bytes, stamped, unbase64
 
 ID = r"[A-Za-z0-9_-]{1,64}"
 NAMES = [
     r"README\.txt", r"report\.html", r"manifest\.json", r"manifest\.sig", r"log/checkpoint", r"log/public-key", r"log/entries\.jsonl",
     r"log/proofs\.txt", r"log/consistency\.txt", r"log/rotations/(0|[1-9][0-9]{0,19})", r"log/cosigned/[0-9a-f]{8}",
-    rf"recordings/{ID}\.skr", rf"plans/{ID}\.(json|html|signed)", rf"approvals/{ID}\.json", rf"cases/{ID}\.line",
+    r"log/timestamps/((0|[1-9][0-9]{0,19})\.(tsr|checkpoint)|local\.pem)",
+    rf"recordings/{ID}\.skr", rf"plans/{ID}\.(json|html|signed)", rf"(reviews|reports)/{ID}\.(json|html)", rf"approvals/{ID}\.json", rf"cases/{ID}\.line",
 ]
 FIELDS = ["format", "origin", "made_at", "scope", "all_entries", "entries", "checkpoint", "sessions", "lacking", "plans", "files"]
 MIB = 1024 * 1024
@@ -345,7 +346,7 @@ class Bundle:
                 self.bad(f"log entry {seq}", "the exchange that it tells of is missing")
 
     # 5
-    def heads(self, head, keys, rotations, held, sound, outside, witnesses):
+    def heads(self, head, keys, rotations, held, sound, outside, witnesses, authorities):
         known = {}
         for line in lines_of(self.read("log/consistency.txt"), "log/consistency.txt"):
             try:
@@ -380,6 +381,8 @@ class Bundle:
                 self.bad(f"log/cosigned/{witness.id.hex()}", "the witness has signed no checkpoint that is at hand")
             else:
                 heads.append((f"log/cosigned/{witness.id.hex()}", best))
+        if authorities:
+            heads.extend(stamped(Stamps(self), keys, authorities))
         for place, old in heads:
             if old.origin != head.origin:
                 self.bad(place, "it belongs to another log")
@@ -454,7 +457,7 @@ class Bundle:
                 self.bad(name, "nothing tells of it")
         return opened
 
-    # 8 and 9
+    # 8 to 10
     def papers(self, manifest, keys, held, sound, opened):
         acts = {(entry.get("plan"), entry.get("signature")) for _, _, entry in held if entry["kind"] == "plan_acted"}
         stretch = manifest["all_entries"] or manifest["scope"]["kind"] == "period"
@@ -486,7 +489,13 @@ class Bundle:
             if data is not None and (sound or case in opened) and hashlib.sha256(data).hexdigest() != opened.get(case):
                 self.bad(name, "it is not the line that opened the case")
 
-    # 10
+        told = {(entry.get("review", entry.get("report")), entry.get("digest")) for _, _, entry in held if entry["kind"] in ("log_review_signed", "log_review_confirmed", "report_issued")}
+        for name in self.under("reviews") + self.under("reports"):
+            paper, data = name.split("/")[1], self.read(name) if name.endswith(".json") else None
+            if data is not None and sound and (paper[:-5], hashlib.sha256(data).hexdigest()) not in told:
+                self.bad(name, "no entry in the bundle names it")
+
+    # 11
     def files(self, manifest, key):
         listed = {"manifest.json", "manifest.sig"}
         for line in manifest["files"]:
@@ -509,7 +518,23 @@ class Bundle:
             self.bad("manifest.sig", str(fault))
 
 
-def verify(path, trusted, outside, witnesses):
+class Stamps:
+    """The time stamps of a bundle, as verify.py asks for those of a folder."""
+
+    def __init__(self, bundle):
+        self.bundle, self.bad = bundle, bundle.bad
+
+    def names(self, folder):
+        return [name[len(folder) + 1 :] for name in self.bundle.under(folder)]
+
+    def read(self, path, limit):
+        data = self.bundle.archive.read(path)
+        if data is not None and len(data) > limit:
+            raise Bad(f"{path} is too long")
+        return data
+
+
+def verify(path, trusted, outside, witnesses, authorities):
     try:
         bundle = Bundle(Archive(path))
     except Bad as fault:
@@ -523,7 +548,7 @@ def verify(path, trusted, outside, witnesses):
         held, sound = bundle.entries(head, manifest)
         if sound:
             bundle.exchanges(manifest, rotations, held)
-        bundle.heads(head, keys, rotations, held, sound, outside, witnesses)
+        bundle.heads(head, keys, rotations, held, sound, outside, witnesses, authorities)
         if manifest:
             opened = bundle.recordings(head, keys, manifest, held, sound)
             bundle.papers(manifest, keys, held, sound, opened)
@@ -547,12 +572,13 @@ def main():
     asked.add_argument("--key", action="append", required=True)
     asked.add_argument("--checkpoint", action="append", default=[])
     asked.add_argument("--witness", action="append", default=[])
+    asked.add_argument("--tsa-ca", action="append", default=[])
     args = asked.parse_args()
     outside = []
     for path in args.checkpoint:
         with open(path, "rb") as file:
             outside.append(file.read(16385))
-    found = verify(args.file, [Key(text_or_file(text), 1) for text in args.key], outside, [Key(text_or_file(text), 4) for text in args.witness])
+    found = verify(args.file, [Key(text_or_file(text), 1) for text in args.key], outside, [Key(text_or_file(text), 4) for text in args.witness], args.tsa_ca)
     for place, what in found:
         print(f"{place}: {what}".encode("unicode_escape").decode())
     print("NOT OK" if found else "OK")

@@ -1,7 +1,8 @@
 //! The page of instructions: what the bundle proves, what it does not, and how to see for oneself.
 
-use crate::pack::Content;
+use crate::pack::{Content, Document};
 use sekisho_evidence::bundle::Scope;
+use sekisho_evidence::verify::{LOCAL_AUTHORITY, TIMESTAMPS_DIR};
 
 /// The page in Japanese and English.
 #[must_use]
@@ -25,6 +26,7 @@ pub fn readme(content: &Content) -> String {
     };
     let with_ja = if whole { "(記録の全項目つき)" } else { "" };
     let with_en = if whole { ", with all entries of the log" } else { "" };
+    let (clock_ja, clock_en, stamp_ja, stamp_en) = times(content);
     let (facility, at, origin, size) = (&content.facility, utc(content.made_at), &content.origin, content.head.size);
     format!(
         "証拠の束(エビデンス・バンドル)― はじめにお読みください\n\
@@ -45,7 +47,7 @@ pub fn readme(content: &Content) -> String {
         ・記録に書かれる前に、現実に何があったか。関所を通らなかった操作は、この記録にはありません。\n\
         ・記録の全体が、鍵を持つ者によって後から作り直されていないこと。これは、以前に外部で控えた\n\
         \u{3000}チェックポイント(メール、紙の月報、証人サーバー)と突き合わせると確かめられます。\n\
-        ・時刻の正しさ。時刻は関所の時計によるものです。\n\
+        {clock_ja}\n\
         \n\
         確かめ方\n\
         1. 公開鍵を、この束とは別の経路(施設のウェブサイト、書面、以前のやり取り)で手に入れます。\n\
@@ -55,14 +57,14 @@ pub fn readme(content: &Content) -> String {
         \u{3000}外部で控えたチェックポイントは --checkpoint CHECKPOINT、立会人の公開鍵は --witness KEY で足します。\n\
         \u{3000}この束に作成時に渡されなかったチェックポイントは、つながりを示せず異常になります。その場合は作り直しを依頼します。\n\
         3. OK で始まる行が出て終了コードが 0 なら異常はありません。NOT OK なら、最初に異常のある項目か録画が示されます。\n\
-        関所のプログラムを信用しない場合は、Python だけで動く別の検証プログラム(testsuite/verifier/bundle.py)でも\n\
+        {stamp_ja}関所のプログラムを信用しない場合は、Python だけで動く別の検証プログラム(testsuite/verifier/bundle.py)でも\n\
         確かめられます。公開している形式(docs/formats の bundle・log・recording の各ページ)だけから、\n\
         自分で書くこともできます。使うのは SHA-256 と Ed25519 だけです。検証の前に ZIP を展開しないでください。\n\
         \n\
         中身\n\
         ・report.html: 項目を日本語と英語の文にしたもの。ブラウザーで読めて印刷できます。証明は log/ の側です。\n\
         ・log/entries.jsonl: 記録の項目(1 行 1 件の JSON)。そのまま読めます。\n\
-        ・log/proofs.txt と log/checkpoint: 項目の証明と、署名されたチェックポイント。\n\
+        ・log/proofs.txt と log/checkpoint: 項目の証明と、署名されたチェックポイント。log/timestamps/: タイムスタンプ(あれば)。\n\
         ・plans/: 作業計画。.html はブラウザーで読めて印刷できます。.json は履歴を含む全内容です。\n\
         ・approvals/: 承認とその署名。recordings/: 封印された録画(暗号化)。manifest.json: 目録。\n\
         取り扱い: 氏名、接続元、作業内容が含まれます。施設の規程に従って保管し、不要になったら消してください。\n\
@@ -86,7 +88,7 @@ pub fn readme(content: &Content) -> String {
         - What happened in the world before it was written down, or past Sekisho.\n\
         - That whoever holds the key did not make the whole log anew. A checkpoint that was seen outside earlier\n\
         \u{20}\u{20}(mail, the printed monthly report, a witness) shows that.\n\
-        - That the clock was right. Times are those of the box.\n\
+        {clock_en}\n\
         \n\
         How to verify\n\
         1. Get the public key by another way than this bundle: the hospital's web site, paper, earlier letters.\n\
@@ -96,17 +98,54 @@ pub fn readme(content: &Content) -> String {
         \u{20}\u{20}Add --checkpoint CHECKPOINT for one that was seen outside, --witness KEY for a witness.\n\
         \u{20}\u{20}A checkpoint that was not handed in when the bundle was made cannot be joined; ask for a new bundle.\n\
         3. A line that begins with OK, and exit code 0: nothing is wrong. NOT OK: the first bad place is named.\n\
-        If you do not trust the program: testsuite/verifier/bundle.py is another one, in Python alone; and the formats\n\
+        {stamp_en}If you do not trust the program: testsuite/verifier/bundle.py is another one, in Python alone; and the formats\n\
         are public (bundle, log and recording in docs/formats): from these pages a verifier can be written in any\n\
         language. It takes SHA-256 and Ed25519. Do not unpack the ZIP before verifying it.\n\
         \n\
         What is in it\n\
         - report.html: the entries as sentences, to read and print. The proof is in log/.\n\
         - log/entries.jsonl: the entries, one JSON a line, to be read as they are.\n\
-        - log/proofs.txt, log/checkpoint: their proofs, and the signed checkpoint.\n\
+        - log/proofs.txt, log/checkpoint: their proofs, and the signed checkpoint. log/timestamps/: time stamps, if there are any.\n\
         - plans/: the work plans, .html to read and print, .json with the whole history.\n\
         - approvals/: approvals with signatures. recordings/: sealed (encrypted). manifest.json: the list of files.\n\
         Handle with care: it holds names, addresses and what was done.\n"
+    )
+}
+
+/// What the bundle says of the clock, and how its time stamps are checked, if it has any.
+fn times(content: &Content) -> (&'static str, &'static str, String, String) {
+    let path = |document: &Document| document.path.strip_prefix(TIMESTAMPS_DIR).and_then(|name| name.strip_suffix(".tsr")).map(|name| name.trim_start_matches('/').to_owned());
+    let stamps: Vec<String> = content.documents.iter().filter_map(path).collect();
+    let Some(number) = stamps.last() else {
+        return ("・時刻の正しさ。時刻は関所の時計によるものです。", "- That the clock was right. Times are those of the box.", String::new(), String::new());
+    };
+    let own = content.documents.iter().any(|document| document.path == format!("{TIMESTAMPS_DIR}/{LOCAL_AUTHORITY}"));
+    let n = stamps.len();
+    let mut ja = format!(
+        "4. タイムスタンプ(RFC 3161)が {n} 件入っています。「記録の先頭から N 件が、遅くともこの時刻に存在した」ことを示します。\n\
+        \u{3000}時刻認証局の証明書(AUTHORITY.pem)を認証局から直接受け取り、手順 2 に --tsa-ca AUTHORITY.pem を付けます。\n\
+        \u{3000}関所なしで、OpenSSL だけでも確かめられます(例は {number} 件目まで。手順 2 のあとで ZIP を展開して実行します)。\n\
+        \u{3000}openssl ts -verify -data log/timestamps/{number}.checkpoint -in log/timestamps/{number}.tsr -CAfile AUTHORITY.pem\n\
+        \u{3000}時刻を読む: openssl ts -reply -in log/timestamps/{number}.tsr -text\n\
+        \u{3000}証明書の期限が切れているときは、その時刻(1970 年からの秒数)を -attime で足します。\n"
+    );
+    let mut en = format!(
+        "4. {n} time stamps (RFC 3161) are in it. Each shows that the first N entries of the log existed at that time at the latest.\n\
+        \u{20}\u{20}Get the certificate of the authority (AUTHORITY.pem) from the authority, and add --tsa-ca AUTHORITY.pem to step 2.\n\
+        \u{20}\u{20}With OpenSSL alone (here for the first {number} entries; unpack the ZIP after step 2):\n\
+        \u{20}\u{20}openssl ts -verify -data log/timestamps/{number}.checkpoint -in log/timestamps/{number}.tsr -CAfile AUTHORITY.pem\n\
+        \u{20}\u{20}To read the time: openssl ts -reply -in log/timestamps/{number}.tsr -text\n\
+        \u{20}\u{20}If the certificate has ended since, add that time in seconds since 1970 as -attime.\n"
+    );
+    if own {
+        ja.push_str("\u{3000}log/timestamps/local.pem は関所自身の押印の証明書です。それによる押印が示すのは順序だけで、外部の時刻ではありません。\n");
+        en.push_str("\u{20}\u{20}log/timestamps/local.pem is the certificate of stamps that the box made itself: they show order, and no time of others.\n");
+    }
+    (
+        "・個々の項目の時刻の正しさ。時刻は関所の時計によるものです。遅くともいつ存在したかは、タイムスタンプで示せます(手順 4)。",
+        "- That the time in each entry is right: it is that of the box. By when the entries existed, the time stamps show (step 4).",
+        ja,
+        en,
     )
 }
 

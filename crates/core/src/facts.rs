@@ -1405,6 +1405,41 @@ pub enum Fact {
         /// Why.
         reason: String,
     },
+    /// A person took entries of the log out of the box as a file; written before any of it left.
+    LogTaken {
+        /// `jsonl` or `csv`.
+        form: String,
+        /// Entries in it.
+        entries: u64,
+        /// Number of the first of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first: Option<u64>,
+        /// Number of the last of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<u64>,
+        /// What they were chosen by, as the address has it: `kind=entered&from=2026-10-01`; empty for all of them.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        chosen: String,
+    },
+    /// A report was counted a second time from the log; written before the result was told.
+    ReportRecounted {
+        /// The report.
+        report: PeriodReportId,
+        /// Its number.
+        number: String,
+        /// Its edition.
+        edition: u32,
+        /// The log's entry names this very report.
+        holds: bool,
+        /// Counting the same entries again gave the same content.
+        same: bool,
+        /// Entries that were counted.
+        entries: u64,
+        /// Entries that the checkpoint covers under which they were counted again.
+        size: u64,
+        /// Its root, hex.
+        root: String,
+    },
     /// The list of the files of an evidence bundle was signed; written before the list left. A bundle without it broke off.
     EvidenceSigned {
         /// What it is about.

@@ -340,6 +340,8 @@ limits! {
     EVIDENCE_PLANS: "plans" = 1_000;
     /// Checkpoints from outside that are handed in with the wish for an evidence bundle.
     EVIDENCE_CHECKPOINTS: "checkpoints" = 8;
+    /// Reviews of the log and reports in one evidence bundle.
+    EVIDENCE_PAPERS: "papers" = 500;
     /// Time stamps in one evidence bundle: one an hour for a month.
     EVIDENCE_TIMESTAMPS: "time stamps" = 750;
     /// Watchers of one running session.
@@ -582,6 +584,10 @@ limits! {
     LOG_REVIEW_SECTION_LINES: "lines" = 60;
     /// Entries that a line of such a review names; further ones are counted.
     LOG_REVIEW_LINE_ENTRIES: "entries" = 20;
+    /// Earlier judgements that a line of such a review shows; the log has each of them.
+    LOG_REVIEW_CHANGES: "judgements" = 20;
+    /// Entries of the log in one export; more are had in several, by date.
+    LOG_EXPORT_ENTRIES: "entries" = 100_000;
     /// Sessions that a draw takes at most.
     LOG_REVIEW_SAMPLE: "sessions" = 100;
     /// Entries that a review or report of one span reads at most.

@@ -46,7 +46,7 @@ pub struct Numbers {
     pub emergencies: u64,
     /// Openings of emergency accounts.
     pub emergency_accounts: u64,
-    /// Plans that were compared with what happened, by their last comparison in the span.
+    /// Plans that were compared with what happened, each by the comparison in the span that found most.
     pub compared: u64,
     /// Of these, with differences.
     pub different: u64,
@@ -78,7 +78,7 @@ pub struct Numbers {
     pub cases: u64,
     /// Recordings that were looked at, live or later.
     pub views: u64,
-    /// Contents, exports and bundles that were taken out.
+    /// Contents, exports (of the log, too) and bundles that were taken out.
     pub taken: u64,
 }
 
@@ -215,7 +215,7 @@ pub struct PeriodReport {
     pub vendor_name: String,
     /// When it was issued.
     pub issued_at: Timestamp,
-    /// Why there is another edition; empty for the first.
+    /// Why there is another edition; empty for the first, and for the one that is due by itself.
     pub reason: String,
     /// What was counted.
     pub counted: Counted,
@@ -440,7 +440,9 @@ impl Counter {
                 self.spend(&brief, entry.at);
             }
             Fact::Reconciled { plan, differences, .. } if self.is_of_plan(plan) => {
-                self.compared.insert(plan.clone(), *differences as u64);
+                // A second comparison does not take back what the first found.
+                let held = self.compared.entry(plan.clone()).or_default();
+                *held = (*held).max(*differences as u64);
             }
             Fact::Refused { login, code, .. } => {
                 let vendor = entry.actor.vendor.clone().or_else(|| self.before.logins.get(login).cloned().flatten());
@@ -454,7 +456,7 @@ impl Counter {
                 Level::Notice => {}
             },
             Fact::CaseOpened { .. } if all => self.numbers.cases += 1,
-            Fact::EvidenceTaken { .. } if all => self.numbers.taken += 1,
+            Fact::EvidenceTaken { .. } | Fact::LogTaken { .. } if all => self.numbers.taken += 1,
             Fact::ViewBegan { mode: ViewMode::Export, .. } | Fact::FileTaken { .. } | Fact::HeldFileTaken { .. } => self.numbers.taken += u64::from(all),
             Fact::ViewBegan { session, mode } => {
                 self.numbers.views += u64::from(all);

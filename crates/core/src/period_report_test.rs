@@ -63,9 +63,12 @@ fn story() -> Vec<Entry> {
 }
 
 fn count(kind: SpanKind, text: &str, of: Option<VendorId>) -> Content {
+    count_of(&story(), kind, text, of)
+}
+
+fn count_of(entries: &[Entry], kind: SpanKind, text: &str, of: Option<VendorId>) -> Content {
     let span = Span::parse(kind, text).unwrap();
     let mut before = Before::default();
-    let entries = story();
     entries.iter().filter(|entry| entry.at < span.from).for_each(|entry| before.take(entry));
     let mut counter = Counter::new(kind, span, of, Thresholds::of(&Policy::default()), before);
     entries.iter().filter(|entry| span.holds(entry.at)).for_each(|entry| counter.take(entry));
@@ -86,10 +89,26 @@ fn a_session_across_midnight_counts_in_each_month_for_its_own_time() {
 }
 
 #[test]
+fn what_a_session_across_midnight_took_out_counts_once_in_the_month_in_which_it_went() {
+    let file = |bytes: u64| crate::reconcile::FileSeen { at_ms: 0, op: "get".into(), path: "/a".into(), bytes, sha256: None, ok: true, kept: None };
+    let mut entries = story();
+    for (n, when, bytes) in [(0, "2026-09-30T23:30", 10), (1, "2026-10-01T01:00", 7)] {
+        let place = entries.iter().position(|entry| entry.at > at(when)).unwrap();
+        entries.insert(place, Entry { seq: 90 + n, at: at(when), actor: worker(1, 1), fact: Fact::FileMoved { session: SessionId::from_random([1; 10]), file: file(bytes) } });
+    }
+    let out = |text: &str| {
+        let numbers = count_of(&entries, SpanKind::Month, text, None).numbers;
+        (numbers.files_out, numbers.bytes_out)
+    };
+    assert_eq!((out("2026-09"), out("2026-10")), ((1, 10), (1, 7)));
+    assert_eq!(count_of(&entries, SpanKind::FiscalYear, "FY2026", None).numbers.bytes_out, 17);
+}
+
+#[test]
 fn a_vendor_reads_of_its_own_work_alone() {
     let (one, two) = (count(SpanKind::Month, "2026-10", Some(vendor(1))), count(SpanKind::Month, "2026-10", Some(vendor(2))));
     assert_eq!((one.numbers.sessions, one.numbers.minutes(), one.numbers.refused, one.numbers.differences), (0, 90, 0, 0));
-    assert_eq!((two.numbers.sessions, two.numbers.minutes(), two.numbers.refused, two.numbers.differences), (2, 90, 1, 2));
+    assert_eq!((two.numbers.sessions, two.numbers.minutes(), two.numbers.refused, two.numbers.differences), (2, 90, 1, 3));
     assert_eq!(one.jobs.iter().map(|job| job.number.as_str()).collect::<Vec<_>>(), ["2026-0001"]);
     assert!(one.vendors.is_empty() && two.targets.iter().all(|row| row.key == "server-2"));
     let nobody = count(SpanKind::Month, "2026-10", Some(vendor(9)));
@@ -97,9 +116,9 @@ fn a_vendor_reads_of_its_own_work_alone() {
 }
 
 #[test]
-fn the_last_comparison_counts_and_open_jobs_stand_at_the_end_of_the_span() {
+fn the_comparison_that_found_most_counts_and_open_jobs_stand_at_the_end_of_the_span() {
     let october = count(SpanKind::Month, "2026-10", None);
-    assert_eq!((october.numbers.compared, october.numbers.different, october.numbers.differences), (1, 1, 2));
+    assert_eq!((october.numbers.compared, october.numbers.different, october.numbers.differences), (1, 1, 3));
     let open: Vec<(&str, PlanState, bool)> = october.jobs.iter().filter(|job| job.is_open()).map(|job| (job.number.as_str(), job.state, job.emergency)).collect();
     assert_eq!(open, [("2026-0001", PlanState::Reconcile, true), ("2026-0002", PlanState::Submitted, false)]);
     assert_eq!(count(SpanKind::Month, "2026-09", None).numbers.emergencies, 1);

@@ -181,7 +181,7 @@ pub struct VerifyArgs {
     #[arg(value_name = "FOLDER")]
     pub folder: Option<PathBuf>,
     /// An evidence bundle (ZIP) in place of a folder; needs --key
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["folder", "tsa_ca", "log_only"], requires = "key")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["folder", "log_only"], requires = "key")]
     pub bundle: Option<PathBuf>,
     /// A public key of the log (`name+hash+base64`), or a file that holds it. Give all that you know, the first and the newest:
     /// exchanges must lead over each of them [default: log/public-key in the folder, which proves less: whoever could change the

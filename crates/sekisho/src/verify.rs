@@ -62,7 +62,7 @@ pub fn run(args: &VerifyArgs, config: Option<&Config>, json: bool) -> Result<Exi
         text.push_str("NOTE: without --checkpoint a log that was cut at its end cannot be told from a shorter one. / 外部で控えたチェックポイントを --checkpoint で指定すると、末尾の切取りも検出できます。\n");
     }
     if verdict.stamps_unchecked > 0 {
-        text.push_str(&format!("NOTE: {} time stamps lie beside the log and were not checked; --tsa-ca names the authority that is believed. / タイムスタンプが{}件あります。--tsa-ca で時刻認証局の証明書を指定すると検証します。\n", verdict.stamps_unchecked, verdict.stamps_unchecked));
+        text.push_str(&unchecked("beside the log", verdict.stamps_unchecked));
     }
     print(json, &serde_json::to_value(&verdict)?, &text)?;
     Ok(if verdict.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -77,16 +77,24 @@ fn bundle(path: &Path, args: &VerifyArgs, json: bool) -> Result<ExitCode> {
     let keys = keys(&args.key)?;
     let outside = args.checkpoint.iter().map(read).collect::<Result<Vec<_>>>()?;
     let witnesses = witnesses(&args.witness)?;
+    let stamps = crate::timestamps::Believed::read(&args.tsa_ca)?;
     let verdict = match ZipFiles::open(path) {
-        Ok(files) => verify_bundle(&files, &Trust { keys: &keys, outside: &outside, witnesses: &witnesses, timestamps: None }),
+        Ok(files) => verify_bundle(&files, &Trust { keys: &keys, outside: &outside, witnesses: &witnesses, timestamps: stamps.as_ref().map(|stamps| stamps as &dyn Timestamps) }),
         Err(Unpack { code, place, what, ja }) => refused(code, &place, what, ja),
     };
     let mut text = verdict.to_string();
     if verdict.ok && outside.is_empty() && witnesses.is_empty() {
         text.push_str("NOTE: without --checkpoint or --witness a log that its owner made anew cannot be told from the first one. / 外部で控えたチェックポイントを --checkpoint で指定すると、記録全体の作り直しも検出できます。\n");
     }
+    if verdict.stamps_unchecked > 0 {
+        text.push_str(&unchecked("in the bundle", verdict.stamps_unchecked));
+    }
     print(json, &serde_json::to_value(&verdict)?, &text)?;
     Ok(if verdict.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn unchecked(place: &str, count: u64) -> String {
+    format!("NOTE: {count} time stamps lie {place} and were not checked; --tsa-ca names the authority that is believed. / タイムスタンプが{count}件あります。--tsa-ca で時刻認証局の証明書を指定すると検証します。\n")
 }
 
 fn keys(texts: &[String]) -> Result<Vec<PublicKey>> {

@@ -28,12 +28,12 @@ on_both! {
     nobody_takes_a_bundle_without_right_reason_and_place,
 }
 
-fn ask(scope: EvidenceScope) -> EvidenceAsk {
+pub(super) fn ask(scope: EvidenceScope) -> EvidenceAsk {
     EvidenceAsk { scope, all_entries: false, reason: "弁護士 <b>立会</b>".into(), outside: String::new() }
 }
 
 /// The ZIP of what was asked for.
-async fn taken(store: &Store, actor: &Actor, ask: &EvidenceAsk) -> Result<Vec<u8>, Refusal> {
+pub(super) async fn taken(store: &Store, actor: &Actor, ask: &EvidenceAsk) -> Result<Vec<u8>, Refusal> {
     let evidence = store.take_evidence(actor, ask).await.map_err(|denied| denied.refusal())?;
     let hand = Hand::gather(store, actor).await.map_err(|denied| denied.refusal())?;
     let done = tokio::task::spawn_blocking(move || {
@@ -53,18 +53,18 @@ async fn entered(ward: &Ward) -> Admission {
     }
 }
 
-fn opened(zip: &[u8]) -> ZipFiles {
+pub(super) fn opened(zip: &[u8]) -> ZipFiles {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(zip).unwrap();
     ZipFiles::open(file.path()).unwrap_or_else(|breach| panic!("{}: {}", breach.place, breach.what))
 }
 
-fn judged(store: &Store, files: &ZipFiles, outside: &[String]) -> BundleVerdict {
+pub(super) fn judged(store: &Store, files: &impl sekisho_evidence::log::Files, outside: &[String]) -> BundleVerdict {
     let key = PublicKey::parse(&store.log_public_key()).unwrap();
     verify_bundle(files, &Trust { keys: &[key], outside, witnesses: &[], timestamps: None })
 }
 
-fn text(files: &ZipFiles, path: &str) -> String {
+pub(super) fn text(files: &ZipFiles, path: &str) -> String {
     String::from_utf8(files.read(path).unwrap().unwrap_or_else(|| panic!("no {path}"))).unwrap()
 }
 

@@ -1,6 +1,7 @@
 //! Reviews of the log and reports on months, made by the clockwork over both databases.
 
 use super::base::{Base, Town, on_both, told};
+use sekisho_core::evidence::EvidenceScope;
 use sekisho_core::facts::Fact;
 use sekisho_core::log_review::{DRAW_CONTEXT, Draw, LineSaid, LineVerdict, LogReview, LogReviewState, Section, seed_text};
 use sekisho_core::people::{Actor, Role, Via};
@@ -8,9 +9,10 @@ use sekisho_core::policy::{Policy, ReviewCycle};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::secret::Secret;
 use sekisho_core::span::{Span, SpanKind};
+use sekisho_core::time::Timestamp;
 use sekisho_evidence::Digest;
 use sekisho_evidence::checkpoint::{PublicKey, Signature, verify_bytes};
-use sekisho_evidence::log::{Tree, leaf_hash};
+use sekisho_evidence::log::{Files as _, Tree, leaf_hash};
 use sekisho_store::MailSettings;
 use std::time::Duration;
 
@@ -21,7 +23,9 @@ on_both!(
     an_empty_span_is_no_data_and_needs_words,
     a_changed_cycle_leaves_nothing_out,
     deadlines_that_pass_are_told_once,
+    the_bundle_of_a_period_holds_its_signed_reviews_and_its_reports,
     a_report_is_counted_once_and_stays_what_it_was,
+    what_somebody_issues_by_hand_takes_the_place_of_no_regular_report,
     a_vendors_manager_reads_and_notes_the_own_report_alone,
     entries_that_the_signed_head_does_not_cover_are_not_reported,
 );
@@ -187,6 +191,60 @@ async fn a_changed_cycle_leaves_nothing_out(base: Base) {
     assert_eq!(town.facts("log_review_scheduled").await.len(), 2, "a changed draw is told before it counts");
 }
 
+async fn the_bundle_of_a_period_holds_its_signed_reviews_and_its_reports(base: Base) {
+    let town = a_week_over(base).await;
+    let (store, operator, planner) = (&town.store, &town.operator.actor, &town.planner.actor);
+    let from = town.log().await[0].at;
+    let review = reviews(&town).await.pop().unwrap();
+    for line in &review.lines {
+        let by = [operator, planner, &town.safety.actor].into_iter().find(|actor| review.may_judge(actor, line)).unwrap();
+        told(store.judge_log_review(by, &review.id, &[say(line.n, LineVerdict::Fine, "<b>本人に確認</b>")]).await).unwrap();
+    }
+    let until = Span::holding(SpanKind::Month, town.now()).until;
+    let period = |until| super::evidence::ask(EvidenceScope::Period { from, until });
+    let bundle = async |ask| super::evidence::opened(&super::evidence::taken(store, planner, &ask).await.unwrap());
+    let early = bundle(period(town.now())).await;
+    assert!(early.list("reviews").unwrap().is_empty(), "nobody has signed it");
+    let digest = told(store.log_review(operator, &review.id).await).unwrap().digest;
+    told(store.sign_log_review(operator, &review.id, &digest, "全件を見た").await).unwrap();
+    told(store.confirm_log_review(planner, &review.id, &digest, "").await).unwrap();
+    town.pass(town.now().until(until) + DAY);
+    store.run_jobs_once().await.unwrap();
+    let files = bundle(period(Timestamp(until.0 + DAY.as_millis() as i64 * 2))).await;
+    let verdict = super::evidence::judged(store, &files, &[]);
+    assert!(verdict.ok, "{verdict}");
+    let page = super::evidence::text(&files, &format!("reviews/{}.html", review.id));
+    for words in [review.number.as_str(), "問題なし", "in order", "&lt;b&gt;本人に確認", "全件を見た", &digest] {
+        assert!(page.contains(words), "no {words}: {page}");
+    }
+    assert!(!page.contains("<script") && page.contains("default-src 'none'"));
+    assert_eq!(Digest::of(&files.read(&format!("reviews/{}.json", review.id)).unwrap().unwrap()).to_string(), digest, "the bytes that were signed");
+    let report = told(store.period_reports(planner).await).unwrap().into_iter().find(|report| report.vendor.is_none()).unwrap();
+    let page = super::evidence::text(&files, &format!("reports/{}.html", report.id));
+    assert!(page.contains("月次報告書") && page.contains(&report.digest) && page.contains(&report.number), "{page}");
+    let index = super::evidence::text(&files, "report.html");
+    assert!(index.contains(&review.number) && index.contains(&report.number) && !index.contains("示せないもの"), "{index}");
+    // Whoever puts another review in its place, with a manifest of their own, is found by what the entries say.
+    let mut other = sekisho_evidence::log::MemoryFiles::new();
+    for folder in ["", "log", "plans", "approvals", "reviews", "reports", "log/rotations", "recordings"] {
+        for name in files.list(folder).unwrap().into_iter().filter(|name| !name.ends_with('/')) {
+            let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            other.put(path.clone(), files.read(&path).unwrap().unwrap());
+        }
+    }
+    assert!(super::evidence::judged(store, &other, &[]).ok);
+    let path = format!("reviews/{}.json", review.id);
+    let changed = String::from_utf8(other.files[&path].clone()).unwrap().replace("本人に確認", "本人は知らない");
+    other.put(path, changed.into_bytes());
+    let verdict = super::evidence::judged(store, &other, &[]);
+    assert!(verdict.findings.iter().any(|finding| finding.code == "paper-unlogged"), "{verdict}");
+    // A row that somebody changed is named, and nothing stands in its place.
+    if tampered(&town, "UPDATE log_reviews SET body = REPLACE(body, 'fine', 'mend')") {
+        let files = bundle(period(Timestamp(until.0 + DAY.as_millis() as i64 * 2))).await;
+        assert!(files.list("reviews").unwrap().is_empty() && super::evidence::text(&files, "report.html").contains(review.id.as_str()));
+    }
+}
+
 async fn deadlines_that_pass_are_told_once(base: Base) {
     let town = a_week_over(base).await;
     town.pass(DAY * 6);
@@ -223,6 +281,9 @@ async fn a_report_is_counted_once_and_stays_what_it_was(base: Base) {
     assert!(view.holds && view.waits && view.entry.is_some());
     let again = told(store.recount_report(planner, &report.id).await).unwrap();
     assert!(again.same && again.holds);
+    let counted = town.facts("report_recounted").await;
+    assert!(counted.len() == 1 && counted[0].actor.login == planner.login, "{counted:?}");
+    assert!(matches!(&counted[0].fact, Fact::ReportRecounted { report: id, same: true, holds: true, entries, .. } if *id == report.id && *entries == again.entries));
     // The same content makes no other edition, and reading it changes nothing in it.
     let (same, fresh) = told(store.issue_report(planner, SpanKind::Month, month, None, "数え直し").await).unwrap();
     assert_eq!((same.id.clone(), fresh), (report.id.clone(), false));
@@ -242,6 +303,33 @@ async fn a_report_is_counted_once_and_stays_what_it_was(base: Base) {
     if tampered(&town, "UPDATE period_reports SET body = REPLACE(body, '\"refused\":3', '\"refused\":0')") {
         assert_eq!(told(store.period_reports(planner).await).unwrap().iter().filter(|held| held.id == report.id).count(), 0);
     }
+}
+
+async fn what_somebody_issues_by_hand_takes_the_place_of_no_regular_report(base: Base) {
+    let town = base.town().await;
+    let (store, planner) = (&town.store, &town.planner.actor);
+    town.approved().await;
+    let first = Span::holding(SpanKind::Month, town.now());
+    let second = first.after(SpanKind::Month);
+    store.run_jobs_once().await.unwrap();
+    // Both months have ended before the box gets to its reports, and somebody was quicker: with the later one, and a vendor's.
+    town.pass(town.now().until(second.until) + DAY);
+    let (by_hand, _) = told(store.issue_report(planner, SpanKind::Month, second, None, "").await).unwrap();
+    told(store.issue_report(planner, SpanKind::Month, first, Some(&town.vendor.id), "").await).unwrap();
+    store.run_jobs_once().await.unwrap();
+    store.run_jobs_once().await.unwrap();
+    let all = told(store.period_reports(planner).await).unwrap();
+    let editions = |span: Span, vendor: bool| {
+        let mut found: Vec<u32> = all.iter().filter(|report| report.span == span && report.kind == SpanKind::Month && report.vendor.as_ref() == vendor.then_some(&town.vendor.id)).map(|report| report.edition).collect();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(editions(first, false), [1], "the month before is not left out");
+    assert_eq!(editions(first, true), [1, 2], "the regular one follows the vendor's that was issued by hand");
+    assert_eq!(editions(second, false), [1, 2], "nor is that month");
+    assert!(all.iter().any(|report| report.id == by_hand.id), "and what was issued by hand stays");
+    let issued = town.facts("report_issued").await;
+    assert_eq!(issued.iter().filter(|entry| entry.actor.via == Via::System && matches!(&entry.fact, Fact::ReportIssued { vendor: None, span, .. } if [first, second].contains(span))).count(), 2, "once each");
 }
 
 async fn a_vendors_manager_reads_and_notes_the_own_report_alone(base: Base) {

@@ -13,8 +13,8 @@ use sekisho_evidence::checkpoint::{self, SigningKey, sign_bytes};
 use sekisho_evidence::cosignature::WitnessKey;
 use sekisho_evidence::log::{Files as _, MemoryFiles, Publisher};
 use sekisho_evidence::rotation;
-use sekisho_evidence::verify::cosigned_path;
-use std::collections::BTreeMap;
+use sekisho_evidence::verify::{answer_path, cosigned_path, stamped_path};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -25,8 +25,16 @@ const GOLDEN: &str = "testsuite/golden/bundle-attacks.txt";
 const EXCHANGED: u64 = 7;
 const LINE: &[u8] = b"Accepted password for root from 10.0.0.1 port 1 ssh2";
 
-fn second() -> SigningKey {
+pub(super) fn second() -> SigningKey {
     SigningKey::from_seed(ORIGIN, &[8; 32]).unwrap()
+}
+
+pub(super) fn first_key() -> String {
+    signing_key().public().to_string()
+}
+
+pub(super) fn origin() -> &'static str {
+    ORIGIN
 }
 
 fn thief() -> SigningKey {
@@ -44,13 +52,18 @@ fn approval(by: &str, key: &SigningKey) -> SignedApproval {
 }
 
 /// A log with three sessions, an approval, a case and one exchange of its key; and the checkpoint that went out by mail.
-struct Log {
+pub(super) struct Log {
     files: MemoryFiles,
     note: String,
-    mailed: String,
+    /// The head of three entries, by the first key.
+    pub(super) early: String,
+    /// The head of nine entries.
+    pub(super) mailed: String,
+    /// Answers of a time stamp authority and what they are over, by their paths.
+    pub(super) stamps: Vec<(u64, Vec<u8>, Vec<u8>)>,
 }
 
-fn log() -> Log {
+pub(super) fn log() -> Log {
     let mut folder = Folder::new();
     folder.entry("initialised", &format!(r#","origin":"{ORIGIN}","key":"{}""#, signing_key().public()));
     folder.session("S-1", true);
@@ -90,13 +103,15 @@ fn log() -> Log {
     let seen = head(9);
     let mailed = checkpoint::sign(ORIGIN, seen.size(), &seen.root(), &second()).unwrap();
     files.put(cosigned_path(witness().public()), format!("{mailed}{}", witness().cosign(&mailed, 1_800_000_000).unwrap()));
-    Log { files, note, mailed }
+    let first = head(3);
+    let early = checkpoint::sign(ORIGIN, first.size(), &first.root(), &signing_key()).unwrap();
+    Log { files, note, early, mailed, stamps: Vec::new() }
 }
 
-type Parts = BTreeMap<String, Vec<u8>>;
+pub(super) type Parts = BTreeMap<String, Vec<u8>>;
 
 /// The files of an honest bundle.
-fn honest(log: &Log, scope: Scope, seqs: Vec<u64>, sessions: &[&str]) -> (Vec<u8>, Parts) {
+pub(super) fn honest(log: &Log, scope: Scope, seqs: Vec<u64>, sessions: &[&str]) -> (Vec<u8>, Parts) {
     let head = checkpoint::open(&log.note, second().public()).unwrap();
     let json = |value: &Approvals| serde_json::to_vec_pretty(value).unwrap();
     let document = |path: &str, bytes: &[u8]| Document { path: path.into(), bytes: bytes.to_vec() };
@@ -106,6 +121,10 @@ fn honest(log: &Log, scope: Scope, seqs: Vec<u64>, sessions: &[&str]) -> (Vec<u8
     documents.push(document("plans/P-17.signed", b"plan P-17"));
     documents.push(document("approvals/P-17.json", &json(&Approvals { plan: "P-17".into(), approvals: vec![approval("kida", &signing_key())] })));
     documents.push(document("report.html", b"<p>report</p>"));
+    for (size, over, answer) in &log.stamps {
+        documents.push(document(&stamped_path(*size), over));
+        documents.push(document(&answer_path(*size), answer));
+    }
     if seqs.contains(&8) {
         documents.push(document("cases/cas-1.line", LINE));
     }
@@ -119,7 +138,7 @@ fn honest(log: &Log, scope: Scope, seqs: Vec<u64>, sessions: &[&str]) -> (Vec<u8
         head: Head { size: head.size, root: head.root },
         public_key: second().public().to_string(),
         seqs,
-        earlier: vec![8, 9],
+        earlier: [8, 9].into_iter().chain(log.stamps.iter().map(|(size, ..)| *size)).collect::<BTreeSet<u64>>().into_iter().collect(),
         sessions: sessions.iter().map(|session| (*session).to_owned()).collect(),
         lacking: Vec::<Lacking>::new(),
         plans: vec!["P-17".into()],
@@ -151,14 +170,14 @@ fn crc(bytes: &[u8]) -> u32 {
 
 /// A ZIP that this test writes itself, so that it can also write what no library does.
 #[derive(Default)]
-struct Zip {
+pub(super) struct Zip {
     bytes: Vec<u8>,
     directory: Vec<u8>,
     count: u16,
 }
 
 impl Zip {
-    fn of<'a>(parts: impl IntoIterator<Item = (&'a String, &'a Vec<u8>)>) -> Self {
+    pub(super) fn of<'a>(parts: impl IntoIterator<Item = (&'a String, &'a Vec<u8>)>) -> Self {
         let mut zip = Self::default();
         for (path, bytes) in parts {
             zip.file(path, bytes, bytes.len(), 0, crc(bytes));
@@ -191,7 +210,7 @@ impl Zip {
     }
 
     /// Closes the archive; `disk` is the number of the disk that it claims to end on.
-    fn end(mut self, disk: u16) -> Vec<u8> {
+    pub(super) fn end(mut self, disk: u16) -> Vec<u8> {
         let at = self.bytes.len() as u32;
         self.bytes.extend(&self.directory);
         self.bytes.extend(b"PK\x05\x06");
@@ -206,7 +225,7 @@ impl Zip {
 }
 
 /// Makes the manifest anew over what is there, as whoever holds this key can.
-fn sealed(parts: &mut Parts, key: &SigningKey, change: impl FnOnce(&mut Manifest)) {
+pub(super) fn sealed(parts: &mut Parts, key: &SigningKey, change: impl FnOnce(&mut Manifest)) {
     let mut manifest: Manifest = serde_json::from_slice(&parts["manifest.json"]).unwrap();
     manifest.files = parts.iter().filter(|(path, _)| !path.starts_with("manifest.")).map(|(path, bytes)| FileLine { path: path.clone(), bytes: bytes.len() as u64, sha256: Digest::of(bytes) }).collect();
     change(&mut manifest);

@@ -3,6 +3,7 @@
 mod attacks;
 mod database;
 mod deletions;
+mod bundle_stamps;
 mod bundles;
 pub mod gate;
 pub mod kills;

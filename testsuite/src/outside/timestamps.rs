@@ -39,14 +39,14 @@ enum Does {
 const ALL: [Does; 10] = [Does::Right, Does::OtherBytes, Does::OtherNonce, Does::Garbage, Does::TooLarge, Does::Silent, Does::ServerError, Does::Expired, Does::SignedAgain, Does::OtherUsage];
 
 /// A folder with an authority above (`ca.pem`) and certificates that stamp, one that has ended, and one that is for more.
-struct Authority {
+pub(super) struct Authority {
     folder: TempDir,
     does: AtomicU8,
     turn: Mutex<()>,
 }
 
 impl Authority {
-    fn new() -> Arc<Self> {
+    pub(super) fn new() -> Arc<Self> {
         let folder = tempfile::Builder::new().prefix("tsa-").tempdir().unwrap();
         let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
         write("tsa.cnf", TSA.into());
@@ -72,7 +72,7 @@ impl Authority {
         Arc::new(Self { folder, does: AtomicU8::new(0), turn: Mutex::new(()) })
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -80,8 +80,15 @@ impl Authority {
         self.does.store(what as u8, Ordering::SeqCst);
     }
 
-    fn openssl(&self, args: &[&str]) -> Output {
+    pub(super) fn openssl(&self, args: &[&str]) -> Output {
         output(Command::new("openssl").args(args).current_dir(self.folder.path()), Duration::from_secs(60))
+    }
+
+    /// The answer over these bytes.
+    pub(super) fn over(&self, bytes: &[u8]) -> Vec<u8> {
+        std::fs::write(self.path("bytes"), bytes).unwrap();
+        assert!(self.openssl(&["ts", "-query", "-data", "bytes", "-sha256", "-cert", "-out", "asked"]).status.success());
+        self.stamp(&std::fs::read(self.path("asked")).unwrap(), Does::Right)
     }
 
     /// The answer of openssl to a question.
@@ -130,7 +137,7 @@ impl Authority {
     }
 
     /// Answers at an address of its own.
-    async fn listen(self: &Arc<Self>) -> u16 {
+    pub(super) async fn listen(self: &Arc<Self>) -> u16 {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let own = Arc::clone(self);
@@ -171,7 +178,7 @@ impl Authority {
         port
     }
 
-    fn toml(&self, port: u16) -> String {
+    pub(super) fn toml(&self, port: u16) -> String {
         format!("[timestamps]\nurl = \"http://127.0.0.1:{port}/tsr\"\nca_file = \"{}\"\n", self.path("ca.pem").display())
     }
 }
@@ -269,7 +276,7 @@ fn verified(folder: &Path, args: &[&str]) -> (bool, String) {
     (ours.status.success(), said(&ours))
 }
 
-fn stamps(data: &Path) -> Vec<u64> {
+pub(super) fn stamps(data: &Path) -> Vec<u64> {
     let names = std::fs::read_dir(data.join("log/timestamps")).map(|names| names.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>()).unwrap_or_default();
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| name.strip_suffix(".tsr")?.parse().ok()).collect();
     numbers.sort_unstable();

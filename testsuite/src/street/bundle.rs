@@ -22,7 +22,7 @@ fn an_outsider_with_the_file_and_the_key_sees_that_nothing_was_changed_or_what()
     let cookie = house.api.web_log_in(&planner.login, &planner.password, &planner.phone.code());
     let far = tempfile::Builder::new().prefix("outsider-").tempdir().unwrap();
     let saved = far.path().join("bundle.zip");
-    let given = json!({ "url": house.url(), "cookie": cookie, "session": session, "checkpoint": note, "to": saved, "pictures": root().join("target/bundle-pictures") });
+    let given = json!({ "url": house.url(), "cookie": cookie, "session": session, "checkpoint": note, "to": saved, "period": far.path().join("week.zip"), "pictures": root().join("target/bundle-pictures") });
     let told = browser::play("bundle.mjs", &given, |_, _| json!({ "code": planner.phone.code() }));
     assert!(told.text("saved", "name").starts_with("evidence-"), "{}", told.step("saved"));
     assert!(told.number("documents", "count") >= 2.0, "{}", told.step("documents"));
@@ -34,6 +34,11 @@ fn an_outsider_with_the_file_and_the_key_sees_that_nothing_was_changed_or_what()
     let whole = verify("bundle.zip");
     let text = String::from_utf8_lossy(&whole.stdout).into_owned();
     assert!(whole.status.success() && text.contains("OK: what is in the bundle") && text.contains("1 recordings, 2 approvals hold") && text.contains(&session), "{}", said(&whole));
+    // The week that the same browser saved: all that happened in it, and the session with its recording.
+    assert!(told.text("week", "name").starts_with("evidence-"), "{}", told.step("week"));
+    let week = Command::new(sekisho()).current_dir(far.path()).env_clear().args(["verify", "--bundle", "week.zip", "--key", &house.log_key]).output().unwrap();
+    let text = String::from_utf8_lossy(&week.stdout).into_owned();
+    assert!(week.status.success() && text.contains("Scope: period") && text.contains("1 recordings, 2 approvals hold") && text.contains("No entry between the first and the last is missing"), "{}", said(&week));
     // One byte of the recording, which lies in the archive as it is.
     let mut bytes = std::fs::read(&saved).unwrap();
     let name = format!("recordings/{session}.skr");

@@ -6,11 +6,13 @@ use sekisho_core::alarm::{AlarmState, Rule};
 use sekisho_core::around::SourceAsk;
 use sekisho_core::gather::Gatherer;
 use sekisho_core::people::Actor;
+use sekisho_evidence::log::Files as _;
+use std::io::Write as _;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_case_stands_on_the_operators_first_page_until_it_is_decided() {
-    let clinic = Clinic::with(&["operator", "keeper", "worker"]).await;
+    let clinic = Clinic::with(&["operator", "keeper", "worker", "auditor"]).await;
     let ask = SourceAsk { target: None, hosts: ["ids01".to_owned()].into(), legacy: None, zone_minutes: 540, silent_minutes: None, tells_logins: false };
     let source = clinic.store.add_log_source(&Actor::console(), ask).await.unwrap().source.id;
     clinic.store.open_gathering().await.unwrap();
@@ -53,4 +55,22 @@ async fn a_case_stands_on_the_operators_first_page_until_it_is_decided() {
     assert!(!operator.get("/").await.text.contains("判断を待っています"));
     assert_eq!(open().await, 0, "the decision answers the alarm");
     assert!(operator.get("/cases").await.text.contains("問題なし"));
+    // The case goes out as evidence, with the very line that opened it and what was decided.
+    let mut auditor = Browser::of(&clinic, "auditor").await;
+    let form = auditor.get(&format!("/evidence/new?case={}", case.id)).await.text;
+    assert!(form.contains("R8") && form.contains(case.id.as_str()), "{form}");
+    let code = clinic.code("auditor");
+    let (status, name, zip) = super::evidence::sent(&auditor, &[("case", case.id.as_str()), ("reason", "警察に相談する"), ("code", &code)]).await;
+    assert!(status == reqwest::StatusCode::OK && name.contains(case.id.as_str()), "{status} {name}");
+    let verdict = super::evidence::verdict(&clinic, &zip);
+    assert!(verdict.ok && verdict.entries > 0, "{verdict}");
+    assert!(verdict.to_string().contains(&format!("case {}", case.id)), "{verdict}");
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&zip).unwrap();
+    let files = sekisho_bundle::ZipFiles::open(file.path()).unwrap_or_else(|breach| panic!("{}", breach.what));
+    let line = files.read(&format!("cases/{}.line", case.id)).unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&line).contains("Accepted password for root from 10.0.0.1"));
+    let report = String::from_utf8(files.read("report.html").unwrap().unwrap()).unwrap();
+    assert!(report.contains("ホスト名を変更した") && report.contains("警察に相談する") && !report.contains("<b>ehr"), "{report}");
+    assert!(auditor.get("/evidence").await.text.contains("警察に相談する"));
 }

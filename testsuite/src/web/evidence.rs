@@ -13,7 +13,7 @@ use std::time::Duration;
 /// A code given that long ago counts for nothing, and the login still stands.
 const LAPSED: Duration = Duration::from_secs(6 * 60);
 
-fn verdict(clinic: &Clinic, zip: &[u8]) -> BundleVerdict {
+pub(super) fn verdict(clinic: &Clinic, zip: &[u8]) -> BundleVerdict {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("bundle.zip");
     std::fs::write(&path, zip).unwrap();
@@ -23,7 +23,7 @@ fn verdict(clinic: &Clinic, zip: &[u8]) -> BundleVerdict {
 }
 
 /// Sends the form and gives status, name of the file and bytes.
-async fn sent(browser: &Browser<'_>, fields: &[(&str, &str)]) -> (StatusCode, String, Vec<u8>) {
+pub(super) async fn sent(browser: &Browser<'_>, fields: &[(&str, &str)]) -> (StatusCode, String, Vec<u8>) {
     let mut all = vec![("csrf", browser.csrf.as_str())];
     all.extend_from_slice(fields);
     let answer = browser.client.post(browser.clinic.url("/evidence/new")).header("origin", browser.clinic.origin()).form(&all).send().await.unwrap();

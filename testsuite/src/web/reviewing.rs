@@ -46,7 +46,14 @@ async fn a_review_goes_from_the_operators_card_to_the_planners_confirmation() {
             assert!(done.status.is_redirection() || done.status.is_success(), "{who}: {}", done.text);
         }
     }
+    // A judgement that is changed stays to be seen, on the page and in the file.
+    let line = review.lines.iter().find(|line| line.what == "refused").unwrap().n;
+    let (line_field, verdict, note) = (line.to_string(), format!("verdict_{line}"), format!("note_{line}"));
+    operator.post(&path, &[("line", &line_field), (&verdict, "mend"), (&note, "鍵を替える")]).await;
+    operator.post(&path, &[("line", &line_field), (&verdict, "fine"), (&note, "替えた")]).await;
     let page = operator.get(&path).await.text;
+    assert!(page.contains("前の判断: 要是正") && page.contains("鍵を替える") && page.contains("替えた"), "{page}");
+    assert!(operator.get(&format!("{path}/csv")).await.text.contains("鍵を替える"));
     let digest = hidden(&page, "digest");
     let stale = operator.post(&format!("{path}/sign"), &[("digest", "00"), ("code", &clinic.code("operator"))]).await;
     assert!(stale.text.contains("SKS-3006"), "{}", stale.text);

@@ -16,6 +16,7 @@ pub use screen::{Bounds, Known, Screen, Screened, SessionBrief};
 pub use watched::{WATCHED_PERCENT, Watching};
 
 use crate::ids::{LogReviewId, PersonId, PlanId, SessionId, VendorId};
+use crate::limits;
 use crate::people::{Actor, Role};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -168,6 +169,9 @@ pub struct ReviewedLine {
     pub entries: u64,
     /// How it was judged.
     pub judged: Option<Judged>,
+    /// Judgements that another took the place of, the oldest first; of very many the first and the newest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Judged>,
 }
 
 /// A signature beneath a review.
@@ -331,7 +335,10 @@ impl LogReview {
     #[must_use]
     pub fn listed_bytes(&self) -> Vec<u8> {
         let mut bare = Self { signed: None, confirm_due: None, confirmed: None, ..self.clone() };
-        bare.lines.iter_mut().for_each(|line| line.judged = None);
+        for line in &mut bare.lines {
+            line.judged = None;
+            line.earlier.clear();
+        }
         serde_json::to_vec(&bare).unwrap_or_default()
     }
 
@@ -381,6 +388,11 @@ impl LogReview {
                     return Err(Refusal::NotAllowed);
                 }
             }
+            // What was said before stays to be seen: the first of it and the newest, where somebody goes on and on; the log has each.
+            if line.earlier.len() >= limits::LOG_REVIEW_CHANGES {
+                line.earlier.remove(1);
+            }
+            line.earlier.extend(line.judged.take());
             line.judged = Some(Judged { verdict: one.verdict, note: one.note.clone(), by: by.clone(), name: actor.name.clone(), at: now });
             told.push(one.clone());
         }

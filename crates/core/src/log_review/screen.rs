@@ -70,6 +70,22 @@ pub struct Known {
     pub watching: Watching,
     /// Alarms that were open, with the number of the entry that raised each.
     pub alarms: BTreeMap<AlarmId, (Level, u64)>,
+    /// Bytes that sessions took out that have not ended: what one took before midnight counts for what it takes after it.
+    pub taken_out: BTreeMap<SessionId, u64>,
+}
+
+impl Known {
+    /// Takes what has to be known of files and ends of sessions before the span.
+    pub fn moved(&mut self, entry: &Entry) {
+        match &entry.fact {
+            Fact::FileMoved { session, file, .. } if file.takes_out() => {
+                let held = self.taken_out.entry(session.clone()).or_default();
+                *held = held.saturating_add(file.bytes);
+            }
+            Fact::Left { session, .. } => drop(self.taken_out.remove(session)),
+            _ => {}
+        }
+    }
 }
 
 /// A group on its way to a line.
@@ -364,8 +380,16 @@ impl Screen {
             Fact::Reconciled { plan, differences, .. } => {
                 let (plan, differences) = (plan.clone(), *differences);
                 let group = self.group(Section::Difference, plan.to_string(), "differences", entry);
-                group.shown = differences > 0;
-                group.values.insert("n".into(), differences.to_string());
+                // A later comparison does not take back what an earlier one found; both are told.
+                group.shown |= differences > 0;
+                group.weight = group.weight.max(differences as u64);
+                let told = group.values.entry("n".to_owned()).or_default();
+                if told.len() < 80 {
+                    *told = if told.is_empty() { differences.to_string() } else { format!("{told}, {differences}") };
+                }
+                if group.entries > 1 {
+                    group.what = "differences_again";
+                }
             }
             Fact::Escalated { plan, duty } => {
                 let key = format!("{plan}/{duty}");
@@ -376,11 +400,16 @@ impl Screen {
             }
             Fact::FileMoved { file, .. } if file.takes_out() => {
                 let (bytes, least) = (file.bytes, self.bounds.bytes_out);
-                let group = self.of_session(Section::FilesOut, "files_out", entry);
+                let before = entry.fact.session().and_then(|session| self.known.taken_out.get(session)).copied().unwrap_or(0);
+                let group = self.of_session(Section::FilesOut, if before > 0 { "files_out_across" } else { "files_out" }, entry);
                 group.weight = group.weight.saturating_add(bytes);
-                group.shown = group.weight >= least;
+                // A session that goes on over the end of a span is measured as a whole; each file stands in the span in which it went.
+                group.shown = group.weight.saturating_add(before) >= least;
                 let sum = group.weight;
                 group.values.insert("bytes".into(), sum.to_string());
+                if before > 0 {
+                    group.values.insert("before".into(), before.to_string());
+                }
             }
             Fact::Controlled { control: Control::Ruled { act, line, .. }, .. } => {
                 let (act, line) = (*act, short(line));
@@ -401,6 +430,7 @@ impl Screen {
             Fact::IdentityProofRead { .. } => self.seen(Section::Viewed, "proof_read", entry),
             Fact::FileTaken { .. } | Fact::HeldFileTaken { .. } => self.seen(Section::Taken, "content", entry),
             Fact::EvidenceTaken { .. } => self.seen(Section::Taken, "evidence", entry),
+            Fact::LogTaken { .. } => self.seen(Section::Taken, "log", entry),
             Fact::Left { session, .. } => {
                 self.ended.insert(session.clone(), entry.at);
             }
@@ -495,7 +525,7 @@ impl Screen {
 
 fn line_of(section: Section, group: Group) -> ReviewedLine {
     let Group { what, values, at, who, about, vendor, session, plan, seqs, entries, .. } = group;
-    ReviewedLine { n: 0, section, what: what.to_owned(), values, at, who, about, vendor, session, plan, seqs, entries, judged: None }
+    ReviewedLine { n: 0, section, what: what.to_owned(), values, at, who, about, vendor, session, plan, seqs, entries, judged: None, earlier: Vec::new() }
 }
 
 impl Screened {
@@ -518,6 +548,7 @@ impl Screened {
                 seqs: Vec::new(),
                 entries: 1,
                 judged: None,
+                earlier: Vec::new(),
             });
         }
         let all = self.ended.len() as u64;

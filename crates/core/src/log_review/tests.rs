@@ -199,6 +199,7 @@ fn review() -> LogReview {
         seqs: vec![1],
         entries: 1,
         judged: None,
+        earlier: Vec::new(),
     };
     LogReview {
         id: LogReviewId::from_random([1; 10]),
@@ -284,7 +285,12 @@ fn the_signed_bytes_change_with_each_judgement_and_the_listed_ones_do_not() {
     let (listed, signed) = (review.listed_bytes(), review.signed_bytes());
     review.judge(&actor(8, Role::Operator), &said(1, LineVerdict::Fine, ""), MONDAY).unwrap();
     assert_eq!(review.listed_bytes(), listed);
-    assert_ne!(review.signed_bytes(), signed);
+    let once = review.signed_bytes();
+    assert_ne!(once, signed);
+    review.judge(&actor(8, Role::Operator), &said(1, LineVerdict::Mend, "直す"), MONDAY).unwrap();
+    review.judge(&actor(8, Role::Operator), &said(1, LineVerdict::Fine, ""), MONDAY).unwrap();
+    assert_eq!(review.listed_bytes(), listed);
+    assert_ne!(review.signed_bytes(), once, "that it was judged otherwise in between is signed, too");
 }
 
 /// A session of an hour that `viewer` has before them for `minutes`; true if it stays in the draw.
@@ -376,4 +382,49 @@ fn a_judgement_of_somebody_else_is_changed_with_words_and_a_grave_one_let_go_by_
     assert_eq!(review.judge(&actor(4, Role::Operator), &said(1, V::Fine, ""), MONDAY), Err(Refusal::ReasonNeeded));
     assert_eq!(review.judge(&actor(4, Role::Operator), &said(1, V::Fine, "確認"), MONDAY), Err(Refusal::NotAllowed));
     assert!(review.judge(&actor(2, Role::Planner), &said(1, V::Fine, "本人に確認"), MONDAY).is_ok());
+    let told: Vec<(V, &str, &str)> = review.lines[0].earlier.iter().map(|judged| (judged.verdict, judged.name.as_str(), judged.note.as_str())).collect();
+    assert_eq!(told, [(V::Incident, "人8", "覚えがない")], "what was said before stays to be seen");
+    for n in 0..60 {
+        let now = if n % 2 == 0 { said(1, V::Mend, "直す") } else { said(1, V::Fine, "よい") };
+        review.judge(&actor(2, Role::Planner), &now, MONDAY).unwrap();
+    }
+    let earlier = &review.lines[0].earlier;
+    assert_eq!((earlier.len(), earlier[0].verdict, review.lines[0].judged.as_ref().map(|judged| judged.verdict)), (limits::LOG_REVIEW_CHANGES, V::Incident, Some(V::Fine)), "the first stays whoever goes on and on");
+}
+
+#[test]
+fn a_second_comparison_hides_nothing_of_the_first() {
+    let mut story = Story::new();
+    let compared = |differences: usize| Fact::Reconciled { plan: PlanId::from_random([4; 10]), rows: 5, differences, digest: String::new() };
+    for differences in [3, 0] {
+        story.tell(&Actor::system(), MONDAY, compared(differences));
+    }
+    let screened = story.screen.finish();
+    let (count, lines) = section(&screened, Section::Difference);
+    assert_eq!((count.entries, count.lines), (2, 1));
+    assert_eq!((lines[0].what.as_str(), lines[0].values["n"].as_str(), lines[0].seqs.len()), ("differences_again", "3, 0", 2));
+    let mut story = Story::new();
+    story.tell(&Actor::system(), MONDAY, compared(0));
+    assert_eq!(section(&story.screen.finish(), Section::Difference).0.lines, 0);
+}
+
+#[test]
+fn what_a_session_took_out_before_midnight_counts_for_what_it_takes_after_it() {
+    // 600 KiB of 1 MiB on Sunday evening, 600 KiB on Monday.
+    let mut known = Known::default();
+    let entry = |fact: Fact| Entry { seq: 0, at: MONDAY, actor: Actor::system(), fact };
+    for n in [1, 2] {
+        known.moved(&entry(fetched(n, 600 << 10)));
+    }
+    known.moved(&entry(Fact::Left { session: session(2), cause: Cause::WorkerGone, digest: String::new(), bytes: 1 }));
+    let policy = Policy { log_review_files_mib: 1, ..Policy::default() };
+    let mut story = Story { screen: Screen::new(Bounds::of(&policy), known), seq: 0 };
+    for n in [1, 2] {
+        story.tell(&actor(5, Role::Worker), MONDAY, fetched(n, 600 << 10));
+    }
+    let screened = story.screen.finish();
+    let (count, lines) = section(&screened, Section::FilesOut);
+    assert_eq!((count.entries, count.lines), (2, 1), "the one that had ended began anew");
+    let values = &lines[0].values;
+    assert_eq!((lines[0].what.as_str(), lines[0].entries, values["bytes"].as_str(), values["before"].as_str()), ("files_out_across", 1, "614400", "614400"), "each file stands in one span");
 }

@@ -182,6 +182,20 @@ impl Check<'_> {
         }
     }
 
+    /// A review of the log and a report are those whose digest an entry in the bundle names.
+    pub(super) fn papers(&mut self, seen: &Seen) {
+        for (folder, _) in paths::PAPERS {
+            let prefix = format!("{folder}/");
+            let named: Vec<(String, String)> = self.names.iter().filter_map(|path| Some((path.clone(), path.strip_prefix(&prefix)?.strip_suffix(".json")?.to_owned()))).collect();
+            for (path, id) in named {
+                let Some(bytes) = self.text(&path, MAX_DOCUMENT_BYTES) else { continue };
+                if !seen.bad && !seen.entries.papers.contains(&(id, Digest::of(&bytes).to_string())) {
+                    self.findings.error("paper-unlogged", path, "No entry in the bundle names this review or report: it is another one, or was changed.", "このレビューまたは報告を示す項目が束にないか、内容が書き換えられています。");
+                }
+            }
+        }
+    }
+
     /// The files are those of the manifest, and the manifest is signed.
     pub(super) fn files(&mut self, manifest: &Manifest) {
         let mut listed = BTreeSet::from([MANIFEST, SIGNATURE]);

@@ -8,7 +8,7 @@ use crate::cosignature::WitnessPublic;
 use crate::limits::MAX_CHECKPOINT_BYTES;
 use crate::log::{read_bounded, verify_consistency};
 use crate::rotation::{self, MAX_ROTATION_BYTES, MAX_ROTATIONS, ROTATIONS_DIR};
-use crate::verify::{SeenBy, Trust, cosigned_path};
+use crate::verify::{SeenBy, Timestamps, Trust, cosigned_path, stamped_heads, stamped_parts};
 
 const OUTSIDE: &str = "outside checkpoint";
 
@@ -114,6 +114,14 @@ impl Check<'_> {
             joined &= self.witnessed(head, witness, seen, trust.outside);
         }
         joined
+    }
+
+    /// The heads under time stamps belong to the beginning of this log, and show when its parts existed at the latest.
+    pub(super) fn stamped(&mut self, head: &Checkpoint, seen: &Seen, numbers: &[u64], checks: &dyn Timestamps) {
+        let mut heads = stamped_heads(numbers, checks, &self.keys, self.files, &mut self.findings);
+        heads.retain(|stamped| self.continues(head, &stamped.checkpoint, seen, &stamped.place, ["log-forked", "timestamp-unjoined"]));
+        // A stamp that shows nothing of this log dates nothing of it.
+        self.stamps = stamped_parts(&heads, &seen.reached, seen.last_at, &mut self.findings);
     }
 
     /// The newest head that a witness signed: the one in the bundle, or one that came from outside with its signature.

@@ -3,7 +3,7 @@
 use crate::log::CHECKPOINT_PATH;
 use crate::recording::{FILE_SUFFIX, is_session_id};
 use crate::rotation::ROTATIONS_DIR;
-use crate::verify::COSIGNED_DIR;
+use crate::verify::{COSIGNED_DIR, LOCAL_AUTHORITY, TIMESTAMPS_DIR};
 
 /// The page of instructions.
 pub const README: &str = "README.txt";
@@ -52,14 +52,26 @@ pub fn line_of_case(case: &str) -> Option<String> {
     is_session_id(case).then(|| format!("cases/{case}.line"))
 }
 
+/// The path of a review of the log or of a report, as a page (`html`) or as the bytes that were signed (`json`).
+pub fn of_paper(folder: &str, id: &str, kind: &str) -> Option<String> {
+    (PAPERS.iter().any(|(known, _)| *known == folder) && ["html", "json"].contains(&kind) && is_session_id(id)).then(|| format!("{folder}/{id}.{kind}"))
+}
+
+/// Folders of papers whose digest stands in entries, and the field of those that names the paper.
+pub(super) const PAPERS: [(&str, &str); 2] = [("reviews", "review"), ("reports", "report")];
+
 /// True for a name that a file of a bundle may have.
 pub fn is_known(path: &str) -> bool {
     if [README, REPORT, MANIFEST, SIGNATURE, CHECKPOINT, PUBLIC_KEY, ENTRIES, PROOFS, CONSISTENCY].contains(&path) {
         return true;
     }
     let inside = |folder: &str| path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
+    let plain = |number: &str| number.parse::<u64>().is_ok_and(|parsed| parsed.to_string() == number);
     if let Some(number) = inside(ROTATIONS_DIR) {
-        return number.parse::<u64>().is_ok_and(|seq| seq.to_string() == number);
+        return plain(number);
+    }
+    if let Some(name) = inside(TIMESTAMPS_DIR) {
+        return name == LOCAL_AUTHORITY || name.strip_suffix(".tsr").or_else(|| name.strip_suffix(".checkpoint")).is_some_and(plain);
     }
     let id = |name: Option<&str>| name.is_some_and(is_session_id);
     if let Some(name) = inside(COSIGNED_DIR) {
@@ -67,6 +79,9 @@ pub fn is_known(path: &str) -> bool {
     }
     if let Some(name) = inside("cases") {
         return id(name.strip_suffix(".line"));
+    }
+    if let Some(name) = PAPERS.iter().find_map(|(folder, _)| inside(folder)) {
+        return id(name.rsplit_once('.').filter(|(_, kind)| ["json", "html"].contains(kind)).map(|(id, _)| id));
     }
     if let Some(name) = inside("recordings") {
         return id(name.strip_suffix(FILE_SUFFIX));
@@ -83,12 +98,12 @@ mod tests {
 
     #[test]
     fn only_names_of_the_format_are_known() {
-        for path in ["README.txt", "log/checkpoint", "log/rotations/17", "recordings/ses-1.skr", "plans/pln-1.json", "plans/pln-1.signed", "approvals/pln-1.json", "report.html", "cases/cas-1.line", "log/cosigned/0a1b2c3d"] {
+        for path in ["README.txt", "log/checkpoint", "log/rotations/17", "recordings/ses-1.skr", "plans/pln-1.json", "plans/pln-1.signed", "approvals/pln-1.json", "report.html", "cases/cas-1.line", "log/cosigned/0a1b2c3d", "reviews/rvw-1.html", "reports/rpt-1.json", "log/timestamps/90.tsr", "log/timestamps/90.checkpoint", "log/timestamps/local.pem"] {
             assert!(is_known(path), "{path}");
         }
         for path in [
             "", "/README.txt", "./README.txt", "readme.txt", "../log/checkpoint", "log/rotations/017", "log/rotations/+1", "log/rotations/", "recordings/../x.skr", "recordings/a/b.skr",
-            "recordings/.skr", "recordings/a.skr.exe", "plans/a.exe", "plans/.html", "approvals/a.html", "cases/a.html", "cases/.line", "log/cosigned/0A1B2C3D", "log/cosigned/x", "report.htm", "approvals\\a.json", "recordings/a\u{202e}.skr", "log/entries.jsonl/",
+            "recordings/.skr", "recordings/a.skr.exe", "plans/a.exe", "plans/.html", "approvals/a.html", "cases/a.html", "cases/.line", "log/cosigned/0A1B2C3D", "log/cosigned/x", "reviews/a.signed", "reports/.json", "log/timestamps/090.tsr", "log/timestamps/90.pem", "log/timestamps/a.tsr", "log/timestamps/", "report.htm", "approvals\\a.json", "recordings/a\u{202e}.skr", "log/entries.jsonl/",
         ] {
             assert!(!is_known(path), "{path}");
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::manifest::Scope;
 use crate::digest::Digest;
-use crate::verify::{Finding, SeenBy, Severity, printable};
+use crate::verify::{Finding, SeenBy, Severity, Stamped, printable, stamp_lines};
 
 /// The result of the verification of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,6 +40,11 @@ pub struct BundleVerdict {
     /// What the witnesses that were named saw.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub seen: Vec<SeenBy>,
+    /// When each part of the log existed at the latest, as time stamps show.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stamps: Vec<Stamped>,
+    /// Time stamps in the bundle that were not checked, because no authority was given.
+    pub stamps_unchecked: u64,
     /// Place of the first error: entries first, then recordings, approvals, files, and the manifest.
     pub first_bad: Option<String>,
     /// What was found, at most [`crate::limits::MAX_FINDINGS`].
@@ -67,6 +72,8 @@ pub fn refused(code: &'static str, place: &str, what: &str, ja: &str) -> BundleV
         approvals: 0,
         joined: false,
         seen: Vec::new(),
+        stamps: Vec::new(),
+        stamps_unchecked: 0,
         first_bad: Some(place),
         findings: vec![finding],
         more_findings: 0,
@@ -129,6 +136,7 @@ impl fmt::Display for BundleVerdict {
             let (name, at) = (printable(&seen.witness), utc(i64::try_from(seen.second).unwrap_or(i64::MAX).saturating_mul(1000)));
             writeln!(f, "WITNESS {name}: {} entries, signed at {at} / 立会人が{}件の時点で署名", seen.entries, seen.entries)?;
         }
+        stamp_lines(f, &self.stamps)?;
         for finding in &self.findings {
             let word = match finding.severity {
                 Severity::Error => "ERROR  ",

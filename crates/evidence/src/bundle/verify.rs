@@ -13,7 +13,7 @@ use crate::limits::{MAX_ARCHIVE_FILES, MAX_CONSISTENCY_PROOFS, MAX_ENTRY_BYTES, 
 use crate::log::{Files, Tree, leaf_hash, read_bounded, verify_inclusion};
 use crate::recording::is_session_id;
 use crate::rotation::Rotation;
-use crate::verify::{Entries, Findings, SeenBy, Trust, printable};
+use crate::verify::{Entries, Findings, Met, Reached, SeenBy, Stamped, Trust, printable, stamp_numbers};
 
 /// Verifies a bundle whose files can be read against all that the verifier brings.
 pub fn verify_bundle(files: &dyn Files, trust: &Trust<'_>) -> BundleVerdict {
@@ -24,12 +24,18 @@ pub fn verify_bundle(files: &dyn Files, trust: &Trust<'_>) -> BundleVerdict {
         keys: trust.keys.iter().take(1).cloned().collect(),
         rotations: Vec::new(),
         consistency: BTreeMap::new(),
+        wanted: BTreeSet::new(),
         seen: Vec::new(),
+        stamps: Vec::new(),
     };
     check.names = check.listing();
     let (manifest, manifest_breach) = check.manifest();
     check.rotations(trust.keys);
     check.consistency();
+    let stamps = stamp_numbers(files, &mut check.findings);
+    check.wanted.extend(check.consistency.keys().copied());
+    check.wanted.extend(check.rotations.iter().map(|rotation| rotation.checkpoint.size));
+    check.wanted.extend(stamps.iter().copied());
     let head = check.checkpoint();
     let mut verdict = BundleVerdict {
         ok: false,
@@ -46,20 +52,26 @@ pub fn verify_bundle(files: &dyn Files, trust: &Trust<'_>) -> BundleVerdict {
         approvals: 0,
         joined: false,
         seen: Vec::new(),
+        stamps: Vec::new(),
+        stamps_unchecked: if trust.timestamps.is_none() { stamps.len() as u64 } else { 0 },
         first_bad: None,
         findings: Vec::new(),
         more_findings: 0,
     };
     if let Some(head) = &head {
-        let read = check.entries(head, manifest.as_ref());
+        let read = check.entries(head, manifest.as_ref(), &stamps);
         (verdict.entries, verdict.first, verdict.last) = (read.count, read.first, read.last);
         check.exchanges(manifest.as_ref(), &read);
         verdict.joined = check.heads(head, &read, trust);
+        if let Some(checks) = trust.timestamps {
+            check.stamped(head, &read, &stamps, checks);
+        }
         if let Some(manifest) = &manifest {
             check.scope(manifest, &read);
             verdict.recordings = check.recordings(head, manifest, &read);
             verdict.approvals = check.approvals(manifest, &read);
             check.cases(&read);
+            check.papers(&read);
         }
     }
     if let Some(manifest) = &manifest {
@@ -69,6 +81,7 @@ pub fn verify_bundle(files: &dyn Files, trust: &Trust<'_>) -> BundleVerdict {
         check.findings.error(code, MANIFEST, what, ja);
     }
     verdict.seen = check.seen;
+    verdict.stamps = check.stamps;
     verdict.ok = check.findings.first_error.is_none();
     verdict.first_bad = check.findings.first_error;
     verdict.findings = check.findings.list;
@@ -86,7 +99,10 @@ pub(super) struct Check<'a> {
     pub(super) rotations: Vec<Rotation>,
     /// What proves that the log continues earlier heads, by their sizes.
     pub(super) consistency: BTreeMap<u64, Vec<Digest>>,
+    /// Sizes at which the root is asked for, where the entries follow each other from the first.
+    pub(super) wanted: BTreeSet<u64>,
     pub(super) seen: Vec<SeenBy>,
+    pub(super) stamps: Vec<Stamped>,
 }
 
 /// What the entries came to.
@@ -98,6 +114,8 @@ pub(super) struct Seen {
     pub(super) last: Option<u64>,
     pub(super) first_at: Option<i64>,
     pub(super) last_at: Option<i64>,
+    /// The entries before and after each stamped head, as far as they are here.
+    pub(super) reached: Reached,
     /// One of them did not hold, so that what they say of sessions is not whole.
     pub(super) bad: bool,
     /// The tree of the entries, while they follow each other from the first.
@@ -184,8 +202,8 @@ impl Check<'_> {
     }
 
     /// Holds each entry against its proof, and reads what it says.
-    fn entries(&mut self, head: &Checkpoint, manifest: Option<&Manifest>) -> Seen {
-        let mut seen = Seen { entries: Entries::of_a_part(&self.keys), tree: Some(Tree::new()), ..Seen::default() };
+    fn entries(&mut self, head: &Checkpoint, manifest: Option<&Manifest>, stamps: &[u64]) -> Seen {
+        let mut seen = Seen { entries: Entries::of_a_part(&self.keys), tree: Some(Tree::new()), reached: stamps.iter().map(|size| (*size, Met::default())).collect(), ..Seen::default() };
         if self.walk(head, manifest, &mut seen).is_err() {
             seen.bad = true;
         }
@@ -245,7 +263,7 @@ impl Check<'_> {
             match &mut seen.tree {
                 Some(tree) if follows => {
                     tree.append(leaf_hash(&body));
-                    if self.consistency.contains_key(&tree.size()) || self.rotations.iter().any(|rotation| rotation.checkpoint.size == tree.size()) {
+                    if self.wanted.contains(&tree.size()) {
                         seen.roots.insert(tree.size(), tree.root());
                     }
                 }
@@ -274,6 +292,12 @@ impl Check<'_> {
         }
         seen.last_at = seen.entries.last_at;
         seen.first_at = seen.first_at.or(seen.last_at);
+        if let Some((_, met)) = seen.reached.range_mut(seq.saturating_add(1)..).next() {
+            met.last_at = seen.last_at;
+        }
+        for (_, met) in seen.reached.range_mut(..=seq).rev().take_while(|(_, met)| met.next_at.is_none()) {
+            met.next_at = seen.last_at;
+        }
     }
 
     /// The entries are as many as the manifest says, and a part of the log without gaps is whole at its edges.

@@ -59,6 +59,15 @@ struct Acted {
 }
 
 #[derive(Deserialize)]
+struct Paper {
+    #[serde(default)]
+    review: Option<String>,
+    #[serde(default)]
+    report: Option<String>,
+    digest: String,
+}
+
+#[derive(Deserialize)]
 struct Opened {
     case: String,
     #[serde(default)]
@@ -102,6 +111,8 @@ pub(crate) struct Entries {
     pub(crate) approved: BTreeSet<(String, String)>,
     /// Of a part of the log: cases that were opened, with the digest of the line that opened them.
     pub(crate) cases: BTreeMap<String, String>,
+    /// Of a part of the log: reviews of the log that were signed and reports that were issued, each with its digest.
+    pub(crate) papers: BTreeSet<(String, String)>,
     /// The course of each plan that was drawn.
     pub(super) plans: BTreeMap<String, Course>,
     /// What holds and times of keeping say.
@@ -197,6 +208,13 @@ impl Entries {
                     && let Ok(opened) = serde_json::from_slice::<Opened>(body)
                 {
                     self.cases.insert(opened.case, opened.line.unwrap_or_default());
+                }
+            }
+            "log_review_signed" | "log_review_confirmed" | "report_issued" if self.part => {
+                if let Ok(Paper { review, report, digest }) = serde_json::from_slice(body)
+                    && let Some(id) = review.or(report)
+                {
+                    self.papers.insert((id, digest));
                 }
             }
             "initialised" if seq == 0 => self.first_key = serde_json::from_slice::<Initialised>(body).ok().and_then(|entry| entry.key),

@@ -30,17 +30,17 @@ pub(super) struct Report {
 
 /// What the walk met at the size of a head.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Met {
+pub(crate) struct Met {
     /// The root over the entries so far.
     pub(super) root: Option<Digest>,
     /// Time of the last entry before it, in milliseconds since 1970.
-    pub(super) last_at: Option<i64>,
+    pub(crate) last_at: Option<i64>,
     /// Time of the first entry after it.
-    pub(super) next_at: Option<i64>,
+    pub(crate) next_at: Option<i64>,
 }
 
 /// By the sizes of the heads that were signed.
-pub(super) type Reached = BTreeMap<u64, Met>;
+pub(crate) type Reached = BTreeMap<u64, Met>;
 
 pub(super) fn check(
     files: &dyn Files,

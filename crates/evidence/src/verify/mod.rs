@@ -28,7 +28,9 @@ use crate::digest::Digest;
 use crate::log::Files;
 pub(crate) use entries::Entries;
 pub(crate) use findings::{Findings, printable};
+pub(crate) use log::{Met, Reached};
 pub(crate) use recordings::{Found, compare, ended, read};
+pub(crate) use stamps::{heads as stamped_heads, lines as stamp_lines, numbers as stamp_numbers, parts as stamped_parts};
 
 /// How much a finding weighs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -16,9 +16,9 @@ pub const COSIGNED_DIR: &str = "log/cosigned";
 const OUTSIDE: &str = "outside checkpoint";
 
 /// A head that the log must continue.
-pub(super) struct Head {
-    pub(super) place: String,
-    pub(super) checkpoint: Checkpoint,
+pub(crate) struct Head {
+    pub(crate) place: String,
+    pub(crate) checkpoint: Checkpoint,
     pub(super) kind: Kind,
     /// The key of the log that signed it; `None` for the head of an exchange, which two keys signed.
     pub(super) key: Option<PublicKey>,

@@ -85,7 +85,7 @@ pub fn answer_path(entries: u64) -> String {
 }
 
 /// Numbers of the stamps that lie there, in order.
-pub(super) fn numbers(files: &dyn Files, findings: &mut Findings) -> Vec<u64> {
+pub(crate) fn numbers(files: &dyn Files, findings: &mut Findings) -> Vec<u64> {
     let names = match files.list(TIMESTAMPS_DIR) {
         Ok(names) => names,
         Err(fault) => {
@@ -109,7 +109,7 @@ pub(super) fn numbers(files: &dyn Files, findings: &mut Findings) -> Vec<u64> {
 }
 
 /// The stamped heads, with what was found of each.
-pub(super) fn heads(numbers: &[u64], checks: &dyn Timestamps, keys: &[PublicKey], files: &dyn Files, findings: &mut Findings) -> Vec<Head> {
+pub(crate) fn heads(numbers: &[u64], checks: &dyn Timestamps, keys: &[PublicKey], files: &dyn Files, findings: &mut Findings) -> Vec<Head> {
     let mut heads = Vec::new();
     for number in numbers {
         let place = answer_path(*number);
@@ -156,7 +156,7 @@ fn one(number: u64, checks: &dyn Timestamps, keys: &[PublicKey], files: &dyn Fil
 
 /// The parts of the log, each with the earliest time at which a stamp shows it to have existed. `reached` tells the times of
 /// the entries before and after each head.
-pub(super) fn parts(heads: &[Head], reached: &Reached, last_at: Option<i64>, findings: &mut Findings) -> Vec<Stamped> {
+pub(crate) fn parts(heads: &[Head], reached: &Reached, last_at: Option<i64>, findings: &mut Findings) -> Vec<Stamped> {
     let stamped: Vec<(&Head, &Stamp)> = heads.iter().filter_map(|head| head.stamp.as_ref().map(|stamp| (head, stamp))).collect();
     let mut parts: Vec<Stamped> = Vec::new();
     for (head, stamp) in &stamped {
@@ -195,7 +195,7 @@ pub(super) fn parts(heads: &[Head], reached: &Reached, last_at: Option<i64>, fin
 }
 
 /// The lines of a verdict: each part, or of many some, from the first to the last.
-pub(super) fn lines(f: &mut fmt::Formatter<'_>, parts: &[Stamped]) -> fmt::Result {
+pub(crate) fn lines(f: &mut fmt::Formatter<'_>, parts: &[Stamped]) -> fmt::Result {
     let step = parts.len().div_ceil(LINES).max(1);
     let shown = parts.iter().enumerate().filter(|(n, _)| n % step == 0 || n + 1 == parts.len());
     let mut count = 0;

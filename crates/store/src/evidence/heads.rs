@@ -1,14 +1,15 @@
-//! Heads of the log that a bundle is joined to: exchanges of its key, what witnesses signed, and what was seen outside.
+//! Heads of the log that a bundle is joined to: exchanges of its key, what witnesses and time stamp authorities signed, and what was seen
+//! outside.
 
 use crate::Store;
 use crate::fault::Fault;
 use sekisho_core::limits;
 use sekisho_core::refusal::Refusal;
 use sekisho_evidence::checkpoint::{self, Checkpoint};
-use sekisho_evidence::limits::MAX_CHECKPOINT_BYTES;
+use sekisho_evidence::limits::{MAX_CHECKPOINT_BYTES, MAX_CONSISTENCY_PROOFS, MAX_TIMESTAMP_BYTES};
 use sekisho_evidence::log::{Files as _, read_bounded};
 use sekisho_evidence::rotation::{self, MAX_ROTATION_BYTES, MAX_ROTATIONS, ROTATIONS_DIR};
-use sekisho_evidence::verify::COSIGNED_DIR;
+use sekisho_evidence::verify::{COSIGNED_DIR, LOCAL_AUTHORITY, TIMESTAMPS_DIR, answer_path, stamped_path};
 use std::collections::BTreeSet;
 
 /// Longest text of checkpoints that is handed in, in bytes.
@@ -59,6 +60,47 @@ impl Store {
         }
         found
     }
+
+    /// The time stamps that date the entries of a bundle: of each entry the first head behind it that was stamped, and the newest of all.
+    /// A stamp that cannot be read is left out; the one after it dates the same entries, later.
+    pub(super) fn stamps(&self, seqs: &[u64], size: u64, earlier: &mut BTreeSet<u64>) -> Result<Vec<Verbatim>, Fault> {
+        let folder = self.folder();
+        let names = folder.list(TIMESTAMPS_DIR).map_err(|fault| Fault::Damaged(format!("the time stamps: {fault}")))?;
+        let numbers: BTreeSet<u64> = names.iter().filter_map(|name| name.strip_suffix(".tsr")?.parse().ok()).filter(|number| *number <= size).collect();
+        let room = limits::EVIDENCE_TIMESTAMPS.min(MAX_CONSISTENCY_PROOFS.saturating_sub(earlier.len()));
+        let mut found = Vec::new();
+        for number in dating(&numbers, seqs, room) {
+            let read = |path: String, limit: usize| Some((path.clone(), read_bounded(&folder, &path, limit).ok().flatten()?));
+            let (Some(over), Some(answer)) = (read(stamped_path(number), MAX_CHECKPOINT_BYTES), read(answer_path(number), MAX_TIMESTAMP_BYTES)) else { continue };
+            let head = std::str::from_utf8(&over.1).ok().and_then(|text| checkpoint::unproved(text).ok());
+            if head.is_some_and(|head| head.size == number) {
+                earlier.insert(number);
+                found.extend([over, answer]);
+            }
+        }
+        // Whoever wants to check stamps of the box's own needs its certificate.
+        let own = format!("{TIMESTAMPS_DIR}/{LOCAL_AUTHORITY}");
+        if let Some(bytes) = read_bounded(&folder, &own, MAX_TIMESTAMP_BYTES).ok().flatten().filter(|_| !found.is_empty()) {
+            found.push((own, bytes));
+        }
+        Ok(found)
+    }
+}
+
+/// Of each entry the first stamped head behind it, and the newest; of more than there is room for, some at even distances and the newest.
+fn dating(stamped: &BTreeSet<u64>, seqs: &[u64], room: usize) -> Vec<u64> {
+    let (mut chosen, mut heads) = (BTreeSet::new(), stamped.iter().copied().peekable());
+    for seq in seqs {
+        while heads.next_if(|head| head <= seq).is_some() {}
+        let Some(head) = heads.peek() else { break };
+        chosen.insert(*head);
+    }
+    chosen.extend(stamped.last());
+    let step = chosen.len().div_ceil(room.max(1)).max(1);
+    // Counted from the end, so that the newest is among them.
+    let mut kept: Vec<u64> = chosen.into_iter().rev().step_by(step).take(room).collect();
+    kept.reverse();
+    kept
 }
 
 /// Reads checkpoints that stand one behind the other. Whether they hold is for the verifier to say, who has them from
@@ -90,6 +132,18 @@ pub(super) fn outside_sizes(text: &str, head: &Checkpoint) -> Result<BTreeSet<u6
 mod tests {
     use super::*;
     use sekisho_evidence::Digest;
+
+    #[test]
+    fn each_entry_is_dated_by_the_first_stamp_behind_it_as_far_as_there_is_room() {
+        let stamped: BTreeSet<u64> = [10, 20, 30, 40, 50].into();
+        assert_eq!(dating(&stamped, &[0, 9, 10, 11, 33], 9), [10, 20, 40, 50]);
+        assert_eq!(dating(&stamped, &[49, 50, 51], 9), [50]);
+        assert_eq!(dating(&stamped, &[60], 9), [50], "what is younger than all stamps still has the newest beside it");
+        let all: Vec<u64> = (0..50).collect();
+        assert_eq!(dating(&stamped, &all, 3), [10, 30, 50]);
+        assert_eq!(dating(&stamped, &all, 1), [50]);
+        assert!(dating(&stamped, &all, 0).is_empty() && dating(&BTreeSet::new(), &all, 9).is_empty());
+    }
 
     #[test]
     fn checkpoints_are_read_one_behind_the_other_and_no_other_text() {

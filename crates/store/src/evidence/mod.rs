@@ -14,7 +14,9 @@ use sekisho_core::evidence::{EvidenceScope, bounded};
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::hold::Hold;
 use sekisho_core::limits;
+use sekisho_core::log_review::LogReview;
 use sekisho_core::people::Actor;
+use sekisho_core::period_report::PeriodReport;
 use sekisho_core::permission::Action;
 use sekisho_core::plan::content::check_text;
 use sekisho_core::refusal::Refusal;
@@ -71,11 +73,17 @@ pub struct Evidence {
     pub running: Vec<String>,
     /// Plans in it.
     pub plans: Vec<PlanView>,
+    /// Of a time: reviews of the log that were signed in it.
+    pub reviews: Vec<LogReview>,
+    /// Of a time: reports that were issued in it.
+    pub reports: Vec<PeriodReport>,
+    /// Reviews and reports of which its entries tell and which are not there as those say.
+    pub lost: Vec<String>,
     /// The case, if it is about one.
     pub case: Option<EvidenceCase>,
     /// Holds (証拠保全) that keep plans or, up to a number, sessions in it at this moment.
     pub holds: Vec<Hold>,
-    /// Files of the log that go in as they are: exchanges of its key, and heads that witnesses signed.
+    /// Files of the log that go in as they are: exchanges of its key, heads that witnesses signed, and time stamps.
     pub verbatim: Vec<(String, Vec<u8>)>,
     /// Where log and recordings lie.
     pub files: DataFolder,
@@ -153,6 +161,7 @@ impl Store {
         let (mut verbatim, exchanges) = self.key_exchanges(&mut earlier)?;
         verbatim.extend(self.cosigned(head.size, &mut earlier));
         let (found, place) = self.in_scope(&scope, ask.all_entries, &head, exchanges, place).await?;
+        verbatim.extend(self.stamps(&found.seqs, head.size, &mut earlier)?);
         if found.ended.len() > limits::EVIDENCE_RECORDINGS {
             return Err(Refusal::too_many("EVIDENCE_RECORDINGS").into());
         }
@@ -164,6 +173,7 @@ impl Store {
         for plan in &found.plans {
             plans.push(self.plan(actor, plan).await?);
         }
+        let papers = self.papers_in(&found).await?;
         let holds = self.holds_in(&found).await?;
         // A bundle holds the recordings themselves: those that lie in the archive alone are carried back.
         for session in found.ended.iter().filter_map(|id| sekisho_core::ids::SessionId::parse(id)) {
@@ -196,6 +206,9 @@ impl Store {
             sessions: found.ended,
             running: found.running,
             plans,
+            reviews: papers.reviews,
+            reports: papers.reports,
+            lost: papers.lost,
             case,
             holds,
             verbatim,

@@ -8,9 +8,11 @@ use crate::log::blocking;
 use sekisho_core::evidence::EvidenceScope;
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::hold::Hold;
-use sekisho_core::ids::{CaseId, PlanId, SessionId};
+use sekisho_core::ids::{CaseId, LogReviewId, PeriodReportId, PlanId, SessionId};
 use sekisho_core::limits;
+use sekisho_core::log_review::LogReview;
 use sekisho_core::people::Actor;
+use sekisho_core::period_report::PeriodReport;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
 use sekisho_evidence::Digest;
@@ -33,6 +35,18 @@ pub(super) struct Found {
     pub plans: BTreeSet<PlanId>,
     /// SHA-256 of the line that opened the case, hex.
     pub line: String,
+    /// Of a time: reviews of the log that were signed in it, with the digests that their entries name.
+    pub reviews: BTreeMap<LogReviewId, BTreeSet<String>>,
+    /// Of a time: reports that were issued in it.
+    pub reports: BTreeSet<PeriodReportId>,
+}
+
+/// Reviews of the log and reports that go into the bundle of a time.
+#[derive(Default)]
+pub(super) struct Papers {
+    pub reviews: Vec<LogReview>,
+    pub reports: Vec<PeriodReport>,
+    pub lost: Vec<String>,
 }
 
 /// What is looked for.
@@ -56,7 +70,7 @@ struct Walker {
     /// Of a time: its first entry and the one behind its last.
     begins: Option<u64>,
     ends: u64,
-    /// Of a time: where sessions entered and left, from the entry before it on.
+    /// Of a time: where sessions entered and left, reviews were signed and reports issued, from the entry before it on.
     doors: Vec<(u64, Fact)>,
     trouble: Option<Fault>,
 }
@@ -151,13 +165,13 @@ impl Walker {
             self.ends = seq.saturating_add(1);
         }
         let text = std::str::from_utf8(body).unwrap_or_default();
-        if ["\"entered\"", "\"robot_entered\"", "\"left\""].iter().any(|kind| text.contains(kind)) {
+        if ["\"entered\"", "\"robot_entered\"", "\"left\"", "\"log_review_signed\"", "\"log_review_confirmed\"", "\"report_issued\""].iter().any(|kind| text.contains(kind)) {
             let entry: Entry = serde_json::from_slice(body)?;
             // The entry before the time is the bundle's, too, and the ones before that are not.
             if self.begins.is_none() {
                 self.doors.clear();
             }
-            if matches!(entry.fact, Fact::Entered { .. } | Fact::RobotEntered { .. } | Fact::Left { .. }) {
+            if matches!(entry.fact, Fact::Entered { .. } | Fact::RobotEntered { .. } | Fact::Left { .. } | Fact::LogReviewSigned { .. } | Fact::LogReviewConfirmed { .. } | Fact::ReportIssued { .. }) {
                 self.doors.push((seq, entry.fact));
             }
         }
@@ -188,8 +202,11 @@ impl Walker {
                 }
                 self.found.seqs = (first..end).collect();
                 for (seq, fact) in std::mem::take(&mut self.doors).into_iter().filter(|(seq, _)| (first..end).contains(seq)) {
-                    if let Fact::Entered { plan, .. } = &fact {
-                        self.found.plans.insert(plan.clone());
+                    match &fact {
+                        Fact::Entered { plan, .. } => drop(self.found.plans.insert(plan.clone())),
+                        Fact::LogReviewSigned { review, digest, .. } | Fact::LogReviewConfirmed { review, digest, .. } => drop(self.found.reviews.entry(review.clone()).or_default().insert(digest.clone())),
+                        Fact::ReportIssued { report, .. } => drop(self.found.reports.insert(report.clone())),
+                        _ => {}
                     }
                     self.trace(seq, &fact);
                 }
@@ -202,6 +219,9 @@ impl Walker {
                     self.found.plans.extend(plan.clone());
                 }
             }
+        }
+        if self.found.reviews.len() + self.found.reports.len() > limits::EVIDENCE_PAPERS {
+            return Err(Refusal::too_many("EVIDENCE_PAPERS").into());
         }
         if self.found.plans.len() > limits::EVIDENCE_PLANS {
             return Err(Refusal::too_many("EVIDENCE_PLANS").into());
@@ -284,6 +304,27 @@ impl Store {
         let row = sqlx::query("SELECT plan FROM sessions WHERE id = $1").bind(session.as_str().to_owned()).fetch_optional(self.read()).await?;
         let plan: Option<String> = row.map(|row| row.try_get("plan")).transpose()?;
         Ok(plan.as_deref().and_then(PlanId::parse))
+    }
+
+    /// The reviews and reports of a time, as they were signed and issued; and what the log tells of and nobody can show any more.
+    pub(super) async fn papers_in(&self, found: &Found) -> Done<Papers> {
+        let mut papers = Papers::default();
+        for (id, digests) in &found.reviews {
+            match self.review_paper(id).await? {
+                // One that was given back and signed otherwise after this time is not the one of which these entries tell.
+                Some((review, digest)) if digests.contains(&digest) => papers.reviews.push(review),
+                _ => papers.lost.push(id.to_string()),
+            }
+        }
+        for id in &found.reports {
+            match self.report_paper(id).await? {
+                Some(report) => papers.reports.push(report),
+                None => papers.lost.push(id.to_string()),
+            }
+        }
+        papers.reviews.sort_by_key(|review| review.span.from);
+        papers.reports.sort_by(|a, b| (a.span.from, &a.number, a.edition).cmp(&(b.span.from, &b.number, b.edition)));
+        Ok(papers)
     }
 
     /// The holds that keep what is in scope.

@@ -4,7 +4,7 @@ use super::as_i64;
 use super::publish::blocking;
 use crate::Store;
 use crate::fault::{Done, Fault};
-use sekisho_core::facts::Entry;
+use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::ids::{PersonId, PlanId, SessionId};
 use sekisho_core::limits;
 use sekisho_core::people::Actor;
@@ -43,6 +43,33 @@ impl Store {
     pub async fn log_entries(&self, actor: &Actor, filter: &LogFilter) -> Done<Vec<Entry>> {
         may(actor, Action::ReadLog, None)?;
         self.entries(filter).await
+    }
+
+    /// Entries that leave the box as a file, the oldest first and at most [`limits::LOG_EXPORT_ENTRIES`], the newest of what was chosen. Who
+    /// took which is in the log before this gives them. `chosen` says in words of the address what the filter is.
+    ///
+    /// # Errors
+    /// Without the right to read the log.
+    pub async fn export_log(&self, actor: &Actor, filter: &LogFilter, form: &'static str, chosen: &str) -> Done<Vec<Entry>> {
+        self.require(actor, Action::ReadLog, None, "export the log").await?;
+        let step = limits::PAGE_ROWS * 10;
+        let mut filter = LogFilter { rows: Some(step), ..filter.clone() };
+        let mut all: Vec<Entry> = Vec::new();
+        loop {
+            let entries = self.entries(&filter).await?;
+            let is_last = entries.len() < step;
+            filter.before_seq = entries.last().map(|last| last.seq);
+            all.extend(entries);
+            if is_last || all.len() >= limits::LOG_EXPORT_ENTRIES {
+                break;
+            }
+        }
+        all.truncate(limits::LOG_EXPORT_ENTRIES);
+        all.reverse();
+        let mut tx = self.write(actor).await?;
+        tx.fact(Fact::LogTaken { form: form.to_owned(), entries: all.len() as u64, first: all.first().map(|entry| entry.seq), last: all.last().map(|entry| entry.seq), chosen: chosen.to_owned() });
+        tx.commit().await?;
+        Ok(all)
     }
 
     /// The same without a right, for verbs that have checked their own.

@@ -16,11 +16,14 @@ use crate::write::Tx;
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::letter::Letter;
 use sekisho_core::limits;
+use sekisho_core::log_review::LogReview;
 use sekisho_core::people::{Actor, Person, Role};
 use sekisho_core::span::{Span, SpanKind};
 use sekisho_core::time::Timestamp;
 use sqlx::Row;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Between two looks at whether something is due.
@@ -29,6 +32,8 @@ const ROUND: Duration = Duration::from_secs(15);
 const AFTER_FAULT: Duration = Duration::from_secs(600);
 /// Spans that one round makes at most, after the box was off for long; the next round goes on.
 const SPANS_A_ROUND: usize = 120;
+/// Entries that one query reads by their numbers.
+const AT_ONCE: usize = 500;
 /// Persons that are looked through for holders of a role.
 const PERSONS: i64 = 2_000;
 
@@ -41,6 +46,10 @@ pub(crate) struct Clockwork {
     recount: tokio::sync::Mutex<std::collections::BTreeMap<sekisho_core::ids::VendorId, Timestamp>>,
     /// The next moment at which something is due; 0 after a start and after each act.
     next: AtomicI64,
+    /// How often a review was made or changed since the start.
+    changes: AtomicU64,
+    /// Reviews that are not confirmed, as they were at that count: pages of every person ask for them.
+    waiting: std::sync::Mutex<Option<(u64, Arc<Vec<LogReview>>)>>,
 }
 
 /// How reviews are held from some moment on, as the log says.
@@ -67,6 +76,7 @@ impl Store {
 
     /// Something was done, so what is due next has to be looked up.
     fn reviewing_changed(&self) {
+        self.inner.reviewing.changes.fetch_add(1, Ordering::SeqCst);
         self.inner.reviewing.next.store(0, Ordering::SeqCst);
     }
 
@@ -111,6 +121,7 @@ impl Store {
             }
             let sample = self.sample_for(span, &schedule).await?;
             self.open_log_review(schedule.cycle, span, sample).await?;
+            self.inner.reviewing.changes.fetch_add(1, Ordering::SeqCst);
         }
         for kind in self.policy().report_years.kinds() {
             for n in 0..=SPANS_A_ROUND {
@@ -138,6 +149,21 @@ impl Store {
     async fn entry_at(&self, seq: u64) -> Result<Option<Entry>, Fault> {
         let row = sqlx::query("SELECT body FROM log WHERE seq = $1").bind(crate::log::as_i64(seq)).fetch_optional(self.read()).await?;
         row.map(|row| Ok(serde_json::from_slice(row.try_get::<&[u8], _>("body")?)?)).transpose()
+    }
+
+    /// The entries of these numbers, read many at once.
+    async fn entries_at(&self, seqs: &BTreeSet<u64>) -> Result<BTreeMap<u64, Entry>, Fault> {
+        let seqs: Vec<i64> = seqs.iter().map(|seq| crate::log::as_i64(*seq)).collect();
+        let mut found = BTreeMap::new();
+        for some in seqs.chunks(AT_ONCE) {
+            let places: Vec<String> = (1..=some.len()).map(|n| format!("${n}")).collect();
+            let text = sqlx::AssertSqlSafe(format!("SELECT seq, body FROM log WHERE seq IN ({})", places.join(",")));
+            let query = some.iter().fold(sqlx::query(text), |query, seq| query.bind(*seq));
+            for row in query.fetch_all(self.read()).await? {
+                found.insert(row.try_get::<i64, _>("seq")?.unsigned_abs(), serde_json::from_slice(row.try_get::<&[u8], _>("body")?)?);
+            }
+        }
+        Ok(found)
     }
 
     /// The last entry of a kind for which `wanted` gives something.

@@ -12,7 +12,7 @@ use sekisho_core::facts::Fact;
 use sekisho_core::ids::{PeriodReportId, VendorId};
 use sekisho_core::letter::Letter;
 use sekisho_core::limits;
-use sekisho_core::people::{Actor, Role, Vendor};
+use sekisho_core::people::{Actor, Role, Vendor, Via};
 use sekisho_core::period_report::{Before, Content, Counted, Counter, PeriodReport};
 use sekisho_core::permission::{Action, may};
 use sekisho_core::plan::content::check_text;
@@ -104,11 +104,11 @@ const VENDOR_RECOUNT: std::time::Duration = std::time::Duration::from_secs(600);
 impl Store {
     /// The span of this kind that comes next.
     pub(super) async fn next_report(&self, kind: SpanKind, scheduled: Timestamp, began: Timestamp) -> Result<Span, Fault> {
+        // What somebody had issued by hand is beside the turn: neither its span nor any before it is left out for it.
         let issued = |entry: sekisho_core::facts::Entry| match entry.fact {
-            Fact::ReportIssued { span, vendor: None, number, .. } if number == number_of(kind, span, None) => Some((entry.seq, span)),
+            Fact::ReportIssued { span, vendor: None, number, .. } if entry.actor.via == Via::System && number == number_of(kind, span, None) => Some((entry.seq, span)),
             _ => None,
         };
-        // Another edition of an older span does not turn the clock back.
         let rows = sqlx::query("SELECT body FROM log WHERE kind = 'report_issued' ORDER BY seq DESC LIMIT 5000").fetch_all(self.read()).await?;
         let mut last: Option<Span> = None;
         for row in rows {
@@ -229,11 +229,9 @@ impl Store {
         }
         let mut tx = self.write(&Actor::system()).await?;
         for report in reports {
-            let edition = self.last_edition(tx.sql(), &report.number).await?;
-            // Somebody had it issued by hand, in the moment after the span had ended.
-            if edition.is_none() {
-                self.issue_edition(&mut tx, report).await?;
-            }
+            // Where somebody had one issued by hand before, the regular one is its next edition.
+            let edition = self.last_edition(tx.sql(), &report.number).await?.map_or(1, |last| last.edition.saturating_add(1));
+            self.issue_edition(&mut tx, PeriodReport { edition, ..report }).await?;
         }
         Ok(tx.commit().await?)
     }
@@ -358,6 +356,16 @@ impl Store {
         Ok((told.as_ref().is_some_and(|(_, told)| *told == digest) && report.digest == digest, told.map(|(seq, _)| seq)))
     }
 
+    /// A report as it was issued; `None` if its row is gone, was changed by somebody else, or is not what the log names.
+    pub(crate) async fn report_paper(&self, id: &PeriodReportId) -> Result<Option<PeriodReport>, Fault> {
+        let mut conn = self.read().acquire().await?;
+        let found = match self.held_period_report(&mut conn, id).await {
+            Err(Fault::Damaged(_)) => None,
+            found => found?,
+        };
+        Ok(found.filter(|report| Digest::of(&report.issued_bytes()).to_string() == report.digest))
+    }
+
     /// Takes note of a report.
     ///
     /// # Errors
@@ -407,7 +415,7 @@ impl Store {
         Ok(last.into_values().filter(|report| report.taken.is_none()).collect())
     }
 
-    /// Counts a report again, from the same entries.
+    /// Counts a report again, from the same entries, and writes down what came of it before it is told.
     ///
     /// # Errors
     /// Without the right; [`Refusal::NotFound`]; [`Refusal::Busy`] while another recount runs, and for a vendor within
@@ -433,7 +441,20 @@ impl Store {
         let page = counting.pages.into_iter().next().ok_or(Refusal::NotFound)?;
         let same_entries = counting.counted.first == report.counted.first && counting.counted.end == report.counted.end;
         let same = same_entries && bare(page.content) == bare(report.content.clone()) && page.before.map(|content| content.numbers) == report.before;
-        Ok(Recount { number: report.number, edition: report.edition, holds: view.holds, same, entries: report.counted.end - report.counted.first })
+        let entries = report.counted.end.saturating_sub(report.counted.first);
+        let mut tx = self.write(actor).await?;
+        tx.fact(Fact::ReportRecounted {
+            report: report.id,
+            number: report.number.clone(),
+            edition: report.edition,
+            holds: view.holds,
+            same,
+            entries,
+            size: counting.counted.size,
+            root: counting.counted.root,
+        });
+        tx.commit().await?;
+        Ok(Recount { number: report.number, edition: report.edition, holds: view.holds, same, entries })
     }
 
     /// Tells of reports that nobody took note of in time; gives the next deadline.

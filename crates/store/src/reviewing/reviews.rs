@@ -8,7 +8,7 @@ use crate::secrets::random_id;
 use crate::write::Tx;
 use sekisho_core::calendar::business_deadline;
 use sekisho_core::facts::{Entry, Fact};
-use sekisho_core::ids::LogReviewId;
+use sekisho_core::ids::{LogReviewId, PersonId};
 use sekisho_core::letter::Letter;
 use sekisho_core::limits;
 use sekisho_core::log_review::{Bounds, DRAW_CONTEXT, Draw, Known, LineSaid, LineVerdict, LogReview, LogReviewState, ReviewSigned, Screen, SessionBrief, how_many, seed_text};
@@ -23,7 +23,9 @@ use sekisho_evidence::checkpoint::{Signature, sign_bytes, verify_bytes};
 use sekisho_evidence::log::Tree;
 use serde::Serialize;
 use sqlx::AnyConnection;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 /// Purpose of signatures beneath reviews; one made for it holds for nothing else.
 const CONTEXT: &str = "log-review/v1";
@@ -92,6 +94,7 @@ impl Found {
             Fact::AlarmRaised { alarm, level, entry: raised_by, .. } => drop(self.known.alarms.insert(alarm, (level, raised_by))),
             Fact::AlarmClosed { alarm, .. } => drop(self.known.alarms.remove(&alarm)),
             Fact::ViewBegan { .. } | Fact::ViewEnded { .. } => self.known.watching.take(&entry),
+            Fact::FileMoved { .. } | Fact::Left { .. } => self.known.moved(&entry),
             _ => {}
         }
     }
@@ -120,7 +123,7 @@ impl Store {
         let passage = self
             .read_log(|step| {
                 if step.at < span.from {
-                    if matches!(step.kind, "entered" | "person_added" | "view_began" | "view_ended" | "alarm_raised" | "alarm_closed") {
+                    if matches!(step.kind, "entered" | "left" | "file_moved" | "person_added" | "view_began" | "view_ended" | "alarm_raised" | "alarm_closed") {
                         found.learn(step.entry()?);
                     }
                     return Ok(());
@@ -256,16 +259,38 @@ impl Store {
         let digest = digest_of(&review);
         let listed = Digest::of(&review.listed_bytes()).to_string();
         let told = self.last_of("log_review_opened", |entry| if let Fact::LogReviewOpened { review, digest, .. } = entry.fact { (review == *id).then_some(digest) } else { None }).await?;
-        let mut entries = BTreeMap::new();
-        for seq in review.lines.iter().flat_map(|line| &line.seqs) {
-            if !entries.contains_key(seq)
-                && let Some(entry) = self.entry_at(*seq).await?
-            {
-                entries.insert(*seq, entry);
-            }
-        }
+        let named: BTreeSet<u64> = review.lines.iter().flat_map(|line| line.seqs.iter().copied()).collect();
+        let entries = self.entries_at(&named).await?;
         let signatures_hold = self.review_signatures_hold(&review, &digest);
         Ok(LogReviewView { list_holds: told.as_deref() == Some(listed.as_str()), signatures_hold, digest, entries, review })
+    }
+
+    /// A review with the digest of its list and judgements; `None` if its row is gone or was changed by somebody else.
+    pub(crate) async fn review_paper(&self, id: &LogReviewId) -> Result<Option<(LogReview, String)>, Fault> {
+        let mut conn = self.read().acquire().await?;
+        match self.held_log_review(&mut conn, id).await {
+            Ok(found) => Ok(found.map(|review| {
+                let digest = digest_of(&review);
+                (review, digest)
+            })),
+            Err(Fault::Damaged(_)) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Reviews that are not confirmed, the oldest first: read and unsealed once, and again when one of them has changed.
+    async fn waiting_reviews(&self) -> Result<Arc<Vec<LogReview>>, Fault> {
+        // Looked at before the rows are read: a change that comes in between makes what is kept here old.
+        let changes = self.inner.reviewing.changes.load(Ordering::SeqCst);
+        let kept = self.inner.reviewing.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((at, held)) = kept
+            && at == changes
+        {
+            return Ok(held);
+        }
+        let held = Arc::new(self.held_log_reviews("SELECT body, seal FROM log_reviews WHERE state <> 'confirmed' ORDER BY from_at, id LIMIT $1").await?);
+        *self.inner.reviewing.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some((changes, Arc::clone(&held)));
+        Ok(held)
     }
 
     fn sign_review(&self, act: &str, review: &LogReviewId, signed: &ReviewSigned) -> Result<String, Fault> {
@@ -292,28 +317,32 @@ impl Store {
         }
         let now = self.now();
         let mut duties = Vec::new();
-        for review in self.held_log_reviews("SELECT body, seal FROM log_reviews WHERE state <> 'confirmed' ORDER BY from_at, id LIMIT $1").await? {
+        let mut operators = None;
+        for review in self.waiting_reviews().await?.iter() {
             let Some(due) = review.waits_until() else { continue };
             let lines = review.lines.iter().filter(|line| line.judged.is_none() && review.may_judge(actor, line)).count();
+            let is_for_others = review.state() == LogReviewState::Open && !actor.is(Role::Operator) && lines > 0;
+            if is_for_others && operators.is_none() {
+                operators = Some(self.operators().await?);
+            }
             let what = match review.state() {
                 LogReviewState::Open if actor.is(Role::Operator) && (lines > 0 || review.open_lines() == 0) => "sign",
                 // Where all that is left is about those who judge, others are asked.
-                LogReviewState::Open if !actor.is(Role::Operator) && lines > 0 && self.is_left_over(&review).await? => "judge",
+                LogReviewState::Open if is_for_others && is_left_over(review, operators.as_deref().unwrap_or_default()) => "judge",
                 LogReviewState::Signed if actor.is(Role::Planner) && (self.policy().small_facility || !review.signed.as_ref().is_some_and(|signed| actor.is_person(&signed.by))) => "confirm",
                 _ => continue,
             };
-            duties.push(LogReviewDuty { late: now > due, lines, what, due, review });
+            duties.push(LogReviewDuty { late: now > due, lines, what, due, review: review.clone() });
         }
         Ok(duties)
     }
 
-    /// True if every line without a judgement is about all the operators there are: they wait for somebody else.
-    async fn is_left_over(&self, review: &LogReview) -> Result<bool, Fault> {
+    /// The operators who may act.
+    async fn operators(&self) -> Result<Vec<PersonId>, Fault> {
         let (since, now) = (self.since(), self.now());
         let rows = sqlx::query("SELECT body, seal FROM persons WHERE vendor IS NULL AND active = 1 ORDER BY id LIMIT $1").bind(super::PERSONS).fetch_all(self.read()).await?;
         let persons = rows.iter().filter_map(|row| self.held::<sekisho_core::people::Person>(row, since).ok());
-        let operators: Vec<_> = persons.filter(|person| person.may_act(now) && person.is(Role::Operator) && !person.emergency).collect();
-        Ok(review.lines.iter().any(|line| line.judged.is_none() && operators.iter().all(|operator| line.about.contains(&operator.id))))
+        Ok(persons.filter(|person| person.may_act(now) && person.is(Role::Operator) && !person.emergency).map(|person| person.id).collect())
     }
 
     /// Judges lines.
@@ -475,4 +504,9 @@ impl Store {
         sqlx::query("UPDATE log_reviews SET state = $2, body = $3 WHERE id = $1").bind(review.id.as_str().to_owned()).bind(review.state().as_str()).bind(body.clone()).execute(tx.sql()).await?;
         self.seal_row(tx, review, &body).await
     }
+}
+
+/// True if a line without a judgement is about all the operators there are: it waits for somebody else.
+fn is_left_over(review: &LogReview, operators: &[PersonId]) -> bool {
+    review.lines.iter().any(|line| line.judged.is_none() && operators.iter().all(|operator| line.about.contains(operator)))
 }

@@ -31,10 +31,6 @@ use std::collections::BTreeMap;
 const READ: Access = Access::May(Action::ReadLog);
 /// Rows of one page.
 const ROWS: usize = 50;
-/// Rows that one step of an export asks the store for.
-const STEP: usize = 500;
-/// Entries of one export; more are had in several, by date.
-const EXPORT_ENTRIES: usize = 100_000;
 
 /// The routes.
 pub(crate) fn routes() -> Vec<Route> {
@@ -81,7 +77,7 @@ struct KeyAnswer {
 
 /// Kinds in the order of the form.
 const KINDS: &[&str] = &[
-    "entered", "left", "dialled", "cut_asked", "controlled", "marked", "refused_inside", "file_moved", "view_began", "view_ended", "file_taken", "held_file_taken", "evidence_taken", "evidence_signed", "searched", "plan_drawn", "plan_acted", "file_attached", "reconciled", "escalated", "identified",
+    "entered", "left", "dialled", "cut_asked", "controlled", "marked", "refused_inside", "file_moved", "view_began", "view_ended", "file_taken", "held_file_taken", "evidence_taken", "evidence_signed", "log_taken", "searched", "plan_drawn", "plan_acted", "file_attached", "reconciled", "escalated", "identified",
     "refused", "logged_in", "logged_out", "stepped_up", "locked_out", "unlocked", "person_added", "person_changed", "enrolment_issued", "enrolled", "mail_address_changed", "vendor_kept", "line_kept", "countries_taken", "device_kept", "target_kept", "credential_kept",
     "certificate_issued", "ssh_authority", "test_asked", "test_ended", "host_keys_seen", "host_key_alarmed", "host_key_decided",
     "key_window_opened", "key_window_used", "key_window_closed", "key_window_expired",
@@ -96,7 +92,7 @@ const KINDS: &[&str] = &[
     "auditor_key_kept", "recording_archived", "recording_moved_out", "recording_fetched", "archive_copy_bad", "archive_copy_removed", "archive_trouble", "archive_works", "archive_behind",
     "second_key_kept", "viewing_asked", "viewing_agreed", "viewing_declined", "viewing_withdrawn", "viewing_ended",
     "log_source_kept", "log_imported", "row_damaged", "log_turned_away", "log_segments_dropped", "case_opened", "case_decided", "login_allow_kept",
-    "log_review_scheduled", "log_review_opened", "log_review_judged", "log_review_signed", "log_review_returned", "log_review_confirmed", "report_issued", "report_noted", "duty_late",
+    "log_review_scheduled", "log_review_opened", "log_review_judged", "log_review_signed", "log_review_returned", "log_review_confirmed", "report_issued", "report_noted", "report_recounted", "duty_late",
     "started", "clock_jumped",
 ];
 
@@ -176,14 +172,13 @@ async fn list(call: Call) -> Reply {
     let people = if ctx.may(Action::ReadLedger) { ctx.store().persons(ctx.actor()?).await? } else { Vec::new() };
     let people: Vec<(String, String)> = people.into_iter().map(|row| (row.person.id.to_string(), row.person.name)).collect();
     let kinds: Vec<(&str, String)> = KINDS.iter().map(|kind| (*kind, ctx.t(&format!("log.kind_{kind}")))).collect();
-    let kept: Vec<String> = ["session", "plan", "person", "kind", "from", "until"].into_iter().filter(|name| !query.text(name).is_empty()).map(|name| format!("{name}={}", query.text(name))).collect();
     call.page(
         "log/list.html",
         "log.title",
         context! {
             rows,
             older,
-            kept => kept.join("&"),
+            kept => chosen(query, &["session", "plan", "person", "kind", "from", "until"]),
             form => Value::from_object(query.clone()),
             people => crate::view::value(people),
             kinds => crate::view::value(kinds),
@@ -198,23 +193,17 @@ fn checkpoint(ctx: &Ctx) -> Result<String, Stop> {
     ctx.store().checkpoint().map_err(|fault| Stop::Fault(fault.to_string()))
 }
 
-/// The entries of an export, the oldest first, at most [`EXPORT_ENTRIES`].
-async fn exported(call: &Call) -> Result<Vec<Entry>, Stop> {
-    let ctx = &call.ctx;
-    let mut asked = filter(call.query())?;
-    asked.rows = Some(STEP);
-    let mut all: Vec<Entry> = Vec::new();
-    loop {
-        let entries = ctx.store().log_entries(ctx.actor()?, &asked).await?;
-        let last = entries.len() < STEP;
-        asked.before_seq = entries.last().map(|last| last.seq);
-        all.extend(entries);
-        if last || all.len() >= EXPORT_ENTRIES {
-            break;
-        }
-    }
-    all.reverse();
-    Ok(all)
+/// The entries of an export, the oldest first. Who takes them is written down before this gives them.
+async fn exported(call: &Call, form: &'static str) -> Result<Vec<Entry>, Stop> {
+    let (ctx, query) = (&call.ctx, call.query());
+    let asked = filter(query)?;
+    Ok(ctx.store().export_log(ctx.actor()?, &asked, form, &chosen(query, &["session", "plan", "person", "kind", "from", "until", "before"])).await?)
+}
+
+/// What entries are chosen by, as the address has it. Each value was read by [`filter`] before.
+fn chosen(query: &Form, names: &[&str]) -> String {
+    let kept: Vec<String> = names.iter().filter(|name| !query.text(name).is_empty()).map(|name| format!("{name}={}", query.text(name))).collect();
+    kept.join("&")
 }
 
 fn export_name(ctx: &Ctx, end: &str) -> String {
@@ -222,7 +211,7 @@ fn export_name(ctx: &Ctx, end: &str) -> String {
 }
 
 async fn export(call: Call) -> Reply {
-    let entries = exported(&call).await?;
+    let entries = exported(&call, "jsonl").await?;
     let lines = entries.iter().map(serde_json::to_string).collect::<Result<Vec<String>, _>>()?;
     download(&export_name(&call.ctx, "jsonl"), "application/x-ndjson", lines.join("\n") + "\n")
 }
@@ -230,7 +219,7 @@ async fn export(call: Call) -> Reply {
 /// The same for spreadsheets: when, from where, who and what (feature S0-073).
 async fn export_csv(call: Call) -> Reply {
     let ctx = &call.ctx;
-    let entries = exported(&call).await?;
+    let entries = exported(&call, "csv").await?;
     let names = LogNames::read(ctx).await?;
     let heads = ["number", "at", "source", "login", "name", "kind", "what", "session", "plan"];
     let mut rows: Vec<Vec<Cow<'_, str>>> = vec![heads.iter().map(|head| Cow::Owned(ctx.t(&format!("log.csv_{head}")))).collect()];

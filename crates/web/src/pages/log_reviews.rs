@@ -13,7 +13,7 @@ use minijinja::{Value, context};
 use schemars::JsonSchema;
 use sekisho_core::alarm::Rule;
 use sekisho_core::ids::{LogReviewId, PersonId};
-use sekisho_core::log_review::{LineSaid, LineVerdict, LogReview, LogReviewState, ReviewSigned, ReviewedLine, Section};
+use sekisho_core::log_review::{Judged, LineSaid, LineVerdict, LogReview, LogReviewState, ReviewSigned, ReviewedLine, Section};
 use sekisho_core::people::Role;
 use sekisho_core::permission::Action;
 use sekisho_core::time::Timestamp;
@@ -123,28 +123,36 @@ fn summary(review: &LogReview, ctx: &Ctx) -> Value {
     }
 }
 
+/// Who did it. Of an alarm, it is the rule that raised it, in the reader's language.
+pub(in crate::pages) fn who(lang: words::Lang, line: &ReviewedLine) -> String {
+    let rule = line.values.get("rule").filter(|_| line.section == Section::Alarm).and_then(|text| Rule::ALL.into_iter().find(|rule| rule.as_str() == text));
+    match rule {
+        Some(rule) if lang == words::Lang::En => rule.en().to_owned(),
+        _ => line.who.clone(),
+    }
+}
+
 /// The words of a line. Its values are identifiers and numbers; what they are called is looked up here.
-fn title(ctx: &Ctx, names: &LogNames, line: &ReviewedLine) -> String {
-    let lang = ctx.lang;
+pub(in crate::pages) fn title(lang: words::Lang, names: &LogNames, line: &ReviewedLine) -> String {
     let shown = |name: &str, text: &str| match name {
         "rule" => Rule::ALL.into_iter().find(|rule| rule.as_str() == text).map_or_else(|| text.to_owned(), |rule| if lang == words::Lang::Ja { rule.ja().to_owned() } else { rule.en().to_owned() }),
-        "level" => ctx.t(&format!("alarms.level_{text}")),
-        "bytes" => text.parse().map_or_else(|_| text.to_owned(), crate::view::bytes),
-        "decision" => ctx.t(&format!("cases.decision_{text}")),
+        "level" => words::word(lang, &format!("alarms.level_{text}")),
+        "bytes" | "before" => text.parse().map_or_else(|_| text.to_owned(), crate::view::bytes),
+        "decision" => words::word(lang, &format!("cases.decision_{text}")),
         "kind" => {
             let kinds: Vec<&str> = text.split(',').map(|kind| words::find(lang, &format!("log.kind_{kind}")).unwrap_or(kind)).collect();
             kinds.join(if lang == words::Lang::Ja { "、" } else { ", " })
         }
         "named" => names.of(text),
         "duty" => words::find(lang, &format!("lr.duty_{text}")).map_or_else(|| text.to_owned(), str::to_owned),
-        "target" | "place" if text.is_empty() => ctx.t("lr.unknown_target"),
+        "target" | "place" if text.is_empty() => words::word(lang, "lr.unknown_target"),
         _ => text.to_owned(),
     };
     let mut values: Vec<(String, String)> = line.values.iter().map(|(name, text)| (name.clone(), shown(name, text))).collect();
-    values.push(("who".into(), line.who.clone()));
+    values.push(("who".into(), who(lang, line)));
     values.push(("count".into(), line.entries.to_string()));
     let pairs: Vec<(&str, &str)> = values.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    ctx.t_with(&format!("lr.line_{}", line.what), &pairs)
+    words::word_with(lang, &format!("lr.line_{}", line.what), &pairs)
 }
 
 fn line(ctx: &Ctx, view: &LogReviewView, names: &LogNames, line: &ReviewedLine) -> Value {
@@ -162,9 +170,9 @@ fn line(ctx: &Ctx, view: &LogReviewView, names: &LogNames, line: &ReviewedLine) 
     let judged = line.judged.as_ref();
     context! {
         n => line.n,
-        title => title(ctx, names, line),
+        title => title(ctx.lang, names, line),
         what => line.what.as_str(),
-        who => line.who.as_str(),
+        who => who(ctx.lang, line),
         person => line.about.iter().next().filter(|_| line.about.len() == 1 && ctx.may(Action::ReadLedger)).map(PersonId::as_str),
         at => line.at.0,
         count => line.entries,
@@ -176,6 +184,7 @@ fn line(ctx: &Ctx, view: &LogReviewView, names: &LogNames, line: &ReviewedLine) 
         note => judged.map(|judged| judged.note.as_str()),
         by => judged.map(|judged| judged.name.as_str()),
         judged_at => judged.map(|judged| judged.at.0),
+        earlier => line.earlier.iter().map(|judged| context! { verdict => judged.verdict.as_str(), note => judged.note.as_str(), by => judged.name.as_str(), at => judged.at.0 }).collect::<Vec<_>>(),
         own => own && open,
         may => open && !own && ctx.may(Action::JudgeLogReview),
     }
@@ -275,11 +284,17 @@ async fn give_back(call: Call) -> Reply {
     call.done(&format!("/log_reviews/{id}"), "lr.returned_done")
 }
 
+/// Judgements that were changed, in one cell.
+fn earlier(ctx: &Ctx, line: &ReviewedLine) -> String {
+    let one = |judged: &Judged| format!("{} {} {} {}", ctx.t(&format!("lr.verdict_{}", judged.verdict.as_str())), judged.name, judged.at.second(), judged.note).trim_end().to_owned();
+    line.earlier.iter().map(one).collect::<Vec<_>>().join(" / ")
+}
+
 async fn export(call: Call) -> Reply {
     let ctx = &call.ctx;
     let view = ctx.store().log_review(ctx.actor()?, &id_of(&call)?).await?;
     let names = LogNames::read(ctx).await?;
-    let heads = ["n", "section", "what", "who", "at", "count", "entries", "session", "plan", "verdict", "note", "by", "judged_at"];
+    let heads = ["n", "section", "what", "who", "at", "count", "entries", "session", "plan", "verdict", "note", "by", "judged_at", "earlier"];
     let mut rows: Vec<Vec<Cow<'_, str>>> = vec![heads.iter().map(|head| Cow::Owned(ctx.t(&format!("lr.csv_{head}")))).collect()];
     for line in &view.review.lines {
         let judged = line.judged.as_ref();
@@ -287,8 +302,8 @@ async fn export(call: Call) -> Reply {
         rows.push(vec![
             line.n.to_string().into(),
             ctx.t(&format!("lr.section_{}", line.section.as_str())).into(),
-            title(ctx, &names, line).into(),
-            line.who.as_str().into(),
+            title(ctx.lang, &names, line).into(),
+            who(ctx.lang, line).into(),
             line.at.second().into(),
             line.entries.to_string().into(),
             seqs.join(" ").into(),
@@ -298,6 +313,7 @@ async fn export(call: Call) -> Reply {
             judged.map_or("", |judged| judged.note.as_str()).into(),
             judged.map_or("", |judged| judged.name.as_str()).into(),
             judged.map(|judged| judged.at.second()).unwrap_or_default().into(),
+            earlier(ctx, line).into(),
         ]);
     }
     download(&format!("log-review-{}.csv", view.review.number), "text/csv; charset=utf-8", csv(rows))

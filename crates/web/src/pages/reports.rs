@@ -7,7 +7,7 @@ use crate::form::Form;
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
 use crate::view::value;
-use crate::words::Lang;
+use crate::words::{self, Lang};
 use axum::http::Method;
 use minijinja::{Value, context};
 use schemars::JsonSchema;
@@ -37,7 +37,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::api(Method::GET, "/api/v1/reports", READ, "Reports on months and years that one may read, the newest span first.", api_list).gives::<Vec<PeriodReport>>(),
         Route::api(Method::POST, "/api/v1/reports", ISSUE, "Issue the report on a span that has ended, or another edition of it.", api_issue).takes::<IssueAsk>().gives::<IssueAnswer>(),
         Route::api(Method::GET, "/api/v1/reports/{id}", READ, "One report, and whether it is what the log's entry names.", api_show).gives::<ReportAnswer>(),
-        Route::api(Method::GET, "/api/v1/reports/{id}/recount", READ, "Count a report again from the same entries.", api_recount).gives::<RecountAnswer>(),
+        Route::api(Method::POST, "/api/v1/reports/{id}/recount", READ, "Count a report again from the same entries; the result is written into the log.", api_recount).gives::<RecountAnswer>(),
         Route::api(Method::POST, "/api/v1/reports/{id}/note", NOTE, "Take note of a report.", api_note).takes::<NoteAsk>().gives::<PeriodReport>(),
     ]
 }
@@ -125,20 +125,20 @@ fn summary(ctx: &Ctx, report: &PeriodReport) -> Value {
         late => late && report.taken.is_none(),
         no_data => report.is_without_data(),
         sessions => report.content.numbers.sessions,
-        time => hours(ctx, report.content.numbers.millis),
+        time => hours(ctx.lang, report.content.numbers.millis),
         taken => report.taken.as_ref().map(|taken| context! { name => taken.name.as_str(), at => taken.at.0, remark => taken.remark.as_str() }),
     }
 }
 
 /// Time as people write it: `12時間30分`.
-fn hours(ctx: &Ctx, millis: u64) -> String {
+pub(in crate::pages) fn hours(lang: Lang, millis: u64) -> String {
     let minutes = millis.div_ceil(60_000);
     let (hours, rest) = (minutes / 60, minutes % 60);
-    ctx.t_with(if hours == 0 { "rp.minutes" } else { "rp.hours" }, &[("h", &hours.to_string()), ("m", &rest.to_string())])
+    words::word_with(lang, if hours == 0 { "rp.minutes" } else { "rp.hours" }, &[("h", &hours.to_string()), ("m", &rest.to_string())])
 }
 
 /// A number with what it was in the span before.
-fn compared(ctx: &Ctx, name: &str, of: &Numbers, before: Option<&Numbers>, shown: impl Fn(&Numbers) -> (u64, String)) -> Value {
+fn compared(lang: Lang, name: &str, of: &Numbers, before: Option<&Numbers>, shown: impl Fn(&Numbers) -> (u64, String)) -> Value {
     let (now, text) = shown(of);
     let then = before.map(&shown);
     let change = then.as_ref().map(|(then, _)| match now.cmp(then) {
@@ -146,20 +146,20 @@ fn compared(ctx: &Ctx, name: &str, of: &Numbers, before: Option<&Numbers>, shown
         std::cmp::Ordering::Less => "▼",
         std::cmp::Ordering::Equal => "＝",
     });
-    context! { name, label => ctx.t(&format!("rp.n_{name}")), text, before => then.map(|(_, text)| text), change }
+    context! { name, label => words::word(lang, &format!("rp.n_{name}")), text, before => then.map(|(_, text)| text), change }
 }
 
 /// The rows of numbers, in the order of the page. A vendor reads of what concerns it alone.
-fn numbers(ctx: &Ctx, report: &PeriodReport) -> Vec<(&'static str, Vec<Value>)> {
+pub(in crate::pages) fn numbers(lang: Lang, report: &PeriodReport) -> Vec<(&'static str, Vec<Value>)> {
     let (of, before, hospital) = (&report.content.numbers, report.before.as_ref(), report.vendor.is_none());
-    let plain = |name: &'static str, get: fn(&Numbers) -> u64| compared(ctx, name, of, before, |numbers| (get(numbers), get(numbers).to_string()));
+    let plain = |name: &'static str, get: fn(&Numbers) -> u64| compared(lang, name, of, before, |numbers| (get(numbers), get(numbers).to_string()));
     let mut groups = vec![
         ("jobs", vec![plain("submitted", |n| n.submitted), plain("approved", |n| n.approved), plain("turned_down", |n| n.turned_down), plain("closed", |n| n.closed), plain("emergencies", |n| n.emergencies)]),
         (
             "sessions",
             vec![
                 plain("sessions", |n| n.sessions),
-                compared(ctx, "time", of, before, |numbers| (numbers.millis, hours(ctx, numbers.millis))),
+                compared(lang, "time", of, before, |numbers| (numbers.millis, hours(lang, numbers.millis))),
                 plain("workers", |n| n.workers),
                 plain("outside", |n| n.outside),
                 plain("watched", |n| n.watched),
@@ -174,9 +174,9 @@ fn numbers(ctx: &Ctx, report: &PeriodReport) -> Vec<(&'static str, Vec<Value>)> 
             "files",
             vec![
                 plain("files_in", |n| n.files_in),
-                compared(ctx, "bytes_in", of, before, |numbers| (numbers.bytes_in, crate::view::bytes(numbers.bytes_in))),
+                compared(lang, "bytes_in", of, before, |numbers| (numbers.bytes_in, crate::view::bytes(numbers.bytes_in))),
                 plain("files_out", |n| n.files_out),
-                compared(ctx, "bytes_out", of, before, |numbers| (numbers.bytes_out, crate::view::bytes(numbers.bytes_out))),
+                compared(lang, "bytes_out", of, before, |numbers| (numbers.bytes_out, crate::view::bytes(numbers.bytes_out))),
                 plain("held", |n| n.held),
                 plain("denied", |n| n.denied),
             ],
@@ -226,12 +226,12 @@ fn round(number: f64) -> f64 {
 }
 
 fn share(ctx: &Ctx, row: &ShareRow) -> Value {
-    context! { name => row.name.as_str(), sessions => row.sessions, time => hours(ctx, row.millis) }
+    context! { name => row.name.as_str(), sessions => row.sessions, time => hours(ctx.lang, row.millis) }
 }
 
-fn job(ctx: &Ctx, row: &JobRow) -> Value {
-    let state = if ctx.lang == Lang::Ja { row.state.ja() } else { row.state.en() };
-    context! { id => row.plan.as_str(), number => row.number.as_str(), title => row.title.as_str(), state, chip => value(row.state), since => row.since.0, sessions => row.sessions, time => hours(ctx, row.millis), differences => row.differences, emergency => row.emergency, open => row.is_open() }
+pub(in crate::pages) fn job(lang: Lang, row: &JobRow) -> Value {
+    let state = if lang == Lang::Ja { row.state.ja() } else { row.state.en() };
+    context! { id => row.plan.as_str(), number => row.number.as_str(), title => row.title.as_str(), state, chip => value(row.state), since => row.since.0, sessions => row.sessions, time => hours(lang, row.millis), differences => row.differences, emergency => row.emergency, open => row.is_open() }
 }
 
 async fn list(call: Call) -> Reply {
@@ -252,9 +252,9 @@ async fn show(call: Call) -> Reply {
     let ctx = &call.ctx;
     let PeriodReportView { report, holds, entry, newer, waits } = ctx.store().period_report(ctx.actor()?, &id_of(&call)?).await?;
     let content = &report.content;
-    let groups: Vec<Value> = numbers(ctx, &report).into_iter().map(|(name, rows)| context! { title => ctx.t(&format!("rp.group_{name}")), rows }).collect();
+    let groups: Vec<Value> = numbers(ctx.lang, &report).into_iter().map(|(name, rows)| context! { title => ctx.t(&format!("rp.group_{name}")), rows }).collect();
     let rows = |of: &[ShareRow]| of.iter().map(|row| share(ctx, row)).collect::<Vec<_>>();
-    let jobs: Vec<Value> = content.jobs.iter().map(|row| job(ctx, row)).collect();
+    let jobs: Vec<Value> = content.jobs.iter().map(|row| job(ctx.lang, row)).collect();
     let context = context! {
         form => Value::from_object(call.typed_or(Form::default())),
         report => summary(ctx, &report),

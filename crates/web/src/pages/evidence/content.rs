@@ -9,7 +9,7 @@ use sekisho_core::evidence::EvidenceScope;
 use sekisho_core::people::Actor;
 use sekisho_core::limits;
 use sekisho_core::plan::Plan;
-use sekisho_evidence::bundle::{Approvals, Head, Lacking, PlanFile, REPORT, Scope, SignedApproval, line_of_case, of_plan};
+use sekisho_evidence::bundle::{Approvals, Head, Lacking, PlanFile, REPORT, Scope, SignedApproval, line_of_case, of_paper, of_plan};
 use sekisho_store::{Denied, Evidence, Store};
 use std::io::Write;
 use tokio::runtime::Handle;
@@ -81,6 +81,14 @@ pub fn write_bundle(wish: &Wish<'_>, out: &mut dyn Write) -> Result<(), Unwritte
             documents.push(Document { path, bytes });
         }
     }
+    for review in &evidence.reviews {
+        let html = document::review(wish, review).map_err(|fault| format!("{fault:#}"))?;
+        documents.extend(paper("reviews", review.id.as_str(), html, review.signed_bytes())?);
+    }
+    for report in &evidence.reports {
+        let html = document::period_report(wish, report).map_err(|fault| format!("{fault:#}"))?;
+        documents.extend(paper("reports", report.id.as_str(), html, report.issued_bytes())?);
+    }
     if let Some(case) = &evidence.case
         && let Some(line) = &case.line
     {
@@ -109,6 +117,12 @@ pub fn write_bundle(wish: &Wish<'_>, out: &mut dyn Write) -> Result<(), Unwritte
     let runtime = Handle::current();
     let sign = |manifest: &[u8]| runtime.block_on(evidence.sign(manifest)).map_err(|fault| fault.to_string());
     pack(&content, &evidence.files, &sign, out).map_err(|fault: PackFault| fault.to_string())
+}
+
+/// A paper to read, and the bytes whose digest the log names.
+fn paper(folder: &str, id: &str, html: String, bytes: Vec<u8>) -> Result<[Document; 2], Unwritten> {
+    let path = |kind: &str| of_paper(folder, id, kind).ok_or_else(|| format!("no file for {id}"));
+    Ok([Document { path: path("html")?, bytes: html.into_bytes() }, Document { path: path("json")?, bytes }])
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Unwritten> {

@@ -3,6 +3,7 @@
 
 use super::content::Wish;
 use crate::pages::log::{LogNames, sentence};
+use crate::pages::{log_reviews, reports};
 use crate::pages::log::sentence::scope_words;
 use crate::pages::plans::told::{self, Reader};
 use crate::view::{value, words_function};
@@ -12,7 +13,9 @@ use minijinja::{Error, Value, context};
 use sekisho_core::evidence::EvidenceScope;
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::hold::Hold;
+use sekisho_core::log_review::{Judged, LogReview, ReviewSigned, ReviewedLine, Section};
 use sekisho_core::people::Via;
+use sekisho_core::period_report::{PeriodReport, ShareRow};
 use sekisho_store::PlanView;
 use std::collections::BTreeMap;
 
@@ -38,6 +41,91 @@ pub(super) fn plan(wish: &Wish<'_>, view: &PlanView) -> Result<String, Error> {
         articles.push_str(&wish.views.render("print/plan.html", base, context! { plan => value(page) })?);
     }
     Ok(whole(&format!("{} {}", view.plan.number, words::word(Lang::Ja, "print.plan_title")), &articles))
+}
+
+/// 証跡レビュー as it was signed, in Japanese and then in English.
+pub(super) fn review(wish: &Wish<'_>, review: &LogReview) -> Result<String, Error> {
+    let names = &wish.hand.names;
+    let mut articles = String::new();
+    for lang in LANGUAGES {
+        let said = |judged: &Judged| context! { verdict => words::word(lang, &format!("lr.verdict_{}", judged.verdict.as_str())), name => judged.name.as_str(), at => judged.at.0, note => judged.note.as_str() };
+        let row = |line: &ReviewedLine| {
+            context! {
+                n => line.n,
+                section => words::word(lang, &format!("lr.section_{}", line.section.as_str())),
+                title => log_reviews::title(lang, names, line),
+                who => log_reviews::who(lang, line),
+                at => line.at.0,
+                seqs => line.seqs.iter().map(|seq| format!("#{seq}")).collect::<Vec<_>>().join(" "),
+                more => line.entries.saturating_sub(line.seqs.len() as u64),
+                session => line.session.as_ref().map(|id| id.as_str()),
+                judged => line.judged.as_ref().map(said),
+                earlier => line.earlier.iter().map(said).collect::<Vec<_>>(),
+            }
+        };
+        let mark = |signed: &ReviewSigned| context! { name => signed.name.as_str(), at => signed.at.0, remark => signed.remark.as_str(), deviation => signed.deviation, signature => signed.signature.as_str(), digest => signed.digest.as_str() };
+        let sections = Section::ALL.into_iter().map(|section| {
+            let count = review.counts.get(&section).copied().unwrap_or_default();
+            context! { title => words::word(lang, &format!("lr.section_{}", section.as_str())), entries => count.entries, groups => count.groups, lines => count.lines }
+        });
+        let context = context! {
+            number => review.number.as_str(),
+            span => if lang == Lang::Ja { review.span.ja(review.kind) } else { review.span.en(review.kind) },
+            entries => review.entries(),
+            no_data => review.is_without_data(),
+            first => review.first,
+            last => review.end.saturating_sub(1),
+            end => review.end,
+            opened_at => review.opened_at.0,
+            root => review.root.as_str(),
+            seed => review.seed.as_str(),
+            bounds => review.bounds.as_str(),
+            sections => sections.collect::<Vec<_>>(),
+            rows => review.lines.iter().map(row).collect::<Vec<_>>(),
+            signed => review.signed.as_ref().map(mark),
+            confirmed => review.confirmed.as_ref().map(mark),
+        };
+        let base = context! { t => words_function(lang), lang => lang.as_str(), facility => wish.hand.store.facility() };
+        articles.push_str(&wish.views.render("evidence/review.html", base, context)?);
+    }
+    Ok(whole(&words::word_with(Lang::Ja, "lr.one", &[("number", &review.number)]), &articles))
+}
+
+/// 月次報告書・年次報告書 as it was issued, in Japanese and then in English.
+pub(super) fn period_report(wish: &Wish<'_>, report: &PeriodReport) -> Result<String, Error> {
+    let mut articles = String::new();
+    for lang in LANGUAGES {
+        let groups: Vec<Value> = reports::numbers(lang, report).into_iter().map(|(name, rows)| context! { title => words::word(lang, &format!("rp.group_{name}")), rows }).collect();
+        let rows = |of: &[ShareRow]| of.iter().map(|row| context! { name => row.name.as_str(), sessions => row.sessions, time => reports::hours(lang, row.millis) }).collect::<Vec<_>>();
+        let content = &report.content;
+        let context = context! {
+            title => words::word(lang, &format!("rp.title_{}", report.kind.as_str())),
+            whose => if report.vendor.is_some() { report.vendor_name.clone() } else { words::word(lang, "rp.hospital") },
+            span => if lang == Lang::Ja { report.span.ja(report.kind) } else { report.span.en(report.kind) },
+            number => report.number.as_str(),
+            edition => report.edition,
+            reason => report.reason.as_str(),
+            issued_at => report.issued_at.0,
+            no_data => report.is_without_data(),
+            groups,
+            has_before => report.before.is_some(),
+            jobs => content.jobs.iter().map(|row| reports::job(lang, row)).collect::<Vec<_>>(),
+            open => content.jobs.iter().filter(|row| row.is_open()).count(),
+            more_jobs => content.more_jobs,
+            targets => rows(&content.targets),
+            vendors => rows(&content.vendors),
+            workers => rows(&content.workers),
+            first => report.counted.first,
+            last => report.counted.end.saturating_sub(1),
+            size => report.counted.size,
+            digest => report.digest.as_str(),
+            note => report.counted.note.as_str(),
+            taken => report.taken.as_ref().map(|taken| context! { name => taken.name.as_str(), at => taken.at.0, remark => taken.remark.as_str() }),
+        };
+        let base = context! { t => words_function(lang), lang => lang.as_str(), facility => wish.hand.store.facility() };
+        articles.push_str(&wish.views.render("evidence/period_report.html", base, context)?);
+    }
+    Ok(whole(&format!("{} {}", words::word(Lang::Ja, &format!("rp.title_{}", report.kind.as_str())), report.number), &articles))
 }
 
 /// Who took the bundle.
@@ -109,6 +197,9 @@ pub(super) fn report(wish: &Wish<'_>, entries: &[Entry]) -> Result<String, Error
         plans,
         sessions => sessions(entries),
         running => evidence.running.len(),
+        reviews => evidence.reviews.iter().map(|review| context! { id => review.id.as_str(), number => review.number.as_str(), span => both(|lang| if lang == Lang::Ja { review.span.ja(review.kind) } else { review.span.en(review.kind) }), lines => review.lines.len(), signed => review.signed.as_ref().map(|signed| context! { name => signed.name.as_str(), at => signed.at.0 }), confirmed => review.confirmed.as_ref().map(|signed| context! { name => signed.name.as_str(), at => signed.at.0 }) }).collect::<Vec<_>>(),
+        reports => evidence.reports.iter().map(|report| context! { id => report.id.as_str(), number => report.number.as_str(), edition => report.edition, title => both(|lang| words::word(lang, &format!("rp.title_{}", report.kind.as_str()))), whose => if report.vendor.is_some() { context! { ja => report.vendor_name.as_str(), en => report.vendor_name.as_str() } } else { both(|lang| words::word(lang, "rp.hospital")) }, digest => report.digest.as_str() }).collect::<Vec<_>>(),
+        lost => evidence.lost.join(", "),
         holds => evidence.holds.iter().map(hold_row).collect::<Vec<_>>(),
         case,
         rows,

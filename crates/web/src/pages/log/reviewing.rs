@@ -1,4 +1,4 @@
-//! Sentences of the facts about reviews of the log and reports on months and years.
+//! Sentences of the facts about reviews of the log, exports of it, and reports on months and years.
 
 use super::LogNames;
 use super::sentence::{because, one_of};
@@ -29,6 +29,15 @@ pub(super) fn sentence(lang: Lang, fact: &Fact, names: &LogNames) -> Option<Stri
             say(key, &[("number", number), ("edition", &edition.to_string()), ("whose", &whose), ("from", &from), ("until", &until), ("digest", digest)])
         }
         Fact::ReportNoted { number, .. } => say("report_noted", &[("number", number)]),
+        Fact::ReportRecounted { number, edition, holds, same, entries, .. } => {
+            say(if *holds && *same { "report_recounted" } else { "report_recounted_other" }, &[("number", number), ("edition", &edition.to_string()), ("entries", &entries.to_string())])
+        }
+        Fact::LogTaken { form, entries, first, last, chosen } => {
+            let range = first.zip(*last).map_or_else(|| "—".to_owned(), |(first, last)| format!("#{first}–#{last}"));
+            let form = form.to_uppercase();
+            let key = if chosen.is_empty() { "log_taken" } else { "log_taken_chosen" };
+            say(key, &[("form", &form), ("entries", &entries.to_string()), ("range", &range), ("chosen", chosen)])
+        }
         Fact::DutyLate { duty, number, .. } => say("duty_late", &[("duty", &one_of(lang, "lr.late", duty)), ("number", number)]),
         _ => return None,
     })

@@ -506,6 +506,8 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         | Fact::LogReviewConfirmed { .. }
         | Fact::ReportIssued { .. }
         | Fact::ReportNoted { .. }
+        | Fact::ReportRecounted { .. }
+        | Fact::LogTaken { .. }
         | Fact::DutyLate { .. } => super::reviewing::sentence(lang, fact, names).unwrap_or_default(),
         Fact::AuditorKeyKept { .. }
         | Fact::RecordingArchived { .. }
