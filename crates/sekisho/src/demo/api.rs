@@ -19,6 +19,14 @@ impl Api {
         self.0.send(Method::GET, path, token, None).await?.done().with_context(|| format!("GET {path}"))
     }
 
+    /// Reads something that may be refused, or that is no JSON.
+    ///
+    /// # Errors
+    /// The connection breaks.
+    pub async fn try_get(&self, token: Option<&str>, path: &str) -> Result<Answer> {
+        self.0.send(Method::GET, path, token, None).await
+    }
+
     /// Does something.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use std::path::Path;
 /// The file of the first auditor's private key, in the demo's folder: who plays the auditor opens recordings with it.
 const KEY_FILE: &str = "auditor.key";
 
-async fn actor(store: &Store, login: &str) -> Result<Actor> {
+pub(super) async fn actor(store: &Store, login: &str) -> Result<Actor> {
     let people: Vec<Person> = store.persons(&Actor::console()).await?.into_iter().map(|row| row.person).collect();
     people.iter().find(|person| person.login == login).map(|person| Actor::of(person, Via::Web, Some("127.0.0.1".into()))).with_context(|| format!("{login} does not play here"))
 }

@@ -4,10 +4,11 @@ use super::Demo;
 use super::api::{Api, text};
 use super::cast::Player;
 use super::service::page;
-use super::story;
+use super::{story, two_person};
 use anyhow::{Context, Result, bail, ensure};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Clock;
+use sekisho_store::Agreeing;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
@@ -101,8 +102,33 @@ async fn job(demo: &Demo, folder: &Path, tally: &mut Tally) -> Result<()> {
     tally.step("the completion report is written (完了報告)", report(api, &tokens.suzuki, &plan)).await;
     tally.step("the planner confirms, and the plan is closed (確認)", confirm(api, &tokens.planner, &plan)).await;
     tally.step("after closing ssh is refused again", refused_by_ssh(demo, suzuki, Refusal::WorkFinished { number: String::new() })).await;
+    tally.step("a recording that nobody opens alone opens after its holder agreed, to who asked (二人での閲覧)", agreed(demo, &tokens, folder)).await;
     tally.step("log and recordings verify offline, from a copy, with the public key", verified(demo, folder)).await;
     tally.step("one changed byte in a copy is found", tampering_found(demo, folder)).await;
+    Ok(())
+}
+
+/// The holder makes the agreement with the key in the demo's folder, as they would on a machine of their own.
+async fn agreed(demo: &Demo, tokens: &Tokens, folder: &Path) -> Result<()> {
+    let api = &demo.api;
+    let waiting = api.get(Some(&tokens.operator), "/api/v1/viewings").await?;
+    let request = waiting.as_array().and_then(|all| all.first()).context("no request waits")?;
+    let (id, session) = (text(request, "id")?, request.pointer("/sessions/0").and_then(Value::as_str).context("it names no session")?);
+    let recording = format!("/api/v1/sessions/{session}/recording");
+    let before = api.try_get(Some(&tokens.operator), &recording).await?;
+    ensure!(before.status == 403 && before.text.contains(Refusal::TwoPersons.code()), "before the agreement: HTTP {}", before.status);
+    let holder = api.log_in(demo.hospital.person(two_person::HOLDER)?).await?;
+    let note = api.try_get(Some(&holder), &format!("/api/v1/viewings/{id}/text")).await?.text;
+    let file = folder.join("viewing-request.txt");
+    std::fs::write(&file, note)?;
+    let key = demo.log_public_key.parse().context("the log's key")?;
+    let Agreeing::Request(read) = sekisho_store::read_agreeing(&file, Some(&key))? else { bail!("the text is no request") };
+    let agreement = sekisho_store::agree_to_request(&read, &folder.join(two_person::KEY_FILE))?;
+    api.post(Some(&holder), &format!("/api/v1/viewings/{id}/agree"), &json!({ "agreement": agreement })).await?;
+    let after = api.try_get(Some(&tokens.operator), &recording).await?;
+    ensure!(after.status == 200, "after the agreement: HTTP {} {}", after.status, after.text);
+    let other = api.try_get(Some(&tokens.planner), &recording).await?;
+    ensure!(other.status == 403, "somebody else: HTTP {}", other.status);
     Ok(())
 }
 

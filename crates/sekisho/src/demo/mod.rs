@@ -19,6 +19,7 @@ mod ssh;
 mod roads;
 mod story;
 mod target_logs;
+mod two_person;
 
 use crate::cli::{DemoArgs, InitArgs};
 use crate::config::Config;
@@ -128,6 +129,7 @@ async fn set_up(args: &DemoArgs, folder: &Path) -> Result<Demo> {
     story::tell_job(&api, &clock, &hospital, &terminal, folder).await.context("last month's job")?;
     history::live_through(&running.store, &api, &clock, &hospital, SystemClock.now().minus(YESTERDAY)).await.context("the weeks before")?;
     clock.advance_to(SystemClock.now().minus(YESTERDAY));
+    two_person::begin(&running.store, &api, &clock, &hospital, &terminal, folder).await.context("the second key")?;
     story::tell_job(&api, &clock, &hospital, &terminal, folder).await?;
     // Six minutes are enough for the codes of what follows; then every code used lies in the past, and a visitor's
     // first code is good at once.
@@ -142,6 +144,7 @@ async fn set_up(args: &DemoArgs, folder: &Path) -> Result<Demo> {
     alarms::happen(&running.store).await.context("the alarms")?;
     keeping::happen(&running.store).await.context("the holds")?;
     archive::end(&running.store).await.context("the second auditor's key")?;
+    two_person::end(&running.store, &hospital).await.context("the request for a viewing")?;
     // What else answers on the visitor's own machine is found as well: that is what the look is for.
     if let Err(denied) = running.store.check_exposure(&sekisho_core::people::Actor::console()).await {
         tracing::warn!(%denied, "the demo's machine was not looked at");

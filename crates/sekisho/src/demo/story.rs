@@ -42,9 +42,10 @@ pub struct Hospital {
 }
 
 /// Name, title, owner, vendor's place, personal data.
-const STAGES: [(&str, &str, &str, usize); 2] = [
+const STAGES: [(&str, &str, &str, usize); 3] = [
     ("ehr-db01", "電子カルテ DBサーバ", "医療情報室", 0),
     ("pacs01", "医用画像管理(PACS)サーバ", "放射線科", 1),
+    ("ehr-rep01", "電子カルテ 帳票サーバ", "医療情報室", 0),
 ];
 
 impl Stage {
@@ -223,6 +224,39 @@ pub async fn tell_job(api: &Api, clock: &DemoClock, hospital: &Hospital, termina
     approve(api, &operator, &planner, &plan).await?;
     work(hospital, terminal, folder).await?;
     close(api, &worker, &operator, &planner, &plan).await.context("closing the finished plan")
+}
+
+/// A job on the target whose recordings nobody opens alone.
+///
+/// # Errors
+/// Any step is refused.
+pub async fn tell_report_job(api: &Api, clock: &DemoClock, hospital: &Hospital, terminal: &Terminal) -> Result<()> {
+    let now = clock.now();
+    let operator = api.log_in(hospital.person("ueda")?).await?;
+    let planner = api.log_in(hospital.person("ishikawa")?).await?;
+    let finished = Outline {
+        title: "帳票サーバの出力先の確認",
+        class: "investigation",
+        purpose: "紹介状の印刷が遅いという問合せの調査",
+        target: super::two_person::TARGET,
+        switches: json!({ "functions": ["shell"], "files": [] }),
+        witness: "none",
+        workers: &["sato"],
+        from: now.minus(minutes(1)),
+        until: now.plus(minutes(60)),
+        steps: "1. 稼働時間を確認する\n2. 印刷の待ち行列を確認する",
+        commands: &["uptime", "df -h"],
+        files: &[],
+        impact: "なし(参照のみ)",
+        stop_minutes: 0,
+    };
+    let (plan, worker) = apply(api, hospital, "sato", 0, &finished).await.context("the plan of the report server")?;
+    approve(api, &operator, &planner, &plan).await?;
+    let output = terminal.run(hospital.person("sato")?, super::two_person::TARGET, "", &["uptime", "df -h /", "exit"]).await?;
+    if !output.status.success() {
+        bail!("the worker's shell: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    close(api, &worker, &operator, &planner, &plan).await.context("closing the plan of the report server")
 }
 
 /// What stands at this moment: one plan that waits for approval, one whose window is open. Gives the id of the open one.
