@@ -4,7 +4,9 @@ use super::visitor::{Open, Visitor, hidden};
 use crate::house::base::source;
 use crate::house::imports::wtmp;
 use crate::house::ward::PASSWORD;
-use sekisho_core::desk::{Arrival, Cause, Desk, Entry, FirstProof};
+use sekisho_core::around::SourceAsk;
+use sekisho_core::desk::{Admission, Arrival, Cause, Desk, Dialled, Entry, FirstProof};
+use sekisho_core::gather::Gatherer;
 use sekisho_core::limits;
 use sekisho_core::people::Actor;
 use sekisho_core::plan::Plan;
@@ -12,14 +14,13 @@ use sekisho_core::plan::act::PlanAct;
 use sekisho_core::reconcile::Decision;
 use sekisho_core::secret::Secret;
 use sekisho_core::time::Timestamp;
+use std::time::Duration;
 
 /// A plan of which the worker did the work, and in which the hospital found nothing wrong.
 async fn worked(open: &Open) -> Plan {
     let town = &open.town;
     let plan = town.approved().await;
-    let half = town.store.first_factor("sato", &Arrival::plain(source()), FirstProof::Password(Secret::new(PASSWORD))).await.unwrap();
-    let principal = town.store.second_factor(half, town.code(&town.worker)).await.unwrap();
-    let Entry::Open(admission) = town.store.enter(&principal, "ehr-db01", None).await.unwrap() else { panic!("there is one plan") };
+    let admission = entered(open).await;
     town.store.leave(&admission.session, admission.recording, Cause::Closed).await;
     let mut plan = town.act(&town.worker, &plan, PlanAct::FinishWork).await.unwrap();
     for index in 0..plan.findings.len() {
@@ -29,6 +30,15 @@ async fn worked(open: &Open) -> Plan {
         }
     }
     town.act(&town.operator, &plan, PlanAct::FinishReconcile).await.unwrap()
+}
+
+/// The worker enters by the one plan that there is.
+async fn entered(open: &Open) -> Admission {
+    let town = &open.town;
+    let half = town.store.first_factor("sato", &Arrival::plain(source()), FirstProof::Password(Secret::new(PASSWORD))).await.unwrap();
+    let principal = town.store.second_factor(half, town.code(&town.worker)).await.unwrap();
+    let Entry::Open(admission) = town.store.enter(&principal, "ehr-db01", None).await.unwrap() else { panic!("there is one plan") };
+    *admission
 }
 
 async fn fresh(open: &Open) -> Visitor {
@@ -109,6 +119,38 @@ async fn a_target_without_a_log_is_told_of_in_the_diary_of_the_report() {
     let plan = open.town.store.plan(&open.town.planner.actor, &plan.id).await.unwrap().plan;
     assert!(plan.findings.iter().all(|row| !row.is_open()), "{:?}", plan.findings);
     open.town.store.act_on_plan(&open.town.planner.actor, &plan.id, PlanAct::Confirm, None).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_a_session_says_how_far_the_clock_of_its_target_was_off() {
+    let open = Open::new().await;
+    let store = &open.town.store;
+    let ask = SourceAsk { target: Some(open.town.target.clone()), hosts: ["ehr-db01".to_owned()].into(), legacy: None, zone_minutes: 540, silent_minutes: None, tells_logins: true };
+    let source = store.add_log_source(&Actor::console(), ask).await.unwrap().source.id;
+    store.open_gathering().await.unwrap();
+    let task = tokio::spawn({
+        let store = store.clone();
+        async move { store.run_gathering().await }
+    });
+    open.town.approved().await;
+    let admission = entered(&open).await;
+    let local = Some("10.20.0.9:50001".parse().unwrap());
+    store.dialled(&admission.session, Dialled::Connected { host_key: "SHA256:x".into(), local, peer: None }).await.unwrap();
+    let operator = open.browser(&open.town.operator).await;
+    let path = format!("/sessions/{}", admission.session);
+    assert!(!operator.get(&path).await.html().contains("接続先の時計"), "nothing is known yet");
+    let its_clock = Timestamp(open.town.now().0 - 40_000).rfc3339();
+    let line = format!("<38>1 {its_clock} ehr-db01 sshd 9 - - Accepted password for maint from 10.20.0.9 port 50001 ssh2");
+    let told = async {
+        // The task says that it is there by taking something.
+        while store.take(&source, vec![line.clone().into_bytes()]).await.is_err() || open.town.facts("session_told").await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), told).await.expect("the session is told of");
+    let page = operator.get(&path).await.html();
+    assert!(page.contains("接続先の時計") && page.contains("関所より 40 秒遅れています"), "{page}");
+    task.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
