@@ -241,7 +241,7 @@ async fn show(call: Call) -> Reply {
     let tests = ctx.store().account_tests(ctx.actor()?).await?;
     let tests: Vec<Value> = found.accounts.iter().map(|account| tests.get(&account.id).map(|test| accounts::show::told(ctx, test, account.credential)).into()).collect();
     let addresses = logs::addresses(&call, &found.target.id).await?;
-    call.page_titled("targets/show.html", &found.target.title, context! { row => row(ctx, &found), tests, addresses, may_keep => ctx.may(Action::KeepLedger) })
+    call.page_titled("targets/show.html", &found.target.title, context! { row => row(ctx, &found), no_log => found.target.logs.none, tests, addresses, may_keep => ctx.may(Action::KeepLedger) })
 }
 
 async fn vendors(ctx: &Ctx) -> Result<Value, Stop> {
