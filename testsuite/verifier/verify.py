@@ -657,7 +657,7 @@ def is_signed_alone(keys, body):
 def check_deletions(copy, keys, entries):
     """The sessions whose recordings may be gone, and those where the entry itself is wrong."""
     told, holds, days, gone = {}, {}, {}, {}
-    contents, cases, incidents, plans = set(), {}, set(), {}
+    contents, cases, incidents, plans, emergencies = set(), {}, set(), {}, set()
     for seq, body in enumerate(entries):
         try:
             entry = json.loads(body)
@@ -700,6 +700,9 @@ def check_deletions(copy, keys, entries):
             elif kind == "case_opened":
                 if entry.get("near") is not None:
                     cases[entry["case"]] = entry["near"]
+            elif kind == "plan_acted":
+                if entry.get("act") == "allow_emergency":
+                    emergencies.add(plan)
             elif kind == "case_decided":
                 if entry.get("decision") == "incident":
                     incidents.add(entry["case"])
@@ -715,7 +718,7 @@ def check_deletions(copy, keys, entries):
                 if session in gone:
                     raise Bad("the recording was deleted twice")
                 classes = {"recordings"} | ({"contents"} if session in contents else set())
-                if any(cases.get(case) == session for case in incidents):
+                if told[session].get("plan") in emergencies or any(cases.get(case) == session for case in incidents):
                     classes.add("emergency")
                 gone[session] = may_go(entry, told[session], holds, days, classes)
                 if gone[session]:

@@ -160,6 +160,13 @@ pub trait Vault: Send + Sync {
     /// Carries a copy back into a new file. At most `bytes` are written; their digest is the caller's to check.
     fn fetch<'a>(&'a self, object: &'a str, version: &'a str, bytes: u64, into: &'a Path) -> Answer<'a, Result<(), Trouble>>;
 
+    /// Makes the lock of a copy last until a later moment, because what it is a copy of is held. Never shortens one; gives what the
+    /// place says of the copy after it was asked anew. A place without locks has none to prolong.
+    fn prolong<'a>(&'a self, object: &'a str, version: &'a str, bytes: u64, sha256: &'a [u8; 32], lock: Lock) -> Answer<'a, Result<Kept, Trouble>> {
+        let _ = (object, version, bytes, sha256, lock);
+        Box::pin(async { Err(Trouble::NoLock("it cannot keep a copy from being deleted".into())) })
+    }
+
     /// Deletes a copy, if no lock holds it. A lock is never lifted.
     fn remove<'a>(&'a self, object: &'a str, version: &'a str) -> Answer<'a, Result<Removed, Trouble>>;
 }

@@ -1898,6 +1898,22 @@ pub enum Fact {
         hold: HoldId,
         /// Why.
         reason: String,
+        /// Of a hold that was placed at the console: who placed it there, as the one who lifts it says. The console names nobody.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        console: String,
+    },
+    /// Copies in the archive of what a hold covers could not be kept from being deleted for as long.
+    HoldCopiesUnlocked {
+        /// Which hold.
+        hold: HoldId,
+        /// What the configuration calls the archive.
+        place: String,
+        /// How many of them.
+        copies: u64,
+        /// The code of why.
+        code: String,
+        /// Why.
+        why: String,
     },
     /// The time of a hold was over.
     HoldEnded {
@@ -1926,6 +1942,9 @@ pub enum Fact {
         /// Who asked for a shorter time; empty if nobody had to be asked.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         asked_by: String,
+        /// A shorter time was asked for at the console, which names nobody: the planner who agreed may be the same hand.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        of_console: bool,
         /// Why.
         reason: String,
     },
@@ -2127,6 +2146,15 @@ pub enum Fact {
         /// In words.
         why: String,
     },
+    /// The lock of a copy in the archive was made to last longer, because a hold covers it.
+    ArchiveLockProlonged {
+        /// Which recording.
+        session: SessionId,
+        /// What the configuration calls the archive.
+        place: String,
+        /// Until when it may not be deleted there.
+        until: Timestamp,
+    },
     /// The copy of a recording in the archive was deleted.
     ArchiveCopyRemoved {
         /// Which.
@@ -2251,6 +2279,13 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
     },
+    /// Time servers confirmed a clock that was believed at starts of the box, without anybody who could say so.
+    ClockConfirmed {
+        /// For so many milliseconds in all the box was off since the clock was last confirmed.
+        rested_ms: i64,
+        /// Servers that confirm it.
+        servers: usize,
+    },
     /// The log's time was set back to the clock at the console: entries before this one have a false time.
     ClockCorrected {
         /// By so many milliseconds.
@@ -2316,6 +2351,7 @@ impl Fact {
             | Self::RecordingFetched { session, .. }
             | Self::ArchiveCopyBad { session, .. }
             | Self::ArchiveCopyRemoved { session, .. }
+            | Self::ArchiveLockProlonged { session, .. }
             | Self::ViewEnded { session, .. } => Some(session),
             Self::CertificateIssued { session, .. } | Self::HostKeyAlarmed { session, .. } => session.as_ref(),
             Self::EvidenceTaken { scope, .. } | Self::EvidenceSigned { scope, .. } => scope.session(),

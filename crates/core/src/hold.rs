@@ -70,7 +70,7 @@ pub struct Thing {
     /// When it ended.
     pub until: Timestamp,
     /// Lines of targets' logs: nobody can say beforehand whom they tell of, so each hold on a target, a vendor or a person
-    /// covers them.
+    /// covers them, and one on a session or a plan those of its time ([`crate::retention::Board::holds_on`]).
     pub is_lines: bool,
 }
 

@@ -576,6 +576,10 @@ limits! {
     HOLD_POLICE_DAYS: "days" = 30;
     /// The same with its extension (art. 197(4)).
     HOLD_POLICE_LONGEST_DAYS: "days" = 60;
+    /// Days for which the copies of what is held are locked in the archive at least.
+    HOLD_LOCK_LEAST_DAYS: "days" = 120;
+    /// Days for which they are locked when that is prolonged: a lock cannot be taken back, and lasts as long after the hold.
+    HOLD_LOCK_DAYS: "days" = 180;
     /// Holds that stand at once.
     HOLDS: "holds" = 200;
     /// Bytes a second that the check of old recordings reads.

@@ -5,7 +5,7 @@
 
 use crate::around::Decision;
 use crate::facts::{Entry, Fact};
-use crate::hold::{Hold, HoldEnd, Thing};
+use crate::hold::{Hold, HoldEnd, HoldScope, Thing};
 use crate::ids::{AttachmentId, CaseId, HoldId, PersonId, PlanId, SessionId};
 use crate::limits;
 use crate::refusal::Refusal;
@@ -126,6 +126,19 @@ pub struct Board {
     incidents: BTreeSet<CaseId>,
     /// When the log told last of the course of each plan.
     plans: BTreeMap<PlanId, Timestamp>,
+    /// When each session ran, and by which plan.
+    spans: BTreeMap<SessionId, Span>,
+    /// From when to when each case grew.
+    grown: BTreeMap<CaseId, (Timestamp, Timestamp)>,
+}
+
+/// When a session ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Span {
+    plan: Option<PlanId>,
+    from: Timestamp,
+    /// None while it runs.
+    until: Option<Timestamp>,
 }
 
 impl Board {
@@ -147,6 +160,7 @@ impl Board {
     /// Takes the next entry.
     pub fn take(&mut self, entry: &Entry) {
         let at = entry.at;
+        self.take_span(entry);
         match &entry.fact {
             Fact::HoldPlaced { hold, scope, about, basis, case_number, reason, until } => {
                 let placed = Hold {
@@ -197,6 +211,52 @@ impl Board {
         }
     }
 
+    /// An entry that somebody else put into the log makes a time longer here and never shorter.
+    fn take_span(&mut self, entry: &Entry) {
+        let at = entry.at;
+        match &entry.fact {
+            Fact::Entered { session, plan, .. } => self.begin(session, Some(plan), at),
+            Fact::RobotEntered { session, .. } => self.begin(session, None, at),
+            Fact::Left { session, .. } => {
+                if let Some(span) = self.spans.get_mut(session) {
+                    span.until = Some(span.until.map_or(at, |until| until.max(at)));
+                }
+            }
+            Fact::CaseOpened { case, .. } | Fact::CaseGrew { case, .. } => {
+                let (from, until) = self.grown.entry(case.clone()).or_insert((at, at));
+                (*from, *until) = (at.min(*from), at.max(*until));
+            }
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, session: &SessionId, plan: Option<&PlanId>, at: Timestamp) {
+        let span = self.spans.entry(session.clone()).or_insert_with(|| Span { plan: plan.cloned(), from: at, until: None });
+        span.from = span.from.min(at);
+    }
+
+    /// Whether a scope covers a thing. Lines of targets' logs bear no session: those of a session that is held, or of a plan's
+    /// sessions, are the ones that came while it ran and while a case near to it grew, with a day before and after, because clocks
+    /// differ and some devices send late.
+    fn covers(&self, scope: &HoldScope, thing: &Thing) -> bool {
+        if scope.covers(thing) {
+            return true;
+        }
+        if !thing.is_lines {
+            return false;
+        }
+        let beside = |from: Timestamp, until: Timestamp| thing.from.minus(DAY) <= until && from.minus(DAY) <= thing.until;
+        let held = |id: &SessionId, span: &Span| {
+            beside(span.from, span.until.unwrap_or(Timestamp(i64::MAX)))
+                || self.cases.iter().any(|(case, near)| near == id && self.grown.get(case).is_some_and(|(from, until)| beside(*from, *until)))
+        };
+        match scope {
+            HoldScope::Session { session } => self.spans.get(session).is_some_and(|span| held(session, span)),
+            HoldScope::Plan { plan } => self.spans.iter().any(|(id, span)| span.plan.as_ref() == Some(plan) && held(id, span)),
+            _ => false,
+        }
+    }
+
     fn end(&mut self, hold: &HoldId, end: HoldEnd) {
         if let Some(held) = self.holds.get_mut(hold) {
             held.ended = Some(end);
@@ -229,7 +289,7 @@ impl Board {
     /// The holds that keep a thing at this moment.
     #[must_use]
     pub fn holds_on(&self, thing: &Thing, now: Timestamp) -> Vec<&Hold> {
-        self.holds.values().filter(|hold| hold.stands(now) && hold.scope.covers(thing)).collect()
+        self.holds.values().filter(|hold| hold.stands(now) && self.covers(&hold.scope, thing)).collect()
     }
 
     /// The entry by which a session's recording was deleted.
@@ -279,7 +339,7 @@ impl Board {
     #[must_use]
     pub fn due(&self, class: KeepClass, ended: Timestamp, thing: &Thing) -> Option<Timestamp> {
         let rule = self.rule(class)?;
-        let freed = self.holds.values().filter(|hold| hold.scope.covers(thing)).filter_map(Hold::freed_at).max();
+        let freed = self.holds.values().filter(|hold| self.covers(&hold.scope, thing)).filter_map(Hold::freed_at).max();
         let announced = freed.map(|freed| freed.plus(notice()));
         Some(ended.plus(DAY * rule.days).max(rule.not_before).max(announced.unwrap_or(Timestamp(i64::MIN))))
     }
@@ -333,7 +393,7 @@ pub fn other_hand(first: Option<&PersonId>, second: Option<&PersonId>) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hold::{HoldBasis, HoldScope};
+    use crate::hold::HoldBasis;
     use crate::people::Actor;
 
     fn days(days: u32) -> Timestamp {
@@ -349,7 +409,7 @@ mod tests {
     }
 
     fn set(kept: u32, not_before: u32) -> Fact {
-        Fact::RetentionSet { class: KeepClass::Recordings, days: kept, before: None, not_before: days(not_before), asked_by: String::new(), reason: String::new() }
+        Fact::RetentionSet { class: KeepClass::Recordings, days: kept, before: None, not_before: days(not_before), asked_by: String::new(), of_console: false, reason: String::new() }
     }
 
     #[test]
@@ -363,9 +423,32 @@ mod tests {
         let placed = Fact::HoldPlaced { hold: hold.clone(), scope: HoldScope::Everything, about: String::new(), basis: HoldBasis::Own, case_number: "1".into(), reason: "x".into(), until: None };
         let held = [(0, set(365, 14)), (20, placed.clone())];
         assert_eq!(board(&held).holds_on(&thing, days(400)).len(), 1);
-        let lifted = [(0, set(365, 14)), (20, placed), (500, Fact::HoldLifted { hold, reason: "済".into() })];
+        let lifted = [(0, set(365, 14)), (20, placed), (500, Fact::HoldLifted { hold, reason: "済".into(), console: String::new() })];
         assert!(board(&lifted).holds_on(&thing, days(500)).is_empty());
         assert_eq!(due(&lifted), Some(days(514)), "what a hold kept is announced when it is free");
+    }
+
+    #[test]
+    fn what_was_decided_to_be_an_incident_is_told_by_its_case() {
+        use crate::around::{AroundRule, Decision};
+        let (session, case) = (SessionId::from_random([1; 10]), CaseId::from_random([2; 10]));
+        let opened = |case: &CaseId, near| Fact::CaseOpened {
+            case: case.clone(),
+            rule: AroundRule::NoSession,
+            weight: crate::around::Weight::High,
+            about: String::new(),
+            target: None,
+            account: String::new(),
+            from: String::new(),
+            source: None,
+            near,
+            line: String::new(),
+            import: None,
+        };
+        let decided = |decision| Fact::CaseDecided { case: case.clone(), rule: AroundRule::NoSession, about: String::new(), decision, reason: "x".into() };
+        let told = |decision| board(&[(1, opened(&case, Some(session.clone()))), (2, decided(decision))]).is_incident(&session);
+        assert!(told(Decision::Incident));
+        assert!(!told(Decision::Legitimate));
     }
 
     #[test]

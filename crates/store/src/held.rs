@@ -80,7 +80,7 @@ pub(crate) fn row_of(fact: &Fact) -> Option<Cow<'_, str>> {
         Fact::CaseOpened { case, .. } | Fact::CaseGrew { case, .. } | Fact::CaseDecided { case, .. } => case.as_str(),
         Fact::LoginAllowKept { allow, .. } => allow.as_str(),
         Fact::AuditorKeyKept { auditor_key, .. } => auditor_key.as_str(),
-        Fact::RecordingArchived { session, .. } | Fact::RecordingMovedOut { session, .. } | Fact::ArchiveCopyRemoved { session, .. } => session.as_str(),
+        Fact::RecordingArchived { session, .. } | Fact::RecordingMovedOut { session, .. } | Fact::ArchiveCopyRemoved { session, .. } | Fact::ArchiveLockProlonged { session, .. } => session.as_str(),
         Fact::LogImported { import, .. } | Fact::LogImportRead { import, .. } => import.as_str(),
         Fact::DeviceCodeIssued { device_code, .. } | Fact::DeviceCodeFailed { device_code, .. } | Fact::DeviceCodeEnded { device_code, .. } => device_code.as_str(),
         Fact::DeviceCertified { certificate, .. } | Fact::DeviceCertificateEnded { certificate, .. } => certificate.as_str(),

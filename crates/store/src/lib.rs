@@ -95,7 +95,7 @@ pub use logins::{Enrolment, EnrolmentLink, EverybodysLogins, EnrolmentOffer, New
 pub use open::InitReport;
 pub use outbox::{MailRow, MailState, Outbox, Posted};
 pub use plans::{Page, PlanChoices, PlanFilter, PlanRow, PlanView, VendorChoices};
-pub use archive::{ArchiveCopy, ArchiveSettings, ArchiveStanding};
+pub use archive::{ArchiveCopy, ArchiveSettings, ArchiveStanding, HeldCopies};
 pub use recordings::{Agreeing, NewAuditorKey, OpenedRecording, ReadRequest, RecordingAgreement, agree_to_recording, agree_to_request, new_auditor_key, open_recording, read_agreeing};
 pub use recordings::{CopyPlace, CopyRemoval, RecordingCopy, Replay};
 pub use reviewing::{LogReviewDuty, LogReviewView, PeriodReportView, Recount};

@@ -10,6 +10,7 @@ use sekisho_core::people::{Actor, Via};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::{Sample, Timestamp};
 use sekisho_evidence::checkpoint::{PublicKey, Signature, sign_bytes, verify_bytes};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -102,17 +103,27 @@ pub(crate) struct ClockStory {
     held_ms: Option<i64>,
     /// Time servers called the clock wrong, and nothing ended that.
     off: bool,
+    /// Time of the last entry, whoever wrote it.
+    last: Timestamp,
+    /// For so many milliseconds in all the clock went on while the box was off, and was believed at its start, since the clock was
+    /// last confirmed: each start alone may be short, and many of them add up.
+    rested_ms: i64,
 }
 
 impl ClockStory {
     /// Takes the next entry. One that no signed head covers may be anybody's: it gives doubt, and ends none.
     pub fn take(&mut self, entry: &Entry, at: Timestamp, signed: bool) {
+        if matches!(entry.fact, Fact::Started { .. }) && self.last.0 > 0 {
+            self.rested_ms = self.rested_ms.saturating_add(at.0.saturating_sub(self.last.0).max(0));
+        }
+        self.last = at;
         match &entry.fact {
             Fact::ClockHeld { by_ms } => self.held_ms = Some(*by_ms),
             Fact::ClockOff { off: true, .. } => self.off = true,
             _ if !signed => return,
-            Fact::ClockOff { off: false, .. } => self.off = false,
-            Fact::ClockAccepted { .. } | Fact::ClockCorrected { .. } => (self.held_ms, self.off) = (None, false),
+            Fact::ClockOff { off: false, .. } => (self.off, self.rested_ms) = (false, 0),
+            Fact::ClockConfirmed { .. } => self.rested_ms = 0,
+            Fact::ClockAccepted { .. } | Fact::ClockCorrected { .. } => (self.held_ms, self.off, self.rested_ms) = (None, false, 0),
             Fact::ClockMoved { by_ms } => self.held_ms = self.held_ms.map(|held| held.saturating_add(*by_ms)).filter(|held| *held > step_ms()),
             _ => {}
         }
@@ -121,11 +132,12 @@ impl ClockStory {
         }
     }
 
-    /// By how many milliseconds a clock stands beyond what a box that was off may find: a number of days; where the clock was in
+    /// By how many milliseconds a clock stands beyond what a box that was off may find: a number of days, of which what earlier starts
+    /// believed since the clock was confirmed is taken off; where the clock was in
     /// doubt before, as much as it was ahead then, for a clock that is still wrong shows at least that.
     fn doubt(&self, wall: Timestamp) -> Option<i64> {
         let by = wall.0.saturating_sub(self.at.0);
-        let rest = ms(limits::CLOCK_REST_DAYS.saturating_mul(24 * 3600));
+        let rest = ms(limits::CLOCK_REST_DAYS.saturating_mul(24 * 3600)).saturating_sub(self.rested_ms).max(SLACK_MS);
         let most = self.held_ms.map_or(rest, |held| rest.min(held.saturating_sub(SLACK_MS)));
         (self.at.0 > 0 && by > most).then_some(by)
     }
@@ -146,6 +158,8 @@ pub(crate) struct Watch {
     /// The latest moment that was seen, and when, by the monotonic clock.
     steady: Mutex<Option<(Instant, Timestamp)>>,
     belief: Mutex<Option<Belief>>,
+    /// What was believed at starts since the clock was confirmed, in milliseconds.
+    rested_ms: AtomicI64,
 }
 
 impl Watch {
@@ -157,7 +171,10 @@ impl Watch {
         }
         watch.state.lock().unwrap_or_else(PoisonError::into_inner).off = story.off;
         let wall = clock.now();
-        let belief = story.doubt(wall).map_or(Belief::of(wall, None), |by| Belief::of(story.at, Some(by)));
+        let doubt = story.doubt(wall);
+        let rested = if doubt.is_none() && story.last.0 > 0 { wall.0.saturating_sub(story.last.0).max(0) } else { 0 };
+        watch.rested_ms.store(story.rested_ms.saturating_add(rested), Ordering::SeqCst);
+        let belief = doubt.map_or(Belief::of(wall, None), |by| Belief::of(story.at, Some(by)));
         *watch.belief.lock().unwrap_or_else(PoisonError::into_inner) = Some(belief);
         watch
     }
@@ -254,6 +271,7 @@ impl Store {
         tx.fact(Fact::ClockAccepted { by_ms, servers: 0, reason });
         tx.commit().await?;
         self.believe();
+        self.inner.watch.rested_ms.store(0, Ordering::SeqCst);
         Ok(by_ms)
     }
 
@@ -285,6 +303,7 @@ impl Store {
         }
         *self.inner.watch.steady.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.believe();
+        self.inner.watch.rested_ms.store(0, Ordering::SeqCst);
         Ok(by_ms)
     }
 
@@ -397,6 +416,13 @@ impl Store {
             // What they confirm is where steps are counted from anew.
             if let Some(by_ms) = self.believe() {
                 self.tell_of_clock(Fact::ClockAccepted { by_ms, servers: offsets.len(), reason: String::new() }).await;
+                self.inner.watch.rested_ms.store(0, Ordering::SeqCst);
+            }
+            // Less is told with the next of it: each entry is a new head that goes outside.
+            let rested_ms = self.inner.watch.rested_ms.load(Ordering::SeqCst);
+            if rested_ms >= step_ms() {
+                self.inner.watch.rested_ms.store(0, Ordering::SeqCst);
+                self.tell_of_clock(Fact::ClockConfirmed { rested_ms, servers: offsets.len() }).await;
             }
         }
         let (before, off) = {

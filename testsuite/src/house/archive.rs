@@ -29,6 +29,8 @@ on_both! {
     an_archive_that_is_down_denies_or_lies_loses_nothing_and_says_so,
     a_bucket_without_object_lock_takes_nothing,
     a_copy_that_somebody_changed_is_not_used_and_not_believed,
+    a_hold_prolongs_the_lock_of_a_copy_that_was_moved_out_and_says_where_it_cannot,
+    a_sound_copy_is_opened_in_place_of_a_recording_that_was_set_aside,
     the_key_of_an_auditor_counts_after_a_second_person_and_opens_what_begins_then,
 }
 
@@ -259,6 +261,150 @@ async fn a_copy_that_somebody_changed_is_not_used_and_not_believed(base: Base) {
     fs::remove_dir_all(place).unwrap();
 }
 
+async fn a_hold_prolongs_the_lock_of_a_copy_that_was_moved_out_and_says_where_it_cannot(base: Base) {
+    let ward = Ward::over(base).await;
+    let objects = ObjectStore::start().await;
+    objects.bucket("evidence", true).await;
+    let between = Between::start(objects.address).await;
+    let settings = S3Settings { patience: Duration::from_secs(6), ..settings(between.address, "evidence") };
+    let vault = vault(&ward, settings);
+    ward.store.set_archive(vault.clone(), LOCKED);
+    let session = worked(&ward).await;
+    ward.store.publish().await.unwrap();
+    ward.store.keep_round().await.unwrap();
+    assert!(ward.store.archive_round(true).await.unwrap());
+    ward.clock.pass(DAY * 8);
+    assert!(ward.store.archive_round(false).await.unwrap());
+    assert!(!ward.recording(&session).exists(), "it lies in the archive alone");
+    let object = format!("recordings/{session}.skr");
+    let until = async || if let Ok(Removed::LockedUntil(until)) = vault.remove(&object, "").await { until } else { panic!("no lock holds it") };
+    let first = until().await;
+    // Two weeks before its time is over somebody holds it. While the archive does not do as it should, the page says so, and it is
+    // an alarm; nobody is told twice.
+    ward.clock.pass(DAY * 343);
+    between.does(Does::Deny);
+    let ask = HoldAsk { scope: HoldScope::Session { session: session.clone() }, basis: HoldBasis::Own, case_number: "院内-12".into(), reason: "漏えいの疑い".into(), days: None };
+    let hold = ward.store.place_hold(&ward.operator, ask).await.unwrap();
+    for _ in 0..2 {
+        assert!(!ward.store.archive_round(false).await.unwrap());
+    }
+    let held = ward.store.held_copies(&ward.planner, &hold.id).await.unwrap().unwrap();
+    assert_eq!((held.copies, held.short, held.until), (1, 1, Some(first)));
+    assert_eq!(held.trouble.as_ref().map(|(code, _)| code.as_str()), Some("SKA-02"));
+    let told = ward.facts("hold_copies_unlocked").await;
+    assert!(matches!(&told[..], [entry] if matches!(&entry.fact, Fact::HoldCopiesUnlocked { hold: named, copies: 1, code, .. } if *named == hold.id && code == "SKA-02")), "{told:?}");
+    // Once it does, the lock lasts for months beyond, as the store itself says, and goes on doing so for as long as the hold stands.
+    between.does(Does::Pass);
+    assert!(ward.store.archive_round(false).await.unwrap());
+    let second = until().await;
+    assert!(ward.store.now().plus(DAY * 170) < second, "{second:?}");
+    let held = ward.store.held_copies(&ward.planner, &hold.id).await.unwrap().unwrap();
+    assert_eq!((held.copies, held.short, held.until, held.trouble), (1, 0, Some(second), None));
+    assert!(ward.store.archive_round(true).await.unwrap());
+    assert_eq!(until().await, second, "what lasts is not asked for again");
+    ward.clock.pass(DAY * 100);
+    assert!(ward.store.archive_round(true).await.unwrap());
+    assert!(second < until().await);
+    assert_eq!(ward.facts("archive_lock_prolonged").await.len(), 2);
+    // A folder has nothing to lock, which its page says.
+    let ward = Ward::new().await;
+    let place = folder(&ward);
+    let settings = FolderSettings { name: "nas".into(), path: place.clone(), not_with: None, own: ward.dir.join("recordings") };
+    ward.store.set_archive(Arc::new(Folder::new(settings)), ArchiveSettings { lock: None, keep_local_days: Some(7) });
+    worked(&ward).await;
+    assert!(ward.store.archive_round(true).await.unwrap());
+    let ask = HoldAsk { scope: HoldScope::Everything, basis: HoldBasis::Own, case_number: "院内-12".into(), reason: "漏えいの疑い".into(), days: None };
+    let hold = ward.store.place_hold(&ward.operator, ask).await.unwrap();
+    assert!(ward.store.archive_round(false).await.unwrap());
+    let held = ward.store.held_copies(&ward.planner, &hold.id).await.unwrap().unwrap();
+    assert_eq!((held.locks, held.copies, held.short), (false, 1, 0));
+    assert!(ward.facts("hold_copies_unlocked").await.is_empty());
+    fs::remove_dir_all(place).unwrap();
+}
+
+async fn a_sound_copy_is_opened_in_place_of_a_recording_that_was_set_aside(base: Base) {
+    let ward = Ward::over(base).await;
+    let place = folder(&ward);
+    let settings = FolderSettings { name: "nas".into(), path: place.clone(), not_with: None, own: ward.dir.join("recordings") };
+    ward.store.set_archive(Arc::new(Folder::new(settings)), ArchiveSettings { lock: None, keep_local_days: Some(7) });
+    let session = worked(&ward).await;
+    ward.store.publish().await.unwrap();
+    ward.store.keep_round().await.unwrap();
+    assert!(ward.store.archive_round(true).await.unwrap());
+    let path = ward.recording(&session);
+    let sound = fs::read(&path).unwrap();
+    let mut broken = sound.clone();
+    let middle = broken.len() / 2;
+    broken[middle] ^= 1;
+    fs::write(&path, &broken).unwrap();
+    ward.clock.pass(DAY * 91);
+    ward.store.publish().await.unwrap();
+    assert!(ward.store.check_next_recording().await.unwrap());
+    let aside = ward.dir.join("damaged").join(path.file_name().unwrap());
+    assert!(aside.exists() && !path.exists());
+    assert!(plays(&ward.store, &ward.operator, &session).await.unwrap() > 0, "it plays from its first moment to its last");
+    assert_eq!(fs::read(&path).unwrap(), sound);
+    assert_eq!(fs::read(&aside).unwrap(), broken, "the damaged one stays as it was");
+    assert_eq!(ward.facts("recording_fetched").await.len(), 1);
+    // It stays beside the damaged one, and whoever verifies finds a sound one.
+    ward.clock.pass(DAY * 10);
+    assert!(ward.store.archive_round(false).await.unwrap());
+    assert!(path.exists() && aside.exists());
+    ward.store.publish().await.unwrap();
+    assert_eq!(verified(&ward), (true, vec![]));
+    // Without the copy, what is left of the damaged one is better than nothing.
+    fs::remove_file(&path).unwrap();
+    fs::remove_dir_all(&place).unwrap();
+    assert!(plays(&ward.store, &ward.operator, &session).await.is_err());
+    assert!(aside.exists());
+    // By its rule all of it goes.
+    ward.clock.pass(DAY * 300);
+    ward.store.keep_round().await.unwrap();
+    assert!(!aside.exists() && !path.exists());
+}
+
+/// What the database says of a session's end, and of what was handed over, decides neither a lock nor a copy.
+#[tokio::test]
+async fn a_column_of_the_database_shortens_no_lock_and_what_is_erased_gets_no_copy() {
+    let ward = Ward::over(Base::postgres()).await;
+    let objects = ObjectStore::start().await;
+    objects.bucket("evidence", true).await;
+    let vault = vault(&ward, settings(objects.address, "evidence"));
+    let session = worked(&ward).await;
+    let file = fs::read(ward.recording(&session)).unwrap();
+    ward.store.publish().await.unwrap();
+    ward.store.keep_round().await.unwrap();
+    let ended = ward.facts("left").await[0].at;
+    ward.db().sql("UPDATE sessions SET ended_at = 1000 WHERE ended_at IS NOT NULL");
+    ward.store.set_archive(vault.clone(), LOCKED);
+    assert!(ward.store.archive_round(true).await.unwrap());
+    let told = ward.facts("recording_archived").await;
+    assert!(matches!(&told[0].fact, Fact::RecordingArchived { locked_until: Some(until), .. } if (ended.plus(DAY * 365).0 - until.0).abs() < 1000), "{told:?}");
+    assert!(ward.store.archive_round(false).await.unwrap());
+    assert!(ward.recording(&session).exists(), "nor is it moved out before its days");
+    // Another one is deleted by its rule, and then somebody puts its file back and asks for a copy of it.
+    let ward = Ward::over(Base::postgres()).await;
+    let session = worked(&ward).await;
+    let kept = fs::read(ward.recording(&session)).unwrap();
+    assert_ne!(kept, file);
+    ward.store.publish().await.unwrap();
+    ward.store.keep_round().await.unwrap();
+    ward.clock.pass(DAY * 370);
+    ward.store.publish().await.unwrap();
+    ward.store.keep_round().await.unwrap();
+    assert_eq!(facts_of(&ward.store, "recording_deleted").await.len(), 1);
+    fs::write(ward.recording(&session), &kept).unwrap();
+    let place = folder(&ward);
+    let settings = FolderSettings { name: "nas".into(), path: place.clone(), not_with: None, own: ward.dir.join("recordings") };
+    ward.store.set_archive(Arc::new(Folder::new(settings)), ArchiveSettings { lock: None, keep_local_days: None });
+    for _ in 0..2 {
+        assert!(ward.store.archive_round(true).await.unwrap());
+    }
+    assert!(!place.join(format!("recordings/{session}.skr")).exists(), "what is erased is copied nowhere");
+    assert!(facts_of(&ward.store, "recording_archived").await.is_empty());
+    fs::remove_dir_all(place).unwrap();
+}
+
 /// An archive that has lost its copies and goes on saying what it was told of them.
 struct Parrot;
 
@@ -306,7 +452,7 @@ async fn nothing_leaves_the_box_that_is_held_or_that_the_archive_does_not_show()
         assert!(ward.store.archive_round(true).await.unwrap());
     }
     assert!(ward.recording(&held).exists() && !ward.recording(&free).exists(), "what is held stays, and keeps no other here");
-    ward.store.lift_hold(&ward.planner, &hold.id, "調べが終わった").await.unwrap();
+    ward.store.lift_hold(&ward.planner, &hold.id, "調べが終わった", "").await.unwrap();
     for _ in 0..3 {
         assert!(ward.store.archive_round(false).await.unwrap());
     }

@@ -8,6 +8,8 @@ use sekisho_core::facts::Fact;
 use sekisho_core::hold::{HoldAsk, HoldBasis, HoldScope};
 use sekisho_core::ids::{PersonId, SessionId};
 use sekisho_core::people::{Actor, Role};
+use sekisho_core::plan::act::PlanAct;
+use sekisho_core::plan::content::PlanContent;
 use sekisho_core::reconcile::{FileSeen, Kept};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::retention::KeepClass;
@@ -27,6 +29,8 @@ on_both! {
     a_damaged_recording_is_set_aside_and_the_others_are_checked_by_pace,
     an_attachment_goes_with_its_class_and_a_hold_on_the_plan_keeps_it,
     a_copy_under_a_lock_waits_until_its_date_and_goes_then,
+    what_the_console_placed_is_lifted_by_who_names_another_and_the_others_are_told,
+    recordings_of_emergencies_and_of_incidents_are_kept_by_their_class,
 }
 
 fn refused<T>(done: Result<T, Denied>) -> Option<Refusal> {
@@ -123,14 +127,14 @@ async fn what_is_held_stays_and_who_placed_the_hold_does_not_lift_it(base: Base)
 
     let lift = |actor: Actor| {
         let (store, id) = (ward.store.clone(), placed.id.clone());
-        async move { store.lift_hold(&actor, &id, "捜査が終わったため").await }
+        async move { store.lift_hold(&actor, &id, "捜査が終わったため", "").await }
     };
     assert_eq!(refused(lift(ward.operator.clone()).await), Some(Refusal::NotAllowed), "an operator places and does not lift");
     assert_eq!(refused(lift(Actor::console()).await), Some(Refusal::NotAllowed), "the console is nobody");
     assert_eq!(refused(lift(ward.planner.clone()).await), Some(Refusal::SameHand));
     let ward = ward.restarted().await;
     assert!(ward.store.holds_of_session(&session).await.unwrap().len() == 1, "a hold outlives a restart");
-    ward.store.lift_hold(&another(&ward.planner, Role::SafetyManager), &placed.id, "捜査が終わったため").await.unwrap();
+    ward.store.lift_hold(&another(&ward.planner, Role::SafetyManager), &placed.id, "捜査が終わったため", "").await.unwrap();
     round(&ward).await;
     assert!(path.is_file(), "what a hold kept is announced before it goes");
     assert_eq!(ward.store.deletions_ahead(&ward.operator, 0).await.unwrap().rows.len(), 1);
@@ -138,7 +142,7 @@ async fn what_is_held_stays_and_who_placed_the_hold_does_not_lift_it(base: Base)
     round(&ward).await;
     assert!(!path.exists());
     assert!(ward.store.verify_now().await.unwrap().ok);
-    assert_eq!(refused(ward.store.lift_hold(&another(&ward.planner, Role::Planner), &placed.id, "x").await), Some(Refusal::HoldOver));
+    assert_eq!(refused(ward.store.lift_hold(&another(&ward.planner, Role::Planner), &placed.id, "x", "").await), Some(Refusal::HoldOver));
 }
 
 async fn a_request_of_the_police_ends_after_thirty_days_and_after_sixty_at_the_latest(base: Base) {
@@ -271,7 +275,7 @@ async fn an_attachment_goes_with_its_class_and_a_hold_on_the_plan_keeps_it(base:
     ward.clock.pass(DAY * (5 * 365 + 1));
     round(&ward).await;
     assert!(ward.store.attachment(&ward.planner, &plan.id, &file.id).await.is_ok());
-    ward.store.lift_hold(&ward.planner, &placed.id, "済").await.unwrap();
+    ward.store.lift_hold(&ward.planner, &placed.id, "済", "").await.unwrap();
     ward.clock.pass(DAY * 15);
     round(&ward).await;
     assert_eq!(refused(ward.store.attachment(&ward.planner, &plan.id, &file.id).await), Some(Refusal::RecordingDeleted));
@@ -334,12 +338,112 @@ async fn a_copy_under_a_lock_waits_until_its_date_and_goes_then(base: Base) {
     ward.clock.pass(DAY * 40);
     round(&ward).await;
     assert!(ward.facts("copy_erased").await.is_empty());
-    ward.store.lift_hold(&ward.planner, &placed.id, "済").await.unwrap();
+    ward.store.lift_hold(&ward.planner, &placed.id, "済", "").await.unwrap();
     round(&ward).await;
     assert_eq!((ward.facts("copy_erased").await.len(), ward.store.care_state().await.unwrap().waiting), (1, 0));
     assert!(!ward.recording(&session).exists());
     let ledger = ward.store.deletions(&ward.planner, &LedgerFilter::default()).await.unwrap();
     assert_eq!(ledger.rows.iter().map(|row| row.what).collect::<Vec<_>>(), ["copy_erased", "copy_waits", "recording"]);
+}
+
+async fn what_the_console_placed_is_lifted_by_who_names_another_and_the_others_are_told(base: Base) {
+    let ward = Ward::over(base).await;
+    let placed = ward.store.place_hold(&Actor::console(), hold(HoldScope::Everything)).await.unwrap();
+    let lift = async |said: &str| ward.store.lift_hold(&ward.planner, &placed.id, "調査が終わったため", said).await;
+    assert_eq!(refused(lift(" ").await), Some(Refusal::bad_field("console")), "the console names nobody, so somebody must be named");
+    let own = ward.planner.name.replace(' ', "\u{3000}");
+    assert_eq!(refused(lift(&own).await), Some(Refusal::SameHand), "and not oneself");
+    lift("情報 太郎").await.unwrap();
+    let told = ward.facts("hold_lifted").await;
+    assert!(matches!(&told[0].fact, Fact::HoldLifted { console, .. } if console == "情報 太郎"), "{told:?}");
+    // A shorter time that the console asked for is agreed to by one hand, as far as the box can know.
+    round(&ward).await;
+    ward.store.ask_time(&Actor::console(), KeepClass::Recordings, 200, "ディスクの不足").await.unwrap();
+    ward.store.decide_time(&ward.planner, KeepClass::Recordings, 200, true, "").await.unwrap();
+    ward.store.ask_time(&ward.operator, KeepClass::Recordings, 100, "ディスクの不足").await.unwrap();
+    ward.store.decide_time(&ward.planner, KeepClass::Recordings, 100, true, "").await.unwrap();
+    let set = ward.facts("retention_set").await;
+    let lone: Vec<u32> = set.iter().filter_map(|entry| if let Fact::RetentionSet { days, of_console: true, .. } = entry.fact { Some(days) } else { None }).collect();
+    assert_eq!(lone, [200], "of two persons nobody is warned");
+    ward.store.raise_due().await.unwrap();
+    let raised: Vec<String> = ward.facts("alarm_raised").await.into_iter().filter_map(|entry| if let Fact::AlarmRaised { text, .. } = entry.fact { Some(text) } else { None }).collect();
+    assert!(raised.iter().any(|text| text.contains("placed at the console was lifted")) && raised.iter().any(|text| text.contains("was shortened to 200 days")), "{raised:?}");
+}
+
+async fn recordings_of_emergencies_and_of_incidents_are_kept_by_their_class(base: Base) {
+    let ward = Ward::over(base).await;
+    let content = PlanContent { emergency_reason: Some("電子カルテ停止".into()), ..ward.content() };
+    let plan = ward.store.draw_plan(&ward.worker_actor(), &ward.vendor.id, content).await.unwrap();
+    for (who, act) in [(ward.worker_actor(), PlanAct::Submit), (ward.clerk.clone(), PlanAct::AllowEmergency { hours: 2 })] {
+        ward.store.act_on_plan(&who, &plan.id, act, None).await.unwrap();
+    }
+    let admission = ward.try_enter(&ward.principal().await).await.unwrap();
+    shell(&admission);
+    let session = ward.left(admission, Cause::Closed).await;
+    round(&ward).await;
+    ward.clock.pass(DAY * 400);
+    round(&ward).await;
+    assert!(ward.recording(&session).is_file(), "an ordinary recording would be gone by now");
+    ward.clock.pass(DAY * (5 * 365 - 399));
+    round(&ward).await;
+    assert!(!ward.recording(&session).exists());
+    assert!(matches!(&ward.facts("recording_deleted").await[0].fact, Fact::RecordingDeleted { class: KeepClass::Emergency, days: 1825, .. }));
+    assert!(ward.store.verify_now().await.unwrap().ok);
+}
+
+/// Lines of targets' logs bear no session: a hold on one, or on its plan, keeps those of its time, and no others.
+#[tokio::test]
+async fn a_hold_on_a_session_or_its_plan_keeps_the_targets_logs_of_its_time() {
+    let ward = Ward::new().await;
+    let folder = ward.dir.join("target-logs");
+    fs::create_dir_all(&folder).unwrap();
+    let write = |number: u64, mib: u64| {
+        let path = folder.join(format!("{number:010}.skl"));
+        fs::write(&path, format!("sekisho-target-log/1 {number} {}\n", ward.store.now().0)).unwrap();
+        if mib > 0 {
+            fs::File::options().write(true).open(&path).unwrap().set_len(mib << 20).unwrap();
+        }
+    };
+    // Each is closed when the next one begins.
+    for part in [1, 2] {
+        write(part, 600);
+        ward.clock.pass(DAY * 10);
+    }
+    write(3, 600);
+    let session = worked(&ward).await;
+    ward.clock.pass(DAY * 10);
+    write(4, 0);
+    round(&ward).await;
+    let plan = ward.store.session(&ward.operator, &session).await.unwrap().row.plan.clone();
+    for scope in [HoldScope::Session { session: session.clone() }, HoldScope::Plan { plan }] {
+        let placed = ward.store.place_hold(&ward.operator, hold(scope)).await.unwrap();
+        ward.clock.pass(DAY * 390);
+        let ahead = ward.store.deletions_ahead(&ward.operator, 0).await.unwrap();
+        let held = |part| ahead.rows.iter().find(|row| matches!(row.thing, sekisho_store::DueThing::Lines { segment } if segment == part)).map(|row| row.held.len());
+        assert_eq!((held(1), held(3)), (Some(0), Some(1)), "{ahead:?}");
+        ward.clock.set_back(DAY * 390);
+        ward.store.lift_hold(&ward.planner, &placed.id, "済", "").await.unwrap();
+    }
+}
+
+/// Two attachments of a plan, each sealed for its own place.
+#[tokio::test]
+async fn the_contents_of_two_attachments_that_somebody_exchanged_are_refused() {
+    let ward = Ward::over(Base::postgres()).await;
+    let plan = ward.store.draw_plan(&ward.worker_actor(), &ward.vendor.id, ward.content()).await.unwrap();
+    let one = ward.store.attach(&ward.worker_actor(), &plan.id, "手順書.pdf", b"%PDF-1.7 the real one").await.unwrap();
+    let other = ward.store.attach(&ward.worker_actor(), &plan.id, "同意書.pdf", b"%PDF-1.7 another one").await.unwrap();
+    let exchange = "UPDATE attachments a SET content = b.content FROM attachments b WHERE a.id <> b.id AND a.plan = b.plan";
+    ward.db().sql(exchange);
+    for file in [&one, &other] {
+        let read = ward.store.attachment(&ward.planner, &plan.id, &file.id).await;
+        assert!(matches!(read, Err(Denied::Fault(_))), "{read:?}");
+    }
+    ward.db().sql(exchange);
+    assert!(ward.store.attachment(&ward.planner, &plan.id, &one.id).await.is_ok(), "put back, it is what it was");
+    // The same with all that the rows say of them.
+    ward.db().sql("UPDATE attachments a SET content = b.content, sha256 = b.sha256, bytes = b.bytes, name = b.name FROM attachments b WHERE a.id <> b.id AND a.plan = b.plan");
+    assert!(matches!(ward.store.attachment(&ward.planner, &plan.id, &one.id).await, Err(Denied::Fault(_))));
 }
 
 /// Parts of targets' logs beyond their limit, held by a hold on one target: nobody can say whom their lines tell of.
@@ -372,7 +476,7 @@ async fn a_hold_keeps_targets_logs_also_from_the_limit_of_the_disk() {
     }
     assert_eq!(pressed.len(), 1, "that the limit cannot be kept is told");
     assert!(folder.join("0000000001.skl").is_file() && ward.facts("log_segments_dropped").await.is_empty());
-    ward.store.lift_hold(&ward.planner, &placed.id, "済").await.unwrap();
+    ward.store.lift_hold(&ward.planner, &placed.id, "済", "").await.unwrap();
     for _ in 0..400 {
         ward.clock.pass(Duration::from_secs(11));
         if !folder.join("0000000001.skl").exists() {
@@ -410,7 +514,7 @@ async fn who_edits_the_database_makes_no_hold_vanish_and_deletes_nothing() {
     assert!(ward.recording(&session).is_file() && ward.facts("recording_deleted").await.is_empty());
     // Nor does an earlier end, in a column or in the entry itself.
     db.sql(&format!("UPDATE recording_care SET state = 'kept', ended_at = 0 WHERE session = '{session}'"));
-    ward.store.lift_hold(&ward.planner, &ward.store.holds(&ward.planner).await.unwrap()[0].id, "済").await.unwrap();
+    ward.store.lift_hold(&ward.planner, &ward.store.holds(&ward.planner).await.unwrap()[0].id, "済", "").await.unwrap();
     let at = ward.facts("left").await[0].at.0;
     db.sql(&format!("UPDATE log SET body = convert_to(replace(convert_from(body, 'UTF8'), '\"at\":{at}', '\"at\":1'), 'UTF8') WHERE kind = 'left'"));
     ward.clock.pass(DAY * 20);

@@ -286,3 +286,23 @@ async fn nothing_is_deleted_by_a_clock_that_nobody_confirmed() {
     ward.store.keep_round().await.unwrap();
     assert!(!path.exists());
 }
+
+/// Each of many restarts finds the clock some days ahead, and each alone would be a clinic that was closed.
+#[tokio::test]
+async fn days_at_each_of_many_restarts_add_up_to_a_week_and_no_more() {
+    let day = Duration::from_secs(24 * 3600);
+    let mut ward = crate::house::ward::Ward::new().await;
+    ward.clock.is_the_machines();
+    let _ = ward.store.now();
+    for restart in 1..=4 {
+        ward.clock.pass(day * 3);
+        ward = ward.restarted().await;
+        let held = ward.store.clock_state().held_ms.is_some();
+        assert_eq!(held, restart > 2, "at restart {restart}");
+    }
+    ward.store.accept_clock(&Actor::console(), "時報と照合した").await.unwrap();
+    ward.store.publish().await.unwrap();
+    ward.clock.pass(day * 3);
+    let ward = ward.restarted().await;
+    assert!(ward.store.clock_state().held_ms.is_none(), "from a time that was confirmed it is counted anew");
+}

@@ -409,6 +409,9 @@ fn plain(entry: &Entry, known: &Known, fact: &Fact) -> Option<Raised> {
         Fact::LogLost { host, lines, .. } => raised(What::LogLost { host: short(host), lines: *lines }, Level::Warning, &format!("lost/{host}"), subject),
         Fact::LogSegmentsDropped { first, last, why } if why == "size" => raised(What::LogDropped { first: *first, last: *last }, Level::Critical, "dropped", subject),
         Fact::HoldPressed { bytes, limit } => raised(What::HoldPressed { bytes: *bytes, limit: *limit }, Level::Warning, "held", subject),
+        Fact::HoldCopiesUnlocked { hold, place, copies, code, .. } => raised(What::HoldUnlocked { place: short(place), copies: *copies, code: short(code) }, Level::Critical, &format!("unlocked/{hold}"), subject),
+        Fact::HoldLifted { hold, console, .. } if !console.is_empty() => raised(What::ConsoleHoldLifted { who: short(&entry.actor.name), said: short(console) }, Level::Critical, &format!("lifted/{hold}"), subject),
+        Fact::RetentionSet { class, days, of_console: true, .. } => raised(What::ShortenedAlone { class: *class, days: *days, who: short(&entry.actor.name) }, Level::Warning, &format!("shortened/{}", class.as_str()), subject),
         Fact::RecordingSetAside { session, why, .. } => raised(What::SetAside { why: short(why) }, Level::Critical, &format!("aside/{session}"), subject),
         Fact::RetentionStopped { why } => raised(What::RetentionStopped { why: short(why) }, Level::Critical, "retention", subject),
         // What only an authority of ours can have signed: strangers without one raise nothing here.

@@ -478,6 +478,31 @@ pub enum What {
         /// What was found.
         why: String,
     },
+    /// Copies of what is held can be deleted in the archive.
+    HoldUnlocked {
+        /// The archive.
+        place: String,
+        /// How many.
+        copies: u64,
+        /// The code of why.
+        code: String,
+    },
+    /// A hold that was placed at the console was lifted: the console names nobody, and it may have been the same hand.
+    ConsoleHoldLifted {
+        /// Who lifted it.
+        who: String,
+        /// Who placed it, as they say.
+        said: String,
+    },
+    /// A time of keeping was shortened by a planner alone: it was asked for at the console, which names nobody.
+    ShortenedAlone {
+        /// The class.
+        class: crate::retention::KeepClass,
+        /// Days from here on.
+        days: u32,
+        /// Who agreed.
+        who: String,
+    },
     /// Nothing is deleted, because database and log disagree on holds and times.
     RetentionStopped {
         /// What was found.
@@ -521,8 +546,8 @@ impl What {
             Self::Inside { .. } => Rule::Inside,
             Self::PersonalData { .. } => Rule::PersonalData,
             Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } => Rule::Emergency,
-            Self::RecordingLost { .. } | Self::RecordingTorn { .. } | Self::ArchiveTrouble { .. } | Self::ArchiveBehind { .. } | Self::ArchiveCopyBad { .. } | Self::AuditorKey { .. } | Self::SecondKey { .. } | Self::Orphan { .. } | Self::RecordingTrouble { .. } | Self::SetAside { .. } => Rule::Recording,
-            Self::PublisherStuck { .. } | Self::CheckpointStuck { .. } | Self::LogContradicted { .. } | Self::RestoreAccepted { .. } | Self::KeyRotated { .. } | Self::FormerKeySigned { .. } | Self::TimestampStuck { .. } | Self::RetentionStopped { .. } | Self::RowDamaged { .. } => Rule::Log,
+            Self::RecordingLost { .. } | Self::RecordingTorn { .. } | Self::ArchiveTrouble { .. } | Self::ArchiveBehind { .. } | Self::ArchiveCopyBad { .. } | Self::HoldUnlocked { .. } | Self::AuditorKey { .. } | Self::SecondKey { .. } | Self::Orphan { .. } | Self::RecordingTrouble { .. } | Self::SetAside { .. } => Rule::Recording,
+            Self::PublisherStuck { .. } | Self::CheckpointStuck { .. } | Self::LogContradicted { .. } | Self::RestoreAccepted { .. } | Self::KeyRotated { .. } | Self::FormerKeySigned { .. } | Self::TimestampStuck { .. } | Self::RetentionStopped { .. } | Self::ConsoleHoldLifted { .. } | Self::ShortenedAlone { .. } | Self::RowDamaged { .. } => Rule::Log,
             Self::ClockMoved { .. } | Self::ClockOff { .. } | Self::ClockJumped { .. } | Self::ClockHeld { .. } | Self::ClockCorrected { .. } => Rule::Clock,
             Self::Ending { .. } => Rule::Ending,
             Self::HostKey { .. } => Rule::HostKey,

@@ -322,6 +322,24 @@ impl What {
                 "ディスクが足りなくなると、新しいログも接続も受け付けられません。ディスクか上限を増やすか、証拠保全の範囲を見直してください。",
             ),
             Self::SetAside { why } => told(format!("録画の破損を見つけ、隔離しました({why})。"), "改ざんの恐れがあります。複製があれば照合し、ほかの録画に異常がないか、録画とログの検証で確かめてください。"),
+            Self::HoldUnlocked { place, copies, code } => told(
+                format!("証拠保全中の録画の写し {copies} 件を、保管先「{place}」で削除されないようにロックできません({code})。"),
+                "ロックの期限が切れると、保管先で削除できる人が写しを消せます。証拠保全の画面で理由を確かめ、保管先の状態と権限を直してください。急ぐときは録画を開いて関所に戻してください。",
+            ),
+            Self::ConsoleHoldLifted { who, said } => told(
+                format!("関所の操作端末で指定された証拠保全を、{who} さんが解除しました(指定した人として述べた氏名: {said})。"),
+                "操作端末での指定には本人の記録がなく、同じ人による指定と解除の恐れがあります。指定した本人に確かめ、心当たりがなければ証拠保全を指定し直してください。",
+            ),
+            Self::ShortenedAlone { class, days, who } => told(
+                format!("{}の保管期間が、関所の操作端末からの申請と {who} さんの承認により {days} 日に短縮されました。", match class {
+                    crate::retention::KeepClass::Recordings => "録画",
+                    crate::retention::KeepClass::Contents => "ファイルの内容を含む録画",
+                    crate::retention::KeepClass::TargetLogs => "機器ログ",
+                    crate::retention::KeepClass::Approvals => "計画の添付ファイル",
+                    crate::retention::KeepClass::Emergency => "緊急作業・インシデントの録画",
+                }),
+                "操作端末からの申請には本人の記録がなく、1人だけで短縮した恐れがあります。もう1人が知っているか確かめ、違うときは保管期間を延ばしてください。延長は1人ですぐにできます。",
+            ),
             Self::RetentionStopped { why } => told(format!("証拠保全と保管期間の記録が証跡と一致しないため、削除を止めました({why})。"), "データベースが書き換えられた恐れがあります。証跡の検証を行い、管理者に連絡してください。"),
             Self::LogPlaces { from } => told(
                 format!("機器ログの接続が上限に達し、{from} からのログを受け取れませんでした。"),
@@ -479,6 +497,18 @@ impl What {
                 "When the disk is full, neither lines nor sessions are taken. Enlarge the disk or the limit, or look at the scope of the hold.",
             ),
             Self::SetAside { why } => told(format!("A recording was found damaged and set aside ({why})."), "It may have been altered. Compare it with a copy, and verify the other recordings and the log."),
+            Self::HoldUnlocked { place, copies, code } => told(
+                format!("{copies} copies of held recordings in the archive \"{place}\" cannot be kept from being deleted ({code})."),
+                "Once their locks run out, whoever may delete there can delete them. The page of the hold says why; look at the archive and at the rights of its key. If it is urgent, open the recordings, so that they are carried back to the box.",
+            ),
+            Self::ConsoleHoldLifted { who, said } => told(
+                format!("A hold that was placed at the console was lifted by {who}, who names {said} as the one who placed it."),
+                "The console names nobody, and it may have been the same hand. Ask the one who is named, and place the hold anew if they know nothing of it.",
+            ),
+            Self::ShortenedAlone { class, days, who } => told(
+                format!("The time of keeping of the class {} was shortened to {days} days, asked for at the console and agreed to by {who}.", class.as_str()),
+                "The console names nobody, and it may have been one hand alone. Make sure that another person knows of it; otherwise make the time longer again, which one person does at once.",
+            ),
             Self::RetentionStopped { why } => told(format!("Nothing is deleted, because holds and times of keeping in the database are not those of the log ({why})."), "The database may have been altered. Verify the log and tell the administrator."),
             Self::LogPlaces { from } => told(format!("All places for connections of log sources were taken, and lines from {from} could not come in."), "Logins in between cannot be found. Look among the sources for a device that keeps many connections open."),
             Self::RowDamaged { table, row, older } => told(

@@ -42,6 +42,19 @@ pub(super) enum Load<'a> {
     None,
     /// A file of this length.
     File(&'a Path, u64),
+    /// Some words.
+    Text(&'a str),
+}
+
+impl Load<'_> {
+    /// Its length.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::File(_, bytes) => *bytes,
+            Self::Text(text) => text.len() as u64,
+        }
+    }
 }
 
 /// What came back, with nothing of its body read.
@@ -108,7 +121,7 @@ impl Way {
     /// # Errors
     /// [`Trouble::Unreachable`] for everything that keeps an answer from coming.
     pub async fn ask(&self, method: Method, target: &str, headers: &[(String, String)], load: Load<'_>) -> Result<Answered, Trouble> {
-        let length = if let Load::File(_, bytes) = load { bytes } else { 0 };
+        let length = load.bytes();
         let asked = async {
             let tcp = tokio::time::timeout(self.quiet, TcpStream::connect((self.host.as_str(), self.port))).await.map_err(|_| late())?;
             let tcp = tcp.map_err(|fault| unreachable(format_args!("it cannot be reached: {fault}")))?;
@@ -134,6 +147,12 @@ async fn say(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, (meth
         Load::None => {
             let (_, pieces) = mpsc::channel(1);
             (None, Pieces { pieces, left: 0 })
+        }
+        Load::Text(text) => {
+            let (sender, pieces) = mpsc::channel(1);
+            // There is room for one.
+            let _ = sender.try_send(Ok(text.to_owned().into()));
+            (None, Pieces { pieces, left: text.len() as u64 })
         }
         Load::File(path, bytes) => {
             let (sender, pieces) = mpsc::channel(PIECES);

@@ -14,6 +14,7 @@ use sekisho_core::archive::{Kept, Lock, LockMode, Parcel, Removed, Trouble, Vaul
 use sekisho_core::desk::Answer;
 use sekisho_core::secret::Secret;
 use sekisho_core::time::{Clock, Timestamp};
+use sha2::{Digest as _, Sha256};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,7 +122,7 @@ impl S3 {
             (None, _) => return Err(Trouble::Other("the address names no server".into())),
         };
         let target = format!("{}?{}", url.path(), url.query().unwrap_or_default());
-        let length = if let Load::File(_, bytes) = load { bytes } else { 0 };
+        let length = load.bytes();
         let mut sent: Vec<(String, String)> = vec![("host".into(), host)];
         if method == Method::PUT {
             sent.push(("content-length".into(), length.to_string()));
@@ -183,6 +184,29 @@ impl S3 {
         drop(answer);
         let kept = self.seen(parcel.object, &version, parcel.bytes, parcel.sha256).await?;
         if holds(kept.lock, parcel.lock) { Ok(kept) } else { Err(Trouble::WeakLock("the copy is there without the lock that was asked for".into())) }
+    }
+
+    async fn lengthen(&self, object: &str, version: &str, bytes: u64, sha256: &[u8; 32], lock: Lock) -> Result<Kept, Trouble> {
+        // Never shorter, nor of a weaker kind: whoever has the key for that could shorten one that is not of compliance.
+        let has = self.seen(object, version, bytes, sha256).await?;
+        if holds(has.lock, Some(lock)) {
+            return Ok(has);
+        }
+        if has.lock.is_some_and(|has| lock.until < has.until) {
+            return Err(Trouble::WeakLock("the copy is locked for longer by a weaker kind of lock".into()));
+        }
+        let body = retention(lock)?;
+        let checksum = STANDARD.encode(Sha256::digest(&body));
+        let headers = [(CHECKSUM, checksum.as_str()), ("x-amz-sdk-checksum-algorithm", "SHA256")];
+        let mut query = vec![("retention", "")];
+        query.extend(of_version(version));
+        let answer = self.ask(Method::PUT, Some(object), &query, &headers, Load::Text(&body)).await?;
+        if !matches!(answer.status, 200 | 204) {
+            return Err(told(answer).await);
+        }
+        drop(answer);
+        let kept = self.seen(object, version, bytes, sha256).await?;
+        if holds(kept.lock, Some(lock)) { Ok(kept) } else { Err(Trouble::WeakLock("the lock of the copy was not prolonged".into())) }
     }
 
     async fn locks(&self) -> Result<(), Trouble> {
@@ -249,6 +273,12 @@ fn holds(has: Option<Lock>, asked: Option<Lock>) -> bool {
         (Some(has), Some(asked)) => has.until >= asked.until && (has.mode == LockMode::Compliance || asked.mode == LockMode::Governance),
         (None, Some(_)) => false,
     }
+}
+
+/// The body that asks for a lock.
+fn retention(lock: Lock) -> Result<String, Trouble> {
+    let (mode, until) = (lock.mode.as_str(), written(lock.until)?);
+    Ok(format!("<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Mode>{mode}</Mode><RetainUntilDate>{until}</RetainUntilDate></Retention>"))
 }
 
 fn written(at: Timestamp) -> Result<String, Trouble> {
@@ -320,6 +350,10 @@ impl Vault for S3 {
             let answer = self.ask(Method::GET, Some(object), &of_version(version), &[], Load::None).await?;
             if answer.status == 200 { answer.into_file(bytes, into).await } else { Err(told(answer).await) }
         })
+    }
+
+    fn prolong<'a>(&'a self, object: &'a str, version: &'a str, bytes: u64, sha256: &'a [u8; 32], lock: Lock) -> Answer<'a, Result<Kept, Trouble>> {
+        Box::pin(self.lengthen(object, version, bytes, sha256, lock))
     }
 
     fn remove<'a>(&'a self, object: &'a str, version: &'a str) -> Answer<'a, Result<Removed, Trouble>> {

@@ -185,6 +185,9 @@ impl Entries {
         if let kind @ ("plan_drawn" | "plan_acted" | "entered" | "reconciled" | "file_attached") = head.kind.as_ref() {
             self.plan_step(kind, head.at, body);
         }
+        if head.kind == "plan_acted" {
+            self.holds.grave(&head.kind, body);
+        }
         match head.kind.as_ref() {
             "entered" | "robot_entered" => self.entered(seq, head.at, body, findings),
             "left" => self.left(seq, head.at, body, findings),

@@ -124,6 +124,14 @@ pub(crate) struct Holds {
     /// The session that each case is near to, and those that were decided to be incidents.
     cases: BTreeMap<String, String>,
     incidents: BTreeSet<String>,
+    /// Plans that were allowed as emergencies.
+    emergencies: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+struct PlanAct {
+    plan: String,
+    act: String,
 }
 
 #[derive(Deserialize)]
@@ -232,6 +240,12 @@ impl Holds {
             {
                 self.contents.insert(session);
             }
+        } else if kind == "plan_acted" {
+            if let Ok(PlanAct { plan, act }) = serde_json::from_slice(body)
+                && act == "allow_emergency"
+            {
+                self.emergencies.insert(plan);
+            }
         } else if let Ok(Case { case, near, decision }) = serde_json::from_slice(body) {
             if let Some(near) = near.filter(|_| kind == "case_opened") {
                 self.cases.insert(case, near);
@@ -242,9 +256,9 @@ impl Holds {
     }
 
     /// The days of the class that is kept longest of those that a session's recording belongs to.
-    fn longest(&self, session: &str) -> u32 {
+    fn longest(&self, session: &str, plan: Option<&String>) -> u32 {
         let is_incident = self.incidents.iter().any(|case| self.cases.get(case).is_some_and(|near| near == session));
-        let classes = [("recordings", true), ("contents", self.contents.contains(session)), ("emergency", is_incident)];
+        let classes = [("recordings", true), ("contents", self.contents.contains(session)), ("emergency", is_incident || plan.is_some_and(|plan| self.emergencies.contains(plan)))];
         classes.into_iter().filter(|(_, belongs)| *belongs).filter_map(|(class, _)| self.days.get(class)).copied().max().unwrap_or(0)
     }
 
@@ -330,8 +344,8 @@ impl Entries {
         }
         if !CLASSES.contains(&entry.class.as_str()) {
             bad("deleted-class", "The entry names a class that recordings do not have.".into(), "削除の項目の区分が、録画の区分ではありません。".into());
-        } else if entry.days < self.holds.longest(&entry.session) {
-            let longest = self.holds.longest(&entry.session);
+        } else if entry.days < self.holds.longest(&entry.session, trace.whose.plan.as_ref()) {
+            let longest = self.holds.longest(&entry.session, trace.whose.plan.as_ref());
             bad("deleted-class", format!("The entry names {} days, and the recording of session {id} belongs to a class that is kept for {longest} days.", entry.days), format!("削除の項目は{}日としていますが、セッション {id} の録画は{longest}日の区分に属します。", entry.days));
         }
         if let Some(rule) = self.holds.days.get(&entry.class).filter(|rule| entry.days < **rule) {
@@ -341,5 +355,43 @@ impl Entries {
             bad("deleted-while-held", format!("The recording of session {id} was deleted while the hold of entry {hold} was in force."), format!("項目 {hold} の証拠保全中に、セッション {id} の録画が削除されています。"));
         }
         allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::SigningKey;
+    use crate::decisive;
+
+    /// Reads entries, those that decide signed, and gives the codes of what is wrong.
+    fn codes(entries: &[(&str, i64, String)]) -> Vec<&'static str> {
+        let key = SigningKey::from_seed("box", &[1; 32]).unwrap();
+        let (mut read, mut findings) = (Entries::of(&[key.public().clone()]), Findings::default());
+        for (seq, (kind, day, rest)) in (0_u64..).zip(entries) {
+            let body = format!(r#"{{"seq":{seq},"at":{},"kind":"{kind}"{rest}}}"#, day * DAY_MS).into_bytes();
+            let body = if decisive::is_decisive(kind) { decisive::signed(&key, body).unwrap() } else { body };
+            read.read(seq, &body, &mut findings);
+        }
+        findings.list.iter().map(|finding| finding.code).collect()
+    }
+
+    #[test]
+    fn a_recording_of_an_emergency_goes_by_the_days_of_its_class_alone() {
+        let digest = "00".repeat(32);
+        let story = |allowed: &str, class: &str, days: i64, gone: i64| {
+            codes(&[
+                ("retention_set", 0, r#","class":"recordings","days":365"#.into()),
+                ("retention_set", 0, r#","class":"emergency","days":1825"#.into()),
+                ("plan_drawn", 1, r#","plan":"P","vendor":"V""#.into()),
+                ("plan_acted", 1, format!(r#","plan":"{allowed}","act":"allow_emergency""#)),
+                ("entered", 1, format!(r#","session":"S-1","plan":"P","target":"T","recording_header_digest":"{digest}""#)),
+                ("left", 1, format!(r#","session":"S-1","digest":"{digest}""#)),
+                ("recording_deleted", gone, format!(r#","session":"S-1","digest":"{digest}","class":"{class}","days":{days}"#)),
+            ])
+        };
+        assert_eq!(story("P", "recordings", 365, 400), ["deleted-class"], "what a box that was taken over would say");
+        assert!(story("P", "emergency", 1825, 1900).is_empty());
+        assert!(story("another", "recordings", 365, 400).is_empty());
     }
 }

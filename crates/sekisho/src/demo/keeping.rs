@@ -23,7 +23,7 @@ pub async fn happen(store: &Store) -> Result<()> {
     let vendor = HoldScope::Vendor { vendor: session.vendor.clone() };
     store.place_hold(&operator, held(vendor, HoldBasis::Police, "県警サイバー 第128号", "警察からの保全要請(通信履歴)。", Some(30))).await?;
     let over = store.place_hold(&operator, held(HoldScope::Everything, HoldBasis::Own, "院内 2026-02", "迷惑メールの調査のため、範囲が分かるまですべてを残す。", None)).await?;
-    store.lift_hold(&safety, &over.id, "関所を通る作業とは無関係と分かった。").await?;
+    store.lift_hold(&safety, &over.id, "関所を通る作業とは無関係と分かった。", "").await?;
     store.keep_round().await?;
     store.ask_time(&operator, KeepClass::Contents, 180, "持ち込んだファイルが大きく、来年の春にディスクが足りなくなる見込みのため。").await?;
     Ok(())

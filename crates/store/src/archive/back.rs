@@ -19,16 +19,34 @@ use std::path::PathBuf;
 const FOLDER: &str = "carried-back";
 
 impl Store {
-    /// The file of a session's recording, carried back from the archive if it lies there alone. It is verified before it is
-    /// put in its place. Without any, the path where it would be.
+    /// The file of a session's recording, carried back from the archive if it lies there alone, or if the one on the box was set
+    /// aside as damaged, which stays where it is. It is verified before it is put in its place. Without any, the path where it would be.
     ///
     /// # Errors
     /// [`Refusal::RecordingAway`] if it cannot be carried back, [`Refusal::RecordingDiffers`] if it is not what it was.
     pub(crate) async fn at_hand(&self, session: &SessionId) -> Done<PathBuf> {
-        let path = self.inner.shelf.path(session);
-        if self.is_here(&path).await? {
-            return Ok(path);
+        let [place, damaged] = self.inner.shelf.places(session);
+        let aside = self.board(|board| board.set_aside(session).is_some());
+        if self.is_here(&place).await? && (!aside || self.is_here(&damaged).await?) {
+            return Ok(place);
         }
+        if aside {
+            // What a crash left in its place is the damaged one; without one, a copy that was carried back.
+            self.settle_aside(session).await?;
+            if self.is_here(&place).await? {
+                return Ok(place);
+            }
+        }
+        let carried = self.carry_back(session, &place).await;
+        // Of one that is damaged here and cannot be had from the archive, what is left of it is better than nothing.
+        if self.is_here(&damaged).await? && !matches!(carried, Ok(ref path) if *path == place && path.exists()) {
+            return Ok(damaged);
+        }
+        carried
+    }
+
+    async fn carry_back(&self, session: &SessionId, place: &std::path::Path) -> Done<PathBuf> {
+        let path = place.to_owned();
         let Some(copy) = self.archive_row(session).await?.filter(|copy| !copy.removed) else { return Ok(path) };
         let away = |why: &str| {
             tracing::warn!(%session, why, "a recording cannot be carried back from the archive");

@@ -5,10 +5,12 @@
 //! archive was seen to have its recording. A row that somebody else made or changed therefore has the copy made again.
 
 mod back;
+mod holding;
 mod rows;
 mod run;
 mod take;
 
+pub use holding::HeldCopies;
 pub use rows::{ArchiveCopy, ArchiveStanding};
 pub use take::ArchiveSettings;
 
@@ -27,6 +29,10 @@ pub(crate) struct Archive {
     back: tokio::sync::Mutex<()>,
     /// Recordings that could be moved out and stay, because they are held: each round begins behind those.
     passed: std::sync::atomic::AtomicI64,
+    /// The recording that is being handed over: it is not deleted meanwhile, so that no copy of it comes to be afterwards.
+    handing: std::sync::Mutex<Option<sekisho_core::ids::SessionId>>,
+    /// Locks of what is held.
+    holding: holding::Holding,
     /// Asks for a round at once.
     asked: tokio::sync::Notify,
 }
@@ -34,5 +40,14 @@ pub(crate) struct Archive {
 impl Archive {
     fn vault(&self) -> Option<&(Arc<dyn Vault>, ArchiveSettings)> {
         self.configured.get()
+    }
+
+    fn hand(&self, session: Option<&sekisho_core::ids::SessionId>) {
+        *self.handing.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = session.cloned();
+    }
+
+    /// Whether a recording is being handed over right now.
+    pub(crate) fn is_handing(&self, session: &sekisho_core::ids::SessionId) -> bool {
+        self.handing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).as_ref() == Some(session)
     }
 }

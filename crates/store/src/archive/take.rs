@@ -4,13 +4,13 @@ use super::ArchiveCopy;
 use super::rows::{Mark, WAITING};
 use crate::Store;
 use crate::fault::Fault;
+use crate::keeping::SessionTold;
 use crate::log::{blocking, sync_folder};
 use sekisho_core::archive::{Lock, LockMode, Parcel, Trouble, Vault};
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::SessionId;
 use sekisho_core::limits;
 use sekisho_core::people::Actor;
-use sekisho_core::retention::KeepClass;
 use sekisho_core::time::Timestamp;
 use sekisho_evidence::recording::{FILE_SUFFIX, RECORDINGS_DIR, Scan, scan};
 use sekisho_evidence::{Digest, Hasher};
@@ -105,7 +105,10 @@ impl Store {
                 return Ok(None);
             }
             let one = Ended { session, ended_at: Timestamp(row.try_get("ended_at")?), tries: row.try_get("tries")? };
-            match self.copy_out(&**vault, lock, &one).await {
+            self.inner.archive.hand(Some(&one.session));
+            let handed = self.copy_out(&**vault, lock, &one).await;
+            self.inner.archive.hand(None);
+            match handed {
                 Ok(()) => {}
                 Err(Stopped::Place(trouble)) => return Ok(Some(trouble)),
                 Err(Stopped::Fault(fault)) => return Err(fault),
@@ -127,17 +130,27 @@ impl Store {
             // It has just ended, and its last bytes are on their way.
             return Ok(());
         }
+        // Whoever holds the writer sees each deletion that was written down, and none begins from here on while this one is in hand.
+        drop(self.write(&Actor::system()).await?);
+        if self.board(|board| board.erased(&one.session).is_some()) {
+            // Its file may lie here for a while, and a row of the database may ask for a copy: what is erased gets none.
+            return Ok(self.nothing_to_keep(&one.session, one.ended_at).await?);
+        }
         let looking = path.clone();
         let looked = match blocking(move || look_at(&looking)).await {
             Ok(looked) => looked,
-            Err(Fault::Io { source, .. }) if source.kind() == ErrorKind::NotFound && self.is_deleted(one.session.as_str()).await? => {
+            Err(Fault::Io { source, .. }) if source.kind() == ErrorKind::NotFound && self.is_deleted(&one.session) => {
                 return Ok(self.nothing_to_keep(&one.session, one.ended_at).await?);
             }
             Err(fault @ (Fault::Io { .. } | Fault::Damaged(_))) => return Err(Stopped::One(fault.to_string())),
             Err(fault) => return Err(fault.into()),
         };
         // What the log's entry does not tell of is no evidence, and is not put where nobody can take it away again.
-        if looked.scan.digest.to_string() != self.digest_of_session(&one.session).await?.unwrap_or_default() || looked.scan.header.session != one.session.as_str() {
+        let told = self.session_told(&one.session).await?;
+        let Some((told, (left_at, digest, _))) = told.as_ref().and_then(|told| Some((told, told.ended()?))) else {
+            return Err(Stopped::One("the log does not tell of its end".into()));
+        };
+        if looked.scan.digest.to_string() != digest || looked.scan.header.session != one.session.as_str() {
             return Err(Stopped::One("it is not what its entry in the log says".into()));
         }
         if looked.bytes > limits::ARCHIVE_COPY_BYTES as u64 {
@@ -145,7 +158,7 @@ impl Store {
         }
         let object = object_of(&one.session);
         let lock = match lock {
-            Some(mode) => Some(Lock { mode, until: self.locked_until(&one.session, one.ended_at).await? }),
+            Some(mode) => Some(Lock { mode, until: self.locked_until(told, left_at)? }),
             None => None,
         };
         let parcel = Parcel { path: &path, object: &object, bytes: looked.bytes, sha256: looked.sha256.as_bytes(), lock };
@@ -199,12 +212,13 @@ impl Store {
                 continue;
             };
             // What is held stays on the box as well: a lock in the archive may run out before the hold ends.
+            // So does what has not ended for as long as it shall: a column only says where to look.
             let held = self.session_told(&session).await?.is_none_or(|told| {
                 let thing = told.thing(now);
-                self.board(|board| !board.holds_on(&thing, now).is_empty())
+                told.ended().is_none_or(|(ended, ..)| now.minus(DAY * days) < ended) || self.board(|board| !board.holds_on(&thing, now).is_empty())
             });
-            // One that was set aside as damaged stays as it is, beside the sound copy.
-            if held || self.inner.shelf.path(&session).parent() != Some(self.inner.shelf.folder()) {
+            // One that was set aside as damaged stays as it is, and the sound copy that was carried back in its place beside it.
+            if held || self.board(|board| board.set_aside(&session).is_some()) {
                 stays();
                 continue;
             }
@@ -281,20 +295,19 @@ impl Store {
         tx.commit().await
     }
 
-    /// Days for which a recording of its class is kept.
-    async fn days_kept(&self, session: &SessionId) -> Result<u32, Fault> {
-        let class = match self.session_told(session).await? {
-            Some(told) => self.class_of(&told),
-            None => KeepClass::Recordings,
-        };
-        Ok(self.board(|board| board.rule(class)).map_or(class.default_days(), |rule| rule.days))
-    }
-
     /// Until when the copy of a recording is to be kept from being deleted: its time of keeping, and a day at least. In whole
-    /// seconds, which is all that an archive knows.
-    async fn locked_until(&self, session: &SessionId, ended_at: Timestamp) -> Result<Timestamp, Fault> {
-        let days = self.days_kept(session).await?;
-        let until = ended_at.plus(DAY * days).max(self.now().plus(DAY));
+    /// seconds, which is all that an archive knows. It counts from the entry that tells of the session's end, never from a column
+    /// of the database; while that entry is not in the signed log, from the present moment, which is later.
+    fn locked_until(&self, told: &SessionTold, left_at: Timestamp) -> Result<Timestamp, Fault> {
+        let class = self.class_of(told);
+        let days = self.board(|board| board.rule(class)).map_or(class.default_days(), |rule| rule.days);
+        let now = self.now();
+        let from = match self.end_is_proved(told)? {
+            Some(true) => left_at.min(now),
+            None => now,
+            Some(false) => return Err(Fault::Damaged(format!("the entry of the end of session {} in the database is not that of the signed log", told.session))),
+        };
+        let until = from.plus(DAY * days).max(now.plus(DAY));
         Ok(Timestamp(until.0 - until.0.rem_euclid(1000)))
     }
 }

@@ -114,7 +114,11 @@ impl Store {
 
     /// Reads one recording through, and sets it aside if it is not what the log says.
     pub(crate) async fn check_recording(&self, session: &SessionId) -> Result<(), Fault> {
-        if self.board(|board| board.erased(session).is_some() || board.set_aside(session).is_some()) {
+        if self.board(|board| board.erased(session).is_some()) {
+            return self.mark_checked(session, self.now()).await;
+        }
+        if self.board(|board| board.set_aside(session).is_some()) {
+            self.settle_aside(session).await?;
             return self.mark_checked(session, self.now()).await;
         }
         let Some(told) = self.session_told(session).await? else { return Ok(()) };
@@ -191,19 +195,36 @@ impl Store {
         tx.fact(Fact::RecordingSetAside { session: session.clone(), digest: digest.to_owned(), why });
         sqlx::query("UPDATE recording_care SET state = 'aside' WHERE session = $1 AND state = 'kept'").bind(session.as_str().to_owned()).execute(tx.sql()).await?;
         tx.commit().await?;
-        let (data_dir, path, folder) = (self.inner.settings.data_dir.clone(), self.inner.shelf.path(session), self.inner.shelf.folder().to_owned());
-        let moved = blocking(move || {
-            let aside = data_dir.join(ASIDE_DIR);
-            let name = path.file_name().ok_or_else(|| Fault::Damaged("a recording has no name".into()))?.to_owned();
-            let made = DirBuilder::new().mode(0o700).recursive(true).create(&aside);
-            made.and_then(|()| fs::rename(&path, aside.join(name))).map_err(Fault::io("a damaged recording cannot be set aside"))?;
-            sync_folder(&aside)?;
-            sync_folder(&folder)
-        });
-        if let Err(fault) = moved.await {
+        if let Err(fault) = self.move_aside(session).await {
             tracing::error!(%session, %fault, "a damaged recording stays where it is");
         }
         Ok(())
+    }
+
+    async fn move_aside(&self, session: &SessionId) -> Result<(), Fault> {
+        let (data_dir, [path, aside], folder) = (self.inner.settings.data_dir.clone(), self.inner.shelf.places(session), self.inner.shelf.folder().to_owned());
+        blocking(move || {
+            let damaged = data_dir.join(ASIDE_DIR);
+            let made = DirBuilder::new().mode(0o700).recursive(true).create(&damaged);
+            made.and_then(|()| fs::rename(&path, aside)).map_err(Fault::io("a damaged recording cannot be set aside"))?;
+            sync_folder(&damaged)?;
+            sync_folder(&folder)
+        })
+        .await
+    }
+
+    /// Looks at what lies in the place of a recording that was set aside: a sound copy from the archive stays there, what a crash
+    /// left of the damaged one follows the entry, and a copy that was damaged in its turn goes, so that it is carried back anew.
+    pub(crate) async fn settle_aside(&self, session: &SessionId) -> Result<(), Fault> {
+        let [path, aside] = self.inner.shelf.places(session);
+        let looking = path.clone();
+        let (here, kept) = blocking(move || Ok((looking.exists(), aside.exists()))).await?;
+        let Some(told) = self.session_told(session).await?.filter(|told| here && told.ended().is_some()) else { return Ok(()) };
+        match self.look_at(&told, None).await? {
+            Found::Damaged(_) if kept => blocking(move || fs::remove_file(path).map_err(Fault::io("a damaged copy cannot be removed"))).await,
+            Found::Damaged(_) => self.move_aside(session).await,
+            _ => Ok(()),
+        }
     }
 
     /// Recordings that were found damaged and set aside, with the moment.

@@ -97,7 +97,8 @@ impl Store {
         // Whoever holds the writer sees every hold that was placed; none comes between this look and the entry.
         let now = tx.now();
         let days = self.board(|board| {
-            let free = board.erased(session).is_none() && board.holds_on(&thing, now).is_empty() && board.due(class, ended, &thing).is_some_and(|due| due <= now);
+            // What is on its way to the archive goes when it is there, with that copy.
+            let free = board.erased(session).is_none() && !self.inner.archive.is_handing(session) && board.holds_on(&thing, now).is_empty() && board.due(class, ended, &thing).is_some_and(|due| due <= now);
             board.rule(class).filter(|_| free).map(|rule| rule.days)
         });
         let Some(days) = days else { return Ok(false) };

@@ -9,7 +9,7 @@ use sekisho_core::ids::{HoldId, PlanId, SessionId};
 use sekisho_core::limits;
 use sekisho_core::people::Actor;
 use sekisho_core::permission::{Action, may};
-use sekisho_core::plan::content::check_text;
+use sekisho_core::plan::content::{check_line, check_text};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::retention::other_hand;
 use sekisho_core::time::Timestamp;
@@ -41,6 +41,7 @@ impl Store {
         }
         tx.fact(Fact::HoldPlaced { hold: id.clone(), scope: ask.scope, about, basis: ask.basis, case_number: ask.case_number.trim().to_owned(), reason: ask.reason, until });
         tx.commit().await?;
+        self.lock_held_copies_soon();
         self.hold_of(&id)
     }
 
@@ -67,16 +68,20 @@ impl Store {
         }
         tx.fact(Fact::HoldExtended { hold: id.clone(), until, reason: reason.to_owned() });
         tx.commit().await?;
+        self.lock_held_copies_soon();
         self.hold_of(id)
     }
 
-    /// Lifts a hold that another person placed.
+    /// Lifts a hold that another person placed. The console names nobody: of a hold that was placed there, whoever lifts it says who
+    /// placed it (`console`), which is an alarm for the others to look at.
     ///
     /// # Errors
-    /// Without the right; [`Refusal::SameHand`]; [`Refusal::NotFound`]; [`Refusal::HoldOver`].
-    pub async fn lift_hold(&self, actor: &Actor, id: &HoldId, reason: &str) -> Done<Hold> {
+    /// Without the right; [`Refusal::SameHand`]; [`Refusal::NotFound`]; [`Refusal::HoldOver`]; [`Refusal::BadField`] without a
+    /// reason, or without that name.
+    pub async fn lift_hold(&self, actor: &Actor, id: &HoldId, reason: &str, console: &str) -> Done<Hold> {
         self.require(actor, Action::LiftHold, None, "lift_hold").await?;
         reason_of(reason)?;
+        check_line("console", console)?;
         let mut tx = self.write(actor).await?;
         let now = tx.now();
         let hold = self.hold_of(id)?;
@@ -88,7 +93,19 @@ impl Store {
             self.note_refused_act(actor, "lift_hold", &refusal).await;
             return Err(refusal.into());
         }
-        tx.fact(Fact::HoldLifted { hold: id.clone(), reason: reason.to_owned() });
+        let console = if hold.placed_by.is_none() { console.trim() } else { "" };
+        if hold.placed_by.is_none() {
+            let plain = |name: &str| name.chars().filter(|letter| !letter.is_whitespace()).collect::<String>();
+            if plain(console).is_empty() {
+                return Err(Refusal::bad_field("console").into());
+            }
+            if plain(console) == plain(&actor.name) || plain(console) == plain(&actor.login) {
+                drop(tx);
+                self.note_refused_act(actor, "lift_hold", &Refusal::SameHand).await;
+                return Err(Refusal::SameHand.into());
+            }
+        }
+        tx.fact(Fact::HoldLifted { hold: id.clone(), reason: reason.to_owned(), console: console.to_owned() });
         tx.commit().await?;
         self.hold_of(id)
     }

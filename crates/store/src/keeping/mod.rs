@@ -175,6 +175,11 @@ impl Store {
         Ok(Some(verify_inclusion(&leaf_hash(body), entry.seq, head.size, &head.root, &proof).is_ok()))
     }
 
+    /// Whether the entry of a session's end is the one in the signed log; `None` while the log is not published up to there.
+    pub(crate) fn end_is_proved(&self, told: &SessionTold) -> Result<Option<bool>, Fault> {
+        told.left.as_ref().map_or(Ok(None), |(left, body)| self.is_proved(left, body))
+    }
+
     /// What a hold can know a plan's files by.
     fn thing_of_plan(plan: &Plan, until: Timestamp) -> Thing {
         Thing {

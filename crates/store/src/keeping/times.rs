@@ -86,7 +86,7 @@ impl Store {
         let mut tx = self.write(&Actor::system()).await?;
         let not_before = tx.now().plus(notice());
         for class in missing {
-            tx.fact(Fact::RetentionSet { class, days: self.first_days(class), before: None, not_before, asked_by: String::new(), reason: String::new() });
+            tx.fact(Fact::RetentionSet { class, days: self.first_days(class), before: None, not_before, asked_by: String::new(), of_console: false, reason: String::new() });
         }
         tx.commit().await
     }
@@ -106,7 +106,7 @@ impl Store {
         let rule = self.board(|board| board.rule(class)).ok_or(Refusal::NotFound)?;
         let set = match change(rule, days)? {
             Change::Longer => {
-                tx.fact(Fact::RetentionSet { class, days, before: Some(rule.days), not_before: rule.not_before, asked_by: String::new(), reason: reason.to_owned() });
+                tx.fact(Fact::RetentionSet { class, days, before: Some(rule.days), not_before: rule.not_before, asked_by: String::new(), of_console: false, reason: reason.to_owned() });
                 TimeSet::Longer
             }
             Change::Shorter => {
@@ -141,7 +141,7 @@ impl Store {
             }
             let rule = self.board(|board| board.rule(class)).ok_or(Refusal::NotFound)?;
             let not_before = tx.now().plus(notice()).max(rule.not_before);
-            tx.fact(Fact::RetentionSet { class, days, before: Some(rule.days), not_before, asked_by: wish.name, reason: reason.to_owned() });
+            tx.fact(Fact::RetentionSet { class, days, before: Some(rule.days), not_before, of_console: wish.by.is_none(), asked_by: wish.name, reason: reason.to_owned() });
         } else {
             tx.fact(Fact::RetentionDeclined { class, days, reason: reason.to_owned() });
         }

@@ -91,11 +91,16 @@ impl Store {
     /// Removes every copy of a recording and says of each what became of it. The log must have said before that it is deleted:
     /// what is locked in the archive stays there alone, and is removed by asking again when its time has come.
     pub(crate) async fn remove_copies(&self, session: &SessionId) -> Result<Vec<(CopyPlace, CopyRemoval)>, Fault> {
-        let (path, folder) = (self.inner.shelf.path(session), self.inner.shelf.folder().to_owned());
-        blocking(move || match fs::remove_file(&path) {
-            Ok(()) => sync_folder(&folder),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(Fault::io("a recording cannot be removed")(error)),
+        let places = self.inner.shelf.places(session);
+        blocking(move || {
+            for path in &places {
+                match fs::remove_file(path) {
+                    Ok(()) => path.parent().map_or(Ok(()), sync_folder)?,
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(Fault::io("a recording cannot be removed")(error)),
+                }
+            }
+            Ok(())
         })
         .await?;
         let mut done = vec![(CopyPlace::Local, CopyRemoval::Gone)];

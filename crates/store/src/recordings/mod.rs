@@ -146,9 +146,15 @@ impl Shelf {
     /// The file of a session's recording; among those that were set aside, if it lies there. The id has a checked form, so it is
     /// a plain file name.
     pub(crate) fn path(&self, session: &SessionId) -> PathBuf {
+        let [place, aside] = self.places(session);
+        if place.exists() || !aside.exists() { place } else { aside }
+    }
+
+    /// The places where a recording can lie: among the others, where a sound copy of a damaged one is carried back to as well, and
+    /// among the damaged ones.
+    pub(crate) fn places(&self, session: &SessionId) -> [PathBuf; 2] {
         let name = format!("{session}{FILE_SUFFIX}");
-        let aside = self.data_dir.join(ASIDE_DIR).join(&name);
-        if aside.exists() { aside } else { self.folder.join(name) }
+        [self.folder.join(&name), self.data_dir.join(ASIDE_DIR).join(name)]
     }
 
     /// The folder of recordings.

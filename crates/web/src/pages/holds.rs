@@ -55,6 +55,9 @@ struct ExtendBody {
 struct LiftBody {
     /// The reason.
     reason: String,
+    /// Of a hold that was placed at the console, which names nobody: who placed it.
+    #[serde(default)]
+    console: String,
 }
 
 /// A hold for a template.
@@ -90,6 +93,7 @@ pub(super) fn told(ctx: &Ctx, hold: &Hold) -> Value {
         ended => hold.ended.as_ref().map(|end| context! { at => end.at.0, by => end.by.as_str(), reason => end.reason.as_str() }),
         over => !hold.stands(now),
         own,
+        of_console => hold.placed_by.is_none(),
     }
 }
 
@@ -112,8 +116,12 @@ async fn show(call: Call) -> Reply {
     let ctx = &call.ctx;
     let hold = ctx.store().hold(ctx.actor()?, &call.id("id", HoldId::parse)?).await?;
     let days = limits::HOLD_POLICE_LONGEST_DAYS.to_string();
-    let form = call.typed_or(Form::of([("days", days.as_str()), ("reason", "")]));
-    let context = context! { hold => told(ctx, &hold), form => Value::from_object(form), may_extend => ctx.may(Action::PlaceHold), may_lift => ctx.may(Action::LiftHold) };
+    let form = call.typed_or(Form::of([("days", days.as_str()), ("reason", ""), ("console", "")]));
+    let copies = ctx.store().held_copies(ctx.actor()?, &hold.id).await?.filter(|_| hold.stands(ctx.now())).map(|held| {
+        let (code, why) = held.trouble.unwrap_or_default();
+        context! { n => held.copies, locks => held.locks, short => held.short, until => held.until.map(|at| at.0), code, why, at => held.at.0 }
+    });
+    let context = context! { hold => told(ctx, &hold), copies, form => Value::from_object(form), may_extend => ctx.may(Action::PlaceHold), may_lift => ctx.may(Action::LiftHold) };
     call.page("holds/show.html", "keeping.hold_title", context)
 }
 
@@ -178,7 +186,7 @@ async fn extend(call: Call) -> Reply {
 
 async fn lift(call: Call) -> Reply {
     let id = call.id("id", HoldId::parse)?;
-    call.ctx.store().lift_hold(call.ctx.actor()?, &id, call.form().need("reason")?).await?;
+    call.ctx.store().lift_hold(call.ctx.actor()?, &id, call.form().need("reason")?, call.form().text("console")).await?;
     call.done("/holds", "keeping.hold_lifted_done")
 }
 
@@ -202,5 +210,5 @@ async fn api_extend(call: Call) -> Reply {
 
 async fn api_lift(call: Call) -> Reply {
     let body: LiftBody = call.json()?;
-    call.answer(&call.ctx.store().lift_hold(call.ctx.actor()?, &call.id("id", HoldId::parse)?, &body.reason).await?)
+    call.answer(&call.ctx.store().lift_hold(call.ctx.actor()?, &call.id("id", HoldId::parse)?, &body.reason, &body.console).await?)
 }

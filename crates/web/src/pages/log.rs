@@ -89,7 +89,7 @@ const KINDS: &[&str] = &[
     "emergency_opened", "emergency_tried", "emergency_closed", "emergency_reviewed", "emergency_kept", "emergency_ended", "emergency_code_used", "envelope_made", "envelopes_seen",
     "mail_written", "mail_sent", "mail_late", "mail_failed",
     "alarm_raised", "alarm_escalated", "alarm_acknowledged", "alarm_closed", "recording_trouble", "publisher_stuck", "ends_soon", "disk_low", "receiver_down", "receiver_back", "receiver_skipped",
-    "auditor_key_kept", "recording_archived", "recording_moved_out", "recording_fetched", "archive_copy_bad", "archive_copy_removed", "archive_trouble", "archive_works", "archive_behind",
+    "auditor_key_kept", "recording_archived", "recording_moved_out", "recording_fetched", "archive_copy_bad", "archive_copy_removed", "archive_lock_prolonged", "archive_trouble", "archive_works", "archive_behind",
     "second_key_kept", "viewing_asked", "viewing_agreed", "viewing_declined", "viewing_withdrawn", "viewing_ended",
     "log_source_kept", "log_imported", "row_damaged", "log_turned_away", "log_segments_dropped", "case_opened", "case_decided", "login_allow_kept",
     "log_review_scheduled", "log_review_opened", "log_review_judged", "log_review_signed", "log_review_returned", "log_review_confirmed", "report_issued", "report_noted", "report_recounted", "duty_late",

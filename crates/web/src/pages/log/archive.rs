@@ -16,6 +16,7 @@ pub(super) fn sentence(lang: Lang, fact: &Fact) -> Option<String> {
         Fact::RecordingMovedOut { place, .. } => say("recording_moved_out", &[("place", place)]),
         Fact::RecordingFetched { place, .. } => say("recording_fetched", &[("place", place)]),
         Fact::ArchiveCopyBad { place, code, why, .. } => say("archive_copy_bad", &[("place", place), ("code", code), ("why", why)]),
+        Fact::ArchiveLockProlonged { place, until, .. } => say("archive_lock_prolonged", &[("place", place), ("until", &until.minute())]),
         Fact::ArchiveCopyRemoved { place, .. } => say("archive_copy_removed", &[("place", place)]),
         Fact::ArchiveTrouble { place, code, why } => say("archive_trouble", &[("place", place), ("code", code), ("why", why)]),
         Fact::ArchiveWorks { place } => say("archive_works", &[("place", place)]),

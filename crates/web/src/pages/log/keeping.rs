@@ -25,7 +25,9 @@ pub(super) fn sentence(lang: Lang, fact: &Fact) -> Option<String> {
             say("hold_placed", &[("scope", &scope(lang, covered, about)), ("basis", &basis), ("number", case_number), ("until", &end), ("because", &because(lang, reason))])
         }
         Fact::HoldExtended { until, reason, .. } => say("hold_extended", &[("until", &until.minute()), ("because", &because(lang, reason))]),
+        Fact::HoldLifted { reason, console, .. } if !console.is_empty() => say("hold_lifted_console", &[("said", console), ("because", &because(lang, reason))]),
         Fact::HoldLifted { reason, .. } => say("hold_lifted", &[("because", &because(lang, reason))]),
+        Fact::HoldCopiesUnlocked { place, copies, code, why, .. } => say("hold_copies_unlocked", &[("place", place), ("n", &copies.to_string()), ("code", code), ("why", why)]),
         Fact::HoldEnded { .. } => say("hold_ended", &[]),
         Fact::HoldPressed { bytes, limit } => say("hold_pressed", &[("bytes", &crate::view::bytes(*bytes)), ("limit", &crate::view::bytes(*limit))]),
         Fact::RetentionSet { class: which, days, before, asked_by, reason, .. } => {

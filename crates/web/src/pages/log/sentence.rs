@@ -141,7 +141,7 @@ pub(super) fn tone(fact: &Fact) -> &'static str {
         Fact::AuditorKeyKept { .. } | Fact::SecondKeyKept { .. } | Fact::ArchiveCopyRemoved { .. } => "warn",
         Fact::CheckpointStuck { .. } | Fact::LogContradicted { .. } | Fact::RestoreAccepted { .. } | Fact::FormerKeySigned { .. } | Fact::TimestampStuck { .. } | Fact::ClockHeld { .. } => "bad",
         Fact::ClockMoved { .. } | Fact::ClockOff { off: true, .. } => "bad",
-        Fact::RecordingSetAside { .. } | Fact::RetentionStopped { .. } | Fact::HoldPressed { .. } => "bad",
+        Fact::RecordingSetAside { .. } | Fact::RetentionStopped { .. } | Fact::HoldPressed { .. } | Fact::HoldCopiesUnlocked { .. } => "bad",
         Fact::HoldPlaced { .. } | Fact::HoldExtended { .. } | Fact::HoldLifted { .. } | Fact::RetentionSet { .. } | Fact::RetentionAsked { .. } | Fact::RecordingDeleted { .. } | Fact::AttachmentDeleted { .. } | Fact::CopyWaits { .. } => "warn",
         Fact::DutyLate { .. } | Fact::LogReviewJudged { verdict: sekisho_core::log_review::LineVerdict::Incident, .. } => "bad",
         Fact::LogReviewJudged { verdict: sekisho_core::log_review::LineVerdict::Mend, .. } | Fact::LogReviewReturned { .. } => "warn",
@@ -488,6 +488,7 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         | Fact::HoldExtended { .. }
         | Fact::HoldLifted { .. }
         | Fact::HoldEnded { .. }
+        | Fact::HoldCopiesUnlocked { .. }
         | Fact::HoldPressed { .. }
         | Fact::RetentionSet { .. }
         | Fact::RetentionAsked { .. }
@@ -515,6 +516,7 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         | Fact::RecordingFetched { .. }
         | Fact::ArchiveCopyBad { .. }
         | Fact::ArchiveCopyRemoved { .. }
+        | Fact::ArchiveLockProlonged { .. }
         | Fact::ArchiveTrouble { .. }
         | Fact::ArchiveWorks { .. }
         | Fact::ArchiveBehind { .. } => super::archive::sentence(lang, fact).unwrap_or_default(),
@@ -533,6 +535,7 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::ClockHeld { by_ms } => say("clock_held", &[("by", &seconds(*by_ms))]),
         Fact::ClockAccepted { by_ms, servers: 0, reason } => say("clock_accepted", &[("by", &seconds(*by_ms)), ("reason", reason)]),
         Fact::ClockAccepted { by_ms, servers, .. } => say("clock_confirmed", &[("by", &seconds(*by_ms)), ("servers", &servers.to_string())]),
+        Fact::ClockConfirmed { rested_ms, servers } => say("clock_rested", &[("hours", &(rested_ms / 3_600_000).to_string()), ("servers", &servers.to_string())]),
         Fact::ClockCorrected { by_ms, reason, .. } => say("clock_corrected", &[("by", &seconds(*by_ms)), ("reason", reason)]),
         Fact::ClockMoved { by_ms } => say(if *by_ms < 0 { "clock_moved_back" } else { "clock_moved_on" }, &[("by", &seconds(*by_ms))]),
         Fact::ClockOff { offset_ms, off: true, .. } => say(if *offset_ms > 0 { "clock_behind" } else { "clock_before" }, &[("by", &seconds(*offset_ms))]),

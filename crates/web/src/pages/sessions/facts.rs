@@ -255,6 +255,7 @@ fn entry(entry: &Entry, lang: Lang) -> EntryView {
         Fact::RecordingMovedOut { place, .. } => ("moved_out", place.clone()),
         Fact::RecordingFetched { place, .. } => ("fetched", place.clone()),
         Fact::ArchiveCopyBad { place, code, .. } => ("copy_bad", format!("{place} {code}")),
+        Fact::ArchiveLockProlonged { place, until, .. } => ("lock_prolonged", format!("{place} {}", until.minute())),
         Fact::ArchiveCopyRemoved { place, .. } => ("copy_removed", place.clone()),
         Fact::SessionTold { clock_seconds, .. } => ("told", clock_seconds.map(|seconds| clock_words(lang, seconds)).unwrap_or_default()),
         Fact::SessionToldByImport { .. } => ("told", String::new()),
