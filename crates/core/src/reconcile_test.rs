@@ -242,6 +242,14 @@ fn within_what_was_planned_nothing_differs() {
 }
 
 #[test]
+fn what_a_crash_left_unread_is_an_open_row() {
+    let unread = SessionFacts { unread: true, cause: Some("vanished".into()), ..facts(&[], Vec::new()) };
+    let rows = reconcile(&plan(&[]), &[unread], &Names { persons: &[], targets: &[] });
+    assert!(rows.iter().any(|row| row.item == Item::Ending && row.actual == "unread" && row.is_open()));
+    assert!(!compared(&[], &[], Vec::new()).iter().any(|row| row.actual == "unread"));
+}
+
+#[test]
 fn each_session_on_a_target_without_a_log_owes_an_entry_of_the_diary() {
     use crate::plan::{DiaryEntry, Mark, Report, ReportContent};
     let owes = |n: u8| SessionFacts { session: SessionId::from_random([n; 10]), diary: true, ..facts(&[], Vec::new()) };

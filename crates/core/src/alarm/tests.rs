@@ -199,6 +199,26 @@ fn the_key_of_an_auditor_is_an_alarm_when_it_counts_and_not_before_or_after() {
 }
 
 #[test]
+fn a_second_key_is_an_alarm_when_it_counts_and_when_its_end_is_asked_for_or_comes() {
+    use crate::two_person::SecondKeyChange as C;
+    let key = |change| Fact::SecondKeyKept {
+        second_key: crate::ids::SecondKeyId::from_random([8; 10]),
+        holder: PersonId::from_random([7; 10]),
+        name: "院長".into(),
+        key: "age1q".into(),
+        targets: Vec::new(),
+        change,
+        reason: String::new(),
+    };
+    for change in [C::Asked, C::Refused, C::Kept] {
+        assert_eq!(short(&seen(key(change), DAY, &scene(false))), [], "{change:?}");
+    }
+    for change in [C::Confirmed, C::EndAsked, C::Ended] {
+        assert_eq!(short(&seen(key(change), DAY, &scene(false))), [(Rule::Recording, Level::Notice)], "{change:?}");
+    }
+}
+
+#[test]
 fn the_box_itself_raises_alarms_and_alarms_raise_none() {
     let device = DeviceId::from_random([9; 10]);
     let vendor = VendorId::from_random([5; 10]);

@@ -154,3 +154,129 @@ fn turn(key: &mut SecondKey, change: SecondKeyChange, step: KeyStep) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::people::{Actor, Role, Via};
+    use crate::refusal::Refusal;
+    use crate::time::Timestamp;
+    use crate::two_person::{SecondKeyStep, ViewingRequest};
+    use std::collections::BTreeSet;
+
+    fn person(number: u8) -> PersonId {
+        PersonId::from_random([number; 10])
+    }
+
+    fn actor(number: u8, role: Role) -> Actor {
+        Actor { person: Some(person(number)), login: "x".into(), name: "x".into(), roles: BTreeSet::from([role]), vendor: None, via: Via::Web, source: None, token: None, emergency: false }
+    }
+
+    fn id(number: u8) -> SecondKeyId {
+        SecondKeyId::from_random([number; 10])
+    }
+
+    fn told(book: &mut Book, at: i64, by: &Actor, fact: Fact) {
+        book.take(&Entry { seq: 0, at: Timestamp(at), actor: by.clone(), fact });
+    }
+
+    fn kept(key: u8, holder: u8, public: &str, change: SecondKeyChange) -> Fact {
+        Fact::SecondKeyKept { second_key: id(key), holder: person(holder), name: "持ち主".into(), key: public.into(), targets: Vec::new(), change, reason: "決定".into() }
+    }
+
+    fn state(book: &Book, key: u8) -> SecondKeyState {
+        book.key(&id(key)).unwrap().state
+    }
+
+    #[test]
+    fn it_takes_two_persons_to_put_a_key_in_force_and_two_to_end_it() {
+        use SecondKeyChange as C;
+        let (one, two, target) = (actor(1, Role::Planner), actor(2, Role::SafetyManager), TargetId::from_random([5; 10]));
+        let mut book = Book::default();
+        told(&mut book, 0, &Actor::console(), kept(1, 3, "age1a", C::Asked));
+        assert_eq!(book.keys().count(), 0, "the console is no person");
+        told(&mut book, 0, &one, kept(1, 3, "age1a", C::Asked));
+        told(&mut book, 1, &one, kept(1, 3, "age1a", C::Confirmed));
+        assert_eq!(state(&book, 1), SecondKeyState::Asked, "the same person");
+        assert_eq!(book.in_force(&target).count(), 0);
+        told(&mut book, 2, &two, kept(1, 3, "age1a", C::Confirmed));
+        assert_eq!(book.in_force(&target).count(), 1);
+        told(&mut book, 3, &two, kept(1, 3, "age1a", C::Ended));
+        assert_eq!(state(&book, 1), SecondKeyState::Active, "nobody asked for its end");
+        told(&mut book, 4, &two, kept(1, 3, "age1a", C::EndAsked));
+        told(&mut book, 5, &two, kept(1, 3, "age1a", C::Ended));
+        assert_eq!((state(&book, 1), book.in_force(&target).count()), (SecondKeyState::EndAsked, 1), "the same person");
+        told(&mut book, 6, &two, kept(1, 3, "age1a", C::Kept));
+        told(&mut book, 7, &one, kept(1, 3, "age1a", C::Ended));
+        assert_eq!(state(&book, 1), SecondKeyState::Active, "its end was declined");
+        told(&mut book, 8, &two, kept(1, 3, "age1a", C::EndAsked));
+        told(&mut book, 9, &one, kept(1, 3, "age1a", C::Ended));
+        assert_eq!((state(&book, 1), book.in_force(&target).count()), (SecondKeyState::Ended, 0));
+        told(&mut book, 10, &one, kept(1, 3, "age1b", C::Asked));
+        assert_eq!(state(&book, 1), SecondKeyState::Ended, "an id is used once");
+    }
+
+    #[test]
+    fn planner_or_safety_manager_confirms_and_nobody_their_own_wish() {
+        let mut book = Book::default();
+        told(&mut book, 0, &actor(1, Role::Planner), kept(1, 3, "age1a", SecondKeyChange::Asked));
+        let key = book.key(&id(1)).unwrap();
+        assert_eq!(key.check(SecondKeyStep::Confirm, &actor(1, Role::Planner)), Err(Refusal::SameHand));
+        assert_eq!(key.check(SecondKeyStep::Confirm, &actor(2, Role::Administrator)), Err(Refusal::NotAllowed));
+        assert_eq!(key.check(SecondKeyStep::Confirm, &actor(2, Role::SafetyManager)), Ok(()));
+        assert_eq!(key.check(SecondKeyStep::Confirm, &actor(3, Role::Planner)), Ok(()), "the holder may");
+        assert_eq!(key.check(SecondKeyStep::Refuse, &actor(1, Role::Planner)), Ok(()), "one's own wish is taken back alone");
+        for step in [SecondKeyStep::AskEnd, SecondKeyStep::Keep, SecondKeyStep::End] {
+            assert_eq!(key.check(step, &actor(2, Role::Planner)), Err(Refusal::SecondKeyStep));
+        }
+    }
+
+    #[test]
+    fn a_key_names_its_targets_and_belongs_to_who_was_confirmed_for_it_last() {
+        let (one, two) = (actor(1, Role::Planner), actor(2, Role::SafetyManager));
+        let (target, other) = (TargetId::from_random([5; 10]), TargetId::from_random([6; 10]));
+        let mut book = Book::default();
+        let Fact::SecondKeyKept { second_key, holder, name, key, change, reason, .. } = kept(1, 3, "age1a", SecondKeyChange::Asked) else { unreachable!() };
+        told(&mut book, 0, &one, Fact::SecondKeyKept { second_key, holder, name, key, targets: vec![target.clone()], change, reason });
+        told(&mut book, 1, &two, kept(1, 3, "age1a", SecondKeyChange::Confirmed));
+        assert_eq!((book.in_force(&target).count(), book.in_force(&other).count()), (1, 0));
+        assert_eq!(book.holding("age1a").map(|key| key.holder.clone()), Some(person(3)));
+        // The file of the key is handed on.
+        told(&mut book, 2, &one, kept(1, 3, "age1a", SecondKeyChange::EndAsked));
+        told(&mut book, 3, &two, kept(1, 3, "age1a", SecondKeyChange::Ended));
+        told(&mut book, 4, &one, kept(2, 4, "age1a", SecondKeyChange::Asked));
+        assert_eq!(book.holding("age1a").map(|key| key.holder.clone()), Some(person(3)), "until it is confirmed");
+        told(&mut book, 5, &two, kept(2, 4, "age1a", SecondKeyChange::Confirmed));
+        assert_eq!(book.holding("age1a").map(|key| key.holder.clone()), Some(person(4)));
+        assert_eq!(book.holding("age1b"), None);
+    }
+
+    fn request(book: &Book) -> ViewingRequest {
+        book.request(&ViewingRequestId::from_random([9; 10])).unwrap().clone()
+    }
+
+    #[test]
+    fn an_agreement_lasts_for_its_hours_and_no_later_one_lengthens_it() {
+        let (who, holder) = (actor(1, Role::Operator), actor(3, Role::Planner));
+        let viewing = ViewingRequestId::from_random([9; 10]);
+        let hour = 3_600_000;
+        let asked = |hours| Fact::ViewingAsked { viewing: viewing.clone(), sessions: Vec::new(), keys: vec![id(1)], hours, reason: "照合".into() };
+        let agreed = |until| Fact::ViewingAgreed { viewing: viewing.clone(), until: Timestamp(until), second_key: id(1) };
+        let mut book = Book::default();
+        told(&mut book, 0, &who, asked(2));
+        told(&mut book, 1, &holder, asked(24));
+        assert_eq!((request(&book).hours, request(&book).by), (2, person(1)), "a request is made once");
+        assert_eq!(request(&book).agreed_until(Timestamp(hour)), Ok(Timestamp(3 * hour)));
+        assert_eq!(request(&book).agreed_until(request(&book).lapses()), Err(Refusal::ViewingStep));
+        told(&mut book, hour, &holder, agreed(3 * hour));
+        assert!(request(&book).is_open(Timestamp(2 * hour)) && !request(&book).is_open(Timestamp(3 * hour)));
+        assert_eq!(request(&book).agreed_until(Timestamp(2 * hour)), Ok(Timestamp(3 * hour)), "the same end, after a restart");
+        told(&mut book, 2 * hour, &holder, agreed(9 * hour));
+        assert_eq!(request(&book).until, Some(Timestamp(3 * hour)));
+        assert_eq!(request(&book).agreed_until(Timestamp(3 * hour)), Err(Refusal::ViewingStep));
+        told(&mut book, 2 * hour, &who, Fact::ViewingEnded { viewing: viewing.clone() });
+        told(&mut book, 2 * hour, &holder, agreed(9 * hour));
+        assert_eq!(request(&book).state, ViewingState::Ended, "what was ended stays so");
+        assert!(!request(&book).is_open(Timestamp(2 * hour)));
+    }
+}
