@@ -28,8 +28,10 @@ await photographed(given, async ({ page, picture, owes, seen }) => {
   say("saved", { name: saved.suggestedFilename() });
   await seen("list", "/evidence", "table");
   await seen("period", "/evidence/new", "#f-from");
-  // A period: the times that stand there when the page opens, and a reason.
+  // A period: from the time that stands there when the page opens, until after what has just happened.
   await page.goto("/evidence/new");
+  const now = await page.inputValue("#f-until");
+  await page.fill("#f-until", new Date(Date.parse(`${now}Z`) + 3_600_000).toISOString().slice(0, 16));
   await page.fill("#f-reason", "年次監査のため");
   const fresh = page.locator("form[action='/evidence/new'] [name=code]");
   if (await fresh.count()) await fresh.fill((await ask("code")).code);
