@@ -9,6 +9,7 @@ use crate::secrets::random_id;
 use sekisho_core::auditor_key::check_reason;
 use sekisho_core::facts::Fact;
 use sekisho_core::ids::{PersonId, SecondKeyId, SessionId, ViewingRequestId};
+use sekisho_core::letter::ViewingStage;
 use sekisho_core::limits;
 use sekisho_core::people::{Actor, Role};
 use sekisho_core::permission::{Action, may};
@@ -123,6 +124,7 @@ impl Store {
             return Err(Refusal::too_many("VIEWING_REQUESTS").into());
         }
         let id: ViewingRequestId = random_id()?;
+        self.tell_holders(&mut tx, actor, &id, &keys, wanted.len(), &ask).await?;
         tx.fact(Fact::ViewingAsked { viewing: id.clone(), sessions: wanted, keys, hours: ask.hours, reason: ask.reason.trim().to_owned() });
         tx.commit().await?;
         Ok(self.request_for(actor, &id)?.0)
@@ -202,6 +204,7 @@ impl Store {
         if self.inner.shares.has(id, now) {
             return Err(Refusal::ViewingStep.into());
         }
+        self.tell_requester(&mut tx, actor, &request, ViewingStage::Agreed, "").await?;
         tx.fact(Fact::ViewingAgreed { viewing: id.clone(), until, second_key: key });
         tx.commit().await?;
         self.inner.shares.keep(id.clone(), request.by, until, shares);
@@ -291,8 +294,12 @@ impl Store {
 
     async fn change_viewing(&self, actor: &Actor, id: &ViewingRequestId, from: ViewingState, fact: Fact) -> Done<ViewingRequest> {
         let mut tx = self.write(actor).await?;
-        if self.request_for(actor, id)?.0.state != from {
+        let request = self.request_for(actor, id)?.0;
+        if request.state != from {
             return Err(Refusal::ViewingStep.into());
+        }
+        if let Fact::ViewingDeclined { reason, .. } = &fact {
+            self.tell_requester(&mut tx, actor, &request, ViewingStage::Declined, reason).await?;
         }
         tx.fact(fact);
         tx.commit().await?;
