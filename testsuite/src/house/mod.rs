@@ -45,4 +45,5 @@ pub mod ssh_logins;
 mod target_logs;
 mod tokens;
 mod trace;
+mod two_person;
 pub mod ward;
