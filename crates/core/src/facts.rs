@@ -2083,6 +2083,9 @@ pub enum Fact {
         until: Timestamp,
         /// By which key.
         second_key: SecondKeyId,
+        /// SHA-256 of the agreement, without its armour: one is good for one request.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        agreement: String,
     },
     /// The holder of a second key declined.
     ViewingDeclined {
@@ -2279,11 +2282,12 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
     },
-    /// Time servers confirmed a clock that was believed at starts of the box, without anybody who could say so.
+    /// Time servers, or the one-time code of somebody of the hospital, confirmed a clock that was believed at starts of the box
+    /// without anybody who could say so.
     ClockConfirmed {
         /// For so many milliseconds in all the box was off since the clock was last confirmed.
         rested_ms: i64,
-        /// Servers that confirm it.
+        /// Servers that confirm it; none for the code of whoever logs in with the same entry's change.
         servers: usize,
     },
     /// The log's time was set back to the clock at the console: entries before this one have a false time.

@@ -7,6 +7,7 @@ use crate::fault::Fault;
 use crate::log::{sync_folder, write_durably};
 use crate::secrets::{Place, Sealed, SealingKey, random_bytes};
 use crate::settings::Settings;
+use sekisho_evidence::Digest;
 use sekisho_evidence::checkpoint::{PublicKey, SigningKey};
 use sekisho_evidence::recording::Recipient;
 use std::fs;
@@ -128,15 +129,17 @@ impl Keys {
         self.recordings.to_public().to_string()
     }
 
-    /// Opens an armored age file that somebody made for the key of recordings; `None` for what is none, is for another key, or holds
-    /// more than `most` bytes.
-    pub fn open_for_recordings(&self, armored: &[u8], most: usize) -> Option<Zeroizing<Vec<u8>>> {
-        let decryptor = age::Decryptor::new_buffered(age::armor::ArmoredReader::new(armored)).ok()?;
+    /// Opens an armored age file that somebody made for the key of recordings, and gives the digest of it without its armour, which
+    /// can be written in several ways; `None` for what is none, is for another key, or holds more than `most` bytes.
+    pub fn open_for_recordings(&self, armored: &[u8], most: usize) -> Option<(Zeroizing<Vec<u8>>, Digest)> {
+        let mut closed = Vec::new();
+        age::armor::ArmoredReader::new(armored).read_to_end(&mut closed).ok()?;
+        let decryptor = age::Decryptor::new_buffered(closed.as_slice()).ok()?;
         let mut reader = decryptor.decrypt(std::iter::once(&self.recordings as &dyn age::Identity)).ok()?;
         // Room for all of it from the start: growing would leave copies behind.
         let mut plain = Zeroizing::new(Vec::with_capacity(most + 1));
         reader.by_ref().take(most as u64 + 1).read_to_end(&mut plain).ok()?;
-        (plain.len() <= most).then_some(plain)
+        (plain.len() <= most).then(|| (plain, Digest::of(&closed)))
     }
 
     /// Opens what [`wrap_for`] gave, if the hospital is among those it was wrapped for.

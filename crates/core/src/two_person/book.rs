@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub struct Book {
     keys: BTreeMap<SecondKeyId, SecondKey>,
     requests: BTreeMap<ViewingRequestId, ViewingRequest>,
+    /// Agreements by their SHA-256, and the request that each was given to.
+    agreements: BTreeMap<String, ViewingRequestId>,
 }
 
 /// Who did it. The console has no person, and so takes no step.
@@ -62,12 +64,15 @@ impl Book {
                 };
                 self.requests.entry(viewing.clone()).or_insert(asked);
             }
-            Fact::ViewingAgreed { viewing, until, second_key } => {
+            Fact::ViewingAgreed { viewing, until, second_key, agreement } => {
                 let (step, request) = (step(entry, ""), self.requests.get_mut(viewing));
                 if let Some(request) = request.filter(|request| matches!(request.state, ViewingState::Asked | ViewingState::Agreed)) {
                     // A later agreement, after a restart, lengthens nothing.
                     request.until = Some(request.until.map_or(*until, |first| first.min(*until)));
                     (request.state, request.decided, request.second_key) = (ViewingState::Agreed, step, Some(second_key.clone()));
+                    if !agreement.is_empty() {
+                        self.agreements.entry(agreement.clone()).or_insert_with(|| viewing.clone());
+                    }
                 }
             }
             Fact::ViewingDeclined { viewing, reason } => {
@@ -137,6 +142,12 @@ impl Book {
     #[must_use]
     pub fn request(&self, id: &ViewingRequestId) -> Option<&ViewingRequest> {
         self.requests.get(id)
+    }
+
+    /// Whether an agreement was given to another request: what a holder agreed to once opens nothing later.
+    #[must_use]
+    pub fn agreed_elsewhere(&self, agreement: &str, id: &ViewingRequestId) -> bool {
+        self.agreements.get(agreement).is_some_and(|first| first != id)
     }
 }
 
@@ -261,7 +272,7 @@ mod tests {
         let viewing = ViewingRequestId::from_random([9; 10]);
         let hour = 3_600_000;
         let asked = |hours| Fact::ViewingAsked { viewing: viewing.clone(), sessions: Vec::new(), keys: vec![id(1)], hours, reason: "照合".into() };
-        let agreed = |until| Fact::ViewingAgreed { viewing: viewing.clone(), until: Timestamp(until), second_key: id(1) };
+        let agreed = |until| Fact::ViewingAgreed { viewing: viewing.clone(), until: Timestamp(until), second_key: id(1), agreement: "a1".into() };
         let mut book = Book::default();
         told(&mut book, 0, &who, asked(2));
         told(&mut book, 1, &holder, asked(24));
@@ -271,6 +282,8 @@ mod tests {
         told(&mut book, hour, &holder, agreed(3 * hour));
         assert!(request(&book).is_open(Timestamp(2 * hour)) && !request(&book).is_open(Timestamp(3 * hour)));
         assert_eq!(request(&book).agreed_until(Timestamp(2 * hour)), Ok(Timestamp(3 * hour)), "the same end, after a restart");
+        assert!(!book.agreed_elsewhere("a1", &viewing), "the same text, after a restart");
+        assert!(book.agreed_elsewhere("a1", &ViewingRequestId::from_random([8; 10])) && !book.agreed_elsewhere("a2", &viewing));
         told(&mut book, 2 * hour, &holder, agreed(9 * hour));
         assert_eq!(request(&book).until, Some(Timestamp(3 * hour)));
         assert_eq!(request(&book).agreed_until(Timestamp(3 * hour)), Err(Refusal::ViewingStep));

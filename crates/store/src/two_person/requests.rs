@@ -191,11 +191,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Refusal::SameHand`] for who asked; [`Refusal::NotSecondHolder`]; [`Refusal::ViewingStep`]; [`Refusal::AgreementWrong`] for a
-    /// text that does not open these recordings. Nothing is changed then.
+    /// text that does not open these recordings, or that was given to another request. Nothing is changed then.
     pub async fn agree_viewing(&self, actor: &Actor, id: &ViewingRequestId, text: &str) -> Done<ViewingRequest> {
         let (request, key) = self.holder_of(actor, id, "agree_viewing").await?;
         request.agreed_until(self.steady_now())?;
-        let shares = self.shares_of(&request, text).await?;
+        let (shares, agreement) = self.shares_of(&request, text).await?;
         let mut tx = self.write(actor).await?;
         let now = self.steady_now().max(tx.now());
         // With nobody else writing, it is looked at once more: it may have been taken back meanwhile.
@@ -204,8 +204,11 @@ impl Store {
         if self.inner.shares.has(id, now) {
             return Err(Refusal::ViewingStep.into());
         }
+        if self.book(|book| book.agreed_elsewhere(&agreement, id)) {
+            return Err(Refusal::AgreementWrong.into());
+        }
         self.tell_requester(&mut tx, actor, &request, ViewingStage::Agreed, "").await?;
-        tx.fact(Fact::ViewingAgreed { viewing: id.clone(), until, second_key: key });
+        tx.fact(Fact::ViewingAgreed { viewing: id.clone(), until, second_key: key, agreement });
         tx.commit().await?;
         self.inner.shares.keep(id.clone(), request.by, until, shares);
         let request = self.request_for(actor, id)?.0;
@@ -230,14 +233,14 @@ impl Store {
         Err(refusal.into())
     }
 
-    /// The shares in the text of an agreement, each compared with what the header of its recording says.
-    async fn shares_of(&self, request: &ViewingRequest, text: &str) -> Done<BTreeMap<SessionId, Share>> {
+    /// The shares in the text of an agreement, each compared with what the header of its recording says, and the digest of the text.
+    async fn shares_of(&self, request: &ViewingRequest, text: &str) -> Done<(BTreeMap<SessionId, Share>, String)> {
         let wrong = || Refusal::AgreementWrong;
         if text.len() > limits::VIEWING_AGREEMENT_BYTES {
             return Err(wrong().into());
         }
         let most = request.sessions.len() * 32;
-        let plain = self.inner.keys.open_for_recordings(text.trim().as_bytes(), most).ok_or_else(wrong)?;
+        let (plain, agreement) = self.inner.keys.open_for_recordings(text.trim().as_bytes(), most).ok_or_else(wrong)?;
         if plain.len() != most {
             return Err(wrong().into());
         }
@@ -251,7 +254,7 @@ impl Store {
             }
             shares.insert(session.clone(), share);
         }
-        Ok(shares)
+        Ok((shares, agreement.to_string()))
     }
 
     /// Declines a request.
