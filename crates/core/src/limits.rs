@@ -590,8 +590,16 @@ limits! {
     LOG_REVIEW_LINE_ENTRIES: "entries" = 20;
     /// Earlier judgements that a line of such a review shows; the log has each of them.
     LOG_REVIEW_CHANGES: "judgements" = 20;
+    /// Characters of the note of one judgement.
+    LOG_REVIEW_NOTE_CHARS: "characters" = 500;
+    /// Bytes of a review with all its judgements: a bundle reads documents of 16 MiB.
+    LOG_REVIEW_BYTES: "bytes" = 15 * 1024 * 1024;
     /// Entries of the log in one export; more are had in several, by date.
     LOG_EXPORT_ENTRIES: "entries" = 100_000;
+    /// Exports of the log by one login within an hour.
+    LOG_EXPORTS_HOUR: "exports" = 120;
+    /// Characters of the kind of entry that a list of the log asks for.
+    LOG_KIND_CHARS: "characters" = 64;
     /// Sessions that a draw takes at most.
     LOG_REVIEW_SAMPLE: "sessions" = 100;
     /// Entries that a review or report of one span reads at most.

@@ -92,8 +92,8 @@ pub struct SectionCount {
     pub lines: u64,
 }
 
-/// How a line was judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// How a line was judged; the later, the graver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LineVerdict {
     /// 問題なし.
@@ -169,7 +169,7 @@ pub struct ReviewedLine {
     pub entries: u64,
     /// How it was judged.
     pub judged: Option<Judged>,
-    /// Judgements that another took the place of, the oldest first; of very many the first and the newest.
+    /// Judgements that another took the place of, the oldest first; of very many by one person their oldest give way, never the first nor the gravest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Judged>,
 }
@@ -286,6 +286,20 @@ pub struct LineSaid {
     pub note: String,
 }
 
+impl ReviewedLine {
+    /// Makes room for one more judgement of this person: only what they said themselves goes, and neither the first nor the gravest.
+    fn make_room(&mut self, by: &PersonId) -> Result<(), Refusal> {
+        if self.earlier.len() < limits::LOG_REVIEW_CHANGES {
+            return Ok(());
+        }
+        let gravest = self.earlier.iter().map(|judged| judged.verdict).max();
+        let kept = self.earlier.iter().position(|judged| Some(judged.verdict) == gravest);
+        let own = (1..).zip(self.earlier.iter().skip(1)).find(|(at, judged)| judged.by == *by && Some(*at) != kept).map(|(at, _)| at);
+        self.earlier.remove(own.ok_or_else(|| Refusal::too_many("LOG_REVIEW_CHANGES"))?);
+        Ok(())
+    }
+}
+
 impl LogReview {
     /// How it stands.
     #[must_use]
@@ -359,8 +373,9 @@ impl LogReview {
     ///
     /// # Errors
     /// [`Refusal::LogReviewSigned`] after the signature; [`Refusal::OwnMatter`] for a line about the actor; [`Refusal::ReasonNeeded`],
-    /// also to change what somebody else judged; [`Refusal::NotAllowed`] for whoever lets go what another held to be grave and is no planner;
-    /// [`Refusal::NotFound`] for a line that is not there.
+    /// also to change what somebody else judged; [`Refusal::NotAllowed`] for whoever lets go what another ever held to be grave and is no
+    /// planner; [`Refusal::NotFound`] for a line that is not there; [`Refusal::TooMany`] for a note that is too long, for a line with too
+    /// many judgements, and where all of them together would no longer fit into a bundle.
     pub fn judge(&mut self, actor: &Actor, said: &[LineSaid], now: Timestamp) -> Result<Vec<LineSaid>, Refusal> {
         let by = actor.person.clone().ok_or(Refusal::NotAllowed)?;
         if self.signed.is_some() {
@@ -368,6 +383,9 @@ impl LogReview {
         }
         let mut told = Vec::new();
         for one in said {
+            if one.note.chars().count() > limits::LOG_REVIEW_NOTE_CHARS {
+                return Err(Refusal::too_many("LOG_REVIEW_NOTE_CHARS"));
+            }
             let line = self.lines.iter_mut().find(|line| line.n == one.line).ok_or(Refusal::NotFound)?;
             if line.about.contains(&by) {
                 return Err(Refusal::OwnMatter);
@@ -379,22 +397,23 @@ impl LogReview {
             if line.judged.as_ref().is_some_and(|judged| judged.verdict == one.verdict && judged.note == one.note) {
                 continue;
             }
-            if let Some(before) = line.judged.as_ref().filter(|before| before.by != by) {
-                // Somebody else's judgement is changed knowingly, with words; what they held to be grave is let go by the planner alone.
-                if one.note.trim().is_empty() {
-                    return Err(Refusal::ReasonNeeded);
-                }
-                if before.verdict != LineVerdict::Fine && one.verdict == LineVerdict::Fine && !actor.is(Role::Planner) {
-                    return Err(Refusal::NotAllowed);
-                }
+            // Somebody else's judgement is changed knowingly, with words.
+            if line.judged.as_ref().is_some_and(|before| before.by != by) && one.note.trim().is_empty() {
+                return Err(Refusal::ReasonNeeded);
             }
-            // What was said before stays to be seen: the first of it and the newest, where somebody goes on and on; the log has each.
-            if line.earlier.len() >= limits::LOG_REVIEW_CHANGES {
-                line.earlier.remove(1);
+            // What anybody else ever held to be grave is let go by the planner alone, in however many steps.
+            let is_grave_to_another = line.judged.iter().chain(&line.earlier).any(|before| before.by != by && before.verdict != LineVerdict::Fine);
+            if one.verdict == LineVerdict::Fine && is_grave_to_another && !actor.is(Role::Planner) {
+                return Err(Refusal::NotAllowed);
             }
+            line.make_room(&by)?;
             line.earlier.extend(line.judged.take());
             line.judged = Some(Judged { verdict: one.verdict, note: one.note.clone(), by: by.clone(), name: actor.name.clone(), at: now });
             told.push(one.clone());
+        }
+        // A list that no bundle can hold would spoil every bundle of its span.
+        if !told.is_empty() && self.signed_bytes().len() > limits::LOG_REVIEW_BYTES {
+            return Err(Refusal::too_many("LOG_REVIEW_BYTES"));
         }
         Ok(told)
     }

@@ -99,6 +99,8 @@ struct Group {
     session: Option<SessionId>,
     plan: Option<PlanId>,
     seqs: Vec<u64>,
+    /// How much each of `seqs` took, where the largest are named.
+    named: Vec<u64>,
     entries: u64,
     /// What its threshold counts, where that is not the number of entries.
     weight: u64,
@@ -216,6 +218,7 @@ impl Screen {
             plan: entry.fact.plan().cloned().or_else(|| brief.map(|brief| brief.plan.clone())),
             session,
             seqs: Vec::new(),
+            named: Vec::new(),
             entries: 0,
             weight: 0,
             shown: false,
@@ -391,6 +394,14 @@ impl Screen {
                     group.what = "differences_again";
                 }
             }
+            Fact::ReportRecounted { number, edition, holds, same, .. } if !(*holds && *same) => {
+                let (number, edition) = (short(number), edition.to_string());
+                let group = self.group(Section::Difference, format!("recounted/{number}/{edition}"), "recounted", entry);
+                group.shown = true;
+                // Whoever counted again found it and has no part in it.
+                group.about.clear();
+                group.values.extend([("number".to_owned(), number), ("edition".to_owned(), edition)]);
+            }
             Fact::Escalated { plan, duty } => {
                 let key = format!("{plan}/{duty}");
                 let duty = short(duty);
@@ -430,7 +441,7 @@ impl Screen {
             Fact::IdentityProofRead { .. } => self.seen(Section::Viewed, "proof_read", entry),
             Fact::FileTaken { .. } | Fact::HeldFileTaken { .. } => self.seen(Section::Taken, "content", entry),
             Fact::EvidenceTaken { .. } => self.seen(Section::Taken, "evidence", entry),
-            Fact::LogTaken { .. } => self.seen(Section::Taken, "log", entry),
+            Fact::LogTaken { entries, .. } => self.log_taken(*entries, entry),
             Fact::Left { session, .. } => {
                 self.ended.insert(session.clone(), entry.at);
             }
@@ -448,6 +459,24 @@ impl Screen {
         group.vendor = entry.actor.vendor.clone();
         if group.entries > 1 {
             (group.session, group.plan) = (None, None);
+        }
+    }
+
+    /// Exports of the log: how much they took is told, and the largest are named, so that none hides behind many small ones.
+    fn log_taken(&mut self, entries: u64, entry: &Entry) {
+        self.seen(Section::Taken, "log_sum", entry);
+        let Some(group) = self.groups.get_mut(&(Section::Taken, format!("{}/log_sum", entry.actor.login))) else { return };
+        group.weight = group.weight.saturating_add(entries);
+        let largest = group.values.get("largest").and_then(|text| text.parse().ok()).unwrap_or(0).max(entries);
+        group.values.extend([("sum".to_owned(), group.weight.to_string()), ("largest".to_owned(), largest.to_string())]);
+        // INVARIANT: `named` has a size for each of `seqs`, in the same order.
+        if group.named.len() < group.seqs.len() {
+            group.named.push(entries);
+        } else if let Some((at, _)) = group.named.iter().enumerate().min_by_key(|(_, size)| **size).filter(|(_, size)| **size < entries) {
+            group.named.remove(at);
+            group.seqs.remove(at);
+            group.named.push(entries);
+            group.seqs.push(entry.seq);
         }
     }
 

@@ -393,6 +393,66 @@ fn a_judgement_of_somebody_else_is_changed_with_words_and_a_grave_one_let_go_by_
 }
 
 #[test]
+fn no_number_of_steps_takes_away_what_another_person_held_to_be_grave() {
+    use LineVerdict as V;
+    let mut review = review();
+    let operator = |n| actor(n, Role::Operator);
+    review.judge(&operator(7), &said(1, V::Fine, ""), MONDAY).unwrap();
+    review.judge(&operator(8), &said(1, V::Incident, "覚えがない"), MONDAY).unwrap();
+    review.judge(&operator(4), &said(1, V::Mend, "手順を直す"), MONDAY).unwrap();
+    assert_eq!(review.judge(&operator(4), &said(1, V::Fine, "直した"), MONDAY), Err(Refusal::NotAllowed), "a step between makes it nobody's own");
+    for n in 0..60 {
+        review.judge(&operator(4), &said(1, if n % 2 == 0 { V::Incident } else { V::Mend }, "迷う"), MONDAY).unwrap();
+    }
+    let line = &review.lines[0];
+    assert_eq!(line.earlier.len(), limits::LOG_REVIEW_CHANGES);
+    assert!(line.earlier.iter().any(|judged| judged.by == person(8) && judged.verdict == V::Incident), "not even where it is not the first");
+    assert_eq!(review.judge(&operator(4), &said(1, V::Fine, "よい"), MONDAY), Err(Refusal::NotAllowed));
+    // Where all that stands is of others, nothing gives way.
+    let mut review = self::review();
+    for n in 0..=u8::try_from(limits::LOG_REVIEW_CHANGES).unwrap() {
+        review.judge(&operator(20 + n), &said(1, V::Incident, &format!("{n}")), MONDAY).unwrap();
+    }
+    assert_eq!(review.judge(&operator(4), &said(1, V::Incident, "もう1つ"), MONDAY), Err(Refusal::too_many("LOG_REVIEW_CHANGES")));
+    assert_eq!(review.judge(&operator(4), &said(1, V::Incident, &"長".repeat(501)), MONDAY), Err(Refusal::too_many("LOG_REVIEW_NOTE_CHARS")));
+}
+
+#[test]
+fn a_review_is_never_larger_than_what_a_bundle_reads() {
+    let mut review = review();
+    review.lines[0].values.insert("big".into(), "x".repeat(limits::LOG_REVIEW_BYTES));
+    assert_eq!(review.judge(&actor(4, Role::Operator), &said(1, LineVerdict::Mend, "直す"), MONDAY), Err(Refusal::too_many("LOG_REVIEW_BYTES")));
+}
+
+#[test]
+fn a_report_that_counts_otherwise_stands_in_the_review_and_one_that_agrees_does_not() {
+    let mut story = Story::new();
+    for (n, holds, same) in [(1, true, true), (2, true, false), (3, false, true)] {
+        let report = crate::ids::PeriodReportId::from_random([n; 10]);
+        story.tell(&actor(9, Role::VendorManager), MONDAY, Fact::ReportRecounted { report, number: format!("2026-10-V{n}"), edition: 1, holds, same, entries: 5, size: 9, root: String::new() });
+    }
+    let screened = story.screen.finish();
+    let (_, lines) = section(&screened, Section::Difference);
+    let told: Vec<(&str, &str)> = lines.iter().map(|line| (line.what.as_str(), line.values["number"].as_str())).collect();
+    assert_eq!(told, [("recounted", "2026-10-V2"), ("recounted", "2026-10-V3")]);
+}
+
+#[test]
+fn one_large_export_does_not_hide_behind_many_empty_ones() {
+    let mut story = Story::new();
+    let taken = |entries| Fact::LogTaken { form: "csv".into(), entries, first: None, last: None, chosen: String::new() };
+    for _ in 0..40 {
+        story.tell(&actor(4, Role::Auditor), MONDAY, taken(0));
+    }
+    let large = story.tell(&actor(4, Role::Auditor), MONDAY, taken(100_000));
+    story.tell(&actor(4, Role::Auditor), MONDAY, taken(5));
+    let screened = story.screen.finish();
+    let (_, lines) = section(&screened, Section::Taken);
+    assert_eq!((lines[0].entries, lines[0].values["sum"].as_str(), lines[0].values["largest"].as_str()), (42, "100005", "100000"));
+    assert!(lines[0].seqs.contains(&large) && lines[0].seqs.len() == limits::LOG_REVIEW_LINE_ENTRIES);
+}
+
+#[test]
 fn a_second_comparison_hides_nothing_of_the_first() {
     let mut story = Story::new();
     let compared = |differences: usize| Fact::Reconciled { plan: PlanId::from_random([4; 10]), rows: 5, differences, digest: String::new() };
