@@ -535,6 +535,7 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::ClockHeld { by_ms } => say("clock_held", &[("by", &seconds(*by_ms))]),
         Fact::ClockAccepted { by_ms, servers: 0, reason } => say("clock_accepted", &[("by", &seconds(*by_ms)), ("reason", reason)]),
         Fact::ClockAccepted { by_ms, servers, .. } => say("clock_confirmed", &[("by", &seconds(*by_ms)), ("servers", &servers.to_string())]),
+        Fact::ClockConfirmed { rested_ms, servers: 0 } => say("clock_rested_phone", &[("hours", &(rested_ms / 3_600_000).to_string())]),
         Fact::ClockConfirmed { rested_ms, servers } => say("clock_rested", &[("hours", &(rested_ms / 3_600_000).to_string()), ("servers", &servers.to_string())]),
         Fact::ClockCorrected { by_ms, reason, .. } => say("clock_corrected", &[("by", &seconds(*by_ms)), ("reason", reason)]),
         Fact::ClockMoved { by_ms } => say(if *by_ms < 0 { "clock_moved_back" } else { "clock_moved_on" }, &[("by", &seconds(*by_ms))]),

@@ -256,11 +256,11 @@ fn pages_of_sessions_render() {
         assert_eq!(watch.contains("formaction=\"/sessions/ses-x/pause_plan\""), running, "every connection of the plan can be paused from here");
         assert!(watch.contains("/sessions/ses-x/replay\""), "whoever watched to the end is led to the recording");
         assert!(running || watch.contains("15:02 〜 16:41"), "the page says when it ended");
-        both("sessions/show.html", |_| context! { s => page(running), can_watch => true, can_cut => true, can_replay => true, can_chat => true, told => told(running) });
+        both("sessions/show.html", |_| context! { need => context! { kind => "none" }, s => page(running), can_watch => true, can_cut => true, can_replay => true, can_chat => true, told => told(running) });
         // A part of a page, fetched anew every few seconds.
         assert!(render("sessions/talk.html", Lang::Ja, context! { told => told(running) }).contains(if running { "お待ちください" } else { "<p class=\"muted\">" }));
     }
-    let replay = both("sessions/replay.html", |_| context! { s => page(false), can_replay => true, can_mark => true });
+    let replay = both("sessions/replay.html", |_| context! { need => context! { kind => "none" }, s => page(false), can_replay => true, can_mark => true });
     assert!(replay.contains("10.0.0.5:5432") && replay.contains("/sessions/ses-x/forwards\""), "{replay}");
     let list = |lines: usize| context! {
         running => value(&sessions()[..lines.min(1)]), past => value(&sessions()[..lines]), page => 1, pages => 2, link => "/sessions?page=",
