@@ -597,7 +597,7 @@ limits! {
     /// Entries of the log in one export; more are had in several, by date.
     LOG_EXPORT_ENTRIES: "entries" = 100_000;
     /// Exports of the log by one login within an hour.
-    LOG_EXPORTS_HOUR: "exports" = 120;
+    LOG_EXPORTS_HOUR: "requests" = 120;
     /// Characters of the kind of entry that a list of the log asks for.
     LOG_KIND_CHARS: "characters" = 64;
     /// Sessions that a draw takes at most.

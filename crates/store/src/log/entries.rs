@@ -9,6 +9,7 @@ use sekisho_core::ids::{PersonId, PlanId, SessionId};
 use sekisho_core::limits;
 use sekisho_core::people::Actor;
 use sekisho_core::permission::{Action, may};
+use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
 use sekisho_evidence::verify::{Recordings, Verdict, verify};
 use sqlx::Row;
@@ -49,9 +50,16 @@ impl Store {
     /// took which is in the log before this gives them. `chosen` says in words of the address what the filter is.
     ///
     /// # Errors
-    /// Without the right to read the log.
+    /// Without the right to read the log; [`limits::LOG_EXPORTS_HOUR`] by one login within an hour.
     pub async fn export_log(&self, actor: &Actor, filter: &LogFilter, form: &'static str, chosen: &str) -> Done<Vec<Entry>> {
         self.require(actor, Action::ReadLog, None, "export the log").await?;
+        // Each leaves an entry for good: nobody fills the log, and the list of those who review it, by asking again and again.
+        let hour = self.now().0.saturating_sub(3_600_000);
+        let text = "SELECT COUNT(*) AS n FROM log WHERE kind = 'log_taken' AND at >= $1 AND ($2 IS NULL OR person = $2)";
+        let row = sqlx::query(text).bind(hour).bind(actor.person.as_ref().map(|id| id.as_str().to_owned())).fetch_one(self.read()).await?;
+        if row.try_get::<i64, _>("n")? >= as_i64(limits::LOG_EXPORTS_HOUR as u64) {
+            return Err(Refusal::too_many("LOG_EXPORTS_HOUR").into());
+        }
         let step = limits::PAGE_ROWS * 10;
         let mut filter = LogFilter { rows: Some(step), ..filter.clone() };
         let mut all: Vec<Entry> = Vec::new();

@@ -20,6 +20,7 @@ use minijinja::{Value, context};
 use schemars::JsonSchema;
 use sekisho_core::facts::Entry;
 use sekisho_core::ids::{PersonId, PlanId, SessionId};
+use sekisho_core::limits;
 use sekisho_core::permission::Action;
 use sekisho_core::time::{Timestamp, parse_date};
 use sekisho_core::people::Actor;
@@ -102,7 +103,7 @@ fn filter(query: &Form) -> Result<LogFilter, Stop> {
         session: query.parse_opt("session", SessionId::parse)?,
         plan: query.parse_opt("plan", PlanId::parse)?,
         person: query.parse_opt("person", PersonId::parse)?,
-        kind: query.parse_opt("kind", |text| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_').then(|| text.to_owned()))?,
+        kind: query.parse_opt("kind", |text| (text.len() <= limits::LOG_KIND_CHARS && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')).then(|| text.to_owned()))?,
         from: query.parse_opt("from", day)?,
         until: query.end_of_day_opt("until")?,
         before_seq: query.parse_opt("before", |text| text.parse().ok())?,
