@@ -220,9 +220,6 @@ impl Walker {
                 }
             }
         }
-        if self.found.reviews.len() + self.found.reports.len() > limits::EVIDENCE_PAPERS {
-            return Err(Refusal::too_many("EVIDENCE_PAPERS").into());
-        }
         if self.found.plans.len() > limits::EVIDENCE_PLANS {
             return Err(Refusal::too_many("EVIDENCE_PLANS").into());
         }
@@ -310,6 +307,11 @@ impl Store {
     pub(super) async fn papers_in(&self, found: &Found) -> Done<Papers> {
         let mut papers = Papers::default();
         for (id, digests) in &found.reviews {
+            // A long time has more of them than go in: the entries stay evidence, and the bundle says which papers it lacks.
+            if papers.reviews.len() >= limits::EVIDENCE_PAPERS {
+                papers.lost.push(id.to_string());
+                continue;
+            }
             match self.review_paper(id).await? {
                 // One that was given back and signed otherwise after this time is not the one of which these entries tell.
                 Some((review, digest)) if digests.contains(&digest) => papers.reviews.push(review),
@@ -317,6 +319,10 @@ impl Store {
             }
         }
         for id in &found.reports {
+            if papers.reviews.len() + papers.reports.len() >= limits::EVIDENCE_PAPERS {
+                papers.lost.push(id.to_string());
+                continue;
+            }
             match self.report_paper(id).await? {
                 Some(report) => papers.reports.push(report),
                 None => papers.lost.push(id.to_string()),
