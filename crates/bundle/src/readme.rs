@@ -112,6 +112,15 @@ pub fn readme(content: &Content) -> String {
     )
 }
 
+/// The name in the certificate of the box's own stamps, as docs/formats/log has it.
+const OWN_NAME: &[u8] = b"Sekisho local time stamps";
+
+/// True if the box made every stamp of the bundle itself.
+fn all_own(content: &Content) -> bool {
+    let mut answers = content.documents.iter().filter(|document| document.path.starts_with(TIMESTAMPS_DIR) && document.path.ends_with(".tsr"));
+    answers.all(|answer| answer.bytes.windows(OWN_NAME.len()).any(|part| part == OWN_NAME))
+}
+
 /// What the bundle says of the clock, and how its time stamps are checked, if it has any.
 fn times(content: &Content) -> (&'static str, &'static str, String, String) {
     let path = |document: &Document| document.path.strip_prefix(TIMESTAMPS_DIR).and_then(|name| name.strip_suffix(".tsr")).map(|name| name.trim_start_matches('/').to_owned());
@@ -121,6 +130,23 @@ fn times(content: &Content) -> (&'static str, &'static str, String, String) {
     };
     let own = content.documents.iter().any(|document| document.path == format!("{TIMESTAMPS_DIR}/{LOCAL_AUTHORITY}"));
     let n = stamps.len();
+    if own && all_own(content) {
+        // There is no authority to ask: whoever reads this is not sent to look for one.
+        return (
+            "・時刻の正しさ。時刻は関所の時計によるものです。入っているタイムスタンプも関所自身の押印で、外部の時刻を示しません。",
+            "- That the clock was right. Times are those of the box; so are the time stamps in it, which show no time of others.",
+            format!(
+                "4. タイムスタンプ(RFC 3161)が {n} 件入っていますが、すべて関所自身の押印です。示すのは順序だけです。\n\
+                \u{3000}確かめるには、関所の押印の証明書を施設から別の経路で受け取り、手順 2 に --tsa-ca を付けます。\n\
+                \u{3000}log/timestamps/local.pem は見比べるためのものです。\n"
+            ),
+            format!(
+                "4. {n} time stamps (RFC 3161) are in it, all made by the box itself: they show order alone.\n\
+                \u{20}\u{20}To check them, get the certificate of the box's stamps from the hospital by another way, and add it as --tsa-ca\n\
+                \u{20}\u{20}to step 2. log/timestamps/local.pem is for comparing.\n"
+            ),
+        );
+    }
     let mut ja = format!(
         "4. タイムスタンプ(RFC 3161)が {n} 件入っています。「記録の先頭から N 件が、遅くともこの時刻に存在した」ことを示します。\n\
         \u{3000}時刻認証局の証明書(AUTHORITY.pem)を認証局から直接受け取り、手順 2 に --tsa-ca AUTHORITY.pem を付けます。\n\
