@@ -53,7 +53,10 @@ pub(super) async fn answer(ctx: &Ctx, route: &Route, call: Option<Call>, stop: S
         return page(ctx, "step_up.html", "step_up.title", StatusCode::FORBIDDEN, context! { next => next.unwrap_or_else(|| "/".to_owned()) }, None, parts);
     }
     if let (Refusal::NotAllowed, Access::May(action) | Access::MayStepUp(action)) = (&refusal, route.info.access) {
-        return without_right(ctx, action, parts);
+        // Whoever has the right was refused for another reason, of which the roles say nothing.
+        if ctx.login.is_some() && !ctx.may(action) {
+            return without_right(ctx, action, parts);
+        }
     }
     plain(ctx, &refusal, parts)
 }
@@ -66,10 +69,10 @@ fn without_right(ctx: &Ctx, action: Action, parts: &Parts) -> Response {
     page(ctx, "refused.html", "refused.title", status_of(&refusal), context! { text, next, code => refusal.code(), right => right_in_words(ctx.lang, action), holders => holders.join(if ctx.lang == Lang::Ja { "、" } else { ", " }) }, None, parts)
 }
 
-/// What may be done by a right, in words where there are any.
+/// What may be done by a right, in words.
 fn right_in_words(lang: Lang, action: Action) -> String {
     let name = serde_json::to_value(action).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
-    words::find(lang, &format!("token.scope_{name}")).map_or(name, str::to_owned)
+    words::word(lang, &format!("right.{name}"))
 }
 
 /// Refusals that the page itself answers for are no reason to show its form again.
@@ -181,4 +184,19 @@ pub(super) fn finish(ctx: &Ctx, kind: Kind, parts: &Parts, mut response: Respons
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_right_has_its_words_in_both_languages() {
+        for lang in [Lang::Ja, Lang::En] {
+            for action in Action::ALL {
+                let told = right_in_words(lang, action);
+                assert!(!told.starts_with("right.") && told.contains(' ') != (lang == Lang::Ja), "{action:?}: {told}");
+            }
+        }
+    }
 }
