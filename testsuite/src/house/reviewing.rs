@@ -235,9 +235,13 @@ async fn the_bundle_of_a_period_holds_its_signed_reviews_and_its_reports(base: B
     assert!(super::evidence::judged(store, &other, &[]).ok);
     let path = format!("reviews/{}.json", review.id);
     let changed = String::from_utf8(other.files[&path].clone()).unwrap().replace("本人に確認", "本人は知らない");
-    other.put(path, changed.into_bytes());
+    other.put(path.clone(), changed.into_bytes());
     let verdict = super::evidence::judged(store, &other, &[]);
     assert!(verdict.findings.iter().any(|finding| finding.code == "paper-unlogged"), "{verdict}");
+    // Nor is it left out unseen.
+    other.files.remove(&path);
+    let verdict = super::evidence::judged(store, &other, &[]);
+    assert!(verdict.findings.iter().any(|finding| finding.code == "paper-missing"), "{verdict}");
     // A row that somebody changed is named, and nothing stands in its place.
     if tampered(&town, "UPDATE log_reviews SET body = REPLACE(body, 'fine', 'mend')") {
         let files = bundle(period(Timestamp(until.0 + DAY.as_millis() as i64 * 2))).await;

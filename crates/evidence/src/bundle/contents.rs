@@ -183,13 +183,23 @@ impl Check<'_> {
     }
 
     /// A review of the log and a report are those whose digest an entry in the bundle names.
-    pub(super) fn papers(&mut self, seen: &Seen) {
+    pub(super) fn papers(&mut self, manifest: &Manifest, seen: &Seen) {
+        // Whoever hands in a time without what was found in it does not do so unseen.
+        if matches!(manifest.scope, Scope::Period { .. }) && !seen.bad {
+            for ((folder, id), (_, done)) in &seen.entries.papers {
+                let path = format!("{folder}/{id}.json");
+                if *done && !self.names.contains(&path) {
+                    self.findings.warning("paper-missing", printable(&path), "An entry tells of this review or report, and the bundle does not hold it.", "項目が示すこのレビューまたは報告が、束に入っていません。");
+                }
+            }
+        }
         for (folder, _) in paths::PAPERS {
             let prefix = format!("{folder}/");
             let named: Vec<(String, String)> = self.names.iter().filter_map(|path| Some((path.clone(), path.strip_prefix(&prefix)?.strip_suffix(".json")?.to_owned()))).collect();
             for (path, id) in named {
                 let Some(bytes) = self.text(&path, MAX_DOCUMENT_BYTES) else { continue };
-                if !seen.bad && !seen.entries.papers.contains(&(id, Digest::of(&bytes).to_string())) {
+                let told = seen.entries.papers.get(&(folder, id)).map(|(digest, _)| digest.as_str());
+                if !seen.bad && told != Some(Digest::of(&bytes).to_string().as_str()) {
                     self.findings.error("paper-unlogged", path, "No entry in the bundle names this review or report: it is another one, or was changed.", "このレビューまたは報告を示す項目が束にないか、内容が書き換えられています。");
                 }
             }

@@ -71,7 +71,7 @@ pub fn verify_bundle(files: &dyn Files, trust: &Trust<'_>) -> BundleVerdict {
             verdict.recordings = check.recordings(head, manifest, &read);
             verdict.approvals = check.approvals(manifest, &read);
             check.cases(&read);
-            check.papers(&read);
+            check.papers(manifest, &read);
         }
     }
     if let Some(manifest) = &manifest {

@@ -111,8 +111,8 @@ pub(crate) struct Entries {
     pub(crate) approved: BTreeSet<(String, String)>,
     /// Of a part of the log: cases that were opened, with the digest of the line that opened them.
     pub(crate) cases: BTreeMap<String, String>,
-    /// Of a part of the log: reviews of the log that were signed and reports that were issued, each with its digest.
-    pub(crate) papers: BTreeSet<(String, String)>,
+    /// Of a part of the log: reviews of the log and reports by folder and name, with the last digest, and whether it was confirmed or issued.
+    pub(crate) papers: BTreeMap<(&'static str, String), (String, bool)>,
     /// The course of each plan that was drawn.
     pub(super) plans: BTreeMap<String, Course>,
     /// What holds and times of keeping say.
@@ -222,10 +222,17 @@ impl Entries {
                 }
             }
             "log_review_signed" | "log_review_confirmed" | "report_issued" if self.part => {
-                if let Ok(Paper { review, report, digest }) = serde_json::from_slice(body)
-                    && let Some(id) = review.or(report)
-                {
-                    self.papers.insert((id, digest));
+                if let Ok(Paper { review, report, digest }) = serde_json::from_slice(body) {
+                    let named = match &*head.kind {
+                        "report_issued" => report.map(|id| ("reports", id)),
+                        _ => review.map(|id| ("reviews", id)),
+                    };
+                    if let Some(named) = named {
+                        // A review that was given back is the one that was signed last.
+                        let told = self.papers.entry(named).or_default();
+                        told.0 = digest;
+                        told.1 |= &*head.kind != "log_review_signed";
+                    }
                 }
             }
             "initialised" if seq == 0 => self.first_key = serde_json::from_slice::<Initialised>(body).ok().and_then(|entry| entry.key),
