@@ -60,7 +60,7 @@ fn stamps_date_the_entries_of_a_bundle_and_what_is_put_in_their_place_is_found()
         assert!(checked.status.success(), "{line}: {}", said(&checked));
     }
 
-    let mut attack = |what: &str, code: &str, act: &dyn Fn(&mut Parts)| {
+    let attack = |what: &str, code: &str, act: &dyn Fn(&mut Parts)| {
         let mut copy = parts.clone();
         act(&mut copy);
         // Whoever attacks holds the key of the log, and makes a manifest that fits.

@@ -1,11 +1,14 @@
 //! Time servers that are right, wrong, silent and false, and a clock that is moved under a running box.
 
 use crate::house::base::{Base, whole_log};
+use crate::house::ward::source;
 use sekisho::timekeeping::Time;
 use sekisho_core::facts::Fact;
-use sekisho_core::people::Actor;
+use sekisho_core::people::{Actor, Role, Via};
+use sekisho_core::secret::Secret;
 use sekisho_core::time::{Clock, Timestamp};
-use sekisho_store::{FirstAdministrator, Store};
+use sekisho_store::{Enrolment, FirstAdministrator, NewPerson, Store};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -305,4 +308,30 @@ async fn days_at_each_of_many_restarts_add_up_to_a_week_and_no_more() {
     ward.clock.pass(day * 3);
     let ward = ward.restarted().await;
     assert!(ward.store.clock_state().held_ms.is_none(), "from a time that was confirmed it is counted anew");
+}
+
+/// A small clinic has no time servers and switches its box off: the telephone of its own people says that the clock is right,
+/// and a vendor's does not.
+#[tokio::test]
+async fn a_code_from_the_telephone_of_the_hospitals_own_people_confirms_the_clock() {
+    let day = Duration::from_secs(24 * 3600);
+    for (vendors, held) in [(false, false), (true, true)] {
+        let mut ward = crate::house::ward::Ward::new().await;
+        let person = NewPerson { login: "mio".into(), name: "三尾 遥".into(), roles: BTreeSet::from([Role::Operator]), ..NewPerson::default() };
+        let (_, link) = ward.store.add_person(&Actor::console(), person).await.unwrap();
+        let offer = ward.store.enrolment(link.token.expose(), "", source()).await.unwrap();
+        let phone = totp_rs::Totp::from_url(offer.totp_url.expose()).unwrap();
+        let code = |ward: &crate::house::ward::Ward| Secret::new(phone.generate(ward.clock.now().0 as u64 / 1000).to_string());
+        ward.store.enrol(link.token.expose(), "", source(), Enrolment::with_code(Secret::new(crate::house::ward::PASSWORD), code(&ward))).await.unwrap();
+        ward.clock.is_the_machines();
+        let _ = ward.store.now();
+        for _ in 1..=4 {
+            ward.clock.pass(day * 3);
+            ward = ward.restarted().await;
+            let (login, code) = if vendors { ("sato", ward.code()) } else { ("mio", code(&ward)) };
+            let _ = ward.store.log_in(login, Secret::new(crate::house::ward::PASSWORD), code, source(), Via::Web).await;
+            ward.store.publish().await.unwrap();
+        }
+        assert_eq!(ward.store.clock_state().held_ms.is_some(), held, "a vendor's telephone: {vendors}");
+    }
 }
