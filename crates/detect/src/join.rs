@@ -118,7 +118,7 @@ pub struct Scene<'a> {
     pub kept: &'a BTreeSet<String>,
     /// Which accounts are kept cannot be told, because somebody damaged a row: then every one is.
     pub all_kept: bool,
-    /// The target's own addresses, as far as they are known.
+    /// The target's own addresses, as the ledger has them.
     pub hosts: &'a BTreeSet<IpAddr>,
     /// By how much the target's clock may be off, beyond what lines take on their way: of imported records.
     pub off: Duration,

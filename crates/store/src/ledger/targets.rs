@@ -181,11 +181,28 @@ impl Store {
         if logs.none && !before.logs.none && reason.trim().is_empty() {
             return Err(Refusal::ReasonNeeded.into());
         }
+        self.is_nobody_elses(&mut tx, &before, &logs).await?;
         let target = Target { logs, ..before };
         self.save_target(&mut tx, &target).await?;
         tx.fact(kept(&target, reason.trim()));
         tx.commit().await?;
         Ok(target)
+    }
+
+    /// Whether none of the further addresses belongs to another machine of the ledger: what a sensor tells of that one would be
+    /// judged by the accounts of this one.
+    async fn is_nobody_elses(&self, tx: &mut Tx, target: &Target, logs: &TargetLogs) -> Done<()> {
+        let since = self.since();
+        let rows = sqlx::query("SELECT body, seal FROM targets WHERE id <> $1").bind(target.id.as_str().to_owned()).fetch_all(tx.sql()).await?;
+        for row in &rows {
+            let other: Target = self.held(row, since)?;
+            let its = |address: &IpAddr| other.logs.addresses.contains(address) || other.host.parse::<IpAddr>().is_ok_and(|host| host.to_canonical() == address.to_canonical());
+            // Two services of one machine are two targets with one address.
+            if other.active && other.host != target.host && logs.addresses.iter().any(its) {
+                return Err(Refusal::bad_field("addresses").into());
+            }
+        }
+        Ok(())
     }
 
     /// The addresses by which sensors name a target, and from where each is known.

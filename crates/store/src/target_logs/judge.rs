@@ -1,7 +1,7 @@
 //! Lines become logins, logins are held against the sessions, and what no session explains becomes a case.
 
 use super::cases::{Found, one};
-use super::led::Own;
+use super::led::{KnownFrom, Own};
 use super::segments::RawLine;
 use super::sources::Known;
 use crate::Store;
@@ -118,7 +118,8 @@ impl Store {
         let rows = sqlx::query("SELECT body, seal FROM targets ORDER BY id LIMIT $1").bind(LEDGER_ROWS).fetch_all(self.read()).await?;
         for target in rows.iter().filter_map(|row| self.held::<Target>(row, since).inspect_err(|fault| tracing::error!(%fault, "ALARM: logins on a target cannot be judged")).ok()) {
             let known = seen.of(&target);
-            let hosts = known.keys().copied().collect();
+            // Who sits in front of a machine is believed by what the ledger says: an address that answered may be that of a relay.
+            let hosts = known.iter().filter(|(_, from)| matches!(from, KnownFrom::Registered)).map(|(address, _)| *address).collect();
             places.extend(known.into_iter().map(|(address, from)| ((target.active, from), address, target.id.clone())));
             grounds.insert(target.id.clone(), Ground { target, kept: BTreeSet::new(), all_kept: false, hosts });
         }

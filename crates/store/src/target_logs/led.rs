@@ -77,9 +77,10 @@ impl Seen {
 
     fn prune(&mut self, now: Timestamp) {
         for all in self.0.values_mut() {
-            all.retain(|_, at| now < at.plus(ADDRESS_KEPT));
+            // The newest stays whatever its age: a sensor must not lose sight of a target because nobody serviced it.
+            let newest = all.values().max().copied();
+            all.retain(|_, at| Some(*at) == newest || now < at.plus(ADDRESS_KEPT));
         }
-        self.0.retain(|_, all| !all.is_empty());
     }
 
     /// All addresses of a target.
