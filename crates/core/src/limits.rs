@@ -48,6 +48,8 @@ limits! {
     VIEWING_ASKED_DAYS: "days" = 7;
     /// Requests to view of one person that wait or hold at once.
     VIEWING_REQUESTS: "requests" = 20;
+    /// Requests to view that one person makes within 24 hours.
+    VIEWING_REQUESTS_A_DAY: "requests" = 50;
     /// The text of an agreement: one age file with a share for each recording.
     VIEWING_AGREEMENT_BYTES: "bytes" = 8_192;
     /// The largest recording that goes to an archive: one upload of the protocol takes no more.

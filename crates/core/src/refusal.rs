@@ -301,6 +301,8 @@ pub enum Refusal {
     TargetUnreachable,
     /// The credential of the account is being exchanged.
     CredentialChanging,
+    /// Between the beginning of the recording and the entry, the target changed, or who has to agree before the recording opens.
+    SealChanged,
     /// The target's host key is not the pinned one.
     HostKeyChanged,
     /// The plan's approval does not verify against its content.
@@ -582,6 +584,7 @@ impl Refusal {
             Self::PlanNotOpen => ("SKS-4018", "指定された計画は今は使えません。", "表示された計画の中から選んでください。", "The plan named is not open now.", "Choose one of those shown."),
             Self::KeyWindowOff => ("SKS-4020", "鍵だけの接続は、病院の設定または計画で許可されていません。", "必要な場合は計画で「鍵だけの接続」を申請してください。", "Policy or plan allow no key window.", "Apply for it in the plan if you need it."),
             Self::CredentialChanging => ("SKS-4021", "接続先の認証情報を関所が更新しているところです。", "1分ほど待ってから、もう一度行ってください。続く場合は病院の運用担当者に連絡してください。", "The target's credential is being exchanged.", "Try again in a minute; if it persists, contact the hospital's operator."),
+            Self::SealChanged => ("SKS-4044", "接続している間に、接続先の登録か、録画を開くのに同意が要る人が変わりました。", "もう一度接続してください。", "While you connected, the entry of the target changed, or who has to agree before recordings open.", "Connect again."),
             Self::LineOutsideTimes { .. } => ("SKS-4022", "この回線を使える時間ではありません。", "登録された時間に接続してください。時間外の作業が必要な場合は、病院の関所管理者に連絡してください。", "This line may not be used at this time.", "Connect in its registered times, or contact the hospital's administrator."),
             Self::DeviceUnknown => ("SKS-4023", "登録されていない端末からの接続です。", "登録された端末から接続してください。新しい端末は、病院の関所管理者に登録を依頼してください。", "This device is not registered.", "Connect from a registered device, or ask the hospital's administrator to register it."),
             Self::DeviceNeedsCertificate => ("SKS-4024", "この回線では、端末が証明書で名乗る必要があります。", "端末証明書を登録した端末から、sekisho connect で接続してください。", "On this line the device must prove itself by certificate.", "Connect with sekisho connect from a device that holds a certificate."),

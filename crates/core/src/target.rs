@@ -330,6 +330,17 @@ impl TargetLogs {
     }
 }
 
+impl Target {
+    /// Whether both entries lead to the same machine, as far as the ledger tells: the same host and port, or a host key in common.
+    #[must_use]
+    pub fn is_same_machine(&self, other: &Self) -> bool {
+        let host = |target: &Self| target.host.trim_end_matches('.').to_ascii_lowercase();
+        // What follows the key in its line is a comment.
+        let keys = |target: &Self| -> BTreeSet<String> { target.host_keys.iter().filter_map(|line| line.split_whitespace().nth(1).map(str::to_owned)).collect() };
+        (host(self) == host(other) && self.port == other.port) || !keys(self).is_disjoint(&keys(other))
+    }
+}
+
 /// A target showed a host key that is not pinned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostKeyAlarm {

@@ -1,4 +1,4 @@
-//! Decisive entries: those by which holds and times of keeping stand, and recordings may be gone. A row of a database is written by
+//! Decisive entries: those by which holds and times of keeping stand, recordings may be gone, and recordings of two persons open. A row of a database is written by
 //! whoever holds the file, and a checkpoint signs whatever was there when it was made; so such an entry carries a signature of
 //! its own by the log's key, and without it it says nothing.
 
@@ -8,7 +8,7 @@ use crate::checkpoint::{PublicKey, Signature, SignatureBreach, SigningKey, sign_
 pub const CONTEXT: &str = "keeping/v1";
 
 /// Kinds of entries that carry it.
-pub const KINDS: [&str; 11] = [
+pub const KINDS: [&str; 16] = [
     "hold_placed",
     "hold_extended",
     "hold_lifted",
@@ -20,6 +20,11 @@ pub const KINDS: [&str; 11] = [
     "recording_set_aside",
     "attachment_deleted",
     "second_key_kept",
+    "viewing_asked",
+    "viewing_agreed",
+    "viewing_declined",
+    "viewing_withdrawn",
+    "viewing_ended",
 ];
 
 /// What stands between an entry and its signature.

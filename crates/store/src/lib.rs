@@ -97,7 +97,7 @@ pub use outbox::{MailRow, MailState, Outbox, Posted};
 pub use plans::{Page, PlanChoices, PlanFilter, PlanRow, PlanView, VendorChoices};
 pub use archive::{ArchiveCopy, ArchiveSettings, ArchiveStanding, HeldCopies};
 pub use recordings::{Agreeing, NewAuditorKey, OpenedRecording, ReadRequest, RecordingAgreement, agree_to_recording, agree_to_request, new_auditor_key, open_recording, read_agreeing};
-pub use recordings::{CopyPlace, CopyRemoval, RecordingCopy, Replay};
+pub use recordings::{CopyPlace, CopyRemoval, RecordingCopy, Replay, ViewedSession};
 pub use reviewing::{LogReviewDuty, LogReviewView, PeriodReportView, Recount};
 pub use rotation::{RobotSession, Rotation};
 pub use rules::{AlertRow, ClassRules, FileDecision, HeldFileRow, HeldFileView, HeldRow, RulesChange};

@@ -402,6 +402,7 @@ impl Store {
     /// # Errors
     /// A fault if the state cannot be read. Then nothing is known, and the next call decides.
     pub async fn recall_what_ended(&self) -> Result<(), Fault> {
+        self.drop_shares_of_the_gone().await?;
         let now = self.now();
         for session in self.inner.shelf.running() {
             if let Some(cause) = self.ended_because(&session, now).await? {

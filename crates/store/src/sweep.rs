@@ -56,7 +56,7 @@ impl Store {
                 continue;
             }
             drop(tx);
-            self.recover_notes(&session).await;
+            self.recover_notes(&session).await?;
             let mut tx = self.write(&Actor::system()).await?;
             Self::left(&mut tx, Actor::system(), &session, &ending, ended_at).await?;
             tx.commit().await?;
@@ -97,23 +97,28 @@ impl Store {
         }
     }
 
-    /// Notes that the recording has and the rows lack, because the crash came between.
-    async fn recover_notes(&self, session: &SessionId) {
+    /// Notes that the recording has and the rows lack, because the crash came between. If they cannot be read, the session says so.
+    async fn recover_notes(&self, session: &SessionId) -> Result<(), Fault> {
         let (path, opener) = (self.inner.shelf.path(session), self.opener_alone(session));
         let recovered = async {
             if self.needs_agreement(session).await? {
+                tracing::warn!(%session, "the last notes of a broken session cannot be read: its recording opens with the agreement of a second person alone");
                 return self.leave_notes(session).await;
             }
             let notes = blocking(move || {
                 let mut decoder = frames(&path, |header| opener.open(header))?;
                 let mut notes = Notes::default();
-                // What comes before damage counts.
-                while let Ok(Some(timed)) = decoder.next_frame() {
-                    notes.frame(timed.at_ms, timed.channel, &timed.frame);
-                }
-                Ok(notes.waiting)
+                // What comes before damage counts; that something follows it is told.
+                let damaged = loop {
+                    match decoder.next_frame() {
+                        Ok(Some(timed)) => notes.frame(timed.at_ms, timed.channel, &timed.frame),
+                        Ok(None) => break false,
+                        Err(_) => break true,
+                    }
+                };
+                Ok((notes.waiting, damaged))
             });
-            let notes = notes.await?;
+            let (notes, damaged) = notes.await?;
             let mut tx = self.write(&Actor::system()).await?;
             let row = sqlx::query("SELECT commands + files AS n, facts FROM sessions WHERE id = $1").bind(session.as_str().to_owned()).fetch_one(tx.sql()).await?;
             let kept = usize::try_from(row.try_get::<i64, _>("n")?).unwrap_or(0);
@@ -122,28 +127,31 @@ impl Store {
             facts.forwards.clear();
             facts.witnesses.clear();
             (facts.pauses, facts.paused_ms, facts.paused_at_ms) = (0, 0, None);
+            facts.unread = damaged;
             sqlx::query("UPDATE sessions SET facts = $2 WHERE id = $1").bind(session.as_str().to_owned()).bind(serde_json::to_string(&facts)?).execute(tx.sql()).await?;
             let (used, listed): (Vec<_>, Vec<_>) = notes.into_iter().partition(|note| !note.has_row());
             let missing: Vec<_> = used.into_iter().chain(listed.into_iter().skip(kept)).collect();
             Self::keep_notes(&mut tx, session, &Actor::system(), &missing).await?;
             tx.commit().await
         };
-        if let Err(fault) = recovered.await {
-            tracing::error!(%session, %fault, "the notes of a broken session could not be recovered");
+        match recovered.await {
+            Ok(()) => Ok(()),
+            Err(fault) => {
+                tracing::error!(%session, %fault, "the notes of a broken session could not be recovered");
+                self.leave_notes(session).await
+            }
         }
     }
 
-    /// Of a recording that nobody opens alone the box cannot read what the rows lack. It says so where people look: the comparison
-    /// with the plan must not show as whole what may miss its last moments.
+    /// What the rows lack the box could not read: nobody opens the recording alone, or it is damaged. It says so where people look: the
+    /// comparison with the plan must not show as whole what may miss its last moments.
     async fn leave_notes(&self, session: &SessionId) -> Result<(), Fault> {
         let mut tx = self.write(&Actor::system()).await?;
         let row = sqlx::query("SELECT facts FROM sessions WHERE id = $1").bind(session.as_str().to_owned()).fetch_one(tx.sql()).await?;
         let mut facts: SessionFacts = serde_json::from_str(row.try_get("facts")?)?;
         facts.unread = true;
         sqlx::query("UPDATE sessions SET facts = $2 WHERE id = $1").bind(session.as_str().to_owned()).bind(serde_json::to_string(&facts)?).execute(tx.sql()).await?;
-        tx.commit().await?;
-        tracing::warn!(%session, "the last notes of a broken session could not be read: its recording opens with the agreement of a second person alone");
-        Ok(())
+        tx.commit().await
     }
 
     /// Sets aside recordings that no entry of the log names.

@@ -259,6 +259,18 @@ impl Store {
         doubt
     }
 
+    /// For how many milliseconds the box was off since the clock was last confirmed, if that is worth an entry. None while the
+    /// clock is in doubt: what ends that is `clock_accepted` alone.
+    pub(crate) fn clock_to_confirm(&self) -> Option<i64> {
+        let rested_ms = self.inner.watch.rested_ms.load(Ordering::SeqCst);
+        (rested_ms >= step_ms() && self.clock_doubt().is_none()).then_some(rested_ms)
+    }
+
+    /// The entry that confirms the clock is committed: what was believed at starts is added up anew.
+    pub(crate) fn clock_is_confirmed(&self) {
+        self.inner.watch.rested_ms.store(0, Ordering::SeqCst);
+    }
+
     /// Goes by a clock that was set forward, because a person at the console knows that it is right. Gives by how many
     /// milliseconds it was.
     ///
@@ -270,6 +282,7 @@ impl Store {
         let mut tx = self.write(actor).await?;
         tx.fact(Fact::ClockAccepted { by_ms, servers: 0, reason });
         tx.commit().await?;
+        self.inner.shares.clear();
         self.believe();
         self.inner.watch.rested_ms.store(0, Ordering::SeqCst);
         Ok(by_ms)
@@ -295,12 +308,18 @@ impl Store {
             let said = correction(tx.next_seq(), tx.now(), by_ms, &reason);
             let signature = sign_bytes(&self.inner.keys.log(), CONTEXT, said.as_bytes()).map_err(|breach| Fault::Crypto(breach.to_string()))?;
             tx.fact(Fact::ClockCorrected { by_ms, reason: reason.clone(), signature: signature.to_string() });
+            // By the time that it is again, an agreement of before would hold for longer than a holder agreed to.
+            let held: Vec<_> = self.book(|book| book.requests().filter(|one| one.is_open(clock)).map(|one| one.id.clone()).collect());
+            for viewing in held {
+                tx.fact(Fact::ViewingEnded { viewing });
+            }
             tx.commit().await
         };
         if let Err(fault) = written.await {
             self.inner.log.set_last_at(before);
             return Err(fault.into());
         }
+        self.inner.shares.clear();
         *self.inner.watch.steady.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.believe();
         self.inner.watch.rested_ms.store(0, Ordering::SeqCst);
@@ -419,9 +438,8 @@ impl Store {
                 self.inner.watch.rested_ms.store(0, Ordering::SeqCst);
             }
             // Less is told with the next of it: each entry is a new head that goes outside.
-            let rested_ms = self.inner.watch.rested_ms.load(Ordering::SeqCst);
-            if rested_ms >= step_ms() {
-                self.inner.watch.rested_ms.store(0, Ordering::SeqCst);
+            if let Some(rested_ms) = self.clock_to_confirm() {
+                self.clock_is_confirmed();
                 self.tell_of_clock(Fact::ClockConfirmed { rested_ms, servers: offsets.len() }).await;
             }
         }

@@ -1,6 +1,7 @@
 //! Exchanging credentials, with a target that answers as the test tells it.
 
 use super::base::{Base, on_both, told};
+use super::two_person::{agreement, asked, in_force};
 use super::ward::Ward;
 use sekisho_core::desk::{Answer, Cause, TargetCredential};
 use sekisho_core::facts::Fact;
@@ -18,6 +19,7 @@ on_both! {
     a_credential_that_a_person_sets_under_an_exchange_is_not_overwritten,
     a_host_key_that_changed_under_an_exchange_raises_the_alarm,
     a_host_key_that_changed_before_it_is_found_out_raises_the_alarm_too,
+    an_exchange_on_a_target_of_two_persons_is_seen_like_a_session,
 }
 
 /// A target that waits for a word before each answer.
@@ -167,4 +169,23 @@ async fn a_host_key_that_changed_before_it_is_found_out_raises_the_alarm_too(bas
     assert_eq!((alarm.seen.as_str(), alarm.session), ("SHA256:third", None));
     let rotations = ward.store.rotations(&Actor::console(), &ward.target.id).await.unwrap();
     assert!(rotations[0].under_way && rotations[0].last == Some(Rotated::Unsure { why: RotationTrouble::HostKeyChanged }), "{rotations:?}");
+}
+
+async fn an_exchange_on_a_target_of_two_persons_is_seen_like_a_session(base: Base) {
+    let ward = Ward::over(base).await;
+    let (_, holder) = in_force(&ward, &ward.clerk).await;
+    let played = Played::new(Rotated::Done, None);
+    let round = under_way(&ward, &played).await;
+    played.go_on.add_permits(1);
+    round.await.unwrap();
+    let session = ward.store.robot_sessions(&ward.planner, &ward.target.id).await.unwrap().remove(0).session;
+    ward.store.wait_until_sealed(&session, std::time::Duration::from_secs(10)).await;
+    let replay = async || told(ward.store.replay(&ward.operator, &session).await).map(drop);
+    assert_eq!(replay().await, Err(Refusal::TwoPersons));
+    let request = asked(&ward, &ward.operator, &session).await;
+    let text = agreement(&ward, &ward.clerk, &request.id, &holder).await;
+    ward.store.agree_viewing(&ward.clerk, &request.id, &text).await.unwrap();
+    assert_eq!(replay().await, Ok(()));
+    let viewed = ward.store.sessions_of_viewing(&ward.clerk, &request.id).await.unwrap().remove(0);
+    assert_eq!((viewed.worker, viewed.target, viewed.ended.is_some()), (None, ward.target.id.clone(), true));
 }

@@ -13,10 +13,12 @@ use sekisho_core::target::Function;
 use sekisho_core::two_person::{SecondKey, SecondKeyAsk, SecondKeyState, SecondKeyStep, ViewingAsk, ViewingNeed, ViewingRequest, ViewingState};
 use sekisho_evidence::Digest;
 use sekisho_evidence::recording::RecipientKind;
-use sekisho_store::{Agreeing, Denied, NewAuditorKey, RecordQuery, Store, agree_to_request, new_auditor_key, open_recording, read_agreeing};
+use sekisho_store::{Agreeing, Denied, NewAuditorKey, PersonChange, RecordQuery, Store, agree_to_request, new_auditor_key, open_recording, read_agreeing};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -27,6 +29,10 @@ on_both! {
     what_is_no_agreement_to_this_request_changes_nothing,
     a_second_key_comes_and_goes_by_two_persons,
     after_a_crash_what_could_not_be_read_is_told,
+    a_session_that_began_before_a_key_does_not_enter_after_it,
+    a_clock_that_is_set_back_lengthens_no_agreement,
+    an_agreement_is_good_for_one_request,
+    what_was_agreed_to_ends_by_the_planner_and_with_an_account,
 }
 
 fn refused<T>(done: Result<T, Denied>) -> Option<Refusal> {
@@ -51,10 +57,11 @@ fn ask_of(holder: &Actor, key: &NewAuditorKey, targets: Vec<TargetId>) -> Second
 }
 
 /// A second key in force, held by this person.
-async fn in_force(ward: &Ward, holder: &Actor) -> (SecondKey, NewAuditorKey) {
+pub(super) async fn in_force(ward: &Ward, holder: &Actor) -> (SecondKey, NewAuditorKey) {
     let made = new_auditor_key("2026-11-21");
     let key = ward.store.ask_second_key(&ward.planner, ask_of(holder, &made, Vec::new())).await.unwrap();
-    let key = ward.store.step_second_key(&chief(ward), &key.id, SecondKeyStep::Confirm, "本人に読み上げてもらった。").await.unwrap();
+    let proof = proof(ward, &key.id, &made).await;
+    let key = ward.store.step_second_key(&chief(ward), &key.id, SecondKeyStep::Confirm, "本人に読み上げてもらった。", &proof).await.unwrap();
     (key, made)
 }
 
@@ -116,7 +123,7 @@ fn open() -> Vec<Option<Refusal>> {
     vec![None; 6]
 }
 
-async fn asked(ward: &Ward, actor: &Actor, session: &SessionId) -> ViewingRequest {
+pub(super) async fn asked(ward: &Ward, actor: &Actor, session: &SessionId) -> ViewingRequest {
     let ask = ViewingAsk { session: session.clone(), whole_plan: false, hours: 8, reason: "照合のため、操作を確かめる。".into() };
     ward.store.ask_viewing(actor, ask).await.unwrap()
 }
@@ -131,11 +138,19 @@ fn file_of(key: &NewAuditorKey) -> (tempfile::TempDir, PathBuf) {
 }
 
 /// What the holder does on a machine of their own with the text of a request.
-async fn agreement(ward: &Ward, actor: &Actor, id: &ViewingRequestId, key: &NewAuditorKey) -> String {
-    let text = ward.store.viewing_text(actor, id).await.unwrap();
+pub(super) async fn agreement(ward: &Ward, actor: &Actor, id: &ViewingRequestId, key: &NewAuditorKey) -> String {
+    answer(ward, &ward.store.viewing_text(actor, id).await.unwrap(), key)
+}
+
+/// The same with the text of a key that waits to be confirmed.
+async fn proof(ward: &Ward, id: &SecondKeyId, key: &NewAuditorKey) -> String {
+    answer(ward, &ward.store.second_key_text(&ward.planner, id).await.unwrap(), key)
+}
+
+fn answer(ward: &Ward, text: &str, key: &NewAuditorKey) -> String {
     let (folder, own) = file_of(key);
     let path = folder.path().join("request.txt");
-    fs::write(&path, &text).unwrap();
+    fs::write(&path, text).unwrap();
     let log_key = sekisho_evidence::checkpoint::PublicKey::parse(&ward.store.log_public_key()).unwrap();
     let Agreeing::Request(request) = read_agreeing(&path, Some(&log_key)).unwrap() else { panic!("{text}") };
     agree_to_request(&request, &own).unwrap()
@@ -224,7 +239,7 @@ async fn a_holder_agrees_for_one_person_some_recordings_and_some_hours(base: Bas
     let text = agreement(&ward, &ward.operator, &request.id, &holder).await;
     ward.store.agree_viewing(&ward.clerk, &request.id, &text).await.unwrap();
     assert_eq!(opened(&ward.store, &ward.operator, &session).await, open());
-    assert_eq!(refused(ward.store.end_viewing(&ward.planner, &request.id).await), Some(Refusal::NotFound));
+    assert_eq!(refused(ward.store.end_viewing(&another(&ward.planner, Role::Operator, 94), &request.id).await), Some(Refusal::NotFound));
     ward.store.end_viewing(&ward.clerk, &request.id).await.unwrap();
     assert_eq!(opened(&ward.store, &ward.operator, &session).await, shut());
     // All recordings of the plan go together.
@@ -301,7 +316,8 @@ async fn a_second_key_comes_and_goes_by_two_persons(base: Base) {
     assert_eq!(refused(ward.store.ask_auditor_key(&ward.planner, both).await), Some(Refusal::bad_field("key")));
 
     let (chief, administrator) = (chief(&ward), another(&ward.planner, Role::Administrator, 93));
-    let step = async |actor: &Actor, id: &SecondKeyId, step| ward.store.step_second_key(actor, id, step, "決定による").await;
+    let given = proof(&ward, &key.id, &made).await;
+    let step = async |actor: &Actor, id: &SecondKeyId, step| ward.store.step_second_key(actor, id, step, "決定による", &given).await;
     let needs = async || {
         let session = worked(&ward).await;
         ward.store.viewing_need(&ward.operator, &session).await.unwrap() != ViewingNeed::None
@@ -309,7 +325,15 @@ async fn a_second_key_comes_and_goes_by_two_persons(base: Base) {
     assert!(!needs().await, "nobody confirmed it");
     assert_eq!(refused(step(&ward.planner, &key.id, SecondKeyStep::Confirm).await), Some(Refusal::SameHand));
     assert_eq!(refused(step(&administrator, &key.id, SecondKeyStep::Confirm).await), Some(Refusal::NotAllowed));
+    // A key of which nobody has the private half would shut every recording for good.
+    let other = ward.store.ask_second_key(&ward.planner, ask_of(&ward.clerk, &new_auditor_key("x"), Vec::new())).await.unwrap();
+    for wrong in ["", "-----BEGIN AGE ENCRYPTED FILE-----", &given] {
+        let done = ward.store.step_second_key(&chief, &other.id, SecondKeyStep::Confirm, "決定による", wrong).await;
+        assert_eq!(refused(done), Some(Refusal::AgreementWrong), "{wrong}");
+    }
+    assert_eq!(step(&ward.planner, &other.id, SecondKeyStep::Refuse).await.unwrap().state, SecondKeyState::Refused);
     step(&chief, &key.id, SecondKeyStep::Confirm).await.unwrap();
+    assert_eq!(refused(ward.store.second_key_text(&chief, &key.id).await), Some(Refusal::SecondKeyStep), "it waits for nobody");
     assert!(needs().await);
     // One person alone does not switch it off.
     assert_eq!(refused(step(&chief, &key.id, SecondKeyStep::End).await), Some(Refusal::SecondKeyStep));
@@ -347,6 +371,105 @@ async fn after_a_crash_what_could_not_be_read_is_told(base: Base) {
     let text = agreement(&ward, &ward.clerk, &request.id, &holder).await;
     ward.store.agree_viewing(&ward.clerk, &request.id, &text).await.unwrap();
     assert_eq!(opened(&ward.store, &ward.operator, &session).await[0], None, "two persons look at what the box cannot");
+}
+
+async fn a_session_that_began_before_a_key_does_not_enter_after_it(base: Base) {
+    let ward = Ward::over(base).await;
+    ward.approved(ward.content()).await;
+    let principal = ward.principal().await;
+    let made = new_auditor_key("2026-11-21");
+    let key = ward.store.ask_second_key(&ward.planner, ask_of(&ward.clerk, &made, Vec::new())).await.unwrap();
+    let proof = proof(&ward, &key.id, &made).await;
+    let begun = || fs::read_dir(ward.dir.join("recordings")).is_ok_and(|mut files| files.any(|file| file.unwrap().path().extension().is_some_and(|end| end == "skr")));
+    {
+        let mut entering = pin!(ward.try_enter(&principal));
+        // As far as its header, which names no second key; its entry is not written.
+        std::future::poll_fn(|context| match begun() {
+            true => Poll::Ready(()),
+            false => entering.as_mut().poll(context).map(|_| panic!("it entered without a recording")),
+        })
+        .await;
+        ward.store.step_second_key(&chief(&ward), &key.id, SecondKeyStep::Confirm, "本人に読み上げてもらった。", &proof).await.unwrap();
+        let refusal = entering.await.err().expect("the log tells of the key before the session");
+        assert_eq!((refusal.clone(), refusal.code()), (Refusal::SealChanged, "SKS-4044"));
+    }
+    assert!(ward.facts("entered").await.is_empty());
+    assert!(!begun(), "the session that never was is cleared away");
+    let admission = ward.try_enter(&principal).await.unwrap();
+    let session = ward.left(admission, Cause::Closed).await;
+    assert_eq!(ward.store.viewing_need(&ward.operator, &session).await.unwrap(), ViewingNeed::Needed { waiting: None });
+}
+
+/// A request that was agreed to, and the text of the agreement.
+async fn agreed(ward: &Ward, session: &SessionId, holder: &NewAuditorKey) -> (ViewingRequest, String) {
+    let request = asked(ward, &ward.operator, session).await;
+    let text = agreement(ward, &ward.operator, &request.id, holder).await;
+    let request = ward.store.agree_viewing(&ward.clerk, &request.id, &text).await.unwrap();
+    assert_eq!(opened(&ward.store, &ward.operator, session).await, open());
+    (request, text)
+}
+
+async fn a_clock_that_is_set_back_lengthens_no_agreement(base: Base) {
+    let ward = Ward::over(base).await;
+    let (_, holder) = in_force(&ward, &ward.clerk).await;
+    let session = worked(&ward).await;
+    let (request, text) = agreed(&ward, &session, &holder).await;
+    ward.clock.pass(HOUR * 6);
+    assert_eq!(opened(&ward.store, &ward.operator, &session).await, open());
+    // The log goes on from where it was; nobody has more hours than before.
+    ward.clock.set_back(HOUR * 5);
+    ward.clock.pass(HOUR * 3);
+    assert_eq!(ward.store.viewing_need(&ward.operator, &session).await.unwrap(), ViewingNeed::Open { request: request.id.clone(), until: request.until.unwrap() });
+    // Whoever sets the time of the log back ends what was agreed to by the false one.
+    ward.store.correct_clock(&Actor::console(), "時計が進んでいた。").await.unwrap();
+    assert_eq!(opened(&ward.store, &ward.operator, &session).await, shut());
+    assert_eq!(ward.store.viewing_request(&ward.operator, &request.id).await.unwrap().request.state, ViewingState::Ended);
+    assert_eq!(refused(ward.store.agree_viewing(&ward.clerk, &request.id, &text).await), Some(Refusal::ViewingStep));
+    assert_eq!(ward.facts("viewing_ended").await.len(), 1);
+    agreed(&ward, &session, &holder).await;
+}
+
+async fn an_agreement_is_good_for_one_request(base: Base) {
+    let ward = Ward::over(base).await;
+    let (_, holder) = in_force(&ward, &ward.clerk).await;
+    let session = worked(&ward).await;
+    let (first, text) = agreed(&ward, &session, &holder).await;
+    ward.store.end_viewing(&ward.operator, &first.id).await.unwrap();
+    // Who has the old text, or the login of the holder, opens nothing with it, however it is written.
+    let again = asked(&ward, &ward.operator, &session).await;
+    for text in [text.clone(), text.replace('\n', "\r\n"), format!("\n{text}\n\n")] {
+        assert_eq!(refused(ward.store.agree_viewing(&ward.clerk, &again.id, &text).await), Some(Refusal::AgreementWrong));
+    }
+    assert_eq!(opened(&ward.store, &ward.operator, &session).await, shut());
+    let ward = ward.restarted().await;
+    assert_eq!(refused(ward.store.agree_viewing(&ward.clerk, &again.id, &text).await), Some(Refusal::AgreementWrong), "the log remembers it");
+    let text = agreement(&ward, &ward.operator, &again.id, &holder).await;
+    ward.store.agree_viewing(&ward.clerk, &again.id, &text).await.unwrap();
+    assert_eq!(opened(&ward.store, &ward.operator, &session).await, open());
+}
+
+async fn what_was_agreed_to_ends_by_the_planner_and_with_an_account(base: Base) {
+    let ward = Ward::over(base).await;
+    let (_, holder) = in_force(&ward, &ward.clerk).await;
+    let session = worked(&ward).await;
+    for who in [ward.planner.clone(), chief(&ward)] {
+        let (request, _) = agreed(&ward, &session, &holder).await;
+        assert!(ward.store.viewing_request(&who, &request.id).await.unwrap().may_end);
+        ward.store.end_viewing(&who, &request.id).await.unwrap();
+        assert_eq!(opened(&ward.store, &ward.operator, &session).await, shut());
+    }
+    // Whoever was sent away agrees to nothing any more, and being let in again brings nothing back.
+    let (request, text) = agreed(&ward, &session, &holder).await;
+    let console = Actor::console();
+    let clerk = ward.store.person(&console, ward.clerk.person.as_ref().unwrap()).await.unwrap().person;
+    let set = async |active| ward.store.change_person(&console, &clerk.id, PersonChange { active, ..PersonChange::of(&clerk) }).await.unwrap();
+    set(false).await;
+    assert_eq!(opened(&ward.store, &ward.operator, &session).await, shut());
+    assert!(!ward.store.viewing_request(&ward.operator, &request.id).await.unwrap().at_hand);
+    set(true).await;
+    assert_eq!(opened(&ward.store, &ward.operator, &session).await, shut());
+    ward.store.agree_viewing(&ward.clerk, &request.id, &text).await.unwrap();
+    assert_eq!(opened(&ward.store, &ward.operator, &session).await, open(), "who is back agrees once more, for the rest of the time");
 }
 
 #[tokio::test]

@@ -38,6 +38,15 @@ fn a_recording_that_nobody_opens_alone_opens_with_an_agreement_of_sekisho_or_of_
     let step = format!("/api/v1/second-keys/{}/step", text(&asked, "id"));
     let confirm = json!({ "step": "confirm", "reason": "電話で読み上げて照合" });
     assert_eq!(api.try_post(Some(admin), &step, &confirm).status, 403, "who administers the box does not confirm");
+    let agree = |file: &str, identity: &str, more: &[&str]| at(desk, Command::new(sekisho()).env_clear().args(["recording", "agree", file, "--identity", identity]).args(more));
+    // Whoever has the private half answers the text of the key; nobody else can.
+    assert_eq!(api.try_post(Some(&another), &step, &confirm).status, 422, "without the holder's answer");
+    let check = api.ask(&another, &format!("/api/v1/second-keys/{}/text", text(&asked, "id")));
+    fs::write(desk.join("check.txt"), &check.text).unwrap();
+    assert!(!agree("check.txt", "other.key", &["--log-key", &house.log_key, "--yes"]).status.success());
+    let proof = agree("check.txt", "second.key", &["--log-key", &house.log_key, "--yes"]);
+    assert!(proof.status.success() && String::from_utf8_lossy(&proof.stderr).contains("鍵の確認"), "{}", said(&proof));
+    let confirm = json!({ "step": "confirm", "reason": "電話で読み上げて照合", "proof": String::from_utf8(proof.stdout).unwrap() });
     assert_eq!(text(&api.post(&another, &step, &confirm), "state"), "active");
     let auditor = api.post(admin, "/api/v1/auditor-keys", &json!({ "name": "みどり監査法人", "key": audit, "reason": "年次監査" }));
     api.post(&another, &format!("/api/v1/auditor-keys/{}/decide", text(&auditor, "id")), &json!({ "confirmed": true, "reason": "電話で照合" }));
@@ -60,12 +69,15 @@ fn a_recording_that_nobody_opens_alone_opens_with_an_agreement_of_sekisho_or_of_
     let note = api.ask(planner, &format!("/api/v1/viewings/{request}/text"));
     fs::write(desk.join("request.txt"), &note.text).unwrap();
     fs::write(desk.join("forged.txt"), note.text.replace("手順の照合", "手順の確認")).unwrap();
-    let agree = |file: &str, identity: &str, more: &[&str]| at(desk, Command::new(sekisho()).env_clear().args(["recording", "agree", file, "--identity", identity]).args(more));
     let unasked = agree("request.txt", "second.key", &["--log-key", &house.log_key]);
     assert!(!unasked.status.success() && unasked.stdout.is_empty(), "nobody said yes: {}", said(&unasked));
     let forged = agree("forged.txt", "second.key", &["--log-key", &house.log_key, "--yes"]);
     assert!(!forged.status.success() && forged.stdout.is_empty(), "{}", said(&forged));
-    assert!(!agree("request.txt", "other.key", &["--yes"]).status.success());
+    assert!(!agree("request.txt", "other.key", &["--log-key", &house.log_key, "--yes"]).status.success());
+    for unproved in [&["--yes"][..], &["--yes", "--unchecked"]] {
+        let agreed = agree("request.txt", "second.key", unproved);
+        assert!(!agreed.status.success() && agreed.stdout.is_empty(), "nobody agrees to a request that nobody checked: {}", said(&agreed));
+    }
     let agreed = agree("request.txt", "second.key", &["--log-key", &house.log_key, "--yes"]);
     let told = String::from_utf8_lossy(&agreed.stderr).into_owned();
     assert!(agreed.status.success() && told.contains("手順の照合") && told.contains("上田 健") && sessions.iter().all(|session| told.contains(session)), "{}", said(&agreed));

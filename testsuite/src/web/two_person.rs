@@ -77,7 +77,14 @@ async fn who_wants_to_see_a_recording_asks_and_the_holder_of_a_second_key_decide
     assert_eq!(own.refused(), "SKS-2046");
     assert_eq!(sent(&open, &town.operator, &operator, &format!("/second_keys/{id}/confirm"), &[("reason", "よし")]).await.refused(), "SKS-2001");
     assert!(safety.get("/").await.html().contains("第二の鍵が確認を待っています"));
-    assert_eq!(sent(&open, &town.safety, &safety, &format!("/second_keys/{id}/confirm"), &[("reason", "本人に照合")]).await.location(), "/second_keys");
+    // Nobody puts a key in force of which nobody has the private half.
+    assert_eq!(sent(&open, &town.safety, &safety, &format!("/second_keys/{id}/confirm"), &[("reason", "本人に照合")]).await.refused(), "SKS-2089");
+    let text = safety.get(&format!("/second_keys/{id}/text")).await.text;
+    let log_key = town.store.log_public_key().parse().unwrap();
+    let Agreeing::Request(read) = read_agreeing(&written(desk.path(), "check.txt", text.as_bytes()), Some(&log_key)).unwrap() else { panic!("no request: {text}") };
+    assert!(read.signed && read.shown.reason == "鍵の確認" && read.shown.recordings[0].session == "key-check");
+    let proof = agree_to_request(&read, &key_file).unwrap();
+    assert_eq!(sent(&open, &town.safety, &safety, &format!("/second_keys/{id}/confirm"), &[("reason", "本人に照合"), ("proof", &proof)]).await.location(), "/second_keys");
     let page = planner.get("/second_keys").await.html();
     assert!(page.contains("この鍵でしか開けない録画ができています"), "one key is too few: {page}");
 

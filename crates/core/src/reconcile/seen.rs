@@ -56,7 +56,7 @@ pub struct SessionFacts {
     #[serde(default)]
     pub forwards: Vec<ForwardSeen>,
     /// A crash ended it, and what its recording has of the last moments could not be read: it opens with the agreement of a second
-    /// person alone.
+    /// person alone, or it is damaged.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unread: bool,
     /// The target had no log when it was opened: the report owes an entry of the work diary for it.

@@ -4,7 +4,9 @@ use super::{SecondKey, SecondKeyChange, SecondKeyState, ViewingRequest, ViewingS
 use crate::auditor_key::KeyStep;
 use crate::facts::{Entry, Fact};
 use crate::ids::{PersonId, SecondKeyId, TargetId, ViewingRequestId};
+use crate::limits;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// All that the log tells of two-person viewing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +24,9 @@ fn step(entry: &Entry, reason: &str) -> Option<KeyStep> {
 }
 
 impl Book {
+    /// The kinds of entries that it is made of.
+    pub const KINDS: [&'static str; 6] = ["second_key_kept", "viewing_asked", "viewing_agreed", "viewing_declined", "viewing_withdrawn", "viewing_ended"];
+
     /// Takes the next entry. One that does not fit what stands changes nothing.
     pub fn take(&mut self, entry: &Entry) {
         match &entry.fact {
@@ -49,12 +54,12 @@ impl Book {
                 let Some(by) = entry.actor.person.clone() else { return };
                 let asked = ViewingRequest {
                     id: viewing.clone(),
-                    sessions: sessions.clone(),
+                    sessions: sessions.iter().take(limits::VIEWING_SESSIONS).cloned().collect(),
                     keys: keys.clone(),
                     by,
                     by_name: entry.actor.name.clone(),
                     asked_at: entry.at,
-                    hours: *hours,
+                    hours: (*hours).clamp(1, limits::VIEWING_HOURS as u32),
                     reason: reason.clone(),
                     state: ViewingState::Asked,
                     decided: None,
@@ -65,11 +70,12 @@ impl Book {
                 self.requests.entry(viewing.clone()).or_insert(asked);
             }
             Fact::ViewingAgreed { viewing, until, second_key, agreement } => {
-                let (step, request) = (step(entry, ""), self.requests.get_mut(viewing));
-                if let Some(request) = request.filter(|request| matches!(request.state, ViewingState::Asked | ViewingState::Agreed)) {
-                    // A later agreement, after a restart, lengthens nothing.
-                    request.until = Some(request.until.map_or(*until, |first| first.min(*until)));
-                    (request.state, request.decided, request.second_key) = (ViewingState::Agreed, step, Some(second_key.clone()));
+                let (Some(step), Some(request)) = (step(entry, ""), self.requests.get_mut(viewing)) else { return };
+                if matches!(request.state, ViewingState::Asked | ViewingState::Agreed) && step.person != request.by {
+                    // No agreement lasts longer than was asked for, and a later one, after a restart, lengthens nothing.
+                    let until = (*until).min(entry.at.plus(Duration::from_secs(u64::from(request.hours) * 3600)));
+                    request.until = Some(request.until.map_or(until, |first| first.min(until)));
+                    (request.state, request.decided, request.second_key) = (ViewingState::Agreed, Some(step), Some(second_key.clone()));
                     if !agreement.is_empty() {
                         self.agreements.entry(agreement.clone()).or_insert_with(|| viewing.clone());
                     }
@@ -279,7 +285,10 @@ mod tests {
         assert_eq!((request(&book).hours, request(&book).by), (2, person(1)), "a request is made once");
         assert_eq!(request(&book).agreed_until(Timestamp(hour)), Ok(Timestamp(3 * hour)));
         assert_eq!(request(&book).agreed_until(request(&book).lapses()), Err(Refusal::ViewingStep));
-        told(&mut book, hour, &holder, agreed(3 * hour));
+        told(&mut book, hour, &who, agreed(3 * hour));
+        assert_eq!(request(&book).state, ViewingState::Asked, "nobody agrees to their own request");
+        told(&mut book, hour, &holder, agreed(9 * hour));
+        assert_eq!(request(&book).until, Some(Timestamp(3 * hour)), "for the hours that were asked for, whatever the entry says");
         assert!(request(&book).is_open(Timestamp(2 * hour)) && !request(&book).is_open(Timestamp(3 * hour)));
         assert_eq!(request(&book).agreed_until(Timestamp(2 * hour)), Ok(Timestamp(3 * hour)), "the same end, after a restart");
         assert!(!book.agreed_elsewhere("a1", &viewing), "the same text, after a restart");

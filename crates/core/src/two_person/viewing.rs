@@ -144,6 +144,8 @@ pub struct ViewingDetail {
     pub holders: Vec<(PersonId, String)>,
     /// Whether this person can agree to it now.
     pub may_agree: bool,
+    /// Whether this person can end it now.
+    pub may_end: bool,
     /// Whether this person asked.
     pub mine: bool,
     /// Whether the shares are in the memory of the box. If not while the agreement holds, a holder agrees once more.

@@ -174,12 +174,12 @@ impl Entries {
             );
         }
         self.last_at = Some(head.at);
-        if head.kind == "second_key_kept" && !decisive::is_signed(&self.keys, body) {
+        if (head.kind == "second_key_kept" || head.kind.starts_with("viewing_")) && !decisive::is_signed(&self.keys, body) {
             return findings.error(
                 "decisive-unsigned",
                 place(),
-                "The entry is about who must agree before recordings open, and no key of the log signed it: it was put into the log by somebody else, and does not count.",
-                "録画を開くときに同意が必要な人(第二の鍵)についての項目に、証跡の鍵の署名がありません。外部から書き込まれた項目であり、無効です。",
+                "The entry is about who must agree before recordings open, or about an agreement, and no key of the log signed it: it was put into the log by somebody else, and does not count.",
+                "録画を開くときに同意が必要な人(第二の鍵)、または同意についての項目に、証跡の鍵の署名がありません。外部から書き込まれた項目であり、無効です。",
             );
         }
         if decisive::is_decisive(&head.kind) && !decisive::is_signed(&self.keys, body) {

@@ -78,6 +78,9 @@ pub struct AgreeArgs {
     /// Agree without being asked
     #[arg(long)]
     yes: bool,
+    /// Show a request although its signature is not checked, and ask
+    #[arg(long, conflicts_with_all = ["yes", "log_key"])]
+    unchecked: bool,
 }
 
 /// Does a command.
@@ -153,6 +156,10 @@ pub fn open(file: &Path, identity: &Path, agreement: Option<&Path>, output: Opti
 pub fn agree(args: &AgreeArgs, json: bool) -> Result<()> {
     let log_key = args.log_key.as_deref().map(|text| text.trim().parse::<PublicKey>()).transpose().context("--log-key に指定された公開鍵の形が違います。 / --log-key is no public key of a log")?;
     let agreeing = sekisho_store::read_agreeing(&args.file, log_key.as_ref())?;
+    // Anybody can write a text that looks like a request, around the share of any recording.
+    if matches!(agreeing, Agreeing::Request(_)) && log_key.is_none() && !args.unchecked {
+        bail!(NO_LOG_KEY);
+    }
     // What is agreed to stands on the screen, not in what is handed on.
     eprintln!("{}", shown(&agreeing, args.to.as_deref())?);
     if !args.yes && !confirmed()? {
@@ -174,6 +181,7 @@ pub fn agree(args: &AgreeArgs, json: bool) -> Result<()> {
     crate::print(json, &json!({ "file": path, "for": name }), &format!("同意の文を {} に書きました。 / The agreement is in {0}.", path.display()))
 }
 
+const NO_LOG_KEY: &str = "申込みの文を関所が書いたものか確かめるため、--log-key に証跡の公開鍵(申込みの画面に表示されます)を指定してください。確かめられないときだけ、--unchecked を付けると内容を見て決められます。 / Name the log's public key with --log-key (the request's page shows it), so that it is checked who wrote the request. Only where that cannot be done, --unchecked shows it and asks.";
 const NO_AUDITOR: &str = "録画のファイルに同意するときは、開く監査者の公開鍵を --to で指定してください。 / To agree to the opening of a recording's file, name the auditor's public key with --to.";
 
 /// What a holder reads before agreeing.

@@ -6,11 +6,11 @@ use super::archive::actor;
 use super::clock::DemoClock;
 use super::ssh::Terminal;
 use super::story::{self, Hospital};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use sekisho_core::ids::{SessionId, TargetId};
 use sekisho_core::time::Clock as _;
 use sekisho_core::two_person::{SecondKeyAsk, SecondKeyStep, ViewingAsk};
-use sekisho_store::{SessionFilter, Store, new_auditor_key};
+use sekisho_store::{Agreeing, SessionFilter, Store, agree_to_request, new_auditor_key, read_agreeing};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -36,7 +36,13 @@ pub async fn begin(store: &Store, api: &Api, clock: &DemoClock, hospital: &Hospi
     let target = TargetId::parse(&hospital.stage(TARGET)?.id).context("the id of a target")?;
     let ask = SecondKeyAsk { holder: holder.person.clone().context("the holder is a person")?, key: made.public, targets: vec![target], reason: "帳票の画面に患者の氏名と病名が映るため。".into() };
     let key = store.ask_second_key(&actor(store, "ishikawa").await?, ask).await?;
-    store.step_second_key(&holder, &key.id, SecondKeyStep::Confirm, "本人が自分の PC で公開鍵を読み上げ、石川が画面と照合した。秘密鍵の控えは金庫にある。").await?;
+    // The answer is made as on a machine of the holder's own.
+    let check = folder.join("key-check.txt");
+    std::fs::write(&check, store.second_key_text(&holder, &key.id).await?)?;
+    let log_key = store.log_public_key().parse().context("the log's key")?;
+    let Agreeing::Request(read) = read_agreeing(&check, Some(&log_key))? else { bail!("the text of a key is no request") };
+    let proof = agree_to_request(&read, &folder.join(KEY_FILE))?;
+    store.step_second_key(&holder, &key.id, SecondKeyStep::Confirm, "本人が自分の PC で公開鍵を読み上げ、石川が画面と照合した。秘密鍵の控えは金庫にある。", &proof).await?;
     story::tell_report_job(api, clock, hospital, terminal).await
 }
 

@@ -6,7 +6,7 @@ use crate::fault::{Denied, Fault};
 use crate::recordings::Sink;
 use crate::ssh_ca::Purpose;
 use crate::secrets::{Place, Sealed, random_id};
-use crate::two_person::SealedKey;
+use crate::two_person::{Begun, SealedKey};
 use crate::write::Tx;
 use sekisho_core::authorize::{Case, Grant, Principal, authorize};
 use sekisho_core::command::CommandRule;
@@ -137,10 +137,11 @@ impl Store {
     async fn admit(&self, principal: &Principal, target: &str, plan: &PlanId) -> Result<Admission, Refusal> {
         let session: SessionId = random_id().map_err(|fault| unavailable(&fault))?;
         let (worker, header, key) = self.prepare(principal, target, plan, &session).await.map_err(told)?;
+        let begun = Begun::of(&header);
         let writer = self.inner.shelf.begin(session.clone(), header, key, worker.clone()).await?;
         // From here on, whatever goes wrong drops the sink, and the session that never was is cleared away.
         let sink = self.inner.shelf.sink(&writer);
-        self.enter_log(principal, target, plan, session, worker, sink, &writer.header_digest().to_string()).await.map_err(told)
+        self.enter_log(principal, target, plan, session, worker, sink, &begun, &writer.header_digest().to_string()).await.map_err(told)
     }
 
     async fn prepare(&self, principal: &Principal, target: &str, plan: &PlanId, session: &SessionId) -> Result<(Actor, Header, DataKey), Denied> {
@@ -174,6 +175,7 @@ impl Store {
         session: SessionId,
         worker: Actor,
         sink: Sink,
+        begun: &Begun,
         header_digest: &str,
     ) -> Result<Admission, Denied> {
         let mut tx = self.write(&worker).await?;
@@ -181,6 +183,7 @@ impl Store {
         let conn = tx.sql();
         let person = self.load_person(&mut *conn, principal.person()).await?.ok_or(Refusal::PersonInactive)?;
         let target = self.target_named(&mut *conn, target).await?.ok_or(Refusal::NoPlan)?;
+        self.still_sealed(begun, &target).await?;
         let plan = self.load_plan(&mut *conn, plan).await?.ok_or(Refusal::NoPlan)?;
         // Its end recalls the sessions that it let in; one that is entered only after it finds no end to come.
         if let Some(id) = principal.ssh_login()

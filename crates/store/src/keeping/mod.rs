@@ -194,13 +194,13 @@ impl Store {
         }
     }
 
-    /// Compares what the rows of the log tell of holds and times with what the log told. Rows that somebody took out or changed
+    /// Compares what the rows of the log tell of holds, times and two-person viewing with what the log told. Rows that somebody took out or changed
     /// while the box runs let nothing be deleted.
     async fn rows_differ(&self) -> Result<Option<String>, Fault> {
         if let Some(seq) = self.board(Board::doubted) {
-            return Ok(Some(format!("entry {seq} of the log decides about keeping or about second keys, and the key of the log has not signed it")));
+            return Ok(Some(format!("entry {seq} of the log decides about keeping or about viewing by two persons, and the key of the log has not signed it")));
         }
-        let names: Vec<String> = Board::KINDS.iter().map(|kind| format!("'{kind}'")).collect();
+        let names: Vec<String> = Board::KINDS.iter().chain(&Book::KINDS).map(|kind| format!("'{kind}'")).collect();
         let size = self.inner.log.size();
         let text = format!("SELECT body FROM log WHERE kind IN ({}) AND seq < $1 ORDER BY seq", names.join(", "));
         let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(as_i64(size)).fetch_all(self.read()).await?;
@@ -214,6 +214,9 @@ impl Store {
             // Something was written meanwhile; the next round compares again.
             let same = self.board(|board| read.holds().all(|hold| board.hold(&hold.id).is_some()) && board.holds().count() >= read.holds().count());
             return Ok((!same).then(|| "a hold that the database tells of is not in the log".into()));
+        }
+        if !self.book(|book| *book == aside) && self.inner.log.size() == size {
+            return Ok(Some("what the database tells of second keys and of agreements is not what the log told".into()));
         }
         Ok(self.board(|board| {
             let ((rules, holds), (read_rules, read_holds)) = (board.decisive(), read.decisive());

@@ -1,5 +1,6 @@
 //! The keys of auditors: entered by one person, confirmed by another, and named in each recording that they open.
 
+use super::recipient::{closes_for, is_key};
 use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::secrets::random_id;
@@ -13,7 +14,7 @@ use sekisho_core::permission::Action;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
 use sekisho_core::two_person::may_confirm;
-use sekisho_evidence::recording::{Recipient, RecipientKind, is_recipient_key};
+use sekisho_evidence::recording::{Recipient, RecipientKind};
 use sqlx::Row;
 use std::collections::BTreeSet;
 
@@ -42,8 +43,7 @@ impl Store {
         self.require(actor, Action::KeepAuditorKeys, None, "ask_auditor_key").await?;
         ask.check()?;
         let key = ask.key.trim();
-        // Only a key of this kind has a private half that the auditor alone can hold: others are a script or a shared secret.
-        if !is_recipient_key(key) || key.parse::<age::x25519::Recipient>().is_err() || key == self.inner.keys.recordings_public() {
+        if !is_key(key) || key == self.inner.keys.recordings_public() {
             return Err(Refusal::bad_field("key").into());
         }
         let mut tx = self.write(actor).await?;
@@ -128,10 +128,18 @@ impl Store {
         Ok(all)
     }
 
-    /// For whom, beside the hospital, recordings that begin are wrapped.
+    /// For whom, beside the hospital, recordings that begin are wrapped. A key for which nothing can be closed is an alarm and passed
+    /// over: no worker waits for it.
     pub(crate) async fn auditor_recipients(&self) -> Result<Vec<Recipient>, Fault> {
         let all = self.auditor_keys_held().await?;
-        let active = all.into_iter().filter(|key| key.state == KeyState::Active).take(limits::AUDITOR_KEYS);
+        let active = all.into_iter().filter(|key| key.state == KeyState::Active).filter(|key| {
+            let closes = closes_for(&key.key);
+            if let Err(fault) = &closes {
+                self.inner.shelf.alarm(format!("The key {} of an auditor is passed over, and recordings begin without it: {fault}.", key.id));
+            }
+            closes.is_ok()
+        });
+        let active = active.take(limits::AUDITOR_KEYS);
         Ok(active.map(|key| Recipient { kind: RecipientKind::Auditor, name: key.name, key: key.key }).collect())
     }
 }

@@ -8,6 +8,7 @@ mod flush;
 mod notes;
 mod offline;
 mod read;
+pub(crate) mod recipient;
 mod viewed;
 mod writer;
 
@@ -15,6 +16,7 @@ pub use agree::{Agreeing, ReadRequest, RecordingAgreement, agree_to_recording, a
 pub use offline::{NewAuditorKey, OpenedRecording, new_auditor_key, open_recording};
 pub use copies::{CopyPlace, CopyRemoval, RecordingCopy};
 pub use read::Replay;
+pub use viewed::ViewedSession;
 pub(crate) use read::{cause_of, frames, play, scan_file};
 use read::function_of;
 pub(crate) use flush::Pulse;

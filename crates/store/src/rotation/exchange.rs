@@ -97,7 +97,7 @@ impl Store {
             .bind(id.as_str().to_owned())
             .execute(tx.sql())
             .await?;
-        robot.enter(&mut tx, &account, &target).await?;
+        robot.enter(self, &mut tx, &account, &target).await?;
         tx.commit().await?;
         let (session, recording) = robot.into_open();
         let new = credential_of(&account, secret);

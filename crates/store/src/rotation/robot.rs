@@ -5,7 +5,7 @@ use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::recordings::{Ending, Sink, Writer};
 use crate::secrets::random_id;
-use crate::two_person::SealedKey;
+use crate::two_person::{Begun, SealedKey};
 use crate::write::Tx;
 use sekisho_core::desk::OpenRecording;
 use sekisho_core::facts::Fact;
@@ -23,13 +23,18 @@ const NAME: &str = "sekisho-rotation";
 /// A recording whose header is on disk and that no entry names yet. Dropped so, it is cleared away.
 pub(super) struct Robot {
     session: SessionId,
+    begun: Begun,
     writer: Arc<Writer>,
     sink: Sink,
 }
 
 impl Robot {
     /// Writes down that the session began. Part of the change that makes it necessary.
-    pub(super) async fn enter(&self, tx: &mut Tx, account: &Account, target: &Target) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    /// [`Refusal::SealChanged`](sekisho_core::refusal::Refusal::SealChanged): the exchange is tried again later.
+    pub(super) async fn enter(&self, store: &Store, tx: &mut Tx, account: &Account, target: &Target) -> Done<()> {
+        store.still_sealed(&self.begun, target).await?;
         let header = self.writer.header_digest().to_string();
         let now = tx.now();
         sqlx::query("INSERT INTO robot_sessions (id, account, target, started_at, header_digest) VALUES ($1, $2, $3, $4, $5)")
@@ -39,7 +44,8 @@ impl Robot {
             .bind(now.0)
             .bind(header.clone())
             .execute(tx.sql())
-            .await?;
+            .await
+            .map_err(Fault::from)?;
         tx.fact(Fact::RobotEntered {
             session: self.session.clone(),
             account: account.id.clone(),
@@ -74,9 +80,10 @@ impl Store {
             recipients,
             second,
         };
+        let begun = Begun::of(&header);
         let writer = self.inner.shelf.begin(session.clone(), header, key, Actor::system()).await?;
         let sink = self.inner.shelf.sink(&writer);
-        Ok(Robot { session, writer, sink })
+        Ok(Robot { session, begun, writer, sink })
     }
 
     /// True if the session is one of Sekisho itself.

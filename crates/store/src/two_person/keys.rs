@@ -2,6 +2,7 @@
 
 use crate::Store;
 use crate::fault::Done;
+use crate::recordings::recipient::is_key;
 use crate::secrets::random_id;
 use sekisho_core::auditor_key::{KeyState, check_reason};
 use sekisho_core::facts::Fact;
@@ -11,7 +12,6 @@ use sekisho_core::people::{Actor, Person};
 use sekisho_core::permission::{Action, Reach, reach};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::two_person::{SecondKey, SecondKeyAsk, SecondKeyChange, SecondKeyState, SecondKeyStep};
-use sekisho_evidence::recording::is_recipient_key;
 
 /// Whether somebody can be the holder of a second key: a person of the hospital with a login of their own.
 fn may_hold(person: &Person) -> bool {
@@ -46,7 +46,7 @@ impl Store {
         actor.person.as_ref().ok_or(Refusal::NotAllowed)?;
         ask.check()?;
         let key = ask.key.trim();
-        if !is_recipient_key(key) || key.parse::<age::x25519::Recipient>().is_err() || key == self.inner.keys.recordings_public() {
+        if !is_key(key) || key == self.inner.keys.recordings_public() {
             return Err(Refusal::bad_field("key").into());
         }
         let mut tx = self.write(actor).await?;
@@ -71,18 +71,21 @@ impl Store {
         self.second_key(&id)
     }
 
-    /// Takes a step with a second key that was asked for.
+    /// Takes a step with a second key that was asked for. To confirm it takes the `proof` that somebody has its private half: the answer
+    /// to the text of [`Store::second_key_text`]. Other steps take none.
     ///
     /// # Errors
-    /// The rule that forbids it; [`Refusal::SecondKeyStep`]; [`Refusal::SameHand`]; [`Refusal::NotFound`].
-    pub async fn step_second_key(&self, actor: &Actor, id: &SecondKeyId, step: SecondKeyStep, reason: &str) -> Done<SecondKey> {
+    /// The rule that forbids it; [`Refusal::SecondKeyStep`]; [`Refusal::SameHand`]; [`Refusal::AgreementWrong`] for an answer that is
+    /// none; [`Refusal::NotFound`].
+    pub async fn step_second_key(&self, actor: &Actor, id: &SecondKeyId, step: SecondKeyStep, reason: &str, proof: &str) -> Done<SecondKey> {
         self.require(actor, Action::KeepAuditorKeys, None, "step_second_key").await?;
         let reason = reason.trim();
         check_reason(reason)?;
         actor.person.as_ref().ok_or(Refusal::NotAllowed)?;
         let mut tx = self.write(actor).await?;
         let key = self.second_key(id)?;
-        if let Err(refusal) = key.check(step, actor) {
+        let checked = key.check(step, actor).and_then(|()| if step == SecondKeyStep::Confirm { self.check_proof(&key, proof) } else { Ok(()) });
+        if let Err(refusal) = checked {
             drop(tx);
             self.note_refused_act(actor, &format!("second key {}", step.change().as_str()), &refusal).await;
             return Err(refusal.into());
@@ -92,7 +95,7 @@ impl Store {
         self.second_key(id)
     }
 
-    fn second_key(&self, id: &SecondKeyId) -> Done<SecondKey> {
+    pub(super) fn second_key(&self, id: &SecondKeyId) -> Done<SecondKey> {
         Ok(self.book(|book| book.key(id).cloned()).ok_or(Refusal::NotFound)?)
     }
 

@@ -4,12 +4,15 @@
 //! halves are not on this box. Who holds second keys and who asked for what follows from the log alone
 //! ([`sekisho_core::two_person::Book`]); the shares that a holder handed in lie in memory alone.
 
+mod begun;
 mod keys;
 mod opener;
+mod proof;
 mod requests;
 mod seal;
 mod shares;
 
+pub(crate) use begun::Begun;
 pub(crate) use opener::Opener;
 pub(crate) use seal::SealedKey;
 pub(crate) use shares::Shares;

@@ -4,16 +4,16 @@ use super::shares::Share;
 use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::log::blocking;
-use sekisho_core::ids::{SessionId, ViewingRequestId};
+use sekisho_core::ids::{PersonId, SessionId, ViewingRequestId};
 use sekisho_core::people::Actor;
 use sekisho_core::permission::Action;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
 use sekisho_core::two_person::{ViewingNeed, ViewingState};
 use sekisho_evidence::Digest;
-use sekisho_evidence::recording::{DataKey, Decoder, Header, RecipientKind};
+use sekisho_evidence::recording::{DataKey, Decoder, Header, RecipientKind, RecordingBreach};
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
 use std::path::Path;
 
 /// Opens the recording of one session, for one opening. Without an agreement it opens none that needs one.
@@ -39,10 +39,20 @@ impl Opener {
     }
 }
 
-/// The header of a recording's file, with its digest; `None` if the file is not there or none.
-pub(super) fn header_of(path: &Path) -> Option<(Header, Digest)> {
-    let decoder = Decoder::open(BufReader::new(File::open(path).ok()?)).ok()?;
-    Some((decoder.header().clone(), decoder.header_digest()))
+/// The header of a recording's file, with its digest; `None` if the file is not there or is no recording. A disk that does not
+/// answer is a fault: what it holds may need an agreement.
+pub(super) fn header_of(path: &Path) -> Result<Option<(Header, Digest)>, Fault> {
+    let words = || Fault::io("the header of a recording cannot be read");
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(words()(error)),
+    };
+    match Decoder::open(BufReader::new(file)) {
+        Ok(decoder) => Ok(Some((decoder.header().clone(), decoder.header_digest()))),
+        Err(RecordingBreach::Read(error)) => Err(words()(error)),
+        Err(_) => Ok(None),
+    }
 }
 
 impl Store {
@@ -55,7 +65,7 @@ impl Store {
         if !self.needs_agreement(session).await? {
             return Ok(alone);
         }
-        match self.agreed(actor, session) {
+        match self.agreed(actor, session).await? {
             Some((.., share)) => Ok(Opener { share: Some(share), ..alone }),
             None => {
                 self.note_refused_act(actor, &format!("open {session}"), &Refusal::TwoPersons).await;
@@ -73,7 +83,7 @@ impl Store {
     /// its contents do not decrypt.
     pub(crate) async fn needs_agreement(&self, session: &SessionId) -> Result<bool, Fault> {
         let path = self.inner.shelf.path(session);
-        if let Some((header, _)) = blocking(move || Ok(header_of(&path))).await? {
+        if let Some((header, _)) = blocking(move || header_of(&path)).await? {
             return Ok(header.second.is_some());
         }
         let copy = self.archive_row(session).await?;
@@ -81,14 +91,32 @@ impl Store {
     }
 
     /// The share by which this person may open a recording at this moment.
-    fn agreed(&self, actor: &Actor, session: &SessionId) -> Option<(ViewingRequestId, Timestamp, Share)> {
+    async fn agreed(&self, actor: &Actor, session: &SessionId) -> Result<Option<(ViewingRequestId, Timestamp, Share)>, Fault> {
         // Who sits behind an emergency account the box does not know: it could be the one who agreed.
-        let person = actor.person.as_ref().filter(|_| !actor.emergency)?;
+        let Some(person) = actor.person.as_ref().filter(|_| !actor.emergency) else { return Ok(None) };
+        self.drop_shares_of_the_gone().await?;
         let now = self.steady_now();
-        let found = self.inner.shares.of(person, session, now)?;
+        let Some(found) = self.inner.shares.of(person, session, now) else { return Ok(None) };
         // What the log says counts; memory alone opens nothing.
         let stands = self.book(|book| book.request(&found.0).is_some_and(|request| request.is_open(now) && request.by == *person && request.sessions.contains(session)));
-        stands.then_some(found)
+        Ok(stands.then_some(found))
+    }
+
+    /// Forgets what was handed in for or by somebody who may not act any more: an account that was closed agrees to nothing.
+    pub(crate) async fn drop_shares_of_the_gone(&self) -> Result<(), Fault> {
+        let now = self.steady_now();
+        for (request, pair) in self.inner.shares.pairs() {
+            for person in &pair {
+                if !self.may_still_act(person, now).await? {
+                    self.inner.shares.forget(&request);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn may_still_act(&self, person: &PersonId, now: Timestamp) -> Result<bool, Fault> {
+        Ok(self.load_person(self.read(), person).await?.is_some_and(|person| person.may_act(now)))
     }
 
     /// What this person needs to open a session's recording.
@@ -97,10 +125,19 @@ impl Store {
     /// Without the right to read the session.
     pub async fn viewing_need(&self, actor: &Actor, session: &SessionId) -> Done<ViewingNeed> {
         self.allowed(actor, Action::ReadSession, session, "viewing_need").await?;
-        if self.board(|board| board.erased(session).is_some()) || !self.needs_agreement(session).await? {
+        if self.board(|board| board.erased(session).is_some()) {
             return Ok(ViewingNeed::None);
         }
-        if let Some((request, until, _)) = self.agreed(actor, session) {
+        match self.needs_agreement(session).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(ViewingNeed::None),
+            Err(fault) => {
+                // The page of the session stays readable; whoever opens the recording meets the fault.
+                tracing::error!(%session, %fault, "it cannot be told whether a recording needs an agreement");
+                return Ok(ViewingNeed::None);
+            }
+        }
+        if let Some((request, until, _)) = self.agreed(actor, session).await? {
             return Ok(ViewingNeed::Open { request, until });
         }
         let now = self.steady_now();

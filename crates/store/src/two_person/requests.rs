@@ -1,7 +1,7 @@
 //! Requests to view: asked by one person, agreed to by the holder of a second key, who hands in the shares of the recordings.
 
 use super::opener::header_of;
-use super::shares::Share;
+use super::shares::{Handed, Share};
 use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::log::blocking;
@@ -14,15 +14,21 @@ use sekisho_core::limits;
 use sekisho_core::people::{Actor, Role};
 use sekisho_core::permission::{Action, may};
 use sekisho_core::refusal::Refusal;
-use sekisho_core::two_person::{ViewingAsk, ViewingDetail, ViewingRequest, ViewingState};
+use sekisho_core::two_person::{ViewingAsk, ViewingDetail, ViewingRequest, ViewingState, may_confirm};
 use sekisho_evidence::Digest;
 use sekisho_evidence::recording::{Header, RecipientKind, RequestText, SecondShare, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Who reads all requests beside their own.
 fn reads_all(actor: &Actor) -> bool {
     actor.is(Role::Planner) || actor.is(Role::SafetyManager) || actor.is(Role::Auditor)
+}
+
+/// Who ends an agreement: who asked, a holder, and whoever puts keys in force. To close what stands open takes nobody else.
+fn may_end(actor: &Actor, request: &ViewingRequest, held: bool) -> bool {
+    held || actor.is_person(&request.by) || may_confirm(actor).is_ok()
 }
 
 impl Store {
@@ -61,8 +67,9 @@ impl Store {
             }
         }
         let (at_hand, mine) = (request.is_open(now) && self.inner.shares.has(id, now), actor.is_person(&request.by));
+        let may_end = request.is_open(now) && may_end(actor, &request, held);
         let may_agree = held && !mine && !at_hand && request.agreed_until(now).is_ok() && may(actor, Action::AgreeViewing, None).is_ok();
-        Ok(ViewingDetail { request, holders, may_agree, mine, at_hand })
+        Ok(ViewingDetail { request, holders, may_agree, may_end, mine, at_hand })
     }
 
     /// A request, and whether this person holds a second key of its recordings.
@@ -113,15 +120,21 @@ impl Store {
         let mut tx = self.write(actor).await?;
         let now = self.steady_now().max(tx.now());
         let publics = publics.unwrap_or_default();
-        let (keys, open) = self.book(|book| {
+        let since = now.minus(Duration::from_secs(24 * 3600));
+        let (keys, open, today) = self.book(|book| {
             let keys: Vec<SecondKeyId> = publics.iter().filter_map(|public| book.holding(public)).map(|key| key.id.clone()).collect();
-            (keys, book.requests().filter(|one| one.by == person && (one.waits(now) || one.is_open(now))).count())
+            let mine = || book.requests().filter(|one| one.by == person);
+            (keys, mine().filter(|one| one.waits(now) || one.is_open(now)).count(), mine().filter(|one| one.asked_at > since).count())
         });
         if keys.is_empty() {
             return Err(Refusal::NoCommonSecondKey.into());
         }
         if open >= limits::VIEWING_REQUESTS {
             return Err(Refusal::too_many("VIEWING_REQUESTS").into());
+        }
+        // Each stays in memory and in the log for good, and writes to every holder: what was taken back counts too.
+        if today >= limits::VIEWING_REQUESTS_A_DAY {
+            return Err(Refusal::too_many("VIEWING_REQUESTS_A_DAY").into());
         }
         let id: ViewingRequestId = random_id()?;
         self.tell_holders(&mut tx, actor, &id, &keys, wanted.len(), &ask).await?;
@@ -151,7 +164,7 @@ impl Store {
 
     async fn header_of_session(&self, session: &SessionId) -> Done<(Header, Digest)> {
         let path = self.at_hand(session).await?;
-        let found = blocking(move || Ok(header_of(&path))).await?;
+        let found = blocking(move || header_of(&path)).await?;
         let found = found.filter(|(header, _)| header.session == session.as_str());
         Ok(found.ok_or_else(|| Fault::Damaged(format!("the header of the recording of session {session} cannot be read")))?)
     }
@@ -194,6 +207,7 @@ impl Store {
     /// text that does not open these recordings, or that was given to another request. Nothing is changed then.
     pub async fn agree_viewing(&self, actor: &Actor, id: &ViewingRequestId, text: &str) -> Done<ViewingRequest> {
         let (request, key) = self.holder_of(actor, id, "agree_viewing").await?;
+        let holder = actor.person.clone().ok_or(Refusal::NotAllowed)?;
         request.agreed_until(self.steady_now())?;
         let (shares, agreement) = self.shares_of(&request, text).await?;
         let mut tx = self.write(actor).await?;
@@ -210,7 +224,8 @@ impl Store {
         self.tell_requester(&mut tx, actor, &request, ViewingStage::Agreed, "").await?;
         tx.fact(Fact::ViewingAgreed { viewing: id.clone(), until, second_key: key, agreement });
         tx.commit().await?;
-        self.inner.shares.keep(id.clone(), request.by, until, shares);
+        let span = now.until(until).min(Duration::from_secs(u64::from(request.hours) * 3600));
+        self.inner.shares.keep(id.clone(), Handed { by: request.by, holder, until, span, shares });
         let request = self.request_for(actor, id)?.0;
         if request.state != ViewingState::Agreed {
             // It was ended between the two lines above.
@@ -280,14 +295,15 @@ impl Store {
         self.change_viewing(actor, id, ViewingState::Asked, Fact::ViewingWithdrawn { viewing: id.clone() }).await
     }
 
-    /// Ends an agreement before its time, by who asked or by a holder. What is being opened at this moment goes on to its end.
+    /// Ends an agreement before its time, by who asked, a holder, the planner or the safety manager. What is being opened at this
+    /// moment goes on to its end.
     ///
     /// # Errors
     /// [`Refusal::NotFound`] for anybody else; [`Refusal::ViewingStep`] for one that does not hold.
     pub async fn end_viewing(&self, actor: &Actor, id: &ViewingRequestId) -> Done<ViewingRequest> {
         self.require(actor, Action::ReadViewing, None, "end_viewing").await?;
         let (request, held) = self.request_for(actor, id)?;
-        if !held && !actor.is_person(&request.by) {
+        if !may_end(actor, &request, held) {
             return Err(Refusal::NotFound.into());
         }
         let ended = self.change_viewing(actor, id, ViewingState::Agreed, Fact::ViewingEnded { viewing: id.clone() }).await?;

@@ -3,9 +3,11 @@
 use super::shares::Share;
 use crate::Store;
 use crate::fault::Fault;
+use crate::recordings::recipient::close_for;
 use crate::secrets::random_bytes;
 use sekisho_core::ids::TargetId;
 use sekisho_core::limits;
+use sekisho_core::two_person::SecondKey;
 use sekisho_evidence::recording::{DataKey, Recipient, RecipientKind, SecondShare};
 use zeroize::Zeroizing;
 
@@ -26,10 +28,10 @@ impl Store {
         let mut recipients = vec![Recipient { kind: RecipientKind::Hospital, name: String::new(), key: keys.recordings_public() }];
         recipients.extend(auditors);
         let key = Zeroizing::new(random_bytes::<32>()?);
-        let named = |key: &sekisho_core::two_person::SecondKey| Recipient { kind: RecipientKind::Second, name: key.name.clone(), key: key.key.clone() };
-        let seconds: Vec<Recipient> = self.book(|book| book.in_force(target).map(named).take(limits::SECOND_KEYS).collect());
+        let named = |key: SecondKey| Recipient { kind: RecipientKind::Second, name: key.name, key: key.key };
+        let seconds: Vec<Recipient> = self.second_keys_of(target).await?.into_iter().map(named).take(limits::SECOND_KEYS).collect();
         if seconds.is_empty() {
-            let wrapped_key = crate::keys::wrap_for(&recipients, &key)?;
+            let wrapped_key = close_for(&recipients, &key)?;
             return Ok(SealedKey { key: DataKey::from_bytes(*key), wrapped_key, recipients, second: None });
         }
         // The first share is drawn, so that it says nothing of the key; the other one is what is missing of it.
@@ -38,9 +40,36 @@ impl Store {
         for (byte, (whole, one)) in other.iter_mut().zip(key.iter().zip(first.iter())) {
             *byte = whole ^ one;
         }
-        let wrapped_key = crate::keys::wrap_for(&recipients, &first)?;
-        let second = SecondShare { wrapped_share: crate::keys::wrap_for(&seconds, &other)?, share_digest: SecondShare::digest_of(&other) };
+        let wrapped_key = close_for(&recipients, &first)?;
+        // Without it the recording would open for nobody, or without a second person: nobody enters.
+        let wrapped_share = close_for(&seconds, &other).inspect_err(|fault| {
+            self.inner.shelf.alarm(format!("No session of target {} begins, because the second share of its recording cannot be closed: {fault}.", target));
+        })?;
+        let second = SecondShare { wrapped_share, share_digest: SecondShare::digest_of(&other) };
         recipients.extend(seconds);
         Ok(SealedKey { key: DataKey::from_bytes(*key), wrapped_key, recipients, second: Some(second) })
+    }
+
+    /// The second keys with which a recording of this target that begins is sealed: those that are for it, and those that are for
+    /// another entry of the ledger which leads to the same machine. A second entry would be a way round otherwise.
+    pub(crate) async fn second_keys_of(&self, target: &TargetId) -> Result<Vec<SecondKey>, Fault> {
+        let all: Vec<SecondKey> = self.book(|book| book.keys().filter(|key| key.state.in_force()).cloned().collect());
+        if all.iter().all(|key| key.covers(target)) {
+            return Ok(all);
+        }
+        let mut conn = self.read().acquire().await?;
+        let own = self.load_target(&mut *conn, target).await?;
+        let mut kept = Vec::new();
+        for key in all {
+            let mut covers = key.covers(target);
+            for id in key.targets.iter().filter(|_| !key.covers(target)) {
+                let other = self.load_target(&mut *conn, id).await?;
+                covers |= own.as_ref().zip(other).is_some_and(|(own, other)| own.is_same_machine(&other));
+            }
+            if covers {
+                kept.push(key);
+            }
+        }
+        Ok(kept)
     }
 }

@@ -4,29 +4,46 @@ use sekisho_core::ids::{PersonId, SessionId, ViewingRequestId};
 use sekisho_core::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 /// A share of a data key.
 pub(crate) type Share = Zeroizing<[u8; 32]>;
 
-struct Handed {
-    by: PersonId,
-    until: Timestamp,
-    shares: BTreeMap<SessionId, Share>,
+/// The shares of one request.
+pub(crate) struct Handed {
+    /// Who asked.
+    pub by: PersonId,
+    /// Who agreed.
+    pub holder: PersonId,
+    /// Until when, by the clock.
+    pub until: Timestamp,
+    /// For how long from this moment on: who sets the clock back gains nothing.
+    pub span: Duration,
+    /// The share of each recording.
+    pub shares: BTreeMap<SessionId, Share>,
+}
+
+/// With the end by the monotonic clock. What is reached first counts.
+struct Kept {
+    handed: Handed,
+    deadline: Instant,
 }
 
 /// All that were handed in and whose time is not over.
 #[derive(Default)]
-pub(crate) struct Shares(Mutex<BTreeMap<ViewingRequestId, Handed>>);
+pub(crate) struct Shares(Mutex<BTreeMap<ViewingRequestId, Kept>>);
 
 impl Shares {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ViewingRequestId, Handed>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ViewingRequestId, Kept>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps the shares of a request for the person who asked.
-    pub fn keep(&self, request: ViewingRequestId, by: PersonId, until: Timestamp, shares: BTreeMap<SessionId, Share>) {
-        self.lock().insert(request, Handed { by, until, shares });
+    pub fn keep(&self, request: ViewingRequestId, handed: Handed) {
+        let deadline = Instant::now() + handed.span;
+        self.lock().insert(request, Kept { handed, deadline });
     }
 
     /// Forgets those of a request.
@@ -41,7 +58,8 @@ impl Shares {
 
     /// Forgets those whose time is over.
     pub fn pass(&self, now: Timestamp) {
-        self.lock().retain(|_, handed| now < handed.until);
+        let at = Instant::now();
+        self.lock().retain(|_, kept| now < kept.handed.until && at < kept.deadline);
     }
 
     /// Whether those of a request are here.
@@ -50,11 +68,16 @@ impl Shares {
         self.lock().contains_key(request)
     }
 
+    /// The requests whose shares are here, each with who asked and who agreed.
+    pub fn pairs(&self) -> Vec<(ViewingRequestId, [PersonId; 2])> {
+        self.lock().iter().map(|(id, kept)| (id.clone(), [kept.handed.by.clone(), kept.handed.holder.clone()])).collect()
+    }
+
     /// The share of a session that this person may use, with its request and its end; of several, the one that lasts longest.
     pub fn of(&self, person: &PersonId, session: &SessionId, now: Timestamp) -> Option<(ViewingRequestId, Timestamp, Share)> {
         self.pass(now);
         let all = self.lock();
-        let mine = all.iter().filter(|(_, handed)| handed.by == *person);
+        let mine = all.iter().map(|(id, kept)| (id, &kept.handed)).filter(|(_, handed)| handed.by == *person);
         let found = mine.filter_map(|(id, handed)| Some((id.clone(), handed.until, handed.shares.get(session)?.clone())));
         found.max_by_key(|(_, until, _)| *until)
     }
@@ -70,9 +93,10 @@ mod tests {
         let (session, foreign) = (SessionId::from_random([3; 10]), SessionId::from_random([4; 10]));
         let (short, long) = (ViewingRequestId::from_random([5; 10]), ViewingRequestId::from_random([6; 10]));
         let shares = Shares::default();
-        let one = |byte| BTreeMap::from([(session.clone(), Zeroizing::new([byte; 32]))]);
-        shares.keep(short.clone(), person.clone(), Timestamp(10), one(1));
-        shares.keep(long.clone(), person.clone(), Timestamp(20), one(2));
+        let handed = |byte, until, span| Handed { by: person.clone(), holder: other.clone(), until: Timestamp(until), span, shares: BTreeMap::from([(session.clone(), Zeroizing::new([byte; 32]))]) };
+        let hour = Duration::from_secs(3600);
+        shares.keep(short.clone(), handed(1, 10, hour));
+        shares.keep(long.clone(), handed(2, 20, hour));
         assert_eq!(shares.of(&person, &session, Timestamp(0)).map(|(id, ..)| id), Some(long.clone()));
         assert!(shares.of(&other, &session, Timestamp(0)).is_none());
         assert!(shares.of(&person, &foreign, Timestamp(0)).is_none());
@@ -80,8 +104,11 @@ mod tests {
         assert!(shares.has(&long, Timestamp(10)));
         shares.forget(&long);
         assert!(shares.of(&person, &session, Timestamp(10)).is_none());
-        shares.keep(long.clone(), person.clone(), Timestamp(20), one(2));
+        shares.keep(long.clone(), handed(2, 20, hour));
         shares.clear();
+        assert!(!shares.has(&long, Timestamp(0)));
+        // A clock that stands still, or is set back, keeps nothing for longer than the hours that were agreed to.
+        shares.keep(long.clone(), handed(2, 20, Duration::ZERO));
         assert!(!shares.has(&long, Timestamp(0)));
     }
 }

@@ -1,6 +1,6 @@
 //! 第二の鍵: the keys without whose holders nobody opens recordings of the targets that they are for.
 
-use crate::call::{Call, Ctx};
+use crate::call::{Call, Ctx, download};
 use crate::form::Form;
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
@@ -23,6 +23,7 @@ pub(crate) fn routes() -> Vec<Route> {
     vec![
         Route::page("/second_keys", READ, show),
         Route::form("/second_keys", KEEP, ask).again(show),
+        Route::page("/second_keys/{id}/text", READ, text),
         Route::form("/second_keys/{id}/confirm", KEEP, |call| step(call, SecondKeyStep::Confirm, "two.confirmed_done")).again(show),
         Route::form("/second_keys/{id}/refuse", KEEP, |call| step(call, SecondKeyStep::Refuse, "two.refused_done")).again(show),
         Route::form("/second_keys/{id}/ask_end", KEEP, |call| step(call, SecondKeyStep::AskEnd, "two.end_asked_done")).again(show),
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::form("/second_keys/{id}/end", KEEP, |call| step(call, SecondKeyStep::End, "two.ended_done")).again(show),
         Route::api(Method::GET, "/api/v1/second-keys", READ, "Keys without whose holders nobody opens recordings of their targets.", api_list).gives::<Vec<SecondKey>>(),
         Route::api(Method::POST, "/api/v1/second-keys", KEEP, "Ask for a second key. It counts after another person confirmed it.", api_ask).takes::<SecondKeyAsk>().gives::<SecondKey>(),
+        Route::api(Method::GET, "/api/v1/second-keys/{id}/text", READ, "The signed text by whose answer a holder shows that they have the private half of a second key.", text).gives_file("text/plain"),
         Route::api(Method::POST, "/api/v1/second-keys/{id}/step", KEEP, "Confirm or refuse a second key, ask for its end, decline or confirm that.", api_step).takes::<StepBody>().gives::<SecondKey>(),
     ]
 }
@@ -42,6 +44,9 @@ struct StepBody {
     step: SecondKeyStep,
     /// Why.
     reason: String,
+    /// To confirm: the answer that the holder made from the text of the key, an armored file of age.
+    #[serde(default)]
+    proof: String,
 }
 
 fn told_step(step: &KeyStep) -> Value {
@@ -129,6 +134,7 @@ async fn show(call: Call) -> Reply {
         chosen => crate::view::value(form.all("targets")),
         may_keep,
         may_confirm => may_confirm(actor).is_ok(),
+        log_key => ctx.store().log_public_key(),
         open_form,
         form => Value::from_object(form),
         may_read_viewings => ctx.may(Action::ReadViewing),
@@ -159,8 +165,14 @@ async fn ask(call: Call) -> Reply {
 
 async fn step(call: Call, step: SecondKeyStep, word: &'static str) -> Reply {
     let id = call.id("id", SecondKeyId::parse)?;
-    call.ctx.store().step_second_key(call.ctx.actor()?, &id, step, call.form().need("reason")?).await?;
+    call.ctx.store().step_second_key(call.ctx.actor()?, &id, step, call.form().need("reason")?, call.form().text("proof")).await?;
     call.done("/second_keys", word)
+}
+
+async fn text(call: Call) -> Reply {
+    let id = call.id("id", SecondKeyId::parse)?;
+    let text = call.ctx.store().second_key_text(call.ctx.actor()?, &id).await?;
+    download(&format!("key-check-{id}.txt"), "text/plain; charset=utf-8", text)
 }
 
 async fn api_list(call: Call) -> Reply {
@@ -172,6 +184,6 @@ async fn api_ask(call: Call) -> Reply {
 }
 
 async fn api_step(call: Call) -> Reply {
-    let StepBody { step, reason } = call.json()?;
-    call.answer(&call.ctx.store().step_second_key(call.ctx.actor()?, &call.id("id", SecondKeyId::parse)?, step, &reason).await?)
+    let StepBody { step, reason, proof } = call.json()?;
+    call.answer(&call.ctx.store().step_second_key(call.ctx.actor()?, &call.id("id", SecondKeyId::parse)?, step, &reason, &proof).await?)
 }

@@ -13,6 +13,7 @@ use sekisho_core::permission::Action;
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::Timestamp;
 use sekisho_core::two_person::{ViewingAsk, ViewingDetail, ViewingNeed, ViewingRequest, ViewingState};
+use sekisho_store::ViewedSession;
 use serde::Deserialize;
 
 const READ: Access = Access::May(Action::ReadViewing);
@@ -97,6 +98,16 @@ fn told(ctx: &Ctx, request: &ViewingRequest, at_hand: bool) -> Value {
     }
 }
 
+/// A session of a request. Nobody worked in one of Sekisho itself, which stands on the page of its target.
+fn session_told(ctx: &Ctx, viewed: &ViewedSession) -> Value {
+    let (person, plan) = viewed.worker.clone().unwrap_or_else(|| (ctx.t("two.robot"), String::new()));
+    let (page, replay) = match &viewed.worker {
+        Some(_) => (format!("/sessions/{}", viewed.session), format!("/sessions/{}/replay", viewed.session)),
+        None => (format!("/targets/{}", viewed.target), format!("/targets/{}/exchanges/{}", viewed.target, viewed.session)),
+    };
+    context! { id => viewed.session.as_str(), person, target => viewed.target_name.as_str(), started => viewed.started.0, ended => viewed.ended.map(|at| at.0), plan, page, replay, robot => viewed.worker.is_none() }
+}
+
 /// What waits for this person's agreement, and what they asked for and can open now, for the first page.
 pub(super) async fn first(ctx: &Ctx) -> Result<(Vec<Value>, Vec<Value>), Stop> {
     let (mut waiting, mut open) = (Vec::new(), Vec::new());
@@ -117,7 +128,7 @@ pub(super) async fn first(ctx: &Ctx) -> Result<(Vec<Value>, Vec<Value>), Stop> {
 }
 
 /// What a person needs to open the recording of a session, for its pages. Nothing for whoever may not see recordings at all.
-pub(super) async fn need(ctx: &Ctx, session: &SessionId) -> Result<Value, Stop> {
+pub(in crate::pages) async fn need(ctx: &Ctx, session: &SessionId) -> Result<Value, Stop> {
     if !ctx.may(Action::ViewRecording) || !ctx.may(Action::ReadViewing) {
         return Ok(context! { kind => "none" });
     }
@@ -141,14 +152,13 @@ async fn new(call: Call) -> Reply {
     let session = if sent.is_empty() { call.query().text("session") } else { sent };
     let session = SessionId::parse(session).ok_or_else(Stop::not_found)?;
     let ctx = &call.ctx;
-    let view = ctx.store().session(ctx.actor()?, &session).await?;
-    let facts = &view.row.facts;
+    let viewed = ctx.store().session_to_view(ctx.actor()?, &session).await?;
     let hours = limits::VIEWING_DEFAULT_HOURS.to_string();
     let form = call.typed_or(Form::of([("hours", hours.as_str()), ("reason", "")]));
     let context = context! {
         need => need(ctx, &session).await?,
         session => session.as_str(),
-        about => context! { person => facts.person_name.as_str(), target => facts.target_name.as_str(), started => facts.started.0, plan => format!("{} {}", view.row.plan_number, view.row.plan_title) },
+        about => session_told(ctx, &viewed),
         whole_plan => form.has("whole_plan"),
         form => Value::from_object(form),
     };
@@ -180,10 +190,9 @@ async fn show(call: Call) -> Reply {
         .sessions_of_viewing(actor, &id)
         .await?
         .iter()
-        .map(|row| context! { id => row.facts.session.as_str(), person => row.facts.person_name.as_str(), target => row.facts.target_name.as_str(), started => row.facts.started.0, ended => row.facts.ended.map(|at| at.0), plan => format!("{} {}", row.plan_number, row.plan_title) })
+        .map(|viewed| session_told(ctx, viewed))
         .collect();
     let open = detail.request.is_open(now) && detail.at_hand;
-    let is_holder = actor.person.as_ref().is_some_and(|me| detail.holders.iter().any(|(person, _)| person == me));
     let holders: Vec<String> = detail.holders.iter().map(|(_, name)| name.clone()).collect();
     let context = context! {
         request,
@@ -192,7 +201,7 @@ async fn show(call: Call) -> Reply {
         mine => detail.mine,
         may_agree => detail.may_agree && !open,
         may_withdraw => detail.mine && detail.request.waits(now),
-        may_end => (detail.mine || is_holder) && detail.request.is_open(now),
+        may_end => detail.may_end,
         may_text => detail.mine || detail.may_agree,
         waits => detail.request.waits(now),
         open,

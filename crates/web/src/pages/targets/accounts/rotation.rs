@@ -116,6 +116,7 @@ async fn replay(call: Call) -> Reply {
         target => context! { id => found.target.id.as_str(), title => found.target.title.as_str() },
         account => context! { id => account.id.as_str(), username => account.username.as_str() },
         robot => row(&call.ctx, &robot),
+        need => crate::pages::viewings::need(&call.ctx, &session).await?,
     };
     call.page_titled("targets/exchange.html", &call.ctx.t("rotation.sessions"), context)
 }
