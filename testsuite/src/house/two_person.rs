@@ -1,7 +1,7 @@
 //! 二人での閲覧: recordings that nobody opens without the holder of a second key.
 
-use super::base::{Base, on_both};
-use super::ward::{Ward, facts_of, shell};
+use super::base::{Base, HOST_KEY, on_both, target_ask};
+use super::ward::{Ward, facts_of, shell, until};
 use sekisho_core::auditor_key::AuditorKeyAsk;
 use sekisho_core::desk::{Admission, Cause, Event};
 use sekisho_core::facts::Fact;
@@ -13,7 +13,7 @@ use sekisho_core::target::Function;
 use sekisho_core::two_person::{SecondKey, SecondKeyAsk, SecondKeyState, SecondKeyStep, ViewingAsk, ViewingNeed, ViewingRequest, ViewingState};
 use sekisho_evidence::Digest;
 use sekisho_evidence::recording::RecipientKind;
-use sekisho_store::{Agreeing, Denied, NewAuditorKey, PersonChange, RecordQuery, Store, agree_to_request, new_auditor_key, open_recording, read_agreeing};
+use sekisho_store::{Agreeing, Denied, NewAuditorKey, PersonChange, RecordQuery, Store, TargetAsk, agree_to_request, new_auditor_key, open_recording, read_agreeing};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -22,12 +22,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// A host key of another machine than the ward's.
+const OTHER_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ";
 
 on_both! {
     nobody_opens_such_a_recording_alone_by_any_road,
     a_holder_agrees_for_one_person_some_recordings_and_some_hours,
     what_is_no_agreement_to_this_request_changes_nothing,
     a_second_key_comes_and_goes_by_two_persons,
+    a_key_for_a_machine_is_not_got_around_by_another_entry_of_it,
     after_a_crash_what_could_not_be_read_is_told,
     a_session_that_began_before_a_key_does_not_enter_after_it,
     a_clock_that_is_set_back_lengthens_no_agreement,
@@ -355,6 +358,33 @@ async fn a_second_key_comes_and_goes_by_two_persons(base: Base) {
     ward.store.decide_auditor_key(&chief, &auditor.id, true, "確認").await.unwrap();
 }
 
+async fn a_key_for_a_machine_is_not_got_around_by_another_entry_of_it(base: Base) {
+    let ward = Ward::over(base).await;
+    let entry = async |name: &str, port, host_key: &str| {
+        let ask = TargetAsk { port, host_keys: vec![host_key.to_owned()], ..target_ask(name, &ward.vendor) };
+        ward.store.add_target(&Actor::console(), ask).await.unwrap()
+    };
+    let confirmed = async |targets: Vec<TargetId>| {
+        let made = new_auditor_key("2026-11-21");
+        let key = ward.store.ask_second_key(&ward.planner, ask_of(&ward.clerk, &made, targets)).await.unwrap();
+        let proof = proof(&ward, &key.id, &made).await;
+        ward.store.step_second_key(&chief(&ward), &key.id, SecondKeyStep::Confirm, "本人に照合", &proof).await.unwrap()
+    };
+    let needs = async || {
+        let session = worked(&ward).await;
+        ward.store.viewing_need(&ward.operator, &session).await.unwrap() != ViewingNeed::None
+    };
+    confirmed(vec![entry("other", 2222, OTHER_KEY).await.id]).await;
+    assert!(!needs().await, "another machine");
+    // The machine of the ward's own target under another name: by its port, or by its host key.
+    for (name, port, host_key) in [("ehr-same-port", 22, OTHER_KEY), ("ehr-same-key", 2223, HOST_KEY)] {
+        let key = confirmed(vec![entry(name, port, host_key).await.id]).await;
+        assert!(needs().await, "{name}");
+        ward.store.step_second_key(&chief(&ward), &key.id, SecondKeyStep::AskEnd, "確認", "").await.unwrap();
+        ward.store.step_second_key(&ward.planner, &key.id, SecondKeyStep::End, "確認", "").await.unwrap();
+    }
+}
+
 async fn after_a_crash_what_could_not_be_read_is_told(base: Base) {
     let mut ward = Ward::over(base).await;
     let (_, holder) = in_force(&ward, &ward.clerk).await;
@@ -394,7 +424,7 @@ async fn a_session_that_began_before_a_key_does_not_enter_after_it(base: Base) {
         assert_eq!((refusal.clone(), refusal.code()), (Refusal::SealChanged, "SKS-4044"));
     }
     assert!(ward.facts("entered").await.is_empty());
-    assert!(!begun(), "the session that never was is cleared away");
+    until("the session that never was is cleared away", || !begun()).await;
     let admission = ward.try_enter(&principal).await.unwrap();
     let session = ward.left(admission, Cause::Closed).await;
     assert_eq!(ward.store.viewing_need(&ward.operator, &session).await.unwrap(), ViewingNeed::Needed { waiting: None });
@@ -476,30 +506,38 @@ async fn what_was_agreed_to_ends_by_the_planner_and_with_an_account(base: Base) 
 async fn who_can_write_to_the_database_ends_no_second_key_and_makes_none() {
     let mut ward = Ward::over(Base::postgres()).await;
     let (key, _) = in_force(&ward, &ward.clerk).await;
+    let session = worked(&ward).await;
     let now = ward.store.now().0;
     ward.store.close().await.unwrap();
     let entry = |by: &Actor, id: &str, public: &str, change: &str| {
         let (actor, holder) = (serde_json::to_string(by).unwrap(), ward.clerk.person.clone().unwrap());
         format!(r#"{{"seq":' || n || ',"at":{now},"actor":{actor},"kind":"second_key_kept","second_key":"{id}","holder":"{holder}","name":"x","key":"{public}","targets":[],"change":"{change}","reason":"x"}}"#)
     };
+    let viewing = |by: &Actor, kind: &str, more: &str| {
+        let (actor, id) = (serde_json::to_string(by).unwrap(), ViewingRequestId::from_random([7; 10]));
+        format!(r#"{{"seq":' || n || ',"at":{now},"actor":{actor},"kind":"{kind}","viewing":"{id}",{more}}}"#)
+    };
     let (forged, public) = (SecondKeyId::from_random([7; 10]), new_auditor_key("x").public);
     let chief = chief(&ward);
     let rows = [
-        (&ward.planner, entry(&ward.planner, key.id.as_str(), &key.key, "end_asked")),
-        (&chief, entry(&chief, key.id.as_str(), &key.key, "ended")),
-        (&ward.planner, entry(&ward.planner, forged.as_str(), &public, "asked")),
-        (&chief, entry(&chief, forged.as_str(), &public, "confirmed")),
+        (&ward.planner, "second_key_kept", entry(&ward.planner, key.id.as_str(), &key.key, "end_asked")),
+        (&chief, "second_key_kept", entry(&chief, key.id.as_str(), &key.key, "ended")),
+        (&ward.planner, "second_key_kept", entry(&ward.planner, forged.as_str(), &public, "asked")),
+        (&chief, "second_key_kept", entry(&chief, forged.as_str(), &public, "confirmed")),
+        (&ward.operator, "viewing_asked", viewing(&ward.operator, "viewing_asked", &format!(r#""sessions":["{session}"],"keys":["{}"],"hours":9999,"reason":"x""#, key.id))),
+        (&ward.clerk, "viewing_agreed", viewing(&ward.clerk, "viewing_agreed", &format!(r#""until":{},"second_key":"{}""#, i64::MAX, key.id))),
     ];
-    for (by, body) in rows {
+    for (by, kind, body) in rows {
         let person = by.person.clone().unwrap();
-        ward.db().sql(&format!("INSERT INTO log (seq, at, kind, session, plan, person, body) SELECT n, {now}, 'second_key_kept', NULL, NULL, '{person}', convert_to('{body}', 'UTF8') FROM (SELECT MAX(seq) + 1 AS n FROM log) AS next"));
+        ward.db().sql(&format!("INSERT INTO log (seq, at, kind, session, plan, person, body) SELECT n, {now}, '{kind}', NULL, NULL, '{person}', convert_to('{body}', 'UTF8') FROM (SELECT MAX(seq) + 1 AS n FROM log) AS next"));
     }
     ward.store = Store::open(ward.settings.clone(), ward.clock.clone()).await.unwrap();
     let keys = ward.store.second_keys(&ward.planner).await.unwrap();
     assert_eq!(keys, [key], "entries without the key's signature neither end a key nor make one");
+    assert!(ward.store.viewing_requests(&ward.planner).await.unwrap().is_empty(), "nor do they agree to anything");
     let session = worked(&ward).await;
     assert_eq!(opened(&ward.store, &ward.operator, &session).await, shut());
     let verdict = ward.store.verify_now().await.unwrap();
-    assert_eq!(verdict.findings.iter().filter(|finding| finding.code == "decisive-unsigned").count(), 4, "{verdict}");
+    assert_eq!(verdict.findings.iter().filter(|finding| finding.code == "decisive-unsigned").count(), 6, "{verdict}");
     assert_eq!(facts_of(&ward.store, "second_key_kept").await.len(), 6, "they stand in the log, and count for nothing");
 }

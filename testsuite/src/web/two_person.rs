@@ -77,6 +77,10 @@ async fn who_wants_to_see_a_recording_asks_and_the_holder_of_a_second_key_decide
     assert_eq!(own.refused(), "SKS-2046");
     assert_eq!(sent(&open, &town.operator, &operator, &format!("/second_keys/{id}/confirm"), &[("reason", "よし")]).await.refused(), "SKS-2001");
     assert!(safety.get("/").await.html().contains("第二の鍵が確認を待っています"));
+    let page = safety.get("/second_keys").await.html();
+    let (log_key, hospital) = (town.store.log_public_key(), town.store.recordings_public_key());
+    let hash = log_key.split('+').nth(1).unwrap();
+    assert!(page.contains(&format!("sekisho recording agree key-check-{id}.txt")) && page.contains(hash) && page.contains(&format!("age -a -r {hospital}")), "{page}");
     // Nobody puts a key in force of which nobody has the private half.
     assert_eq!(sent(&open, &town.safety, &safety, &format!("/second_keys/{id}/confirm"), &[("reason", "本人に照合")]).await.refused(), "SKS-2089");
     let text = safety.get(&format!("/second_keys/{id}/text")).await.text;

@@ -27,6 +27,7 @@ use sekisho_core::retention::{Board, KeepClass};
 use sekisho_core::time::Timestamp;
 use sekisho_core::two_person::Book;
 use sekisho_evidence::checkpoint;
+use sekisho_evidence::Digest;
 use sekisho_evidence::log::{leaf_hash, prove, verify_inclusion};
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -173,6 +174,15 @@ impl Store {
         }
         let proof = prove(entry.seq, head.size, &self.folder()).map_err(|breach| Fault::LogBroken(breach.to_string()))?;
         Ok(Some(verify_inclusion(&leaf_hash(body), entry.seq, head.size, &head.root, &proof).is_ok()))
+    }
+
+    /// Whether the header of a recording is the one that the log tells of since the session entered.
+    pub(crate) async fn is_header_told(&self, session: &SessionId, header: &Digest) -> Result<bool, Fault> {
+        let Some(told) = self.session_told(session).await? else { return Ok(false) };
+        let (entry, body) = &told.entered;
+        let (Fact::Entered { recording_header_digest: said, .. } | Fact::RobotEntered { recording_header_digest: said, .. }) = &entry.fact else { return Ok(false) };
+        // An entry that is not published yet is taken as the row has it.
+        Ok(*said == header.to_string() && self.is_proved(entry, body)? != Some(false))
     }
 
     /// Whether the entry of a session's end is the one in the signed log; `None` while the log is not published up to there.

@@ -96,10 +96,10 @@ impl Store {
         let Some(person) = actor.person.as_ref().filter(|_| !actor.emergency) else { return Ok(None) };
         self.drop_shares_of_the_gone().await?;
         let now = self.steady_now();
-        let Some(found) = self.inner.shares.of(person, session, now) else { return Ok(None) };
+        let Some((id, kept, share)) = self.inner.shares.of(person, session, now) else { return Ok(None) };
         // What the log says counts; memory alone opens nothing.
-        let stands = self.book(|book| book.request(&found.0).is_some_and(|request| request.is_open(now) && request.by == *person && request.sessions.contains(session)));
-        Ok(stands.then_some(found))
+        let told = self.book(|book| book.request(&id).filter(|request| request.is_open(now) && request.by == *person && request.sessions.contains(session)).and_then(|request| request.until));
+        Ok(told.map(|told| (id, told.min(kept), share)))
     }
 
     /// Forgets what was handed in for or by somebody who may not act any more: an account that was closed agrees to nothing.

@@ -166,7 +166,12 @@ impl Store {
         let path = self.at_hand(session).await?;
         let found = blocking(move || header_of(&path)).await?;
         let found = found.filter(|(header, _)| header.session == session.as_str());
-        Ok(found.ok_or_else(|| Fault::Damaged(format!("the header of the recording of session {session} cannot be read")))?)
+        let found = found.ok_or_else(|| Fault::Damaged(format!("the header of the recording of session {session} cannot be read")))?;
+        // A holder is asked for the share of this recording, and not for one that somebody put into its place.
+        if !self.is_header_told(session, &found.1).await? {
+            return Err(Fault::Damaged(format!("the header of the recording of session {session} is not the one that the log tells of")).into());
+        }
+        Ok(found)
     }
 
     /// The text of a request, signed by the log's key, for a holder to take to their own machine.
@@ -224,6 +229,8 @@ impl Store {
         self.tell_requester(&mut tx, actor, &request, ViewingStage::Agreed, "").await?;
         tx.fact(Fact::ViewingAgreed { viewing: id.clone(), until, second_key: key, agreement });
         tx.commit().await?;
+        // The log's word for it, which can be a moment less.
+        let until = self.request_for(actor, id)?.0.until.map_or(until, |told| told.min(until));
         let span = now.until(until).min(Duration::from_secs(u64::from(request.hours) * 3600));
         self.inner.shares.keep(id.clone(), Handed { by: request.by, holder, until, span, shares });
         let request = self.request_for(actor, id)?.0;

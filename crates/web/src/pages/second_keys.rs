@@ -135,6 +135,7 @@ async fn show(call: Call) -> Reply {
         may_keep,
         may_confirm => may_confirm(actor).is_ok(),
         log_key => ctx.store().log_public_key(),
+        hospital_key => ctx.store().recordings_public_key(),
         open_form,
         form => Value::from_object(form),
         may_read_viewings => ctx.may(Action::ReadViewing),
