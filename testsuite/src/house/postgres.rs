@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -54,10 +54,23 @@ impl Db {
     }
 }
 
-fn run(server: &Server, database: &str, text: &str) -> String {
+impl Drop for Db {
+    /// The databases of some hundred tests would fill the disk of a small machine.
+    fn drop(&mut self) {
+        if let Some(server) = SERVER.get() {
+            let _ = psql(server, "postgres", &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+        }
+    }
+}
+
+fn psql(server: &Server, database: &str, text: &str) -> std::io::Result<Output> {
     let port = server.port.to_string();
     let args = ["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "sekisho", "-p", &port, "-d", database, "-c", text];
-    let done = Command::new(server.bin.join("psql")).args(args).output().expect("psql runs");
+    Command::new(server.bin.join("psql")).args(args).output()
+}
+
+fn run(server: &Server, database: &str, text: &str) -> String {
+    let done = psql(server, database, text).expect("psql runs");
     assert!(done.status.success(), "{text}: {}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8_lossy(&done.stdout).trim().to_owned()
 }
@@ -83,7 +96,7 @@ fn start() -> Server {
     assert!(init.status().expect("initdb runs").success(), "initdb made a cluster");
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
     // The keeper waits for the end of its input. Nothing else would end the server if this process were killed.
-    let script = "\"$1\" -D \"$2\" -p \"$3\" -h 127.0.0.1 -k \"$2\" -F & pid=$!; cat >/dev/null; kill -INT $pid; wait $pid; rm -rf \"$4\"";
+    let script = "\"$1\" -D \"$2\" -p \"$3\" -h 127.0.0.1 -k \"$2\" -F -c max_wal_size=128MB & pid=$!; cat >/dev/null; kill -INT $pid; wait $pid; rm -rf \"$4\"";
     let mut keeper = Command::new("sh");
     keeper.args(["-c", script, "keeper"]).arg(bin.join("postgres")).arg(&data).arg(port.to_string()).arg(&folder).stdin(Stdio::piped());
     as_nobody(&mut keeper);

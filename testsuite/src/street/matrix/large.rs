@@ -34,8 +34,9 @@ fn mark(path: &Path) {
     }
 }
 
+/// What stands at the marks; nothing of a file that is not there.
 fn marks(path: &Path) -> Vec<u64> {
-    let mut file = std::fs::File::open(path).expect("the large file arrived");
+    let Ok(mut file) = std::fs::File::open(path) else { return Vec::new() };
     let read = |at: &u64| {
         let mut bytes = [0; 8];
         file.seek(SeekFrom::Start(*at)).and_then(|_| file.read_exact(&mut bytes)).map(|()| u64::from_be_bytes(bytes)).unwrap_or(u64::MAX)
@@ -47,15 +48,18 @@ fn marks(path: &Path) -> Vec<u64> {
 fn a_file_beyond_four_gib_arrives_whole_both_ways() {
     let site = Site::through(house(), "mxz").with_line();
     let folder = site.fresh("four");
-    let (source, there, back) = (folder.join("source"), folder.join("there"), folder.join("back"));
+    let (source, arrived) = (folder.join("source"), folder.join("arrived"));
     mark(&source);
     let batch = folder.join("batch");
-    std::fs::write(&batch, format!("put {0} {1}\nget {1} {2}\n", source.display(), there.display(), back.display())).expect("the batch");
-    let done = output(site.client("sftp").arg("-q").arg("-b").arg(&batch).arg(site.place()), Duration::from_secs(900));
-    let size = |path: &Path| std::fs::metadata(path).map(|data| data.len()).unwrap_or_default();
-    assert!(done.status.success(), "{}", crate::street::program::said(&done));
-    for path in [&there, &back] {
-        assert_eq!((size(path), marks(path)), (size(&source), MARKS.to_vec()), "{}", path.display());
+    // One way after the other, and nothing is left whatever comes of it: the copies are not sparse, and other tests
+    // want room on the same disk.
+    for verb in ["put", "get"] {
+        std::fs::write(&batch, format!("{verb} {} {}\n", source.display(), arrived.display())).expect("the batch");
+        let done = output(site.client("sftp").arg("-q").arg("-b").arg(&batch).arg(site.place()), Duration::from_secs(450));
+        let found = (std::fs::metadata(&arrived).map(|data| data.len()).unwrap_or_default(), marks(&arrived));
+        let _ = std::fs::remove_file(&arrived);
+        assert!(done.status.success(), "{verb}: {}", crate::street::program::said(&done));
+        assert_eq!(found, (std::fs::metadata(&source).map(|data| data.len()).expect("the source"), MARKS.to_vec()), "{verb}");
     }
     let _ = std::fs::remove_dir_all(&folder);
 }
