@@ -487,10 +487,16 @@ pub fn diary(plan: &Plan, sessions: &[SessionFacts]) -> Vec<Finding> {
     for facts in sessions.iter().filter(|facts| facts.diary) {
         let planned = format!("{} {} {}", facts.target_name, facts.person_name, facts.started.minute());
         let text = report.content.diary.iter().find(|entry| entry.session == facts.session).map_or("", |entry| entry.text.trim());
-        let verdict = if text.is_empty() { Verdict::NotDone } else { Verdict::Match };
+        let verdict = if text.chars().any(is_written) { Verdict::Match } else { Verdict::NotDone };
         rows.add(Item::Diary, verdict, &planned, text, Some(&facts.session), None);
     }
     rows.0
+}
+
+/// True for letters, digits, kana and kanji, which words are written with. Points, long vowels alone and signs that nobody sees are no diary.
+fn is_written(c: char) -> bool {
+    // The fillers of Hangul are letters by their class, and blank; the sound marks and long vowels say nothing alone.
+    c.is_alphanumeric() && !matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | 'ー' | 'ｰ' | '\u{309b}'..='\u{309f}' | '\u{ff9e}' | '\u{ff9f}')
 }
 
 fn endings(sessions: &[SessionFacts], rows: &mut Rows) {

@@ -267,3 +267,13 @@ fn each_session_on_a_target_without_a_log_owes_an_entry_of_the_diary() {
     ]);
     assert!(rows[1].planned.starts_with("ehr-db01 佐藤 健 "), "it says whose work on what is not told of: {}", rows[1].planned);
 }
+
+#[test]
+fn signs_that_say_nothing_are_no_entry_of_the_diary() {
+    for empty in ["", "…", ".", "\u{200b}", "\u{3164}", "\u{ffa0}", "。ー", "\u{2800}", "ﾞ"] {
+        assert!(!empty.chars().any(is_written), "{empty:?}");
+    }
+    for words in ["更新した", "カーネル", "ｶﾅ", "patch 1", "５"] {
+        assert!(words.chars().any(is_written), "{words}");
+    }
+}

@@ -172,6 +172,8 @@ async fn work_on_a_target_without_a_log_owes_an_entry_of_the_diary(base: Base) {
     let entry = |session, text: &str| DiaryEntry { session, text: text.into() };
     let stranger = sekisho_core::ids::SessionId::from_random([9; 10]);
     assert_eq!(act(&ward.worker_actor(), report(vec![entry(stranger, "別の作業")])).await.err(), Some(Refusal::bad_field("diary")));
+    let twice = report(vec![entry(session.clone(), "基板を交換した"), entry(session.clone(), "別の話")]);
+    assert_eq!(act(&ward.worker_actor(), twice).await.err(), Some(Refusal::bad_field("diary")), "the second would stand uncompared");
     let silent = act(&ward.worker_actor(), report(Vec::new())).await.unwrap();
     let owed: Vec<_> = silent.findings.iter().filter(|row| row.item == Item::Diary).collect();
     assert!(matches!(&owed[..], [row] if row.verdict == Verdict::NotDone && row.is_open() && row.session.as_ref() == Some(&session)), "{owed:?}");

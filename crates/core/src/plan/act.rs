@@ -329,6 +329,11 @@ fn step(plan: &mut Plan, act: &PlanAct, by: &Actor, now: Timestamp, context: &Co
         PlanAct::SubmitReport { content } => {
             expect(plan, &[S::Report])?;
             check_report(content)?;
+            // Of two entries about one session the second would stand in the report uncompared.
+            let mut told = std::collections::BTreeSet::new();
+            if !content.diary.iter().all(|entry| told.insert(&entry.session)) {
+                return Err(Refusal::bad_field("diary"));
+            }
             // Words about a session that owes none would stand in the report unseen.
             if content.diary.iter().any(|entry| !context.diary.iter().any(|facts| facts.session == entry.session)) {
                 return Err(Refusal::bad_field("diary"));
