@@ -729,8 +729,32 @@ def check_deletions(copy, keys, entries):
     return gone
 
 
+def second_key(held, entry):
+    """Takes a signed entry about a second key: two persons put it in force, and two end it."""
+    by, change = (entry.get("actor") or {}).get("person"), entry.get("change")
+    one = held.get(entry.get("second_key"))
+    if by is None or (one is None) != (change == "asked"):
+        return
+    if one is None:
+        held[entry["second_key"]] = {"key": entry.get("key", ""), "targets": entry.get("targets", []), "state": "asked", "by": by}
+    elif (one["state"], change) in (("asked", "confirmed"), ("end_asked", "ended")) and one["by"] == by:
+        return
+    elif (one["state"], change) in (("asked", "confirmed"), ("end_asked", "kept")):
+        one["state"] = "active"
+    elif (one["state"], change) in (("asked", "refused"), ("end_asked", "ended")):
+        one["state"] = "over"
+    elif (one["state"], change) == ("active", "end_asked"):
+        one["state"], one["by"] = "end_asked", by
+
+
+def seconds_due(held, target):
+    """The second keys in force for a target."""
+    standing = [one for one in held.values() if one["state"] in ("active", "end_asked")]
+    return [one["key"] for one in standing if not one["targets"] or target in one["targets"]]
+
+
 def check_recordings(copy, keys, checkpoint, entries, archives):
-    sessions, away = {}, set()
+    sessions, away, held, due = {}, set(), {}, {}
     gone = check_deletions(copy, keys, entries)
     for seq, body in enumerate(entries):
         try:
@@ -745,6 +769,9 @@ def check_recordings(copy, keys, checkpoint, entries, archives):
                 copy.bad(f"log entry {seq}", "the session entered twice")
             else:
                 sessions[session] = [entry.get("recording_header_digest"), None]
+                due[session] = seconds_due(held, entry.get("target"))
+        elif kind == "second_key_kept" and is_signed_alone(keys, body):
+            second_key(held, entry)
         elif kind == "left":
             if session not in sessions or sessions[session][1] is not None:
                 copy.bad(f"log entry {seq}", "the session left without having entered, or twice")
@@ -772,6 +799,10 @@ def check_recordings(copy, keys, checkpoint, entries, archives):
                 raise Bad("the header is another one")
             if digest is not None and chain.hex() != digest:
                 raise Bad("the recording does not end in the digest of the log")
+            named = [one["key"] for one in header.get("recipients", []) if one["kind"] == "second"]
+            for key in due[session]:
+                if key not in named:
+                    copy.noted.append((place, f"it opens without the holder of the second key {key}, which was in force"))
         except (Bad, KeyError, TypeError, ValueError, struct.error) as fault:
             copy.bad(place, str(fault))
     for name in copy.names("recordings"):

@@ -30,6 +30,23 @@ impl Copy {
         format!(r#"{{"seq":{seq},"at":{at},"actor":{{"person":"per-1","vendor":"ven-1"}},"kind":"{kind}"{rest}}}"#).into_bytes()
     }
 
+    /// Another person did it.
+    fn by(&mut self, person: &str, day: i64, kind: &str, rest: &str) {
+        let body = String::from_utf8(self.body(day, kind, rest)).unwrap().replace("per-1", person);
+        self.bodies.push(decisive::signed(&signing_key(), body.into_bytes()).unwrap());
+    }
+
+    /// A second key that this person asked for and that one confirmed, and a session after it whose recording does not name it.
+    fn second_key(&mut self, confirmed_by: &str, targets: &str) {
+        let kept = |change: &str| format!(r#","second_key":"K-1","holder":"per-3","name":"x","key":"age1x","targets":{targets},"change":"{change}","reason":"x""#);
+        self.entry(2, "second_key_kept", &kept("asked"));
+        self.by(confirmed_by, 2, "second_key_kept", &kept("confirmed"));
+        let (file, sealed) = recording("S-3", b"Welcome\r\n$ ");
+        self.entry(3, "entered", &format!(r#","session":"S-3","plan":"P-17","target":"T-1","recording_header_digest":"{}""#, sealed.header_digest));
+        self.entry(3, "left", &format!(r#","session":"S-3","digest":"{}""#, sealed.digest));
+        self.files.put("recordings/S-3.skr", file);
+    }
+
     /// What somebody wrote into the database who has no key; the box signed the log over it.
     fn forged(&mut self, day: i64, kind: &str, rest: &str) {
         self.bodies.push(self.body(day, kind, rest));
@@ -196,6 +213,9 @@ const STORIES: &[Story] = &[
         copy.held(10, r#"{"of":"vendor","vendor":"ven-1"}"#, "");
         copy.file_deleted(100, 1930, 1825);
     }),
+    ("a recording opens without the second key that was in force", true, |copy| copy.second_key("per-2", r#"["T-1"]"#)),
+    ("the same, where the key was for another target", true, |copy| copy.second_key("per-2", r#"["T-2"]"#)),
+    ("the same, where nobody else confirmed the key", true, |copy| copy.second_key("per-1", "[]")),
     ("a recording was found damaged and set aside", false, |copy| {
         copy.entry(30, "recording_set_aside", r#","session":"S-2","digest":"","why":"x""#);
         copy.files.files.remove("recordings/S-2.skr");

@@ -127,4 +127,6 @@ fn a_recording_that_nobody_opens_alone_opens_with_an_agreement_of_sekisho_or_of_
     assert!(other.status.success(), "{}", said(&other));
     let told: Value = serde_json::from_slice(&verified.stdout).unwrap_or_else(|_| panic!("{}", said(&verified)));
     assert!(verified.status.success(), "{told}");
+    // Both know which key was in force, and that the recordings name it.
+    assert!(!told.to_string().contains("second-key-missing") && !said(&other).contains("second key"), "{told} {}", said(&other));
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::attachments::Course;
 use super::findings::{Findings, printable};
 use super::keeping::{Deleted, Holds, Whose};
+use super::seconds::Seconds;
 use crate::checkpoint::PublicKey;
 use crate::decisive;
 use crate::digest::Digest;
@@ -84,6 +85,8 @@ struct Initialised {
 pub(crate) struct Trace {
     pub(crate) entered: u64,
     pub(crate) header: Digest,
+    /// Second keys in force for its target when it entered, as a whole log tells.
+    pub(super) seconds: Vec<String>,
     pub(crate) left: Option<(u64, Option<Digest>)>,
     /// What a hold can know it by.
     pub(crate) whose: Whose,
@@ -117,6 +120,8 @@ pub(crate) struct Entries {
     pub(super) plans: BTreeMap<String, Course>,
     /// What holds and times of keeping say.
     pub(super) holds: Holds,
+    /// What is told of second keys.
+    seconds: Seconds,
     /// The keys of the log, one of which signs what decides about keeping.
     pub(super) keys: Vec<PublicKey>,
     /// Only a part of the log is read: a session may have entered before it.
@@ -205,6 +210,8 @@ impl Entries {
             "recording_moved_out" => self.moved_out(seq, body),
             kind @ ("hold_placed" | "hold_extended" | "hold_lifted" | "hold_ended" | "retention_set") => self.holds.read(kind, seq, head.at, body, findings),
             "file_moved" | "case_decided" => self.holds.grave(&head.kind, body),
+            // Of a part of the log the end of a key may not be read.
+            "second_key_kept" if !self.part => self.seconds.read(body),
             KEY_ROTATED => self.rotated(seq, body, findings),
             "plan_acted" if self.part => {
                 if let Ok(acted) = serde_json::from_slice::<Acted>(body)
@@ -273,6 +280,7 @@ impl Entries {
         let trace = Trace {
             entered: seq,
             header: entered.recording_header_digest,
+            seconds: self.seconds.due(entered.whose.target.as_ref()),
             left: None,
             whose: entered.whose,
             entered_at: at,

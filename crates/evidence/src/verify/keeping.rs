@@ -22,7 +22,7 @@ pub(crate) struct Whose {
     #[serde(default)]
     plan: Option<String>,
     #[serde(default)]
-    target: Option<String>,
+    pub(super) target: Option<String>,
     #[serde(default)]
     actor: Actor,
 }

@@ -11,6 +11,7 @@ mod log;
 mod outside;
 mod recordings;
 mod rotations;
+mod seconds;
 mod stamps;
 
 pub use keeping::DeletedByRule;

@@ -10,7 +10,7 @@ use crate::limits::MAX_FINDINGS;
 use super::findings::{Findings, printable};
 use super::log::Report;
 use crate::log::Files;
-use crate::recording::{FILE_SUFFIX, RECORDINGS_DIR, Scan, is_session_id, path_of, scan};
+use crate::recording::{FILE_SUFFIX, RECORDINGS_DIR, RecipientKind, Scan, is_session_id, path_of, scan};
 
 /// What the recordings came to.
 #[derive(Default)]
@@ -226,6 +226,16 @@ pub(crate) fn compare(
             ),
         );
         return false;
+    }
+    for key in &trace.seconds {
+        if !scan.header.recipients.iter().any(|one| one.kind == RecipientKind::Second && one.key == *key) {
+            findings.warning(
+                "second-key-missing",
+                path,
+                format_args!("When the session entered (entry {}), the second key {} was in force for its target, and the recording opens without the agreement of its holder.", trace.entered, printable(key)),
+                format_args!("項目 {} の入室のとき、接続先に第二の鍵 {} が有効でしたが、この録画はその持ち主の同意なしに開けます。", trace.entered, printable(key)),
+            );
+        }
     }
     true
 }
