@@ -6,7 +6,8 @@ It shares no line with Sekisho. What both say of a bundle should agree; where th
 
     bundle.py FILE --key KEY [--key KEY]... [--checkpoint FILE]... [--witness KEY]... [--tsa-ca FILE]...
 
-Time stamps are opened by `openssl ts`. Prints each finding on a line of its own, `OK` or `NOT OK`, and ends with 0 or 1.
+Time stamps are opened by `openssl ts`. Prints each finding on a line of its own, what is only to be known as NOTE, then `OK` or
+`NOT OK`, and ends with 0 or 1.
 """
 
 import argparse
@@ -224,7 +225,7 @@ def continues(old_size, old_root, size, root, path):
 
 class Bundle:
     def __init__(self, archive):
-        self.archive, self.found = archive, []
+        self.archive, self.found, self.noted = archive, [], []
 
     def bad(self, place, what):
         self.found.append((place, what))
@@ -497,6 +498,11 @@ class Bundle:
             data = self.read(name) if name.endswith(".json") else None
             if data is not None and sound and hashlib.sha256(data).hexdigest() != told.get((folder, paper[:-5])):
                 self.bad(name, "no entry in the bundle names it")
+        if sound and manifest["scope"]["kind"] == "period":
+            ends = {"log_review_confirmed": "review", "report_issued": "report"}
+            ended = [(ends[entry["kind"]], entry.get(ends[entry["kind"]])) for _, _, entry in held if entry["kind"] in ends]
+            for name in sorted({f"{paper}s/{one}.json" for paper, one in ended if isinstance(one, str)} - set(self.archive.files)):
+                self.noted.append((name, "an entry tells of it, and it is missing"))
 
     # 11
     def files(self, manifest, key):
@@ -541,7 +547,7 @@ def verify(path, trusted, outside, witnesses, authorities):
     try:
         bundle = Bundle(Archive(path))
     except Bad as fault:
-        return [("archive", str(fault))]
+        return [("archive", str(fault))], []
     try:
         keys, rotations = bundle.keys_of(trusted)
         manifest = bundle.manifest()
@@ -558,7 +564,7 @@ def verify(path, trusted, outside, witnesses, authorities):
             bundle.files(manifest, keys[-1])
     except (Bad, binascii.Error, UnicodeDecodeError) as fault:
         bundle.bad("bundle", str(fault))
-    return bundle.found
+    return bundle.found, bundle.noted
 
 
 def text_or_file(text):
@@ -581,9 +587,11 @@ def main():
     for path in args.checkpoint:
         with open(path, "rb") as file:
             outside.append(file.read(16385))
-    found = verify(args.file, [Key(text_or_file(text), 1) for text in args.key], outside, [Key(text_or_file(text), 4) for text in args.witness], args.tsa_ca)
+    found, noted = verify(args.file, [Key(text_or_file(text), 1) for text in args.key], outside, [Key(text_or_file(text), 4) for text in args.witness], args.tsa_ca)
     for place, what in found:
         print(f"{place}: {what}".encode("unicode_escape").decode())
+    for place, what in noted:
+        print(f"NOTE {place}: {what}".encode("unicode_escape").decode())
     print("NOT OK" if found else "OK")
     return 1 if found else 0
 

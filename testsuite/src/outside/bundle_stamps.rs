@@ -99,8 +99,59 @@ fn stamps_date_the_entries_of_a_bundle_and_what_is_put_in_their_place_is_found()
     });
     std::fs::write(&zip, &whole).unwrap();
     let stranger = Authority::new();
-    let (sound, text) = judged(&zip, &key, &["--tsa-ca", &stranger.path("ca.pem").display().to_string()]);
+    let theirs = stranger.path("ca.pem").display().to_string();
+    let (sound, text) = judged(&zip, &key, &["--tsa-ca", &theirs]);
     assert!(!sound && text.contains("[timestamp-authority]") && text.contains("[timestamp-missing]"), "{text}");
+    let (sound, text) = judged(&zip, &key, &["--tsa-ca", &ca, "--tsa-ca", &theirs]);
+    assert!(sound && text.contains("entries 3 to 8 existed at 20"), "{text}");
+}
+
+/// Whoever believes two authorities is told of a bad stamp of either of them, whichever is named first. One of a third is told and not
+/// counted, if it is one.
+#[test]
+fn a_bad_stamp_of_one_of_two_authorities_is_not_taken_for_a_strangers() {
+    let work = tempfile::Builder::new().prefix("two-").tempdir().unwrap();
+    // The third calls itself as the first does.
+    let (one, other, third) = (Authority::new(), Authority::named("Time root of another house"), Authority::new());
+    let [first, second_ca] = [&one, &other].map(|authority| authority.path("ca.pem").display().to_string());
+    let key = super::bundles::first_key();
+    let mut log = log();
+    for (size, note, authority) in [(3, log.early.clone(), &one), (9, log.mailed.clone(), &other)] {
+        let answer = authority.over(note.as_bytes());
+        log.stamps.push((size, note.into_bytes(), answer));
+    }
+    let (_, parts) = honest(&log, Scope::Session { session: "S-2".into() }, vec![3, 4, 5, 7, 8], &["S-2"]);
+    let zip = work.path().join("bundle.zip");
+    let both_ways = |size: u64, answer: Vec<u8>| {
+        let mut copy = parts.clone();
+        copy.insert(format!("log/timestamps/{size}.tsr"), answer);
+        sealed(&mut copy, &second(), |_| {});
+        std::fs::write(&zip, Zip::of(&copy).end(0)).unwrap();
+        [[&first, &second_ca], [&second_ca, &first]].map(|order| judged(&zip, &key, &["--tsa-ca", order[0], "--tsa-ca", order[1]]))
+    };
+    let flipped = |mut answer: Vec<u8>| {
+        let last = answer.len() - 3;
+        answer[last] ^= 1;
+        answer
+    };
+    for (sound, text) in both_ways(9, log.stamps[1].2.clone()) {
+        assert!(sound && text.contains("entries 0 to 2 existed at 20") && text.contains("entries 3 to 8 existed at 20"), "{text}");
+    }
+    for (size, authority) in [(3, &one), (9, &other)] {
+        for (sound, text) in both_ways(size, authority.over(b"other bytes")) {
+            assert!(!sound && text.contains("[timestamp]") && !text.contains("[timestamp-authority]"), "over other bytes: {text}");
+        }
+    }
+    for (sound, text) in both_ways(3, flipped(log.stamps[0].2.clone())) {
+        assert!(!sound && text.contains("[timestamp]"), "signed by nobody: {text}");
+    }
+    let of_a_third = third.over(log.mailed.as_bytes());
+    for (sound, text) in both_ways(9, of_a_third.clone()) {
+        assert!(sound && text.contains("[timestamp-authority]") && text.contains("entries 0 to 2 existed at 20"), "of a third: {text}");
+    }
+    for (sound, text) in both_ways(9, flipped(of_a_third)) {
+        assert!(!sound && text.contains("[timestamp]"), "of a third, signed by nobody: {text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,6 +64,11 @@ pub(super) struct Log {
 }
 
 pub(super) fn log() -> Log {
+    log_and(|_| {})
+}
+
+/// The same with more entries at its end.
+fn log_and(more: impl FnOnce(&mut Folder)) -> Log {
     let mut folder = Folder::new();
     folder.entry("initialised", &format!(r#","origin":"{ORIGIN}","key":"{}""#, signing_key().public()));
     folder.session("S-1", true);
@@ -84,6 +89,7 @@ pub(super) fn log() -> Log {
     }
     folder.session("S-6", true);
     folder.entry("recording_moved_out", r#","session":"S-6","place":"archive","object":"S-6.skr","sha256":"00""#);
+    more(&mut folder);
     let head = |count: usize| {
         let mut publisher = Publisher::new();
         for body in &folder.bodies[..count] {
@@ -353,7 +359,11 @@ impl Court<'_> {
         let mut second = Command::new("python3");
         second.arg(root().join("testsuite/verifier/bundle.py")).arg(&file).args(&args[3..]);
         let other = output(&mut second, Duration::from_secs(120));
-        if other.status.success() != first.status.success() || other.status.code().is_none_or(|code| code > 1) {
+        // Papers that are missing change no verdict, and yet both name the same ones.
+        let (ours, theirs) = (String::from_utf8_lossy(&first.stdout), String::from_utf8_lossy(&other.stdout));
+        let missing: Vec<&str> = ours.lines().filter_map(|line| line.strip_prefix("WARNING ")?.strip_suffix(": An entry tells of this review or report, and the bundle does not hold it. [paper-missing]")).collect();
+        let noted: Vec<&str> = theirs.lines().filter_map(|line| line.strip_prefix("NOTE ")?.strip_suffix(": an entry tells of it, and it is missing")).collect();
+        if missing != noted || other.status.success() != first.status.success() || other.status.code().is_none_or(|code| code > 1) {
             self.disagree.push(format!("{name}: {}\n{}", said(&first), said(&other)));
         }
     }
@@ -411,6 +421,7 @@ fn every_attack_on_a_bundle_is_found_and_two_verifiers_agree() {
         });
         court.judge(&format!("entry {} of a period is left out, and the log's key signs a new manifest", line + 3), &Zip::of(&copy).end(0), false, true);
     }
+    papers(&mut court);
     // Whatever byte is changed, in whatever file.
     for (path, bytes) in &parts {
         for at in [bytes.len() / 2, bytes.len() - 1] {
@@ -426,6 +437,50 @@ fn every_attack_on_a_bundle_is_found_and_two_verifiers_agree() {
         std::fs::write(root().join("target/bundle-attacks.txt"), &court.table).unwrap();
         panic!("{GOLDEN} says otherwise; if the change is meant: cp target/bundle-attacks.txt {GOLDEN}");
     }
+}
+
+/// What is done to the reviews and reports of a period: one review is confirmed, one only signed, and a report is issued.
+fn papers(court: &mut Court<'_>) {
+    let (review, signed, report) = (b"{\"review\":\"rev-1\"}", b"{\"review\":\"rev-2\"}", b"{\"report\":\"rep-1\"}");
+    let log = log_and(|folder| {
+        for (kind, field, id, bytes) in [
+            ("log_review_signed", "review", "rev-1", &review[..]),
+            ("log_review_confirmed", "review", "rev-1", review),
+            ("log_review_signed", "review", "rev-2", signed),
+            ("report_issued", "report", "rep-1", report),
+        ] {
+            folder.entry(kind, &format!(r#","{field}":"{id}","digest":"{}""#, Digest::of(bytes)));
+        }
+    });
+    let period = |seqs: std::ops::RangeInclusive<u64>| {
+        let from = START + 10 * *seqs.start() as i64 + 1;
+        let (_, mut parts) = honest(&log, Scope::Period { from, until: START + 10_000 }, seqs.collect(), &[]);
+        for (path, bytes) in [("reviews/rev-1.json", &review[..]), ("reviews/rev-2.json", signed), ("reports/rep-1.json", report)] {
+            parts.insert(path.into(), bytes.to_vec());
+        }
+        parts
+    };
+    let whole = period(20..=24);
+    let mut without = |name: &str, gone: &[&str], change: &dyn Fn(&mut Parts), holds: bool| {
+        let mut copy = whole.clone();
+        copy.retain(|path, _| !gone.contains(&path.as_str()));
+        change(&mut copy);
+        sealed(&mut copy, &second(), |_| {});
+        court.judge(name, &Zip::of(&copy).end(0), holds, true);
+    };
+    without("a period with its reviews and its report", &[], &|_| {}, true);
+    without("a review that was confirmed is left out, and the log's key signs a new manifest", &["reviews/rev-1.json"], &|_| {}, true);
+    without("a report that was issued is left out, and the log's key signs a new manifest", &["reports/rep-1.json"], &|_| {}, true);
+    without("both are left out, and the log's key signs a new manifest", &["reviews/rev-1.json", "reports/rep-1.json"], &|_| {}, true);
+    without("a review that was only signed is left out", &["reviews/rev-2.json"], &|_| {}, true);
+    without("a review is another one", &[], &|parts| drop(parts.insert("reviews/rev-1.json".into(), signed.to_vec())), false);
+    without("a report is another one", &[], &|parts| drop(parts.insert("reports/rep-1.json".into(), b"{}".to_vec())), false);
+    without("a report is added of which no entry tells", &[], &|parts| drop(parts.insert("reports/rep-2.json".into(), report.to_vec())), false);
+    // Whoever leaves out a recording as well is told of that first, and of the papers all the same.
+    let mut about_one = whole;
+    about_one.retain(|path, _| !path.starts_with("reviews/rev-1"));
+    sealed(&mut about_one, &second(), |manifest| manifest.sessions.push("S-6".into()));
+    court.judge("a review is left out, and a recording that the manifest names", &Zip::of(&about_one).end(0), false, true);
 }
 
 /// What is done to the archive around the files.

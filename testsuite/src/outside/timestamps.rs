@@ -47,13 +47,18 @@ pub(super) struct Authority {
 
 impl Authority {
     pub(super) fn new() -> Arc<Self> {
+        Self::named("Time root")
+    }
+
+    /// One whose certificate above has this name.
+    pub(super) fn named(name: &str) -> Arc<Self> {
         let folder = tempfile::Builder::new().prefix("tsa-").tempdir().unwrap();
         let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
         write("tsa.cnf", TSA.into());
         write("serial", "01\n".into());
         let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        params.distinguished_name.push(rcgen::DnType::CommonName, "Time root");
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
         let key = rcgen::KeyPair::generate().unwrap();
         write("ca.pem", params.self_signed(&key).unwrap().pem());
         let issuer = rcgen::Issuer::new(params, key);
@@ -338,6 +343,17 @@ async fn stamps_of_others_show_when_each_part_existed_and_what_was_put_in_their_
         let stranger = Authority::new();
         let (sound, text) = verified(&copy, &["--key", &key, "--tsa-ca", &stranger.path("ca.pem").display().to_string()]);
         assert!(!sound && text.contains("[timestamp-authority]") && text.contains("[timestamp-missing]"), "{text}");
+
+        // Beside a second authority that is believed, a bad stamp of the first is still one.
+        copy_folder(&copy, &other);
+        std::fs::write(other.join(format!("log/timestamps/{second}.tsr")), real.over(b"other bytes")).unwrap();
+        let believed_too = Authority::named("Time root of another house");
+        let theirs = believed_too.path("ca.pem").display().to_string();
+        for order in [[&ca, &theirs], [&theirs, &ca]] {
+            let (sound, text) = verified(&other, &["--key", &key, "--tsa-ca", order[0], "--tsa-ca", order[1]]);
+            assert!(!sound && text.contains("[timestamp]") && !text.contains("[timestamp-missing]"), "{text}");
+            assert!(verified(&copy, &["--key", &key, "--tsa-ca", order[0], "--tsa-ca", order[1]]).0);
+        }
 
         // The log is cut below what was stamped, and signed: whoever has the key cannot take the stamp back.
         let longer = gate.path("longer");
