@@ -81,8 +81,13 @@ async fn who_wants_to_see_a_recording_asks_and_the_holder_of_a_second_key_decide
     let (log_key, hospital) = (town.store.log_public_key(), town.store.recordings_public_key());
     let hash = log_key.split('+').nth(1).unwrap();
     assert!(page.contains(&format!("sekisho recording agree key-check-{id}.txt")) && page.contains(hash) && page.contains(&format!("age -a -r {hospital}")), "{page}");
-    // Nobody puts a key in force of which nobody has the private half.
-    assert_eq!(sent(&open, &town.safety, &safety, &format!("/second_keys/{id}/confirm"), &[("reason", "本人に照合")]).await.refused(), "SKS-2089");
+    // Nobody puts a key in force of which nobody has the private half; the form comes back open, with what was typed in it and in no other.
+    let refused = sent(&open, &town.safety, &safety, &format!("/second_keys/{id}/confirm"), &[("reason", "本人に照合"), ("proof", "nothing")]).await;
+    assert_eq!(refused.refused(), "SKS-2089");
+    let (_, form) = refused.text.split_once("<details class=\"fold\" open>").unwrap();
+    let (form, _) = form.split_once("</form>").unwrap();
+    assert!(form.contains(&format!("/second_keys/{id}/confirm\"")) && form.contains("value=\"本人に照合\"") && form.contains("nothing</textarea>"), "{form}");
+    assert!(refused.text.matches("本人に照合").count() == 1 && refused.text.matches("<details class=\"fold\" open>").count() == 1, "{}", refused.text);
     let text = safety.get(&format!("/second_keys/{id}/text")).await.text;
     let log_key = town.store.log_public_key().parse().unwrap();
     let Agreeing::Request(read) = read_agreeing(&written(desk.path(), "check.txt", text.as_bytes()), Some(&log_key)).unwrap() else { panic!("no request: {text}") };

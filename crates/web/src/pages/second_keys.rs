@@ -124,19 +124,24 @@ async fn show(call: Call) -> Reply {
     let may_keep = ctx.may(Action::KeepAuditorKeys);
     let holders = if may_keep { holders(ctx).await? } else { Vec::new() };
     let choices: Vec<(String, String)> = targets.iter().filter(|row| row.target.active).map(|row| (row.target.id.to_string(), format!("{} ({})", row.target.title, row.target.name))).collect();
-    let form = call.typed_or(Form::of([("holder", ""), ("key", ""), ("cover", "all"), ("reason", "")]));
-    // A refusal about a key that stands here is told above; only that of the form for a new one opens the form.
+    // The form that was refused is open again, with what was typed, and no other has it.
     let open_form = call.problem.is_some() && call.param("id").is_empty();
+    let refused = call.problem.is_some().then(|| call.asked.uri.path().to_owned());
+    let blank = Form::of([("holder", ""), ("key", ""), ("cover", "all"), ("reason", ""), ("proof", "")]);
+    let asked = if open_form { call.typed_or(blank.clone()) } else { blank.clone() };
+    let form = call.typed_or(blank);
     let context = context! {
         keys => told_keys,
         holders => crate::view::value(holders),
         targets => crate::view::value(choices),
-        chosen => crate::view::value(form.all("targets")),
+        chosen => crate::view::value(asked.all("targets")),
         may_keep,
         may_confirm => may_confirm(actor).is_ok(),
         log_key => ctx.store().log_public_key(),
         hospital_key => ctx.store().recordings_public_key(),
         open_form,
+        refused,
+        asked => Value::from_object(asked),
         form => Value::from_object(form),
         may_read_viewings => ctx.may(Action::ReadViewing),
     };
