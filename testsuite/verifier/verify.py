@@ -653,6 +653,7 @@ def file_may_go(entry, told, holds, days):
 
 DECISIVE = {
     "hold_placed", "hold_extended", "hold_lifted", "hold_ended", "retention_set", "retention_asked", "retention_declined",
+    "deleting_asked", "deleting_resumed", "deleting_declined",
     "recording_deleted", "recording_set_aside", "attachment_deleted", "second_key_kept",
     "viewing_asked", "viewing_agreed", "viewing_declined", "viewing_withdrawn", "viewing_ended",
 }  # fmt: skip

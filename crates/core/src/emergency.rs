@@ -29,7 +29,7 @@ pub const ROLES: [Role; 5] = [Role::DutyClerk, Role::Operator, Role::Supervisor,
 pub fn is_shut(action: Action) -> bool {
     use Action as A;
     matches!(action, A::KeepLedger | A::KeepOwnLogin | A::KeepOwnFactors | A::OpenKeyWindow | A::CertifyDevice | A::KeepEmergency | A::ReviewEmergency | A::KeepAuditorKeys | A::UnlockPerson)
-        || matches!(action, A::JudgeLogReview | A::SignLogReview | A::ConfirmLogReview | A::TakeNoteOfReport | A::IssueReport | A::ApprovePlan | A::ApproveAfterFact | A::DecideFinding | A::ConfirmReport | A::DecideExtension | A::LiftHold | A::AskRetention | A::DecideRetention | A::AgreeViewing)
+        || matches!(action, A::JudgeLogReview | A::SignLogReview | A::ConfirmLogReview | A::TakeNoteOfReport | A::IssueReport | A::ApprovePlan | A::ApproveAfterFact | A::DecideFinding | A::ConfirmReport | A::DecideExtension | A::LiftHold | A::AskRetention | A::DecideRetention | A::ResumeDeleting | A::AgreeViewing)
 }
 
 /// One half of what opens an account.

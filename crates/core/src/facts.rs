@@ -2031,6 +2031,29 @@ pub enum Fact {
         /// What was found.
         why: String,
     },
+    /// Somebody asked that deleting goes on although entries that decide bear no signature; it waits for another person.
+    DeletingAsked {
+        /// Numbers of these entries.
+        entries: Vec<u64>,
+        /// Why.
+        reason: String,
+    },
+    /// Another person agreed: these entries stop deleting no more. They go on to say nothing.
+    DeletingResumed {
+        /// Numbers of these entries.
+        entries: Vec<u64>,
+        /// Who had asked.
+        asked_by: String,
+        /// Why.
+        reason: String,
+    },
+    /// Another person said no, or who had asked took it back.
+    DeletingDeclined {
+        /// Numbers of these entries.
+        entries: Vec<u64>,
+        /// Why.
+        reason: String,
+    },
     /// The key of an auditor was asked for, confirmed, refused or ended.
     AuditorKeyKept {
         /// Which.

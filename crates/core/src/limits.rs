@@ -574,6 +574,10 @@ limits! {
     RETENTION_NOTICE_DAYS: "days" = 14;
     /// Things that one round of deleting takes.
     DELETIONS_AT_ONCE: "things" = 100;
+    /// Unsigned entries that one wish to let deleting go on can name; those besides take another wish.
+    DOUBTED_AT_ONCE: "entries" = 50;
+    /// Letters of an unsigned entry that the page shows.
+    DOUBTED_TEXT_CHARS: "characters" = 400;
     /// Days of a hold on a request of the police (Code of Criminal Procedure art. 197(3)).
     HOLD_POLICE_DAYS: "days" = 30;
     /// The same with its extension (art. 197(4)).

@@ -128,6 +128,8 @@ pub enum Action {
     AskRetention,
     /// Decide on a shorter time that another person asked for.
     DecideRetention,
+    /// Ask that deleting goes on, which unsigned entries of the log stopped, or agree to what another person asked.
+    ResumeDeleting,
     /// Read requests for a viewing by two persons, as far as they are one's own matter.
     ReadViewing,
     /// Agree to a viewing as the holder of a second key, or decline it.
@@ -136,7 +138,7 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 61] = [
+    pub const ALL: [Self; 62] = [
         Self::WritePlan,
         Self::ReadPlan,
         Self::WithdrawPlan,
@@ -196,6 +198,7 @@ impl Action {
         Self::LiftHold,
         Self::AskRetention,
         Self::DecideRetention,
+        Self::ResumeDeleting,
         Self::ReadViewing,
         Self::AgreeViewing,
     ];
@@ -203,7 +206,7 @@ impl Action {
     /// True if the act is refused without a one-time code given a few minutes ago at most.
     #[must_use]
     pub fn needs_step_up(self) -> bool {
-        matches!(self, Self::SignLogReview | Self::ConfirmLogReview | Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::TakeEvidence | Self::SearchRecords | Self::ReadIdentityChecks | Self::KeepLedger | Self::DecideCase | Self::KeepOwnLogin | Self::KeepOwnFactors | Self::OpenKeyWindow | Self::ConnectDevice | Self::CertifyDevice | Self::KeepEmergency | Self::ReviewEmergency | Self::KeepAuditorKeys | Self::LiftHold | Self::AskRetention | Self::DecideRetention | Self::AgreeViewing)
+        matches!(self, Self::SignLogReview | Self::ConfirmLogReview | Self::ApprovePlan | Self::ApproveAfterFact | Self::ViewRecording | Self::TakeContent | Self::TakeEvidence | Self::SearchRecords | Self::ReadIdentityChecks | Self::KeepLedger | Self::DecideCase | Self::KeepOwnLogin | Self::KeepOwnFactors | Self::OpenKeyWindow | Self::ConnectDevice | Self::CertifyDevice | Self::KeepEmergency | Self::ReviewEmergency | Self::KeepAuditorKeys | Self::LiftHold | Self::AskRetention | Self::DecideRetention | Self::ResumeDeleting | Self::AgreeViewing)
     }
 }
 
@@ -330,7 +333,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::KeepEmergency
                 | A::KeepAuditorKeys
                 | A::ReviewEmergency
-                | A::ReadAlarms | A::HandleAlarms | A::ReadRetention | A::PlaceHold | A::LiftHold | A::AskRetention | A::DecideRetention | A::KeepOwnLogin
+                | A::ReadAlarms | A::HandleAlarms | A::ReadRetention | A::PlaceHold | A::LiftHold | A::AskRetention | A::DecideRetention | A::ResumeDeleting | A::KeepOwnLogin
                 | A::ReadLogReview | A::JudgeLogReview | A::ConfirmLogReview | A::ReadPeriodReport | A::TakeNoteOfReport | A::IssueReport | A::KeepOwnFactors
                 | A::ReadViewing | A::AgreeViewing
         )),
@@ -357,7 +360,7 @@ pub fn reach(role: Role, action: Action) -> Reach {
                 | A::KeepEmergency
                 | A::KeepAuditorKeys
                 | A::ReviewEmergency
-                | A::ReadAlarms | A::HandleAlarms | A::ReadRetention | A::PlaceHold | A::LiftHold | A::AskRetention | A::KeepOwnLogin
+                | A::ReadAlarms | A::HandleAlarms | A::ReadRetention | A::PlaceHold | A::LiftHold | A::AskRetention | A::ResumeDeleting | A::KeepOwnLogin
                 | A::ReadLogReview | A::JudgeLogReview | A::ReadPeriodReport | A::KeepOwnFactors
                 | A::ReadViewing | A::AgreeViewing
         )),

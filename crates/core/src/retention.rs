@@ -100,6 +100,23 @@ pub struct KeepWish {
     pub name: String,
 }
 
+/// A wish that deleting goes on, which waits for another person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ResumeWish {
+    /// The entry by which it was asked for.
+    pub seq: u64,
+    /// Numbers of the entries in doubt that it names.
+    pub entries: Vec<u64>,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who; none for what named nobody, to which nobody can agree.
+    pub by: Option<PersonId>,
+    /// Their name.
+    pub name: String,
+}
+
 /// What was deleted, as its entry tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Erased {
@@ -118,7 +135,9 @@ pub struct Board {
     sessions: BTreeMap<SessionId, Erased>,
     aside: BTreeMap<SessionId, Timestamp>,
     attachments: BTreeMap<AttachmentId, Erased>,
-    doubted: Option<u64>,
+    /// Entries that would decide and bear no signature, but for those that two persons looked at.
+    doubted: BTreeSet<u64>,
+    resume: Option<ResumeWish>,
     /// Sessions whose recordings hold contents of files.
     contents: BTreeSet<SessionId>,
     /// What each case is near to, and those that were decided to be incidents.
@@ -146,15 +165,21 @@ impl Board {
     pub const KINDS: [&'static str; 7] = ["hold_placed", "hold_extended", "hold_lifted", "hold_ended", "retention_set", "retention_asked", "retention_declined"];
 
     /// Takes an entry that would decide, and that the log's key has not signed, for what it is: it says nothing, and nothing is
-    /// deleted while it stands in the log.
+    /// deleted until two persons looked at it.
     pub fn doubt(&mut self, seq: u64) {
-        self.doubted.get_or_insert(seq);
+        self.doubted.insert(seq);
     }
 
-    /// The first entry that would decide and was not signed by the log's key.
+    /// The entries that would decide, that the log's key has not signed, and that stop deleting; ascending.
     #[must_use]
-    pub fn doubted(&self) -> Option<u64> {
-        self.doubted
+    pub fn doubted(&self) -> &BTreeSet<u64> {
+        &self.doubted
+    }
+
+    /// The wish that deleting goes on, which waits for another person.
+    #[must_use]
+    pub fn resume(&self) -> Option<&ResumeWish> {
+        self.resume.as_ref()
     }
 
     /// Takes the next entry.
@@ -196,6 +221,15 @@ impl Board {
                 self.wishes.insert(*class, wish);
             }
             Fact::RetentionDeclined { class, .. } => drop(self.wishes.remove(class)),
+            Fact::DeletingAsked { entries, reason } => {
+                self.resume = Some(ResumeWish { seq: entry.seq, entries: entries.clone(), reason: reason.clone(), at, by: entry.actor.person.clone(), name: entry.actor.name.clone() });
+            }
+            // Only what stood in doubt before it: what comes later stops again.
+            Fact::DeletingResumed { entries, .. } => {
+                self.resume = None;
+                self.doubted.retain(|seq| !entries.contains(seq));
+            }
+            Fact::DeletingDeclined { .. } => self.resume = None,
             Fact::RecordingDeleted { session, .. } => drop(self.sessions.insert(session.clone(), Erased { seq: entry.seq, at })),
             Fact::RecordingSetAside { session, .. } => drop(self.aside.insert(session.clone(), at)),
             Fact::AttachmentDeleted { attachment, .. } => drop(self.attachments.insert(attachment.clone(), Erased { seq: entry.seq, at })),
@@ -410,6 +444,24 @@ mod tests {
 
     fn set(kept: u32, not_before: u32) -> Fact {
         Fact::RetentionSet { class: KeepClass::Recordings, days: kept, before: None, not_before: days(not_before), asked_by: String::new(), of_console: false, reason: String::new() }
+    }
+
+    #[test]
+    fn two_persons_free_deleting_of_the_entries_that_they_named_and_of_no_later_one() {
+        let mut board = Board::default();
+        let take = |board: &mut Board, seq, fact| board.take(&Entry { seq, at: days(1), actor: Actor::system(), fact });
+        board.doubt(5);
+        board.doubt(7);
+        take(&mut board, 8, Fact::DeletingAsked { entries: vec![5], reason: "調べた".into() });
+        assert_eq!(board.doubted().iter().copied().collect::<Vec<_>>(), [5, 7], "a wish frees nothing");
+        assert_eq!(board.resume().map(|wish| (wish.seq, wish.entries.clone())), Some((8, vec![5])));
+        let resumed = |entries: &[u64]| Fact::DeletingResumed { entries: entries.to_vec(), asked_by: "企画 一郎".into(), reason: String::new() };
+        take(&mut board, 9, resumed(&[5, 11]));
+        assert_eq!((board.doubted().iter().copied().collect::<Vec<_>>(), board.resume()), (vec![7], None));
+        take(&mut board, 10, resumed(&[7]));
+        assert!(board.doubted().is_empty());
+        board.doubt(11);
+        assert_eq!(board.doubted().first(), Some(&11), "a number that was named before its entry came frees nothing");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::checkpoint::{PublicKey, Signature, SignatureBreach, SigningKey, sign_
 pub const CONTEXT: &str = "keeping/v1";
 
 /// Kinds of entries that carry it.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 19] = [
     "hold_placed",
     "hold_extended",
     "hold_lifted",
@@ -16,6 +16,9 @@ pub const KINDS: [&str; 16] = [
     "retention_set",
     "retention_asked",
     "retention_declined",
+    "deleting_asked",
+    "deleting_resumed",
+    "deleting_declined",
     "recording_deleted",
     "recording_set_aside",
     "attachment_deleted",

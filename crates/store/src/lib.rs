@@ -83,7 +83,7 @@ pub use alarms::{AlarmEntry, AlarmFilter, AlarmPage, AlarmRow, Gauges, ReceiverR
 pub use fault::{Denied, Done, Fault};
 pub use flows::{FlowPart, FlowSeen, FlowsSeen, TakenFlow};
 pub use health::Health;
-pub use keeping::{CareState, ClassState, DeletionRow, DeletionsPage, DuePage, DueRow, DueThing, LedgerFilter, RecordingFate, RetentionState, TimeSet};
+pub use keeping::{CareState, ClassState, DeletionRow, DeletionsPage, DoubtState, DoubtedEntry, DuePage, DueRow, DueThing, LedgerFilter, RecordingFate, RetentionState, TimeSet};
 pub use key_windows::KeyWindowAsk;
 pub use live::ViewEvent;
 pub use log::{DataFolder, KeyRotation, LogFilter, LogProof, write_file};

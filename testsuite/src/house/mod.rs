@@ -34,6 +34,7 @@ mod plans;
 pub mod postgres;
 mod recordings;
 mod reviewing;
+pub mod resumed;
 mod roads;
 mod rotation;
 pub mod slapd;

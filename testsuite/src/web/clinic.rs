@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 
 pub const PASSWORD: &str = "tsuki-no-michi-42!";
 /// 2026-11-21 14:00 JST.
-const AFTERNOON: i64 = 1_795_237_200_000;
+pub const AFTERNOON: i64 = 1_795_237_200_000;
 /// Name of the box in these tests.
 pub const HOST: &str = "localhost";
 
@@ -57,6 +57,15 @@ impl Clinic {
     }
 
     pub async fn under(policy: Policy, logins: &[&str]) -> Self {
+        Self::begun(policy, logins, None).await
+    }
+
+    /// A clinic into whose database somebody wrote before its box started.
+    pub async fn forged(text: &str, logins: &[&str]) -> Self {
+        Self::begun(Policy::default(), logins, Some(text)).await
+    }
+
+    async fn begun(policy: Policy, logins: &[&str], forged: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(SetClock(AtomicI64::new(AFTERNOON)));
         let settings = Settings {
@@ -78,6 +87,9 @@ impl Clinic {
             door_address: String::new(),
         };
         Store::init(settings.clone(), clock.clone(), FirstAdministrator::default()).await.unwrap();
+        if let Some(text) = forged {
+            crate::house::resumed::sql_beside(&settings.data_dir, text);
+        }
         let store = Store::open(settings, clock.clone()).await.unwrap();
         let vendor = |name: &str| VendorAsk { name: name.into(), contact: "サポート窓口 03-1234-5678".into(), ..VendorAsk::default() };
         let own = store.add_vendor(&Actor::console(), vendor("北斗メディカル")).await.unwrap().id;

@@ -414,6 +414,10 @@ fn plain(entry: &Entry, known: &Known, fact: &Fact) -> Option<Raised> {
         Fact::RetentionSet { class, days, of_console: true, .. } => raised(What::ShortenedAlone { class: *class, days: *days, who: short(&entry.actor.name) }, Level::Warning, &format!("shortened/{}", class.as_str()), subject),
         Fact::RecordingSetAside { session, why, .. } => raised(What::SetAside { why: short(why) }, Level::Critical, &format!("aside/{session}"), subject),
         Fact::RetentionStopped { why } => raised(What::RetentionStopped { why: short(why) }, Level::Critical, "retention", subject),
+        // Each by itself: one that somebody wrote into the database hides none that two persons agreed to.
+        Fact::DeletingResumed { entries, asked_by, .. } => {
+            raised(What::DeletingResumed { entries: entries.len(), asked_by: short(asked_by), who: short(&entry.actor.name) }, Level::Warning, &format!("resumed/{}", entry.seq), subject)
+        }
         // What only an authority of ours can have signed: strangers without one raise nothing here.
         Fact::LogTurnedAway { why, from, .. } if matches!(why.as_str(), "ended" | "unknown") => {
             raised(What::LogAway { from: short(from), ended: why == "ended" }, Level::Warning, &format!("away/{from}"), subject)

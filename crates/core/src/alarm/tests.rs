@@ -238,6 +238,7 @@ fn the_box_itself_raises_alarms_and_alarms_raise_none() {
         (Fact::KeyRotated { old: String::new(), new: "sekisho/x+1+2".into() }, Rule::Log, Level::Warning),
         (Fact::FormerKeySigned { place: "share".into(), entries: 9, root: String::new() }, Rule::Log, Level::Critical),
         (Fact::TimestampStuck { authority: "tsa.example".into(), why: String::new() }, Rule::Log, Level::Warning),
+        (Fact::DeletingResumed { entries: vec![5, 7], asked_by: "企画 一郎".into(), reason: String::new() }, Rule::Log, Level::Warning),
         (Fact::ClockHeld { by_ms: 7_200_000 }, Rule::Clock, Level::Critical),
         (Fact::ClockCorrected { by_ms: 7_200_000, reason: String::new(), signature: String::new() }, Rule::Clock, Level::Warning),
         (Fact::ClockMoved { by_ms: -5000 }, Rule::Clock, Level::Warning),

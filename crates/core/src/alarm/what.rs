@@ -508,6 +508,15 @@ pub enum What {
         /// What was found.
         why: String,
     },
+    /// Two persons let deleting go on, although entries of the log that decide are not signed.
+    DeletingResumed {
+        /// How many entries.
+        entries: usize,
+        /// Who asked.
+        asked_by: String,
+        /// Who agreed.
+        who: String,
+    },
     /// A source of logs found no place, because others hold all of them.
     LogPlaces {
         /// From where.
@@ -547,7 +556,7 @@ impl What {
             Self::PersonalData { .. } => Rule::PersonalData,
             Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } => Rule::Emergency,
             Self::RecordingLost { .. } | Self::RecordingTorn { .. } | Self::ArchiveTrouble { .. } | Self::ArchiveBehind { .. } | Self::ArchiveCopyBad { .. } | Self::HoldUnlocked { .. } | Self::AuditorKey { .. } | Self::SecondKey { .. } | Self::Orphan { .. } | Self::RecordingTrouble { .. } | Self::SetAside { .. } => Rule::Recording,
-            Self::PublisherStuck { .. } | Self::CheckpointStuck { .. } | Self::LogContradicted { .. } | Self::RestoreAccepted { .. } | Self::KeyRotated { .. } | Self::FormerKeySigned { .. } | Self::TimestampStuck { .. } | Self::RetentionStopped { .. } | Self::ConsoleHoldLifted { .. } | Self::ShortenedAlone { .. } | Self::RowDamaged { .. } => Rule::Log,
+            Self::PublisherStuck { .. } | Self::CheckpointStuck { .. } | Self::LogContradicted { .. } | Self::RestoreAccepted { .. } | Self::KeyRotated { .. } | Self::FormerKeySigned { .. } | Self::TimestampStuck { .. } | Self::RetentionStopped { .. } | Self::DeletingResumed { .. } | Self::ConsoleHoldLifted { .. } | Self::ShortenedAlone { .. } | Self::RowDamaged { .. } => Rule::Log,
             Self::ClockMoved { .. } | Self::ClockOff { .. } | Self::ClockJumped { .. } | Self::ClockHeld { .. } | Self::ClockCorrected { .. } => Rule::Clock,
             Self::Ending { .. } => Rule::Ending,
             Self::HostKey { .. } => Rule::HostKey,

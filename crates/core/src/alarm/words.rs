@@ -340,7 +340,11 @@ impl What {
                 }),
                 "操作端末からの申請には本人の記録がなく、1人だけで短縮した恐れがあります。もう1人が知っているか確かめ、違うときは保管期間を延ばしてください。延長は1人ですぐにできます。",
             ),
-            Self::RetentionStopped { why } => told(format!("証拠保全と保管期間の記録が証跡と一致しないため、削除を止めました({why})。"), "データベースが書き換えられた恐れがあります。証跡の検証を行い、管理者に連絡してください。"),
+            Self::RetentionStopped { why } => told(format!("証拠保全と保管期間の記録が証跡と一致しないため、削除を止めました({why})。"), "データベースが書き換えられた恐れがあります。証跡の検証を行い、管理者に連絡してください。署名のない項目が原因のときは、「保管期間」の画面で内容を確かめ、2人で削除を再開できます。"),
+            Self::DeletingResumed { entries, asked_by, who } => told(
+                format!("署名のない項目 {entries} 件で止まっていた削除を、{asked_by} の申請と {who} の承認で再開しました。"),
+                "その中に、壊された証拠保全の記録があったかもしれません。残す必要のある記録が証拠保全中か、「保管期間」と「証拠保全」の画面で確かめてください。",
+            ),
             Self::LogPlaces { from } => told(
                 format!("機器ログの接続が上限に達し、{from} からのログを受け取れませんでした。"),
                 "その間のログインは見つけられません。多くの接続を開いたままの機器がないか、送信元の画面で確かめてください。",
@@ -509,7 +513,11 @@ impl What {
                 format!("The time of keeping of the class {} was shortened to {days} days, asked for at the console and agreed to by {who}.", class.as_str()),
                 "The console names nobody, and it may have been one hand alone. Make sure that another person knows of it; otherwise make the time longer again, which one person does at once.",
             ),
-            Self::RetentionStopped { why } => told(format!("Nothing is deleted, because holds and times of keeping in the database are not those of the log ({why})."), "The database may have been altered. Verify the log and tell the administrator."),
+            Self::RetentionStopped { why } => told(format!("Nothing is deleted, because holds and times of keeping in the database are not those of the log ({why})."), "The database may have been altered. Verify the log and tell the administrator. If unsigned entries are the cause, two persons can look at them on the page on times of keeping and let deleting go on."),
+            Self::DeletingResumed { entries, asked_by, who } => told(
+                format!("Deleting goes on, which {entries} unsigned entries had stopped; {asked_by} asked for it and {who} agreed."),
+                "One of them may have been a hold that somebody spoilt. On the pages on times of keeping and on holds, make sure that what must stay is held.",
+            ),
             Self::LogPlaces { from } => told(format!("All places for connections of log sources were taken, and lines from {from} could not come in."), "Logins in between cannot be found. Look among the sources for a device that keeps many connections open."),
             Self::RowDamaged { table, row, older } => told(
                 if *older { format!("The row {row} of {table} was put back to an older state beside the box.") } else { format!("The row {row} of {table} was changed beside the box.") },

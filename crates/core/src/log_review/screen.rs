@@ -185,6 +185,8 @@ fn privileged(fact: &Fact) -> Option<Option<&PersonId>> {
         | Fact::RetentionAsked { .. }
         | Fact::RetentionSet { .. }
         | Fact::RetentionStopped { .. }
+        | Fact::DeletingAsked { .. }
+        | Fact::DeletingResumed { .. }
         | Fact::RecordingDeleted { .. }
         | Fact::ArchiveCopyRemoved { .. }
         | Fact::AuditorKeyKept { .. }

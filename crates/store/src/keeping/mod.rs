@@ -5,6 +5,7 @@
 //! verified start on). Rows give lists and the order of work; they neither allow a deletion nor end a hold.
 
 mod care;
+mod doubt;
 mod due;
 mod erase;
 mod holds;
@@ -12,6 +13,7 @@ mod ledger;
 mod lines;
 mod times;
 
+pub use doubt::{DoubtState, DoubtedEntry};
 pub use due::{DuePage, DueRow, DueThing};
 pub use ledger::{DeletionRow, DeletionsPage, LedgerFilter};
 pub use times::{CareState, ClassState, RetentionState, TimeSet};
@@ -207,7 +209,7 @@ impl Store {
     /// Compares what the rows of the log tell of holds, times and two-person viewing with what the log told. Rows that somebody took out or changed
     /// while the box runs let nothing be deleted.
     async fn rows_differ(&self) -> Result<Option<String>, Fault> {
-        if let Some(seq) = self.board(Board::doubted) {
+        if let Some(seq) = self.board(|board| board.doubted().first().copied()) {
             return Ok(Some(format!("entry {seq} of the log decides about keeping or about viewing by two persons, and the key of the log has not signed it")));
         }
         let names: Vec<String> = Board::KINDS.iter().chain(&Book::KINDS).map(|kind| format!("'{kind}'")).collect();

@@ -1,5 +1,7 @@
 //! 保管期間, 削除予定, 削除台帳: how long what is kept, what will be deleted, and what was.
 
+mod doubt;
+
 use crate::call::{Call, Ctx, download};
 use crate::form::Form;
 use crate::routes::{Access, Route};
@@ -21,7 +23,7 @@ const ASK: Access = Access::MayStepUp(Action::AskRetention);
 
 /// The routes.
 pub(crate) fn routes() -> Vec<Route> {
-    vec![
+    let mut routes = vec![
         Route::page("/retention", READ, times),
         Route::form("/retention/{class}", ASK, ask).again(times),
         Route::form("/retention/{class}/decide", ASK, decide).again(times),
@@ -33,7 +35,9 @@ pub(crate) fn routes() -> Vec<Route> {
         Route::api(Method::POST, "/api/v1/retention/{class}/decide", ASK, "Decide on a shorter time that another person asked for.", api_decide).takes::<DecideBody>(),
         Route::api(Method::GET, "/api/v1/deletions/ahead", READ, "What will be deleted within 14 days, and what a hold keeps.", api_ahead).query::<PageAsk>().gives::<Vec<AheadShape>>(),
         Route::api(Method::GET, "/api/v1/deletions", READ, "What was deleted, the newest first.", api_ledger).query::<PageAsk>().gives::<Vec<DeletionShape>>(),
-    ]
+    ];
+    routes.extend(doubt::routes());
+    routes
 }
 
 /// Which page.
@@ -160,7 +164,9 @@ async fn times(call: Call) -> Reply {
     let form = call.typed_or(Form::of([("days", ""), ("reason", "")]));
     let log_since = state.log_since.map(|at| at.0);
     let (care, asked) = (state.care, call.param("class").to_owned());
+    let stopped = doubt::on_page(ctx).await?;
     let context = context! {
+        stopped,
         log_since,
         classes,
         asked,
@@ -208,7 +214,8 @@ async fn ahead(call: Call) -> Reply {
     let page = call.page_number();
     let list = ctx.store().deletions_ahead(ctx.actor()?, page - 1).await?;
     let rows: Vec<Value> = list.rows.iter().map(|row| ahead_row(ctx, row)).collect();
-    call.page("retention/ahead.html", "keeping.ahead_title", context! { rows, page, more => list.more, notice => limits::RETENTION_NOTICE_DAYS })
+    let stopped = ctx.store().doubted(ctx.actor()?).await?.is_some();
+    call.page("retention/ahead.html", "keeping.ahead_title", context! { stopped, rows, page, more => list.more, notice => limits::RETENTION_NOTICE_DAYS })
 }
 
 /// The days of the form: whole days in Japan, the last one included.

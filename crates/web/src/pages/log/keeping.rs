@@ -14,6 +14,12 @@ pub(in crate::pages) fn scope(lang: Lang, scope: &HoldScope, about: &str) -> Str
     }
 }
 
+/// Numbers of entries, as a list.
+fn numbers(lang: Lang, entries: &[u64]) -> String {
+    let numbers: Vec<String> = entries.iter().map(u64::to_string).collect();
+    numbers.join(if lang == Lang::Ja { "、" } else { ", " })
+}
+
 /// The sentence, if the fact is one of these.
 pub(super) fn sentence(lang: Lang, fact: &Fact) -> Option<String> {
     let say = |key: &str, values: &[(&str, &str)]| words::word_with(lang, &format!("fact.{key}"), values);
@@ -56,6 +62,11 @@ pub(super) fn sentence(lang: Lang, fact: &Fact) -> Option<String> {
         }
         Fact::RecordingSetAside { why, digest, .. } => say("recording_set_aside", &[("why", why), ("digest", digest)]),
         Fact::RetentionStopped { why } => say("retention_stopped", &[("why", why)]),
+        Fact::DeletingAsked { entries, reason } => say("deleting_asked", &[("entries", &numbers(lang, entries)), ("because", &because(lang, reason))]),
+        Fact::DeletingResumed { entries, asked_by, reason } => {
+            say("deleting_resumed", &[("entries", &numbers(lang, entries)), ("asked", asked_by), ("because", &because(lang, reason))])
+        }
+        Fact::DeletingDeclined { entries, reason } => say("deleting_declined", &[("entries", &numbers(lang, entries)), ("because", &because(lang, reason))]),
         _ => return None,
     })
 }

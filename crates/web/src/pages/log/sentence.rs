@@ -142,7 +142,7 @@ pub(super) fn tone(fact: &Fact) -> &'static str {
         Fact::CheckpointStuck { .. } | Fact::LogContradicted { .. } | Fact::RestoreAccepted { .. } | Fact::FormerKeySigned { .. } | Fact::TimestampStuck { .. } | Fact::ClockHeld { .. } => "bad",
         Fact::ClockMoved { .. } | Fact::ClockOff { off: true, .. } => "bad",
         Fact::RecordingSetAside { .. } | Fact::RetentionStopped { .. } | Fact::HoldPressed { .. } | Fact::HoldCopiesUnlocked { .. } => "bad",
-        Fact::HoldPlaced { .. } | Fact::HoldExtended { .. } | Fact::HoldLifted { .. } | Fact::RetentionSet { .. } | Fact::RetentionAsked { .. } | Fact::RecordingDeleted { .. } | Fact::AttachmentDeleted { .. } | Fact::CopyWaits { .. } => "warn",
+        Fact::HoldPlaced { .. } | Fact::HoldExtended { .. } | Fact::HoldLifted { .. } | Fact::RetentionSet { .. } | Fact::RetentionAsked { .. } | Fact::DeletingAsked { .. } | Fact::DeletingResumed { .. } | Fact::RecordingDeleted { .. } | Fact::AttachmentDeleted { .. } | Fact::CopyWaits { .. } => "warn",
         Fact::DutyLate { .. } | Fact::LogReviewJudged { verdict: sekisho_core::log_review::LineVerdict::Incident, .. } => "bad",
         Fact::LogReviewJudged { verdict: sekisho_core::log_review::LineVerdict::Mend, .. } | Fact::LogReviewReturned { .. } => "warn",
         Fact::KeyRotated { .. } | Fact::TimestampAuthority { .. } | Fact::ClockAccepted { .. } | Fact::ClockCorrected { .. } => "warn",
@@ -498,7 +498,10 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         | Fact::CopyErased { .. }
         | Fact::AttachmentDeleted { .. }
         | Fact::RecordingSetAside { .. }
-        | Fact::RetentionStopped { .. } => super::keeping::sentence(lang, fact).unwrap_or_default(),
+        | Fact::RetentionStopped { .. }
+        | Fact::DeletingAsked { .. }
+        | Fact::DeletingResumed { .. }
+        | Fact::DeletingDeclined { .. } => super::keeping::sentence(lang, fact).unwrap_or_default(),
         Fact::LogReviewScheduled { .. }
         | Fact::LogReviewOpened { .. }
         | Fact::LogReviewJudged { .. }
