@@ -31,6 +31,7 @@ async fn a_review_goes_from_the_operators_card_to_the_planners_confirmation() {
     let path = format!("/log_reviews/{}", review.id);
     let page = operator.get(&path).await.text;
     assert!(page.contains("件中") && page.contains("の拒否 3 回") && page.contains("データなし"), "{page}");
+    assert!(page.contains("(SKS-1001)") && !page.contains("SKS-1001 )"), "a refusal without more to say of it leaves no gap: {page}");
     assert_eq!(Browser::of(&clinic, "worker").await.get(&path).await.status, 403);
     let csv = operator.get(&format!("{path}/csv")).await.text;
     assert!(csv.starts_with('\u{feff}') && csv.contains("の拒否 3 回"), "{csv}");

@@ -208,7 +208,7 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::Stopped => say("stopped", &[]),
         Fact::Identified { first, device_name, .. } if !device_name.is_empty() => say("identified_at", &[("first", &one_of(lang, "log.first", first)), ("device", device_name)]),
         Fact::Identified { first, .. } => say("identified", &[("first", &one_of(lang, "log.first", first))]),
-        Fact::Refused { stage, login, code, detail } => say("refused", &[("stage", &one_of(lang, "log.stage", stage)), ("login", login), ("code", code), ("detail", detail)]),
+        Fact::Refused { stage, login, code, detail } => say("refused", &[("stage", &one_of(lang, "log.stage", stage)), ("login", login), ("code", format!("{code} {detail}").trim_end())]),
         Fact::DormantDisabled { person, last_use, days } => {
             let last = last_use.map_or_else(|| words::word(lang, "fact.never_used"), |at| at.minute());
             say("dormant_disabled", &[("person", &names.of(person.as_str())), ("last", &last), ("days", &days.to_string())])
