@@ -128,6 +128,7 @@ async fn who_wants_to_see_a_recording_asks_and_the_holder_of_a_second_key_decide
     assert!(read.signed && read.shown.reason == "設定変更の照合" && read.shown.recordings.len() == 1);
     let agreement = agree_to_request(&read, &key_file).unwrap();
     let wrong = sent(&open, &town.safety, &safety, &format!("{request}/agree"), &[("agreement", "-----BEGIN AGE ENCRYPTED FILE-----")]).await;
+    assert!(wrong.text.contains("\n-----BEGIN AGE ENCRYPTED FILE-----</textarea>"), "what was pasted is there again: {}", wrong.text);
     assert_eq!(wrong.refused(), "SKS-2089");
     assert_eq!(fetched(&open, &town.operator, &operator, &session).await.refused(), "SKS-2085", "a wrong agreement changes nothing");
     assert_eq!(sent(&open, &town.planner, &planner, &format!("{request}/agree"), &[("agreement", &agreement)]).await.refused(), "SKS-2088");

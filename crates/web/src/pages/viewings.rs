@@ -194,8 +194,12 @@ async fn show(call: Call) -> Reply {
         .collect();
     let open = detail.request.is_open(now) && detail.at_hand;
     let holders: Vec<String> = detail.holders.iter().map(|(_, name)| name.clone()).collect();
+    // What was typed stands in the form again that was refused.
+    let form = call.typed_or(Form::of([("agreement", ""), ("reason", "")]));
     let context = context! {
         request,
+        declining => call.problem.is_some() && call.asked.uri.path().ends_with("/decline"),
+        form => Value::from_object(form),
         sessions,
         holders,
         mine => detail.mine,
