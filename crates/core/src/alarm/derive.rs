@@ -414,6 +414,14 @@ fn plain(entry: &Entry, known: &Known, fact: &Fact) -> Option<Raised> {
         Fact::RetentionSet { class, days, of_console: true, .. } => raised(What::ShortenedAlone { class: *class, days: *days, who: short(&entry.actor.name) }, Level::Warning, &format!("shortened/{}", class.as_str()), subject),
         Fact::RecordingSetAside { session, why, .. } => raised(What::SetAside { why: short(why) }, Level::Critical, &format!("aside/{session}"), subject),
         Fact::RetentionStopped { why } => raised(What::RetentionStopped { why: short(why) }, Level::Critical, "retention", subject),
+        // The log names another report than the one that is shown: that comes of no setting.
+        Fact::ReportRecounted { report, number, edition, holds: false, .. } => {
+            raised(What::ReportOther { number: short(number), edition: *edition }, Level::Critical, &format!("report/{report}"), Subject { period_report: Some(report.clone()), ..subject })
+        }
+        // Another release, or other office hours, count otherwise, and a report does not say by which rule it was counted.
+        Fact::ReportRecounted { report, number, edition, same: false, .. } => {
+            raised(What::ReportDiffers { number: short(number), edition: *edition }, Level::Notice, &format!("recount/{report}"), Subject { period_report: Some(report.clone()), ..subject })
+        }
         // Each by itself: one that somebody wrote into the database hides none that two persons agreed to.
         Fact::DeletingResumed { entries, asked_by, .. } => {
             raised(What::DeletingResumed { entries: entries.len(), asked_by: short(asked_by), who: short(&entry.actor.name) }, Level::Warning, &format!("resumed/{}", entry.seq), subject)

@@ -3,6 +3,7 @@
 
 mod derive;
 mod habit;
+mod press;
 #[cfg(test)]
 mod tests;
 mod what;
@@ -10,8 +11,9 @@ mod words;
 
 pub use derive::{Known, Raised, SessionKnown, Thresholds, derive, is_question};
 pub use habit::{HABIT_SESSIONS, Habit, Usual, near};
+pub use press::Press;
 pub use what::What;
-pub use words::{Press, Told};
+pub use words::Told;
 
 use crate::ids::{DeviceId, LineId, LogReviewId, PeriodReportId, PersonId, PlanId, SessionId, TargetId, VendorId};
 use schemars::JsonSchema;

@@ -224,6 +224,10 @@ fn the_box_itself_raises_alarms_and_alarms_raise_none() {
     let vendor = VendorId::from_random([5; 10]);
     let ends = |days| Fact::EndsSoon { thing: EndingThing::Contract, id: vendor.to_string(), name: "北斗".into(), until: at(DAY), days };
     let refused = |why: &str, serial: &str| Fact::CertificateRefused { why: why.into(), serial: serial.into(), source: "198.51.100.7".into(), others: 0 };
+    let recounted = |n, holds, same| {
+        let report = crate::ids::PeriodReportId::from_random([n; 10]);
+        Fact::ReportRecounted { report, number: "2026-10-H".into(), edition: 1, holds, same, entries: 5, size: 9, root: String::new() }
+    };
     let loud = [
         (Fact::OrphanFound { file: "x".into() }, Rule::Recording, Level::Warning),
         (Fact::RecordingTrouble { text: "x".into() }, Rule::Recording, Level::Critical),
@@ -238,6 +242,8 @@ fn the_box_itself_raises_alarms_and_alarms_raise_none() {
         (Fact::KeyRotated { old: String::new(), new: "sekisho/x+1+2".into() }, Rule::Log, Level::Warning),
         (Fact::FormerKeySigned { place: "share".into(), entries: 9, root: String::new() }, Rule::Log, Level::Critical),
         (Fact::TimestampStuck { authority: "tsa.example".into(), why: String::new() }, Rule::Log, Level::Warning),
+        (recounted(1, false, true), Rule::Log, Level::Critical),
+        (recounted(1, true, false), Rule::Log, Level::Notice),
         (Fact::DeletingResumed { entries: vec![5, 7], asked_by: "企画 一郎".into(), reason: String::new() }, Rule::Log, Level::Warning),
         (Fact::ClockHeld { by_ms: 7_200_000 }, Rule::Clock, Level::Critical),
         (Fact::ClockCorrected { by_ms: 7_200_000, reason: String::new(), signature: String::new() }, Rule::Clock, Level::Warning),
@@ -291,6 +297,7 @@ fn the_box_itself_raises_alarms_and_alarms_raise_none() {
         refused("malformed", ""),
         Fact::Stopped,
     ];
+    assert_eq!(short(&seen(recounted(1, true, true), DAY, &Known::default())), [], "a report that was counted again with the same result");
     for fact in quiet {
         assert_eq!(short(&seen(fact.clone(), DAY, &Known::default())), [], "{fact:?}");
     }

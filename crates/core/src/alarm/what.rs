@@ -508,6 +508,20 @@ pub enum What {
         /// What was found.
         why: String,
     },
+    /// A report that was counted again is not the one that the log names.
+    ReportOther {
+        /// Its number.
+        number: String,
+        /// Its edition.
+        edition: u32,
+    },
+    /// A report that was counted again came out otherwise.
+    ReportDiffers {
+        /// Its number.
+        number: String,
+        /// Its edition.
+        edition: u32,
+    },
     /// Two persons let deleting go on, although entries of the log that decide are not signed.
     DeletingResumed {
         /// How many entries.
@@ -556,7 +570,7 @@ impl What {
             Self::PersonalData { .. } => Rule::PersonalData,
             Self::EmergencyOpened { .. } | Self::EmergencyTried { .. } => Rule::Emergency,
             Self::RecordingLost { .. } | Self::RecordingTorn { .. } | Self::ArchiveTrouble { .. } | Self::ArchiveBehind { .. } | Self::ArchiveCopyBad { .. } | Self::HoldUnlocked { .. } | Self::AuditorKey { .. } | Self::SecondKey { .. } | Self::Orphan { .. } | Self::RecordingTrouble { .. } | Self::SetAside { .. } => Rule::Recording,
-            Self::PublisherStuck { .. } | Self::CheckpointStuck { .. } | Self::LogContradicted { .. } | Self::RestoreAccepted { .. } | Self::KeyRotated { .. } | Self::FormerKeySigned { .. } | Self::TimestampStuck { .. } | Self::RetentionStopped { .. } | Self::DeletingResumed { .. } | Self::ConsoleHoldLifted { .. } | Self::ShortenedAlone { .. } | Self::RowDamaged { .. } => Rule::Log,
+            Self::PublisherStuck { .. } | Self::CheckpointStuck { .. } | Self::LogContradicted { .. } | Self::RestoreAccepted { .. } | Self::KeyRotated { .. } | Self::FormerKeySigned { .. } | Self::TimestampStuck { .. } | Self::RetentionStopped { .. } | Self::DeletingResumed { .. } | Self::ReportOther { .. } | Self::ReportDiffers { .. } | Self::ConsoleHoldLifted { .. } | Self::ShortenedAlone { .. } | Self::RowDamaged { .. } => Rule::Log,
             Self::ClockMoved { .. } | Self::ClockOff { .. } | Self::ClockJumped { .. } | Self::ClockHeld { .. } | Self::ClockCorrected { .. } => Rule::Clock,
             Self::Ending { .. } => Rule::Ending,
             Self::HostKey { .. } => Rule::HostKey,

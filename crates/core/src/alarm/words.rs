@@ -1,20 +1,9 @@
 //! An alarm in words for somebody who is no expert: this happened, this is why it matters, press this.
 
-use super::{EndingThing, Rule, Subject, What};
+use super::{EndingThing, Rule, What};
 use crate::around::AroundRule;
 use crate::command::RuleAct;
 use crate::two_person::SecondKeyChange;
-
-/// A button: what stands on it, and where it leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Press {
-    /// The label in Japanese.
-    pub ja: &'static str,
-    /// The label in English.
-    pub en: &'static str,
-    /// The path of the page.
-    pub href: String,
-}
 
 /// Two sentences in one language.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -341,6 +330,14 @@ impl What {
                 "操作端末からの申請には本人の記録がなく、1人だけで短縮した恐れがあります。もう1人が知っているか確かめ、違うときは保管期間を延ばしてください。延長は1人ですぐにできます。",
             ),
             Self::RetentionStopped { why } => told(format!("証拠保全と保管期間の記録が証跡と一致しないため、削除を止めました({why})。"), "データベースが書き換えられた恐れがあります。証跡の検証を行い、管理者に連絡してください。署名のない項目が原因のときは、「保管期間」の画面で内容を確かめ、2人で削除を再開できます。"),
+            Self::ReportOther { number, edition } => told(
+                format!("報告 {number}(第 {edition} 版)の内容が、証跡に記録された報告と一致しません。"),
+                "作成後に書き換えられた恐れがあります。この報告は使わず、紙や提出先に残した写しと比べてください。管理者に連絡して証跡を検証し、「月次・年次報告」の画面の「新しい版を作る」で次の版を作ってください。",
+            ),
+            Self::ReportDiffers { number, edition } => told(
+                format!("報告 {number}(第 {edition} 版)を証跡から数え直した結果が、報告と一致しませんでした。"),
+                "作成後に関所を更新したか、勤務時間(alarm_hours_from・alarm_hours_until)を変えたときは、数え方の違いによるものです。どちらもないときは、数値が誤っているか、報告か証跡が書き換えられた恐れがあります。証跡を検証し、「月次・年次報告」の画面で次の版を作って比べてください。",
+            ),
             Self::DeletingResumed { entries, asked_by, who } => told(
                 format!("署名のない項目 {entries} 件で止まっていた削除を、{asked_by} の申請と {who} の承認で再開しました。"),
                 "その中に、壊された証拠保全の記録があったかもしれません。残す必要のある記録が証拠保全中か、「保管期間」と「証拠保全」の画面で確かめてください。",
@@ -514,6 +511,14 @@ impl What {
                 "The console names nobody, and it may have been one hand alone. Make sure that another person knows of it; otherwise make the time longer again, which one person does at once.",
             ),
             Self::RetentionStopped { why } => told(format!("Nothing is deleted, because holds and times of keeping in the database are not those of the log ({why})."), "The database may have been altered. Verify the log and tell the administrator. If unsigned entries are the cause, two persons can look at them on the page on times of keeping and let deleting go on."),
+            Self::ReportOther { number, edition } => told(
+                format!("The report {number} (edition {edition}) is not the one that the log names."),
+                "Somebody may have changed it after it was issued. Do not use it, and compare it with the copies on paper and with those who were given it. Have the administrator verify the log, and make another edition on the page of the reports.",
+            ),
+            Self::ReportDiffers { number, edition } => told(
+                format!("The report {number} (edition {edition}) was counted again from the log, with another result."),
+                "If the box was updated or its office hours (alarm_hours_from, alarm_hours_until) were changed since, it counts by another rule. If neither, the numbers are wrong, or report or log were changed. Verify the log, and make another edition on the page of the reports to compare.",
+            ),
             Self::DeletingResumed { entries, asked_by, who } => told(
                 format!("Deleting goes on, which {entries} unsigned entries had stopped; {asked_by} asked for it and {who} agreed."),
                 "One of them may have been a hold that somebody spoilt. On the pages on times of keeping and on holds, make sure that what must stay is held.",
@@ -527,44 +532,6 @@ impl What {
                 if *ended { format!("{from} sent logs with the certificate of a source that was ended.") } else { format!("{from} sent logs with a certificate that is not in the register.") },
                 "Nothing was taken. The key may be in other hands; ask whoever looks after the host.",
             ),
-        }
-    }
-
-    /// The button: the page on which one looks further or acts.
-    #[must_use]
-    pub fn press(&self, subject: &Subject) -> Press {
-        let to = |ja, en, href: &str| Press { ja, en, href: href.to_owned() };
-        let session = subject.session.as_ref().map(|id| Press { ja: "セッションを見る", en: "See the session", href: format!("/sessions/{id}") });
-        let person = subject.person.as_ref().map(|id| Press { ja: "この人を見る", en: "See the person", href: format!("/persons/{id}") });
-        let device = subject.device.as_ref().map(|id| Press { ja: "端末を見る", en: "See the device", href: format!("/devices/{id}") });
-        let log = || to("証跡を見る", "See the log", "/log");
-        match self.rule() {
-            Rule::OutsideHours | Rule::NewSource | Rule::NewTarget | Rule::Volume | Rule::Command | Rule::Inside | Rule::PersonalData => session.or(person).unwrap_or_else(log),
-            Rule::NewDevice => session.or(device).unwrap_or_else(log),
-            Rule::Refusals => to("ロックの状態を見る", "See what is locked", "/accounts/locks"),
-            Rule::Emergency => to("非常時用アカウントを見る", "See the emergency accounts", "/emergency_accounts"),
-            Rule::Recording => session.unwrap_or_else(|| to("関所の状態を見る", "See how the box is", "/health")),
-            Rule::Log | Rule::Clock | Rule::Disk | Rule::Receiver => to("関所の状態を見る", "See how the box is", "/health"),
-            Rule::Ending => match self {
-                Self::Ending { thing: EndingThing::Contract, .. } => Press { ja: "事業者を見る", en: "See the vendor", href: subject.vendor.as_ref().map_or_else(|| "/vendors".to_owned(), |id| format!("/vendors/{id}")) },
-                Self::Ending { thing: EndingThing::SourceCertificate, .. } => to("ログの送信元を見る", "See the log sources", "/log-sources"),
-                Self::Ending { thing: EndingThing::Hold, .. } => to("証拠保全を見る", "See the holds", "/holds"),
-                Self::Ending { thing: EndingThing::Line, .. } => Press { ja: "回線を見る", en: "See the line", href: subject.line.as_ref().map_or_else(|| "/lines".to_owned(), |id| format!("/lines/{id}")) },
-                Self::Ending { thing: EndingThing::DeviceCertificate, .. } => device.unwrap_or_else(|| to("端末を見る", "See the devices", "/devices")),
-                _ => to("関所の状態を見る", "See how the box is", "/health"),
-            },
-            Rule::HostKey => Press { ja: "接続先を見る", en: "See the target", href: subject.target.as_ref().map_or_else(|| "/targets".to_owned(), |id| format!("/targets/{id}")) },
-            Rule::Exposure => to("露出の点検を見る", "See the exposure", "/exposure"),
-            Rule::Directory => to("アカウントを見る", "See the accounts", "/accounts"),
-            Rule::Mail => to("メールの送信を見る", "See outgoing mail", "/mail"),
-            Rule::Credential => device.or(person).unwrap_or_else(log),
-            Rule::Around => match self {
-                Self::Around { case, .. } => Press { ja: "この件を確かめる", en: "Look at the case", href: format!("/cases/{case}") },
-                _ => to("ログの送信元を見る", "See the log sources", "/log-sources"),
-            },
-            _ if subject.log_review.is_some() => Press { ja: "レビューを開く", en: "Open the review", href: subject.log_review.as_ref().map_or_else(String::new, |id| format!("/log_reviews/{id}")) },
-            _ if subject.period_report.is_some() => Press { ja: "報告を開く", en: "Open the report", href: subject.period_report.as_ref().map_or_else(String::new, |id| format!("/reports/{id}")) },
-            Rule::Overdue => Press { ja: "計画を見る", en: "See the plan", href: subject.plan.as_ref().map_or_else(|| "/plans".to_owned(), |id| format!("/plans/{id}")) },
         }
     }
 }
