@@ -21,7 +21,7 @@ import sys
 import zlib
 
 sys.dont_write_bytecode = True  # nothing is left beside the two programs
-from verify import Bad, Key, Note, Tree, by_any, check_deletions, ed25519, leaf_hash, node_hash, scan, signed_bytes, stamped, unbase64
+from verify import Bad, Key, Note, Tree, by_any, check_deletions, ed25519, lay_down, leaf_hash, node_hash, scan, signed_bytes, stamped, unbase64
 
 ID = r"[A-Za-z0-9_-]{1,64}"
 NAMES = [
@@ -266,6 +266,7 @@ class Bundle:
             chain.append(new)
         if any(all(key.text != own.text for own in chain) for key in trusted):
             raise Bad("a given key is none of this log's keys")
+        lay_down(chain, rotations)
         return chain, rotations
 
     # 2

@@ -132,6 +132,8 @@ class Key:
         self.id = hashlib.sha256(self.name.encode() + b"\n" + data).digest()[:4]
         if not self.name or re.search(r"[\s+]", self.name) or self.id.hex() != parts[1]:
             raise Bad("the key's hash does not belong to it")
+        # Number of the first entry that it no longer decides about.
+        self.until = None
         where = point(self.public)
         if where is None or is_small(where):
             raise Bad("the key is no point that can be used")
@@ -306,7 +308,14 @@ def chain_of(rotations, trusted):
         keys.append(new)
     if any(all(key.text != known.text for key in keys) for known in trusted):
         raise Bad("a given key is none of this log's keys")
+    lay_down(keys, rotations)
     return keys
+
+
+def lay_down(keys, rotations):
+    """A key decides about entries below the size of the head with which it was laid down."""
+    for key in keys:
+        key.until = next((head.size for _, old, _, head in rotations if old.text == key.text), None)
 
 
 def openssl(*args, command="ts"):
@@ -659,13 +668,14 @@ DECISIVE = {
 }  # fmt: skip
 
 
-def is_signed_alone(keys, body):
-    """Whether an entry's last field is a signature of the log over the rest of it."""
+def is_signed_alone(keys, seq, body):
+    """Whether an entry's last field is a signature over the rest of it, by a key of the log that counted for entry `seq`."""
     found = re.fullmatch(rb'(.*),"signature":"([A-Za-z0-9+/]{86}==)"\}', body, re.DOTALL)
     if not found:
         return False
     signature = unbase64(found[2].decode())
-    return any(ed25519(key.public, signed_bytes(b"keeping/v1", found[1] + b"}"), signature) for key in keys)
+    standing = [key for key in keys if key.until is None or seq < key.until]
+    return any(ed25519(key.public, signed_bytes(b"keeping/v1", found[1] + b"}"), signature) for key in standing)
 
 
 def check_deletions(copy, keys, entries):
@@ -679,7 +689,7 @@ def check_deletions(copy, keys, entries):
             continue
         kind, session = entry.get("kind"), entry.get("session")
         try:
-            if kind in DECISIVE and not is_signed_alone(keys, body):
+            if kind in DECISIVE and not is_signed_alone(keys, entry["seq"], body):
                 raise Bad("it is about keeping, and the log's key has not signed it")
             plan = entry.get("plan")
             if kind == "plan_drawn":
@@ -783,7 +793,7 @@ def check_recordings(copy, keys, checkpoint, entries, archives):
             else:
                 sessions[session] = [entry.get("recording_header_digest"), None]
                 due[session] = seconds_due(held, entry.get("target"))
-        elif kind == "second_key_kept" and is_signed_alone(keys, body):
+        elif kind == "second_key_kept" and is_signed_alone(keys, seq, body):
             second_key(held, entry)
         elif kind == "left":
             if session not in sessions or sessions[session][1] is not None:

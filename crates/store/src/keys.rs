@@ -9,6 +9,7 @@ use crate::secrets::{Place, Sealed, SealingKey, random_bytes};
 use crate::settings::Settings;
 use sekisho_evidence::Digest;
 use sekisho_evidence::checkpoint::{PublicKey, SigningKey};
+use sekisho_evidence::decisive::Term;
 use sekisho_evidence::recording::Recipient;
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -25,8 +26,8 @@ const KEY_FILE_BYTES: u64 = 64 * 1024;
 pub(crate) struct LogKeys {
     /// The one that signs.
     pub current: Arc<SigningKey>,
-    /// Those before it, the first one first.
-    pub former: Vec<PublicKey>,
+    /// Those before it, the first one first, and until which entry each of them counted.
+    pub former: Vec<Term>,
     /// The one that an exchange under way leads to: its entry is written, and the checkpoint of both is not.
     pub next: Option<Arc<SigningKey>>,
 }
@@ -96,7 +97,21 @@ impl Keys {
     /// Every key of the log, the first one first and the one that signs last.
     pub fn log_keys(&self) -> Vec<PublicKey> {
         let keys = self.log.read().unwrap_or_else(PoisonError::into_inner);
-        keys.former.iter().chain([keys.current.public()]).chain(keys.next.as_ref().map(|next| next.public())).cloned().collect()
+        keys.former.iter().map(|term| &term.key).chain([keys.current.public()]).chain(keys.next.as_ref().map(|next| next.public())).cloned().collect()
+    }
+
+    /// The keys by which entries decide, and how long each of them counts.
+    pub fn terms(&self) -> Vec<Term> {
+        let keys = self.log.read().unwrap_or_else(PoisonError::into_inner);
+        // Until both keys have signed, what is to decide may be signed by either of them.
+        let standing = [keys.current.public()].into_iter().chain(keys.next.as_ref().map(|next| next.public()));
+        keys.former.iter().cloned().chain(standing.map(|key| Term { key: key.clone(), until: u64::MAX })).collect()
+    }
+
+    /// The key that signs what decides: the next one as soon as its entry is on its way, so that the key before has decided nothing
+    /// behind the head with which it is laid down.
+    pub fn deciding(&self) -> Arc<SigningKey> {
+        self.next_log().unwrap_or_else(|| self.log())
     }
 
     /// The key that an exchange under way leads to.

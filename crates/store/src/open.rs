@@ -100,7 +100,7 @@ impl Store {
                 return Err(Fault::Folder(format!("the database belongs to another box: its {name} is {}, here it is {value}", kept.unwrap_or_default())));
             }
         }
-        let found = recover(&mut conn, &settings.data_dir, keys.log().public(), &keys.log_keys(), &settings.origin).await?;
+        let found = recover(&mut conn, &settings.data_dir, keys.log().public(), &keys.terms(), &settings.origin).await?;
         let store = Self::assemble(settings, clock, db, conn, keys, lock, found);
         store.hold_again().await?;
         let mut tx = store.write(&Actor::system()).await?;

@@ -9,7 +9,8 @@ use sekisho_core::limits;
 use sekisho_core::people::{Actor, Via};
 use sekisho_core::refusal::Refusal;
 use sekisho_core::time::{Sample, Timestamp};
-use sekisho_evidence::checkpoint::{PublicKey, Signature, sign_bytes, verify_bytes};
+use sekisho_evidence::checkpoint::{Signature, sign_bytes, verify_bytes};
+use sekisho_evidence::decisive::{Term, in_force};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -187,12 +188,12 @@ fn correction(seq: u64, at: Timestamp, by_ms: i64, reason: &str) -> String {
     format!("{seq}\n{}\n{by_ms}\n{reason}\n", at.0)
 }
 
-/// Whether an entry sets the log's time back, as a key of the log signed.
-pub(crate) fn is_correction(entry: &Entry, keys: &[PublicKey]) -> bool {
+/// Whether an entry sets the log's time back, as a key of the log signed that was in force.
+pub(crate) fn is_correction(entry: &Entry, keys: &[Term]) -> bool {
     let Fact::ClockCorrected { by_ms, reason, signature } = &entry.fact else { return false };
     let Ok(signature) = signature.parse::<Signature>() else { return false };
     let said = correction(entry.seq, entry.at, *by_ms, reason);
-    keys.iter().any(|key| verify_bytes(key, CONTEXT, said.as_bytes(), &signature).is_ok())
+    in_force(keys, entry.seq).any(|key| verify_bytes(key, CONTEXT, said.as_bytes(), &signature).is_ok())
 }
 
 impl Store {
@@ -306,7 +307,7 @@ impl Store {
         let written = async {
             let mut tx = self.write(actor).await?;
             let said = correction(tx.next_seq(), tx.now(), by_ms, &reason);
-            let signature = sign_bytes(&self.inner.keys.log(), CONTEXT, said.as_bytes()).map_err(|breach| Fault::Crypto(breach.to_string()))?;
+            let signature = sign_bytes(&self.inner.keys.deciding(), CONTEXT, said.as_bytes()).map_err(|breach| Fault::Crypto(breach.to_string()))?;
             tx.fact(Fact::ClockCorrected { by_ms, reason: reason.clone(), signature: signature.to_string() });
             // By the time that it is again, an agreement of before would hold for longer than a holder agreed to.
             let held: Vec<_> = self.book(|book| book.requests().filter(|one| one.is_open(clock)).map(|one| one.id.clone()).collect());

@@ -75,7 +75,7 @@ impl Store {
             }
         };
         if writer.unsure {
-            self.inner.log.catch_up(&mut conn, &self.inner.keys.log_keys()).await?;
+            self.inner.log.catch_up(&mut conn, &self.inner.keys.terms()).await?;
             self.load_certificates().await?;
             self.load_older_lines().await?;
             self.load_chart().await?;
@@ -181,7 +181,7 @@ impl Tx {
 
     async fn finish(mut self) -> Result<(), Fault> {
         let head: &Head = &self.store.inner.log;
-        let (first, key) = (head.size(), self.store.inner.keys.log());
+        let (first, key) = (head.size(), self.store.inner.keys.deciding());
         let mut lines = Vec::with_capacity(self.facts.len());
         for (place, (actor, fact)) in (first..).zip(std::mem::take(&mut self.facts)) {
             lines.push(Line::new(place, self.now, actor, fact, &key)?);

@@ -4,6 +4,7 @@ use super::base::{Base, on_both};
 use super::ward::{Ward, facts_of};
 use crate::street::program::copy_folder;
 use sekisho_core::desk::Answer;
+use sekisho_core::hold::{HoldAsk, HoldBasis, HoldScope};
 use sekisho_core::people::Actor;
 use sekisho_core::refusal::Refusal;
 use sekisho_evidence::Digest;
@@ -188,4 +189,43 @@ async fn an_older_copy_is_known_by_a_head_of_a_later_key() {
     look(&store, &shelf).await;
     assert_eq!(store.contradictions().len(), 1);
     store.shut().await;
+}
+
+/// A backup of the whole box holds the key that was laid down since. Who has it, and the database, puts a decision behind the last entry.
+#[tokio::test]
+async fn a_key_that_was_laid_down_decides_about_nothing_that_comes_after() {
+    let mut ward = Ward::over(Base::sqlite()).await;
+    let ask = |reason: &str| HoldAsk { scope: HoldScope::Everything, basis: HoldBasis::Own, case_number: "院内-12".into(), reason: reason.into(), days: None };
+    let first = ward.store.place_hold(&ward.operator, ask("交換の前の指定")).await.unwrap();
+    ward.store.shut().await;
+    let copy = ward.dir.with_file_name("backup");
+    copy_folder(&ward.dir, &copy);
+
+    let settings = sekisho_store::Settings { data_dir: copy.clone(), ..ward.settings.clone() };
+    let stolen = Store::open(settings, ward.clock.clone()).await.unwrap();
+    for n in 0..20 {
+        stolen.place_hold(&ward.operator, ask(&format!("盗んだ鍵 {n}"))).await.unwrap();
+    }
+    stolen.shut().await;
+
+    ward.store = Store::open(ward.settings.clone(), ward.clock.clone()).await.unwrap();
+    ward.store.rotate_log_key(&Actor::console()).await.unwrap();
+    ward.store.shut().await;
+    let next = format!("ATTACH '{}' AS stolen; INSERT INTO log SELECT * FROM stolen.log WHERE seq = (SELECT MAX(seq) + 1 FROM main.log)", copy.join("sekisho.db").display());
+    super::resumed::sql_beside(&ward.dir, &next);
+
+    ward.store = Store::open(ward.settings.clone(), ward.clock.clone()).await.unwrap();
+    ward.store.publish().await.unwrap();
+    let held: Vec<_> = ward.store.holds(&ward.operator).await.unwrap().into_iter().map(|hold| hold.id).collect();
+    assert_eq!(held, std::slice::from_ref(&first.id), "what the key decided in its time stands, and nothing after");
+    let verdict = ward.store.verify_now().await.unwrap();
+    assert_eq!(verdict.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["decisive-unsigned"], "{verdict}");
+    ward.store.keep_round().await.unwrap();
+    assert_eq!(facts_of(&ward.store, "retention_stopped").await.len(), 1);
+
+    // The new key decides, also after a restart.
+    let second = ward.store.place_hold(&ward.operator, ask("交換の後の指定")).await.unwrap();
+    let ward = ward.restarted().await;
+    let held = ward.store.holds(&ward.operator).await.unwrap();
+    assert!([&first, &second].iter().all(|hold| held.iter().any(|one| one.id == hold.id)) && held.len() == 2, "{held:?}");
 }

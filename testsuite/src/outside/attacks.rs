@@ -9,6 +9,7 @@ use crate::street::program::{output, root, run, said};
 use folder::{Folder, ORIGIN, signing_key};
 use sekisho_evidence::checkpoint::{self, SigningKey};
 use sekisho_evidence::cosignature::WitnessKey;
+use sekisho_evidence::decisive;
 use sekisho_evidence::log::{MemoryFiles, Publisher};
 use sekisho_evidence::rotation;
 use sekisho_evidence::verify::cosigned_path;
@@ -90,6 +91,12 @@ fn honest() -> (MemoryFiles, Vec<Vec<u8>>, String) {
 fn swap(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
     let at = bytes.windows(from.len()).position(|part| part == from.as_bytes()).unwrap_or_else(|| panic!("no {from}"));
     [&bytes[..at], to.as_bytes(), &bytes[at + from.len()..]].concat()
+}
+
+/// Puts a time of keeping in the place of an entry, signed by the log's first key.
+fn decided(bodies: &mut [Vec<u8>], seq: usize) {
+    let body = format!(r#"{{"seq":{seq},"at":1790000000000,"actor":{{"person":"per-1","vendor":null}},"kind":"retention_set","class":"recordings","days":90}}"#);
+    bodies[seq] = decisive::signed(&signing_key(), body.into_bytes()).unwrap();
 }
 
 fn flip(files: &mut MemoryFiles, path: &str, at: usize) {
@@ -199,6 +206,10 @@ const ATTACKS: &[Attack] = &[
         let text = own.replacen(&thief.public().to_string(), &second().public().to_string(), 1);
         files.put(rotation::path_of(seq as u64), text);
         publish(files, &bodies, &thief);
+    }),
+    ("who found the former key in a backup decides with it, and the box signed the log over it", |files, mut bodies| {
+        decided(&mut bodies, EXCHANGED + 8);
+        publish(files, &bodies, &second());
     }),
     ("the witness's checkpoint is removed", |files, _| {
         files.files.remove(&cosigned_path(witness().public()));

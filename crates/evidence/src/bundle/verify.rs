@@ -8,6 +8,7 @@ use super::manifest::{FORMAT, Manifest, Scope};
 use super::paths::{CONSISTENCY, ENTRIES, MANIFEST, PROOFS};
 use super::verdict::BundleVerdict;
 use crate::checkpoint::{Checkpoint, PublicKey};
+use crate::decisive;
 use crate::digest::Digest;
 use crate::limits::{MAX_ARCHIVE_FILES, MAX_CONSISTENCY_PROOFS, MAX_ENTRY_BYTES, MAX_MANIFEST_BYTES, MAX_PROOF_LINE_BYTES};
 use crate::log::{Files, Tree, leaf_hash, read_bounded, verify_inclusion};
@@ -203,7 +204,7 @@ impl Check<'_> {
 
     /// Holds each entry against its proof, and reads what it says.
     fn entries(&mut self, head: &Checkpoint, manifest: Option<&Manifest>, stamps: &[u64]) -> Seen {
-        let mut seen = Seen { entries: Entries::of_a_part(&self.keys), tree: Some(Tree::new()), reached: stamps.iter().map(|size| (*size, Met::default())).collect(), ..Seen::default() };
+        let mut seen = Seen { entries: Entries::of_a_part(decisive::terms(&self.keys, &self.rotations)), tree: Some(Tree::new()), reached: stamps.iter().map(|size| (*size, Met::default())).collect(), ..Seen::default() };
         if self.walk(head, manifest, &mut seen).is_err() {
             seen.bad = true;
         }

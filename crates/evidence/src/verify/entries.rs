@@ -9,8 +9,7 @@ use super::attachments::Course;
 use super::findings::{Findings, printable};
 use super::keeping::{Deleted, Holds, Whose};
 use super::seconds::Seconds;
-use crate::checkpoint::PublicKey;
-use crate::decisive;
+use crate::decisive::{self, Term};
 use crate::digest::Digest;
 use crate::recording::is_session_id;
 use crate::rotation::{KEY_ROTATED, MAX_ROTATIONS};
@@ -123,24 +122,24 @@ pub(crate) struct Entries {
     /// What is told of second keys.
     seconds: Seconds,
     /// The keys of the log, one of which signs what decides about keeping.
-    pub(super) keys: Vec<PublicKey>,
+    pub(super) keys: Vec<Term>,
     /// Only a part of the log is read: a session may have entered before it.
     pub(super) part: bool,
 }
 
 impl Entries {
     /// For a part of a log.
-    pub(crate) fn of_a_part(keys: &[PublicKey]) -> Self {
+    pub(crate) fn of_a_part(keys: Vec<Term>) -> Self {
         Self {
             part: true,
-            keys: keys.to_vec(),
+            keys,
             ..Self::default()
         }
     }
 
     /// For a whole log of these keys.
-    pub(crate) fn of(keys: &[PublicKey]) -> Self {
-        Self { keys: keys.to_vec(), ..Self::default() }
+    pub(crate) fn of(keys: Vec<Term>) -> Self {
+        Self { keys, ..Self::default() }
     }
 
     pub(crate) fn read(&mut self, seq: u64, body: &[u8], findings: &mut Findings) {
@@ -179,7 +178,7 @@ impl Entries {
             );
         }
         self.last_at = Some(head.at);
-        if (head.kind == "second_key_kept" || head.kind.starts_with("viewing_")) && !decisive::is_signed(&self.keys, body) {
+        if (head.kind == "second_key_kept" || head.kind.starts_with("viewing_")) && !decisive::is_signed(&self.keys, seq, body) {
             return findings.error(
                 "decisive-unsigned",
                 place(),
@@ -187,7 +186,7 @@ impl Entries {
                 "録画を開くときに同意が必要な人(第二の鍵)、または同意についての項目に、証跡の鍵の署名がありません。外部から書き込まれた項目であり、無効です。",
             );
         }
-        if decisive::is_decisive(&head.kind) && !decisive::is_signed(&self.keys, body) {
+        if decisive::is_decisive(&head.kind) && !decisive::is_signed(&self.keys, seq, body) {
             return findings.error(
                 "decisive-unsigned",
                 place(),

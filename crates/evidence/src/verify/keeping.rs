@@ -367,7 +367,7 @@ mod tests {
     /// Reads entries, those that decide signed, and gives the codes of what is wrong.
     fn codes(entries: &[(&str, i64, String)]) -> Vec<&'static str> {
         let key = SigningKey::from_seed("box", &[1; 32]).unwrap();
-        let (mut read, mut findings) = (Entries::of(&[key.public().clone()]), Findings::default());
+        let (mut read, mut findings) = (Entries::of(decisive::terms(&[key.public().clone()], &[])), Findings::default());
         for (seq, (kind, day, rest)) in (0_u64..).zip(entries) {
             let body = format!(r#"{{"seq":{seq},"at":{},"kind":"{kind}"{rest}}}"#, day * DAY_MS).into_bytes();
             let body = if decisive::is_decisive(kind) { decisive::signed(&key, body).unwrap() } else { body };

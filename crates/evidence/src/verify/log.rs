@@ -6,6 +6,7 @@ use super::entries::Entries;
 use super::findings::{Findings, printable};
 use super::{SeenBy, Stamped, Trust, outside, rotations, stamps};
 use crate::checkpoint::{self, Checkpoint, PublicKey};
+use crate::decisive;
 use crate::digest::Digest;
 use crate::limits::{
     MAX_BUNDLE_BYTES, MAX_CHECKPOINT_BYTES, MAX_FOLDER_NAMES, MAX_TILE_BYTES, TILE_WIDTH,
@@ -66,7 +67,7 @@ pub(super) fn check(
         levels: Vec::new(),
         tainted: false,
         heads: heads.iter().map(|head| (head.checkpoint.size, Met::default())).collect(),
-        entries: Entries::of(&keys),
+        entries: Entries::of(decisive::terms(&keys, &rotations)),
         findings,
     };
     let complete = walk.run();

@@ -97,7 +97,7 @@ impl SessionTold {
     }
 }
 
-fn entry_of(row: &AnyRow) -> Result<(Entry, Vec<u8>), Fault> {
+pub(crate) fn entry_of(row: &AnyRow) -> Result<(Entry, Vec<u8>), Fault> {
     let body: Vec<u8> = row.try_get("body")?;
     Ok((serde_json::from_slice(&body)?, body))
 }
@@ -216,7 +216,7 @@ impl Store {
         let size = self.inner.log.size();
         let text = format!("SELECT body FROM log WHERE kind IN ({}) AND seq < $1 ORDER BY seq", names.join(", "));
         let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(as_i64(size)).fetch_all(self.read()).await?;
-        let (mut read, mut aside, keys) = (Board::default(), Book::default(), self.inner.keys.log_keys());
+        let (mut read, mut aside, keys) = (Board::default(), Book::default(), self.inner.keys.terms());
         for row in &rows {
             let Ok((entry, body)) = entry_of(row) else { return Ok(Some("an entry of the log in the database is malformed".into())) };
             crate::log::fold(&mut read, &mut aside, &entry, &body, &keys);

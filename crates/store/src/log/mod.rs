@@ -27,8 +27,9 @@ use sekisho_core::people::Actor;
 use sekisho_core::retention::Board;
 use sekisho_core::two_person::Book;
 use sekisho_core::time::Timestamp;
-use sekisho_evidence::checkpoint::{PublicKey, SigningKey};
-use sekisho_evidence::{Digest, decisive};
+use sekisho_evidence::checkpoint::SigningKey;
+use sekisho_evidence::decisive::{self, Term};
+use sekisho_evidence::Digest;
 use sekisho_evidence::limits::MAX_ENTRY_BYTES;
 use sekisho_evidence::log::{Tree, leaf_hash};
 use sqlx::{AnyConnection, Row};
@@ -191,7 +192,7 @@ impl Head {
     }
 
     /// Reads lines that were committed without memory learning of it.
-    pub async fn catch_up(&self, conn: &mut AnyConnection, keys: &[PublicKey]) -> Result<(), Fault> {
+    pub async fn catch_up(&self, conn: &mut AnyConnection, keys: &[Term]) -> Result<(), Fault> {
         let from = self.size();
         let rows = sqlx::query("SELECT seq, at, kind, session, plan, person, body FROM log WHERE seq >= $1 ORDER BY seq").bind(as_i64(from)).fetch_all(&mut *conn).await?;
         let count = sqlx::query("SELECT COUNT(*) AS n FROM log").fetch_one(&mut *conn).await?.try_get::<i64, _>("n")?;
@@ -242,8 +243,8 @@ pub(crate) fn as_i64(number: u64) -> i64 {
 
 /// Takes an entry as a row gave it. Rows behind the last checkpoint are not proved by anything, so one that decides about keeping, or
 /// about who must agree before recordings open, says nothing without a signature of its own.
-pub(crate) fn fold(board: &mut Board, book: &mut Book, entry: &Entry, body: &[u8], keys: &[PublicKey]) {
-    if decisive::is_decisive(&entry.fact.kind()) && !decisive::is_signed(keys, body) {
+pub(crate) fn fold(board: &mut Board, book: &mut Book, entry: &Entry, body: &[u8], keys: &[Term]) {
+    if decisive::is_decisive(&entry.fact.kind()) && !decisive::is_signed(keys, entry.seq, body) {
         board.doubt(entry.seq);
     } else {
         board.take(entry);
@@ -258,7 +259,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Fixes the bytes of a line. One that decides ([`decisive::KINDS`]) is signed by the log's key.
+    /// Fixes the bytes of a line. One that decides ([`decisive::KINDS`]) is signed by this key of the log.
     pub fn new(seq: u64, at: Timestamp, actor: Actor, fact: Fact, key: &SigningKey) -> Result<Self, Fault> {
         let entry = Entry { seq, at, actor, fact };
         let mut body = serde_json::to_vec(&entry)?;

@@ -128,7 +128,7 @@ impl Store {
             .await?;
         tx.commit().await?;
         if turning.is_some() {
-            self.turned()?;
+            self.turned(size)?;
         }
         Ok(())
     }

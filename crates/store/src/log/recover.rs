@@ -9,6 +9,7 @@ use sekisho_core::retention::Board;
 use sekisho_core::two_person::Book;
 use sekisho_core::time::Timestamp;
 use sekisho_evidence::checkpoint::{self, Checkpoint, PublicKey};
+use sekisho_evidence::decisive::Term;
 use sekisho_evidence::limits::{MAX_CHECKPOINT_BYTES, MAX_TILE_BYTES, TILE_WIDTH};
 use sekisho_evidence::log::{CHECKPOINT_PATH, Publisher, Tile, TileKind, Tree, leaf_hash, read_bounded};
 use sqlx::any::AnyRow;
@@ -40,7 +41,7 @@ pub(crate) struct Recovered {
 }
 
 /// Reads the log through and compares it with the checkpoints that were signed over it.
-pub(crate) async fn recover(conn: &mut AnyConnection, data_dir: &Path, key: &PublicKey, keys: &[PublicKey], origin: &str) -> Result<Recovered, Fault> {
+pub(crate) async fn recover(conn: &mut AnyConnection, data_dir: &Path, key: &PublicKey, keys: &[Term], origin: &str) -> Result<Recovered, Fault> {
     let files = DataFolder(data_dir.to_owned());
     let on_disk = read_checkpoint(&files, key)?;
     let in_rows = last_row(conn, key).await?;

@@ -1,9 +1,10 @@
 //! Exchanging the key of the log: an entry that names the new key, and a checkpoint over it that both sign. A crash at any point
 //! leaves either the old key or an exchange that the next publishing finishes.
 
-use super::as_i64;
+use super::DataFolder;
 use crate::Store;
 use crate::fault::{Done, Fault};
+use crate::keeping::entry_of;
 use crate::keys::{Keys, LogKeys, signing_key};
 use crate::secrets::random_bytes;
 use crate::settings::Settings;
@@ -11,8 +12,10 @@ use sekisho_core::facts::Fact;
 use sekisho_core::people::{Actor, Via};
 use sekisho_core::refusal::Refusal;
 use sekisho_evidence::checkpoint::{PublicKey, SigningKey};
-use sekisho_evidence::rotation::MAX_ROTATIONS;
-use sqlx::Row;
+use sekisho_evidence::decisive::{Term, terms};
+use sekisho_evidence::log::{Files, ReadFault, read_bounded};
+use sekisho_evidence::rotation::{self, MAX_ROTATION_BYTES, MAX_ROTATIONS, ROTATIONS_DIR, Rotation};
+use std::path::Path;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -43,8 +46,24 @@ pub(crate) fn log_keys(current: SigningKey, settings: &Settings, load: &dyn Fn(&
             former.push(PublicKey::parse(line).map_err(|breach| Fault::Crypto(format!("log.former: {breach}")))?);
         }
     }
+    // A head of both keys says when each was laid down. Whoever has an old key alone cannot make one that says later.
+    let rotations = if former.is_empty() { Vec::new() } else { rotations(&settings.data_dir)? };
+    let keys: Vec<PublicKey> = former.iter().chain([current.public()]).cloned().collect();
+    let former = terms(&keys, &rotations).into_iter().take(former.len()).collect();
     let next = load(NEXT)?.map(|seed| signing_key(settings, &seed)).transpose()?.map(Arc::new);
     Ok(LogKeys { current: Arc::new(current), former, next })
+}
+
+/// The exchanges so far, as far as their files can be read.
+fn rotations(data_dir: &Path) -> Result<Vec<Rotation>, Fault> {
+    let files = DataFolder(data_dir.to_owned());
+    let unread = |fault: ReadFault| Fault::Damaged(format!("an exchange of the key: {fault}"));
+    let mut found = Vec::new();
+    for name in files.list(ROTATIONS_DIR).map_err(unread)?.into_iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).take(MAX_ROTATIONS) {
+        let bytes = read_bounded(&files, &format!("{ROTATIONS_DIR}/{name}"), MAX_ROTATION_BYTES).map_err(unread)?.unwrap_or_default();
+        found.extend(std::str::from_utf8(&bytes).ok().and_then(|text| rotation::read(&name, text).ok()));
+    }
+    Ok(found)
 }
 
 /// Decides at the start what an exchange that was interrupted came to, by the key that the database names. Gives the key that
@@ -90,9 +109,10 @@ impl Store {
         let seq = tx.next_seq();
         sqlx::query("UPDATE meta SET value = $1 WHERE key = 'log_key'").bind(new.clone()).execute(tx.sql()).await?;
         tx.fact(Fact::KeyRotated { old: old.clone(), new: new.clone() });
-        // If the answer to the commit is lost, the file stays and the next start decides by the database.
-        tx.commit().await?;
+        // From here the new key signs what decides. If the answer to the commit is lost, the file stays and the next start decides
+        // by the database.
         self.inner.keys.change_log(|log| log.next = Some(Arc::new(next)));
+        tx.commit().await.inspect_err(|_| self.inner.keys.change_log(|log| log.next = None))?;
         self.publish().await?;
         self.send_outside_now();
         Ok(KeyRotation { seq, old, new })
@@ -101,17 +121,19 @@ impl Store {
     /// The exchange under way: the entry that tells of it, and its key.
     pub(super) async fn turning(&self) -> Result<Option<(u64, Arc<SigningKey>)>, Fault> {
         let Some(next) = self.inner.keys.next_log() else { return Ok(None) };
-        let row = sqlx::query("SELECT seq FROM log WHERE kind = 'key_rotated' AND seq < $1 ORDER BY seq DESC LIMIT 1").bind(as_i64(u64::MAX)).fetch_optional(self.read()).await?;
-        let Some(row) = row else { return Err(Fault::LogBroken("the key was exchanged, and the log does not tell of it".into())) };
-        Ok(Some((u64::try_from(row.try_get::<i64, _>("seq")?).unwrap_or(0), next)))
+        let row = sqlx::query("SELECT seq, body FROM log WHERE kind = 'key_rotated' ORDER BY seq DESC LIMIT 1").fetch_optional(self.read()).await?;
+        let Some(row) = row else { return Ok(None) };
+        let (entry, _) = entry_of(&row)?;
+        // Its entry may be on its way still, behind one of an earlier exchange.
+        Ok(matches!(&entry.fact, Fact::KeyRotated { new, .. } if *new == next.public().to_string()).then_some((entry.seq, next)))
     }
 
-    /// Both keys have signed: the new one takes the place of the old one, which is destroyed.
-    pub(super) fn turned(&self) -> Result<(), Fault> {
+    /// Both keys have signed a head of this size: the new one takes the place of the old one, which is destroyed.
+    pub(super) fn turned(&self, size: u64) -> Result<(), Fault> {
         let keys = &self.inner.keys;
         let Some(seed) = keys.load_file(NEXT)? else { return Err(Fault::Crypto("log.next is missing".into())) };
         let old = keys.log().public().clone();
-        let mut former: String = keys.change_log(|log| log.former.iter().map(|key| format!("{key}\n")).collect());
+        let mut former: String = keys.change_log(|log| log.former.iter().map(|term| format!("{}\n", term.key)).collect());
         // A crash after this line and before the next one finds the old key twice; it is written once.
         if !former.lines().any(|line| line == old.to_string()) {
             former.push_str(&format!("{old}\n"));
@@ -120,8 +142,8 @@ impl Store {
         keys.keep_file(CURRENT, &seed)?;
         keys.change_log(|log| {
             if let Some(next) = log.next.take() {
-                if !log.former.contains(&old) {
-                    log.former.push(old.clone());
+                if !log.former.iter().any(|term| term.key == old) {
+                    log.former.push(Term { key: old.clone(), until: size });
                 }
                 log.current = next;
             }
