@@ -754,12 +754,16 @@ def check_deletions(copy, keys, entries):
 
 def second_key(held, entry):
     """Takes a signed entry about a second key: two persons put it in force, and two end it."""
-    by, change = (entry.get("actor") or {}).get("person"), entry.get("change")
-    one = held.get(entry.get("second_key"))
-    if by is None or (one is None) != (change == "asked"):
+    actor, change, targets = entry.get("actor"), entry.get("change"), entry.get("targets", [])
+    by = actor.get("person") if isinstance(actor, dict) else None
+    texts = [entry.get("second_key"), entry.get("key", ""), by, change]
+    if not all(isinstance(text, str) for text in texts + (targets if isinstance(targets, list) else [None])) or len(texts[1].encode(errors="replace")) > 128:
+        return
+    one = held.get(texts[0])
+    if (one is None) != (change == "asked"):
         return
     if one is None:
-        held[entry["second_key"]] = {"key": entry.get("key", ""), "targets": entry.get("targets", []), "state": "asked", "by": by}
+        held[texts[0]] = {"key": texts[1], "targets": targets, "state": "asked", "by": by}
     elif (one["state"], change) in (("asked", "confirmed"), ("end_asked", "ended")) and one["by"] == by:
         return
     elif (one["state"], change) in (("asked", "confirmed"), ("end_asked", "kept")):
@@ -772,8 +776,8 @@ def second_key(held, entry):
 
 def seconds_due(held, target):
     """The second keys in force for a target."""
-    standing = [one for one in held.values() if one["state"] in ("active", "end_asked")]
-    return [one["key"] for one in standing if not one["targets"] or target in one["targets"]]
+    standing = [held[name] for name in sorted(held) if held[name]["state"] in ("active", "end_asked")]
+    return [one["key"] for one in standing if not one["targets"] or target in one["targets"]][:16]
 
 
 def check_recordings(copy, keys, checkpoint, entries, archives):

@@ -3,7 +3,7 @@
 use crate::around::{AroundRule, Decision, Weight};
 use crate::desk::{Cause, Dialled, RefusedAsk};
 use crate::hold::{HoldBasis, HoldScope};
-use crate::retention::KeepClass;
+use crate::retention::{KeepClass, StopCause};
 use crate::ids::{HoldId, AccountId, AlarmId, AttachmentId, AuditorKeyId, CaseId, DeviceCertificateId, DeviceCodeId, DeviceId, EmergencyId, EmergencyUseId, IdentityCheckId, KeyWindowId, LineId, LinkId, LogImportId, LogReviewId, LogSourceId, LoginAllowId, MailId, PasskeyId, PeriodReportId, PersonId, PlanId, ReviewId, SecondKeyId, ServiceId, SessionId, SshLoginId, TargetId, TokenId, VendorId, ViewingRequestId, WebLoginId, WorkerKeyId};
 use crate::line::LineClass;
 use crate::emergency::{EmergencyCause, Half};
@@ -2028,8 +2028,11 @@ pub enum Fact {
     },
     /// Nothing is deleted, because what the database says of holds and times is not what the log said.
     RetentionStopped {
-        /// What was found.
+        /// What was found, in English.
         why: String,
+        /// What was found; entries of before it was told apart have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<StopCause>,
     },
     /// Somebody asked that deleting goes on although entries that decide bear no signature; it waits for another person.
     DeletingAsked {

@@ -117,6 +117,51 @@ pub struct ResumeWish {
     pub name: String,
 }
 
+/// Why nothing is deleted: what the database says is not what the log said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "of", rename_all = "snake_case")]
+pub enum StopCause {
+    /// An entry that decides bears no signature of the log's key.
+    Unsigned {
+        /// Its number.
+        seq: u64,
+    },
+    /// An entry cannot be read.
+    Malformed,
+    /// Other holds.
+    Holds,
+    /// Other times of keeping.
+    Times,
+    /// Other second keys, or other agreements to open recordings.
+    TwoPerson,
+}
+
+impl StopCause {
+    /// In Japanese, to stand in brackets.
+    #[must_use]
+    pub fn ja(self) -> String {
+        match self {
+            Self::Unsigned { seq } => format!("証跡の項目 {seq} に関所の署名がありません"),
+            Self::Malformed => "データベースに、読み取れない証跡の項目があります".into(),
+            Self::Holds => "データベースの証拠保全が、証跡と異なります".into(),
+            Self::Times => "データベースの保管期間が、証跡と異なります".into(),
+            Self::TwoPerson => "データベースの第二の鍵または閲覧の同意が、証跡と異なります".into(),
+        }
+    }
+
+    /// In English, to stand in brackets.
+    #[must_use]
+    pub fn en(self) -> String {
+        match self {
+            Self::Unsigned { seq } => format!("entry {seq} of the log bears no signature of the box"),
+            Self::Malformed => "an entry of the log in the database cannot be read".into(),
+            Self::Holds => "the holds in the database are not those of the log".into(),
+            Self::Times => "the times of keeping in the database are not those of the log".into(),
+            Self::TwoPerson => "the second keys or agreements in the database are not those of the log".into(),
+        }
+    }
+}
+
 /// What was deleted, as its entry tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Erased {
@@ -226,8 +271,11 @@ impl Board {
             }
             // Only what stood in doubt before it: what comes later stops again.
             Fact::DeletingResumed { entries, .. } => {
-                self.resume = None;
-                self.doubted.retain(|seq| !entries.contains(seq));
+                // That two persons did it, the box saw to when it signed; what is read is looked at once more.
+                let asked = self.resume.take().and_then(|wish| wish.by);
+                if entry.actor.person.is_some() && asked.is_some() && asked != entry.actor.person {
+                    self.doubted.retain(|seq| !entries.contains(seq));
+                }
             }
             Fact::DeletingDeclined { .. } => self.resume = None,
             Fact::RecordingDeleted { session, .. } => drop(self.sessions.insert(session.clone(), Erased { seq: entry.seq, at })),
@@ -449,16 +497,24 @@ mod tests {
     #[test]
     fn two_persons_free_deleting_of_the_entries_that_they_named_and_of_no_later_one() {
         let mut board = Board::default();
-        let take = |board: &mut Board, seq, fact| board.take(&Entry { seq, at: days(1), actor: Actor::system(), fact });
+        let person = |n: u8| Actor { person: Some(PersonId::from_random([n; 10])), ..Actor::system() };
+        let by = |board: &mut Board, seq, n, fact| board.take(&Entry { seq, at: days(1), actor: person(n), fact });
         board.doubt(5);
         board.doubt(7);
-        take(&mut board, 8, Fact::DeletingAsked { entries: vec![5], reason: "調べた".into() });
+        by(&mut board, 8, 1, Fact::DeletingAsked { entries: vec![5], reason: "調べた".into() });
         assert_eq!(board.doubted().iter().copied().collect::<Vec<_>>(), [5, 7], "a wish frees nothing");
         assert_eq!(board.resume().map(|wish| (wish.seq, wish.entries.clone())), Some((8, vec![5])));
         let resumed = |entries: &[u64]| Fact::DeletingResumed { entries: entries.to_vec(), asked_by: "企画 一郎".into(), reason: String::new() };
-        take(&mut board, 9, resumed(&[5, 11]));
+        by(&mut board, 9, 2, resumed(&[5, 11]));
         assert_eq!((board.doubted().iter().copied().collect::<Vec<_>>(), board.resume()), (vec![7], None));
-        take(&mut board, 10, resumed(&[7]));
+        by(&mut board, 10, 2, resumed(&[7]));
+        assert_eq!(board.doubted().first(), Some(&7), "nobody asked for it");
+        let asked = || Fact::DeletingAsked { entries: vec![7], reason: "調べた".into() };
+        by(&mut board, 10, 1, asked());
+        by(&mut board, 10, 1, resumed(&[7]));
+        assert_eq!(board.doubted().first(), Some(&7), "the same person");
+        by(&mut board, 10, 1, asked());
+        by(&mut board, 10, 2, resumed(&[7]));
         assert!(board.doubted().is_empty());
         board.doubt(11);
         assert_eq!(board.doubted().first(), Some(&11), "a number that was named before its entry came frees nothing");

@@ -95,7 +95,7 @@ impl Store {
         for name in ["origin", "log_key"] {
             let row = sqlx::query("SELECT value FROM meta WHERE key = $1").bind(name).fetch_optional(&mut conn).await?;
             let kept: Option<String> = row.map(|row| row.try_get("value")).transpose()?;
-            let value = if name == "origin" { settings.origin.clone() } else { crate::log::settle_log_key(&keys, kept.as_deref())? };
+            let value = if name == "origin" { settings.origin.clone() } else { crate::log::settle_log_key(&mut conn, &keys, kept.as_deref()).await? };
             if kept.as_deref() != Some(value.as_str()) {
                 return Err(Fault::Folder(format!("the database belongs to another box: its {name} is {}, here it is {value}", kept.unwrap_or_default())));
             }

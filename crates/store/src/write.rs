@@ -9,7 +9,9 @@ use sekisho_core::desk::Recall;
 use sekisho_core::facts::Fact;
 use sekisho_core::people::Actor;
 use sekisho_core::time::Timestamp;
+use sekisho_evidence::checkpoint::SigningKey;
 use sqlx::AnyConnection;
+use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 
 /// The one connection that writes, and what it left behind.
@@ -51,6 +53,7 @@ pub(crate) struct Tx {
     certified: Vec<DeviceCertificate>,
     lines: Vec<sekisho_core::line::Line>,
     chart: Option<crate::ledger::Chart>,
+    next_key: Option<Arc<SigningKey>>,
     posted: bool,
 }
 
@@ -83,7 +86,7 @@ impl Store {
         }
         let (now, jumped) = self.inner.log.tick(self.believed_now());
         let facts = jumped.map(|back_ms| (Actor::system(), Fact::ClockJumped { back_ms })).into_iter().collect();
-        Ok(Tx { store: self.clone(), writer, conn: Some(conn), actor: actor.clone(), now, facts, recalls: Vec::new(), certified: Vec::new(), lines: Vec::new(), chart: None, posted: false })
+        Ok(Tx { store: self.clone(), writer, conn: Some(conn), actor: actor.clone(), now, facts, recalls: Vec::new(), certified: Vec::new(), lines: Vec::new(), chart: None, next_key: None, posted: false })
     }
 
     /// A connection with a transaction begun on it.
@@ -158,6 +161,11 @@ impl Tx {
         self.chart = Some(chart);
     }
 
+    /// The key that the log is signed with next: it decides as soon as the change is durable, before anybody else writes.
+    pub fn exchanged(&mut self, next: Arc<SigningKey>) {
+        self.next_key = Some(next);
+    }
+
     /// The store of this change.
     pub fn store(&self) -> Store {
         self.store.clone()
@@ -198,6 +206,10 @@ impl Tx {
         }
         self.writer.open = false;
         self.store.inner.log.advance(&lines);
+        // Whoever writes next signs what decides with it.
+        if let Some(next) = self.next_key.take() {
+            self.store.inner.keys.change_log(|log| log.next = Some(next));
+        }
         // Before the recalls: whoever is sent away and comes back at once is refused.
         for line in self.lines.drain(..) {
             self.store.inner.older_lines.put(line);

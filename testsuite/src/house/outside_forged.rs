@@ -228,4 +228,26 @@ async fn a_key_that_was_laid_down_decides_about_nothing_that_comes_after() {
     let ward = ward.restarted().await;
     let held = ward.store.holds(&ward.operator).await.unwrap();
     assert!([&first, &second].iter().all(|hold| held.iter().any(|one| one.id == hold.id)) && held.len() == 2, "{held:?}");
+
+    // How long a key counted lies with the keys: a file of the log that is lost takes nothing from what it decided.
+    std::fs::remove_dir_all(ward.dir.join(rotation::ROTATIONS_DIR)).unwrap();
+    let ward = ward.restarted().await;
+    assert_eq!(ward.store.holds(&ward.operator).await.unwrap().len(), 2);
+}
+
+/// Whoever has the database puts an exchange of their own far behind the log, so that the publisher takes it for the newest.
+#[tokio::test]
+async fn a_row_behind_the_log_keeps_no_exchange_from_its_end() {
+    let ward = Ward::over(Base::sqlite()).await;
+    let (before, far) = (ward.store.log_public_key(), 9_000_000_000_000_000_u64);
+    let actor = serde_json::to_string(&Actor::console()).unwrap();
+    let body = format!(r#"{{"seq":{far},"at":{},"actor":{actor},"kind":"key_rotated","old":"{before}","new":"{before}"}}"#, ward.store.now().0);
+    super::resumed::sql_beside(&ward.dir, &format!("INSERT INTO log (seq, at, kind, body) VALUES ({far}, {}, 'key_rotated', CAST('{body}' AS BLOB))", ward.store.now().0));
+    let done = ward.store.rotate_log_key(&Actor::console()).await.unwrap();
+    assert_eq!((done.old.as_str(), done.new.as_str()), (before.as_str(), ward.store.log_public_key().as_str()), "what is said to be done is done");
+    assert!(!ward.dir.join("keys/log.next").exists());
+    super::resumed::sql_beside(&ward.dir, &format!("DELETE FROM log WHERE seq = {far}"));
+    let ward = ward.restarted().await;
+    assert_eq!(ward.store.log_public_key(), done.new);
+    assert!(ward.store.verify_now().await.unwrap().ok);
 }

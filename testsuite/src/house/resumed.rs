@@ -8,6 +8,7 @@ use sekisho_core::hold::{HoldAsk, HoldBasis, HoldScope};
 use sekisho_core::ids::{HoldId, PersonId, SessionId};
 use sekisho_core::people::{Actor, Role};
 use sekisho_core::refusal::Refusal;
+use sekisho_core::retention::StopCause;
 use sekisho_core::time::{Clock as _, Timestamp};
 use sekisho_store::{Denied, Store};
 use std::path::Path;
@@ -201,7 +202,7 @@ async fn rows_that_were_changed_stop_deleting_whatever_two_persons_agreed() {
     round(&ward).await;
     assert!(ward.recording(&session).is_file() && doubted(&ward).await.is_empty());
     let told = facts_of(&ward.store, "retention_stopped").await;
-    assert!(told.iter().any(|entry| matches!(&entry.fact, Fact::RetentionStopped { why } if why.contains("holds"))), "{told:?}");
+    assert!(told.iter().any(|entry| matches!(&entry.fact, Fact::RetentionStopped { cause: Some(StopCause::Holds), .. })), "{told:?}");
     ward.db().sql(&format!("UPDATE log SET kind = 'hold_placed' WHERE kind = 'x' AND seq < {last}"));
     round(&ward).await;
     assert!(!ward.recording(&session).exists());

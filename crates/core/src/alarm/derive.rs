@@ -413,7 +413,7 @@ fn plain(entry: &Entry, known: &Known, fact: &Fact) -> Option<Raised> {
         Fact::HoldLifted { hold, console, .. } if !console.is_empty() => raised(What::ConsoleHoldLifted { who: short(&entry.actor.name), said: short(console) }, Level::Critical, &format!("lifted/{hold}"), subject),
         Fact::RetentionSet { class, days, of_console: true, .. } => raised(What::ShortenedAlone { class: *class, days: *days, who: short(&entry.actor.name) }, Level::Warning, &format!("shortened/{}", class.as_str()), subject),
         Fact::RecordingSetAside { session, why, .. } => raised(What::SetAside { why: short(why) }, Level::Critical, &format!("aside/{session}"), subject),
-        Fact::RetentionStopped { why } => raised(What::RetentionStopped { why: short(why) }, Level::Critical, "retention", subject),
+        Fact::RetentionStopped { why, cause } => raised(What::RetentionStopped { why: short(why), cause: *cause }, Level::Critical, "retention", subject),
         // The log names another report than the one that is shown: that comes of no setting.
         Fact::ReportRecounted { report, number, edition, holds: false, .. } => {
             raised(What::ReportOther { number: short(number), edition: *edition }, Level::Critical, &format!("report/{report}"), Subject { period_report: Some(report.clone()), ..subject })

@@ -505,8 +505,11 @@ pub enum What {
     },
     /// Nothing is deleted, because database and log disagree on holds and times.
     RetentionStopped {
-        /// What was found.
+        /// What was found, in English.
         why: String,
+        /// What was found.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<crate::retention::StopCause>,
     },
     /// A report that was counted again is not the one that the log names.
     ReportOther {

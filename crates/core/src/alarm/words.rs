@@ -329,7 +329,7 @@ impl What {
                 }),
                 "操作端末からの申請には本人の記録がなく、1人だけで短縮した恐れがあります。もう1人が知っているか確かめ、違うときは保管期間を延ばしてください。延長は1人ですぐにできます。",
             ),
-            Self::RetentionStopped { why } => told(format!("証拠保全と保管期間の記録が証跡と一致しないため、削除を止めました({why})。"), "データベースが書き換えられた恐れがあります。証跡の検証を行い、管理者に連絡してください。署名のない項目が原因のときは、「保管期間」の画面で内容を確かめ、2人で削除を再開できます。"),
+            Self::RetentionStopped { why, cause } => told(format!("証拠保全と保管期間の記録が証跡と一致しないため、削除を止めました({})。", cause.map_or_else(|| why.clone(), crate::retention::StopCause::ja)), "データベースが書き換えられた恐れがあります。証跡の検証を行い、管理者に連絡してください。署名のない項目が原因のときは、「保管期間」の画面で内容を確かめ、2人で削除を再開できます。"),
             Self::ReportOther { number, edition } => told(
                 format!("報告 {number}(第 {edition} 版)の内容が、証跡に記録された報告と一致しません。"),
                 "作成後に書き換えられた恐れがあります。この報告は使わず、紙や提出先に残した写しと比べてください。管理者に連絡して証跡を検証し、「月次・年次報告」の画面の「新しい版を作る」で次の版を作ってください。",
@@ -510,7 +510,7 @@ impl What {
                 format!("The time of keeping of the class {} was shortened to {days} days, asked for at the console and agreed to by {who}.", class.as_str()),
                 "The console names nobody, and it may have been one hand alone. Make sure that another person knows of it; otherwise make the time longer again, which one person does at once.",
             ),
-            Self::RetentionStopped { why } => told(format!("Nothing is deleted, because holds and times of keeping in the database are not those of the log ({why})."), "The database may have been altered. Verify the log and tell the administrator. If unsigned entries are the cause, two persons can look at them on the page on times of keeping and let deleting go on."),
+            Self::RetentionStopped { why, .. } => told(format!("Nothing is deleted, because holds and times of keeping in the database are not those of the log ({why})."), "The database may have been altered. Verify the log and tell the administrator. If unsigned entries are the cause, two persons can look at them on the page on times of keeping and let deleting go on."),
             Self::ReportOther { number, edition } => told(
                 format!("The report {number} (edition {edition}) is not the one that the log names."),
                 "Somebody may have changed it after it was issued. Do not use it, and compare it with the copies on paper and with those who were given it. Have the administrator verify the log, and make another edition on the page of the reports.",

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::limits::{MAX_RECIPIENT_KEY_BYTES, MAX_RECIPIENTS};
+
 #[derive(Deserialize)]
 struct Kept {
     second_key: String,
@@ -46,6 +48,10 @@ impl Seconds {
     /// Reads an entry `second_key_kept` that a key of the log signed. One that does not fit what stands changes nothing.
     pub(super) fn read(&mut self, body: &[u8]) {
         let Ok(Kept { second_key, key, targets, change, actor: Actor { person: Some(by) } }) = serde_json::from_slice(body) else { return };
+        // No header names a longer one.
+        if key.len() > MAX_RECIPIENT_KEY_BYTES {
+            return;
+        }
         if change == "asked" {
             self.0.entry(second_key).or_insert(Second { key, targets, state: State::Asked, asked: by });
             return;
@@ -60,9 +66,9 @@ impl Seconds {
         }
     }
 
-    /// The public keys in force for a target. That a key also covers another name of the same machine, only the ledger knows.
+    /// The public keys in force for a target, no more than a header has. That a key also covers another name of the same machine, only the ledger knows.
     pub(super) fn due(&self, target: Option<&String>) -> Vec<String> {
         let holds = |one: &&Second| matches!(one.state, State::Active | State::EndAsked) && (one.targets.is_empty() || target.is_some_and(|target| one.targets.contains(target)));
-        self.0.values().filter(holds).map(|one| one.key.clone()).collect()
+        self.0.values().filter(holds).map(|one| one.key.clone()).take(MAX_RECIPIENTS).collect()
     }
 }

@@ -9,7 +9,7 @@ use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::ids::SessionId;
 use sekisho_core::limits;
 use sekisho_core::people::Actor;
-use sekisho_core::retention::{Erased, KeepClass};
+use sekisho_core::retention::{Erased, KeepClass, StopCause};
 use sekisho_core::time::Timestamp;
 use sqlx::Row;
 use std::sync::atomic::Ordering;
@@ -31,12 +31,13 @@ impl Store {
         if !self.clock_deletes() {
             return Ok(());
         }
+        // First of all: what is begun or ended by what is in doubt stays when the doubt is gone.
+        if let Some(cause) = self.rows_differ().await? {
+            return Ok(self.stop_deleting(cause).await?);
+        }
         self.begin_times().await?;
         self.end_holds().await?;
         self.class_new().await?;
-        if let Some(why) = self.rows_differ().await? {
-            return Ok(self.stop_deleting(why).await?);
-        }
         self.inner.keeping.told.store(false, Ordering::SeqCst);
         let mut left = limits::DELETIONS_AT_ONCE;
         self.finish_erasing().await?;
@@ -46,12 +47,12 @@ impl Store {
     }
 
     /// Tells once that nothing is deleted.
-    async fn stop_deleting(&self, why: String) -> Result<(), Fault> {
+    async fn stop_deleting(&self, cause: StopCause) -> Result<(), Fault> {
         if self.inner.keeping.told.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
         let mut tx = self.write(&Actor::system()).await?;
-        tx.fact(Fact::RetentionStopped { why });
+        tx.fact(Fact::RetentionStopped { why: cause.en(), cause: Some(cause) });
         tx.commit().await
     }
 

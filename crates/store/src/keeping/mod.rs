@@ -25,7 +25,7 @@ use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::hold::Thing;
 use sekisho_core::ids::SessionId;
 use sekisho_core::plan::Plan;
-use sekisho_core::retention::{Board, KeepClass};
+use sekisho_core::retention::{Board, KeepClass, StopCause};
 use sekisho_core::time::Timestamp;
 use sekisho_core::two_person::Book;
 use sekisho_evidence::checkpoint;
@@ -208,9 +208,9 @@ impl Store {
 
     /// Compares what the rows of the log tell of holds, times and two-person viewing with what the log told. Rows that somebody took out or changed
     /// while the box runs let nothing be deleted.
-    async fn rows_differ(&self) -> Result<Option<String>, Fault> {
+    async fn rows_differ(&self) -> Result<Option<StopCause>, Fault> {
         if let Some(seq) = self.board(|board| board.doubted().first().copied()) {
-            return Ok(Some(format!("entry {seq} of the log decides about keeping or about viewing by two persons, and the key of the log has not signed it")));
+            return Ok(Some(StopCause::Unsigned { seq }));
         }
         let names: Vec<String> = Board::KINDS.iter().chain(&Book::KINDS).map(|kind| format!("'{kind}'")).collect();
         let size = self.inner.log.size();
@@ -218,24 +218,24 @@ impl Store {
         let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(as_i64(size)).fetch_all(self.read()).await?;
         let (mut read, mut aside, keys) = (Board::default(), Book::default(), self.inner.keys.terms());
         for row in &rows {
-            let Ok((entry, body)) = entry_of(row) else { return Ok(Some("an entry of the log in the database is malformed".into())) };
+            let Ok((entry, body)) = entry_of(row) else { return Ok(Some(StopCause::Malformed)) };
             crate::log::fold(&mut read, &mut aside, &entry, &body, &keys);
         }
         let now = self.inner.log.size();
         if now != size {
             // Something was written meanwhile; the next round compares again.
             let same = self.board(|board| read.holds().all(|hold| board.hold(&hold.id).is_some()) && board.holds().count() >= read.holds().count());
-            return Ok((!same).then(|| "a hold that the database tells of is not in the log".into()));
+            return Ok((!same).then_some(StopCause::Holds));
         }
         if !self.book(|book| *book == aside) && self.inner.log.size() == size {
-            return Ok(Some("what the database tells of second keys and of agreements is not what the log told".into()));
+            return Ok(Some(StopCause::TwoPerson));
         }
         Ok(self.board(|board| {
             let ((rules, holds), (read_rules, read_holds)) = (board.decisive(), read.decisive());
             if holds != read_holds {
-                Some(format!("the log has {} holds, the database {}, and they are not the same", holds.len(), read_holds.len()))
+                Some(StopCause::Holds)
             } else if rules != read_rules {
-                Some("the times of keeping in the database are not those of the log".into())
+                Some(StopCause::Times)
             } else {
                 None
             }

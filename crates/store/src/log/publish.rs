@@ -127,8 +127,8 @@ impl Store {
             .execute(tx.sql())
             .await?;
         tx.commit().await?;
-        if turning.is_some() {
-            self.turned(size)?;
+        if let Some((_, next)) = turning {
+            self.turned(size, next)?;
         }
         Ok(())
     }

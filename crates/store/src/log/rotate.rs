@@ -1,21 +1,19 @@
 //! Exchanging the key of the log: an entry that names the new key, and a checkpoint over it that both sign. A crash at any point
 //! leaves either the old key or an exchange that the next publishing finishes.
 
-use super::DataFolder;
+use super::as_i64;
 use crate::Store;
 use crate::fault::{Done, Fault};
-use crate::keeping::entry_of;
 use crate::keys::{Keys, LogKeys, signing_key};
 use crate::secrets::random_bytes;
 use crate::settings::Settings;
-use sekisho_core::facts::Fact;
+use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::people::{Actor, Via};
 use sekisho_core::refusal::Refusal;
 use sekisho_evidence::checkpoint::{PublicKey, SigningKey};
-use sekisho_evidence::decisive::{Term, terms};
-use sekisho_evidence::log::{Files, ReadFault, read_bounded};
-use sekisho_evidence::rotation::{self, MAX_ROTATION_BYTES, MAX_ROTATIONS, ROTATIONS_DIR, Rotation};
-use std::path::Path;
+use sekisho_evidence::decisive::Term;
+use sekisho_evidence::rotation::MAX_ROTATIONS;
+use sqlx::{AnyConnection, Row};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -23,7 +21,8 @@ use zeroize::Zeroizing;
 const CURRENT: &str = "log.key";
 /// The seed of the key that an exchange leads to, from before its entry until both keys have signed.
 const NEXT: &str = "log.next";
-/// The public keys before, one a line.
+/// The public keys before, one a line, each with the size of the log with which it was laid down. It lies sealed: a file of the log that
+/// is lost or that somebody put there gives no former key another term.
 const FORMER: &str = "log.former";
 
 /// An exchange, for the console.
@@ -43,35 +42,28 @@ pub(crate) fn log_keys(current: SigningKey, settings: &Settings, load: &dyn Fn(&
     if let Some(text) = load(FORMER)? {
         let text = std::str::from_utf8(&text).map_err(|_| Fault::Crypto("log.former is no text".into()))?;
         for line in text.lines() {
-            former.push(PublicKey::parse(line).map_err(|breach| Fault::Crypto(format!("log.former: {breach}")))?);
+            let unread = |what: &str| Fault::Crypto(format!("log.former: {what}"));
+            let (key, until) = line.split_once(' ').ok_or_else(|| unread("a key without the size of the log with which it was laid down"))?;
+            let key = PublicKey::parse(key).map_err(|breach| unread(&breach.to_string()))?;
+            former.push(Term { key, until: until.parse().map_err(|_| unread("a size that is no number"))? });
         }
     }
-    // A head of both keys says when each was laid down. Whoever has an old key alone cannot make one that says later.
-    let rotations = if former.is_empty() { Vec::new() } else { rotations(&settings.data_dir)? };
-    let keys: Vec<PublicKey> = former.iter().chain([current.public()]).cloned().collect();
-    let former = terms(&keys, &rotations).into_iter().take(former.len()).collect();
     let next = load(NEXT)?.map(|seed| signing_key(settings, &seed)).transpose()?.map(Arc::new);
     Ok(LogKeys { current: Arc::new(current), former, next })
 }
 
-/// The exchanges so far, as far as their files can be read.
-fn rotations(data_dir: &Path) -> Result<Vec<Rotation>, Fault> {
-    let files = DataFolder(data_dir.to_owned());
-    let unread = |fault: ReadFault| Fault::Damaged(format!("an exchange of the key: {fault}"));
-    let mut found = Vec::new();
-    for name in files.list(ROTATIONS_DIR).map_err(unread)?.into_iter().filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).take(MAX_ROTATIONS) {
-        let bytes = read_bounded(&files, &format!("{ROTATIONS_DIR}/{name}"), MAX_ROTATION_BYTES).map_err(unread)?.unwrap_or_default();
-        found.extend(std::str::from_utf8(&bytes).ok().and_then(|text| rotation::read(&name, text).ok()));
-    }
-    Ok(found)
-}
-
 /// Decides at the start what an exchange that was interrupted came to, by the key that the database names. Gives the key that
 /// it must name.
-pub(crate) fn settle_log_key(keys: &Keys, kept: Option<&str>) -> Result<String, Fault> {
+pub(crate) async fn settle_log_key(conn: &mut AnyConnection, keys: &Keys, kept: Option<&str>) -> Result<String, Fault> {
     let current = keys.log().public().to_string();
     let Some(next) = keys.next_log().map(|next| next.public().to_string()) else { return Ok(current) };
-    if kept == Some(next.as_str()) && next != current {
+    // The name alone is a row that anybody with the database changes, and what the next key signed would count no more.
+    let rows = sqlx::query("SELECT body FROM log WHERE kind = 'key_rotated' ORDER BY seq LIMIT $1").bind(2 * MAX_ROTATIONS as i64).fetch_all(conn).await?;
+    let told = rows.iter().any(|row| {
+        let entry: Option<Entry> = row.try_get("body").ok().and_then(|body| serde_json::from_slice(body).ok());
+        matches!(entry, Some(Entry { fact: Fact::KeyRotated { new, .. }, .. }) if new == next)
+    });
+    if (told || kept == Some(next.as_str())) && next != current {
         // The entry is written. Publishing finishes what is left.
         return Ok(next);
     }
@@ -109,11 +101,14 @@ impl Store {
         let seq = tx.next_seq();
         sqlx::query("UPDATE meta SET value = $1 WHERE key = 'log_key'").bind(new.clone()).execute(tx.sql()).await?;
         tx.fact(Fact::KeyRotated { old: old.clone(), new: new.clone() });
-        // From here the new key signs what decides. If the answer to the commit is lost, the file stays and the next start decides
-        // by the database.
-        self.inner.keys.change_log(|log| log.next = Some(Arc::new(next)));
-        tx.commit().await.inspect_err(|_| self.inner.keys.change_log(|log| log.next = None))?;
+        // From its commit on the new key signs what decides. If the answer to the commit is lost, the file stays and the next start
+        // decides by the database.
+        tx.exchanged(Arc::new(next));
+        tx.commit().await?;
         self.publish().await?;
+        if self.inner.keys.next_log().is_some() {
+            return Err(Fault::LogBroken("the exchange of the key is written down and not finished".into()).into());
+        }
         self.send_outside_now();
         Ok(KeyRotation { seq, old, new })
     }
@@ -121,32 +116,32 @@ impl Store {
     /// The exchange under way: the entry that tells of it, and its key.
     pub(super) async fn turning(&self) -> Result<Option<(u64, Arc<SigningKey>)>, Fault> {
         let Some(next) = self.inner.keys.next_log() else { return Ok(None) };
-        let row = sqlx::query("SELECT seq, body FROM log WHERE kind = 'key_rotated' ORDER BY seq DESC LIMIT 1").fetch_optional(self.read()).await?;
-        let Some(row) = row else { return Ok(None) };
-        let (entry, _) = entry_of(&row)?;
-        // Its entry may be on its way still, behind one of an earlier exchange.
-        Ok(matches!(&entry.fact, Fact::KeyRotated { new, .. } if *new == next.public().to_string()).then_some((entry.seq, next)))
+        // Whoever has the database can put a row behind the last one.
+        let size = self.inner.log.size();
+        let row = sqlx::query("SELECT seq, body FROM log WHERE kind = 'key_rotated' AND seq < $1 ORDER BY seq DESC LIMIT 1").bind(as_i64(size)).fetch_optional(self.read()).await?;
+        let broken = || Fault::LogBroken("the key was exchanged, and the log does not tell of it".into());
+        let row = row.ok_or_else(broken)?;
+        let entry: Entry = serde_json::from_slice(row.try_get("body")?).map_err(|_| broken())?;
+        let told = as_i64(entry.seq) == row.try_get::<i64, _>("seq")? && matches!(&entry.fact, Fact::KeyRotated { new, .. } if *new == next.public().to_string());
+        if told { Ok(Some((entry.seq, next))) } else { Err(broken()) }
     }
 
     /// Both keys have signed a head of this size: the new one takes the place of the old one, which is destroyed.
-    pub(super) fn turned(&self, size: u64) -> Result<(), Fault> {
+    pub(super) fn turned(&self, size: u64, next: Arc<SigningKey>) -> Result<(), Fault> {
         let keys = &self.inner.keys;
         let Some(seed) = keys.load_file(NEXT)? else { return Err(Fault::Crypto("log.next is missing".into())) };
         let old = keys.log().public().clone();
-        let mut former: String = keys.change_log(|log| log.former.iter().map(|term| format!("{}\n", term.key)).collect());
-        // A crash after this line and before the next one finds the old key twice; it is written once.
-        if !former.lines().any(|line| line == old.to_string()) {
-            former.push_str(&format!("{old}\n"));
-        }
+        // A crash after this and before the next finds the old key twice; it counts until the head that is signed then.
+        let former = keys.change_log(|log| {
+            log.former.retain(|term| term.key != old);
+            log.former.push(Term { key: old, until: size });
+            log.former.iter().map(|term| format!("{} {}\n", term.key, term.until)).collect::<String>()
+        });
         keys.keep_file(FORMER, former.as_bytes())?;
         keys.keep_file(CURRENT, &seed)?;
         keys.change_log(|log| {
-            if let Some(next) = log.next.take() {
-                if !log.former.iter().any(|term| term.key == old) {
-                    log.former.push(Term { key: old.clone(), until: size });
-                }
-                log.current = next;
-            }
+            log.current = next;
+            log.next = None;
         });
         keys.drop_file(NEXT)
     }

@@ -4,7 +4,7 @@
 use super::Place;
 use crate::Store;
 use crate::fault::{Done, Fault};
-use crate::log::{KeyRotation, read_checkpoint};
+use crate::log::{KeyRotation, as_i64, read_checkpoint};
 use sekisho_core::desk::{Cause, Recall, RecallWord};
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::letter::one_line;
@@ -12,6 +12,7 @@ use sekisho_core::limits;
 use sekisho_core::people::{Actor, Via};
 use sekisho_core::refusal::Refusal;
 use sekisho_evidence::checkpoint::{self, Checkpoint, PublicKey, Signature, sign_bytes, verify_bytes};
+use sekisho_evidence::decisive::in_force;
 use sekisho_evidence::log::{prove_consistency, verify_consistency};
 use sekisho_evidence::rotation::{Rotation, open_by_any, read};
 use serde::Serialize;
@@ -176,14 +177,14 @@ impl Store {
     /// The heads against which somebody decided to go on, each behind the number of the decision's entry. A row bears the signature of a key of this log, or it is none: whoever
     /// put an older copy back can write rows.
     async fn decisions(&self) -> Result<Vec<(u64, u64, String)>, Fault> {
-        let keys = self.inner.keys.log_keys();
+        let keys = self.inner.keys.terms();
         let decided = self.outside_entries("restore_accepted").await?.into_iter().filter_map(|entry| {
             let seq = entry.seq;
             let Fact::RestoreAccepted { place, here, there, root, reason, signature } = entry.fact else { return None };
             let signature: Signature = signature.parse().ok()?;
             let decided = Contradiction { place, here, there, root };
             let said = decided.decision(&reason);
-            let ours = keys.iter().any(|key| verify_bytes(key, CONTEXT, said.as_bytes(), &signature).is_ok());
+            let ours = in_force(&keys, seq).any(|key| verify_bytes(key, CONTEXT, said.as_bytes(), &signature).is_ok());
             ours.then_some((seq, decided.there, decided.root))
         });
         Ok(decided.collect())
@@ -191,8 +192,14 @@ impl Store {
 
     /// Entries of a kind, the newest first. One that is damaged says nothing, and hides no other.
     async fn outside_entries(&self, kind: &'static str) -> Result<Vec<Entry>, Fault> {
-        let rows = sqlx::query("SELECT body FROM log WHERE kind = $1 ORDER BY seq DESC LIMIT $2").bind(kind).bind(LOOKED_AT).fetch_all(self.read()).await?;
-        rows.iter().map(|row| Ok(row.try_get::<&[u8], _>("body")?)).filter_map(|body: Result<&[u8], Fault>| body.map(|body| serde_json::from_slice(body).ok()).transpose()).collect()
+        let rows = sqlx::query("SELECT seq, body FROM log WHERE kind = $1 ORDER BY seq DESC LIMIT $2").bind(kind).bind(LOOKED_AT).fetch_all(self.read()).await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let entry: Option<Entry> = serde_json::from_slice(row.try_get("body")?).ok();
+            let seq = row.try_get::<i64, _>("seq")?;
+            found.extend(entry.filter(|entry| as_i64(entry.seq) == seq));
+        }
+        Ok(found)
     }
 
     /// Holds again what stands in the log and was not decided on: a restart decides nothing, even if the place is silent since.
@@ -266,7 +273,7 @@ impl Store {
         }
         let mut tx = self.write(actor).await?;
         for one in held.clone() {
-            let signature = sign_bytes(&self.inner.keys.log(), CONTEXT, one.decision(&reason).as_bytes()).map_err(|breach| Fault::Crypto(breach.to_string()))?;
+            let signature = sign_bytes(&self.inner.keys.deciding(), CONTEXT, one.decision(&reason).as_bytes()).map_err(|breach| Fault::Crypto(breach.to_string()))?;
             let Contradiction { place, here, there, root } = one;
             tx.fact(Fact::RestoreAccepted { place, here, there, root, reason: reason.clone(), signature: signature.to_string() });
         }

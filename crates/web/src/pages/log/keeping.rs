@@ -61,7 +61,10 @@ pub(super) fn sentence(lang: Lang, fact: &Fact) -> Option<String> {
             say("attachment_deleted", &[("class", &class(*which)), ("days", &days.to_string()), ("bytes", &crate::view::bytes(*bytes)), ("digest", sha256), ("ended", &ended.minute())])
         }
         Fact::RecordingSetAside { why, digest, .. } => say("recording_set_aside", &[("why", why), ("digest", digest)]),
-        Fact::RetentionStopped { why } => say("retention_stopped", &[("why", why)]),
+        Fact::RetentionStopped { why, cause } => {
+            let told = cause.map(|cause| if lang == Lang::Ja { cause.ja() } else { cause.en() });
+            say("retention_stopped", &[("why", told.as_ref().unwrap_or(why))])
+        }
         Fact::DeletingAsked { entries, reason } => say("deleting_asked", &[("entries", &numbers(lang, entries)), ("because", &because(lang, reason))]),
         Fact::DeletingResumed { entries, asked_by, reason } => {
             say("deleting_resumed", &[("entries", &numbers(lang, entries)), ("asked", asked_by), ("because", &because(lang, reason))])
