@@ -6,6 +6,7 @@ use sekisho_core::plan::Plan;
 use sekisho_core::plan::approval::Approval;
 use sekisho_evidence::Digest;
 use sekisho_evidence::checkpoint::{Signature, sign_bytes, verify_bytes};
+use sekisho_evidence::decisive::Term;
 
 /// Purpose of these signatures; one made for it holds for nothing else.
 const CONTEXT: &str = "approve/v1";
@@ -18,17 +19,19 @@ pub(crate) fn digest_of(plan: &Plan) -> String {
 impl Store {
     /// Signs one approval.
     pub(crate) fn sign_approval(&self, approval: &Approval) -> Result<String, Fault> {
-        let signature = sign_bytes(&self.inner.keys.log(), CONTEXT, &approval.signed_bytes());
+        let signature = sign_bytes(&self.inner.keys.deciding(), CONTEXT, &approval.signed_bytes());
         signature.map(|signature| signature.to_string()).map_err(|breach| Fault::Crypto(breach.to_string()))
     }
 
     /// True if the signature of every approval of the plan holds.
     pub(crate) fn signatures_hold(&self, plan: &Plan) -> bool {
-        // An approval outlives an exchange of the key.
-        let keys = self.inner.keys.log_keys();
+        // An approval outlives an exchange of the key, if the log told of it while that key signed: a backup may hold the key.
+        let terms = self.inner.keys.terms();
         plan.approvals.iter().all(|approval| {
-            let signature: Result<Signature, _> = approval.signature.parse();
-            signature.is_ok_and(|signature| keys.iter().any(|key| verify_bytes(key, CONTEXT, &approval.signed_bytes(), &signature).is_ok()))
+            let Ok(signature) = approval.signature.parse::<Signature>() else { return false };
+            let signed = |term: &&Term| verify_bytes(&term.key, CONTEXT, &approval.signed_bytes(), &signature).is_ok();
+            let Some(term) = terms.iter().rev().find(signed) else { return false };
+            term.until == u64::MAX || self.inner.log.approval_told(&approval.signature).is_some_and(|seq| seq < term.until)
         })
     }
 }

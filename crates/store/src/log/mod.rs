@@ -53,7 +53,7 @@ pub(crate) struct Head {
 }
 
 struct State {
-    /// The last line that tells of each sealed row.
+    /// The last line that tells of each sealed row, and the first that tells of each approval.
     told: HashMap<String, u64>,
     /// What the lines tell of holds, times of keeping and deletions.
     board: Board,
@@ -112,6 +112,11 @@ impl Head {
             state.behind.append(leaf);
         }
         (state.behind.size() == size).then(|| state.behind.root())
+    }
+
+    /// The first line that tells of the approval with this signature.
+    pub fn approval_told(&self, signature: &str) -> Option<u64> {
+        self.state().told.get(&approval_row(signature)).copied()
     }
 
     /// The last line that tells of a sealed row.
@@ -179,9 +184,7 @@ impl Head {
         let mut state = self.state();
         for line in lines {
             state.grow(leaf_hash(&line.body));
-            if let Some(row) = row_of(&line.entry.fact) {
-                state.told.insert(row.into_owned(), line.entry.seq);
-            }
+            note(&mut state.told, &line.entry);
             state.board.take(&line.entry);
             state.book.take(&line.entry);
             state.last_at = state.last_at.max(line.entry.at);
@@ -207,9 +210,7 @@ impl Head {
         let mut state = self.state();
         for (entry, body) in read {
             state.grow(leaf_hash(body));
-            if let Some(row) = row_of(&entry.fact) {
-                state.told.insert(row.into_owned(), entry.seq);
-            }
+            note(&mut state.told, &entry);
             let State { board, book, .. } = &mut *state;
             fold(board, book, &entry, body, keys);
             state.last_at = state.last_at.max(entry.at);
@@ -249,6 +250,23 @@ pub(crate) fn fold(board: &mut Board, book: &mut Book, entry: &Entry, body: &[u8
     } else {
         board.take(entry);
         book.take(entry);
+    }
+}
+
+/// The name under which an approval is known by its signature. No row is called so: ids have no colon.
+fn approval_row(signature: &str) -> String {
+    format!("approval:{signature}")
+}
+
+/// Takes down which row an entry tells of, and which approval.
+pub(crate) fn note(told: &mut HashMap<String, u64>, entry: &Entry) {
+    if let Some(row) = row_of(&entry.fact) {
+        told.insert(row.into_owned(), entry.seq);
+    }
+    if let Fact::PlanActed { signature, .. } = &entry.fact
+        && !signature.is_empty()
+    {
+        told.entry(approval_row(signature)).or_insert(entry.seq);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::{DataFolder, Press, as_i64};
 use crate::fault::Fault;
-use crate::held::row_of;
 use crate::trusted_time::ClockStory;
 use sekisho_core::facts::Entry;
 use sekisho_core::retention::Board;
@@ -30,7 +29,7 @@ pub(crate) struct Recovered {
     pub clock: ClockStory,
     /// Number of rows that the published checkpoint covers.
     pub published: u64,
-    /// The last row that tells of each sealed row of other tables.
+    /// The last row that tells of each sealed row of other tables, and the first that tells of each approval.
     pub told: HashMap<String, u64>,
     /// What the rows tell of holds, times of keeping and deletions.
     pub board: Board,
@@ -69,9 +68,7 @@ pub(crate) async fn recover(conn: &mut AnyConnection, data_dir: &Path, key: &Pub
             // Who corrected the log's time signed that it goes on from there.
             last_at = if crate::trusted_time::is_correction(&entry, keys) { entry.at } else { last_at.max(entry.at) };
             clock.take(&entry, last_at, tree.size() <= newest);
-            if let Some(row) = row_of(&entry.fact) {
-                told.insert(row.into_owned(), entry.seq);
-            }
+            super::note(&mut told, &entry);
             super::fold(&mut board, &mut book, &entry, body, keys);
             if signed.iter().any(|checkpoint| checkpoint.size == tree.size() && checkpoint.root != tree.root()) {
                 return Err(first_altered(conn, &files, tree.size()).await?);
