@@ -64,7 +64,7 @@ async fn what_an_unsigned_entry_says_is_shown_as_text_and_two_persons_let_deleti
     let mut planner = Browser::of(&clinic, "planner").await;
     let mut safety = Browser::of(&clinic, "safety").await;
     let page = planner.get("/retention").await.text;
-    assert!(page.contains("削除を止めています") && page.contains("先に証拠保全を指定し直してください") && page.contains("<code>hold_placed</code>"), "{page}");
+    assert!(page.contains("削除を止めています") && page.contains("先に証拠保全を指定し直してください") && page.contains(">hold_placed</code>"), "{page}");
     assert!(page.contains("&lt;script&gt;alert(1)") && !page.contains("<script>alert(1)") && !page.contains('\u{202e}') && !page.contains(&"長".repeat(500)), "{page}");
     let field = |page: &str, name: &str| page.split_once(&format!("name=\"{name}\" value=\"")).unwrap().1.split('"').next().unwrap().to_owned();
     let last = field(&page, "last");
