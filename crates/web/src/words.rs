@@ -93,6 +93,11 @@ pub fn word_with(lang: Lang, key: &str, values: &[(&str, &str)]) -> String {
     fill(&word(lang, key), values)
 }
 
+/// Several things in a row, as they are told in a sentence.
+pub fn listed<S: std::borrow::Borrow<str>>(lang: Lang, things: &[S]) -> String {
+    things.join(if lang == Lang::Ja { "、" } else { ", " })
+}
+
 /// Replaces each `{name}` in one pass, so that a value that looks like a placeholder stays what it is.
 #[must_use]
 pub fn fill(text: &str, values: &[(&str, &str)]) -> String {

@@ -32,6 +32,7 @@ use sekisho_evidence::decisive::{self, Term};
 use sekisho_evidence::Digest;
 use sekisho_evidence::limits::MAX_ENTRY_BYTES;
 use sekisho_evidence::log::{Tree, leaf_hash};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -251,6 +252,13 @@ pub(crate) fn fold(board: &mut Board, book: &mut Book, entry: &Entry, body: &[u8
         board.take(entry);
         book.take(entry);
     }
+}
+
+/// The entry in a row, if it can be read and stands at the number that it says: rows are written by whoever has the database.
+pub(crate) fn entry_in(row: &AnyRow) -> Result<Option<Entry>, Fault> {
+    let entry: Option<Entry> = serde_json::from_slice(row.try_get("body")?).ok();
+    let seq = row.try_get::<i64, _>("seq")?;
+    Ok(entry.filter(|entry| as_i64(entry.seq) == seq))
 }
 
 /// The name under which an approval is known by its signature. No row is called so: ids have no colon.

@@ -1,7 +1,7 @@
 //! Exchanging the key of the log: an entry that names the new key, and a checkpoint over it that both sign. A crash at any point
 //! leaves either the old key or an exchange that the next publishing finishes.
 
-use super::as_i64;
+use super::{as_i64, entry_in};
 use crate::Store;
 use crate::fault::{Done, Fault};
 use crate::keys::{Keys, LogKeys, signing_key};
@@ -13,7 +13,7 @@ use sekisho_core::refusal::Refusal;
 use sekisho_evidence::checkpoint::{PublicKey, SigningKey};
 use sekisho_evidence::decisive::Term;
 use sekisho_evidence::rotation::MAX_ROTATIONS;
-use sqlx::{AnyConnection, Row};
+use sqlx::AnyConnection;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -52,17 +52,19 @@ pub(crate) fn log_keys(current: SigningKey, settings: &Settings, load: &dyn Fn(&
     Ok(LogKeys { current: Arc::new(current), former, next })
 }
 
+/// Whether an entry tells of the exchange that leads to this key.
+fn leads_to(entry: &Entry, key: &str) -> bool {
+    matches!(&entry.fact, Fact::KeyRotated { new, .. } if new == key)
+}
+
 /// Decides at the start what an exchange that was interrupted came to, by the key that the database names. Gives the key that
 /// it must name.
 pub(crate) async fn settle_log_key(conn: &mut AnyConnection, keys: &Keys, kept: Option<&str>) -> Result<String, Fault> {
     let current = keys.log().public().to_string();
     let Some(next) = keys.next_log().map(|next| next.public().to_string()) else { return Ok(current) };
     // The name alone is a row that anybody with the database changes, and what the next key signed would count no more.
-    let rows = sqlx::query("SELECT body FROM log WHERE kind = 'key_rotated' ORDER BY seq LIMIT $1").bind(2 * MAX_ROTATIONS as i64).fetch_all(conn).await?;
-    let told = rows.iter().any(|row| {
-        let entry: Option<Entry> = row.try_get("body").ok().and_then(|body| serde_json::from_slice(body).ok());
-        matches!(entry, Some(Entry { fact: Fact::KeyRotated { new, .. }, .. }) if new == next)
-    });
+    let rows = sqlx::query("SELECT seq, body FROM log WHERE kind = 'key_rotated' ORDER BY seq LIMIT $1").bind(2 * MAX_ROTATIONS as i64).fetch_all(conn).await?;
+    let told = rows.iter().any(|row| entry_in(row).ok().flatten().is_some_and(|entry| leads_to(&entry, &next)));
     if (told || kept == Some(next.as_str())) && next != current {
         // The entry is written. Publishing finishes what is left.
         return Ok(next);
@@ -120,10 +122,8 @@ impl Store {
         let size = self.inner.log.size();
         let row = sqlx::query("SELECT seq, body FROM log WHERE kind = 'key_rotated' AND seq < $1 ORDER BY seq DESC LIMIT 1").bind(as_i64(size)).fetch_optional(self.read()).await?;
         let broken = || Fault::LogBroken("the key was exchanged, and the log does not tell of it".into());
-        let row = row.ok_or_else(broken)?;
-        let entry: Entry = serde_json::from_slice(row.try_get("body")?).map_err(|_| broken())?;
-        let told = as_i64(entry.seq) == row.try_get::<i64, _>("seq")? && matches!(&entry.fact, Fact::KeyRotated { new, .. } if *new == next.public().to_string());
-        if told { Ok(Some((entry.seq, next))) } else { Err(broken()) }
+        let entry = entry_in(&row.ok_or_else(broken)?)?.filter(|entry| leads_to(entry, &next.public().to_string()));
+        Ok(Some((entry.ok_or_else(broken)?.seq, next)))
     }
 
     /// Both keys have signed a head of this size: the new one takes the place of the old one, which is destroyed.

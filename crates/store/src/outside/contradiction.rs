@@ -4,7 +4,7 @@
 use super::Place;
 use crate::Store;
 use crate::fault::{Done, Fault};
-use crate::log::{KeyRotation, as_i64, read_checkpoint};
+use crate::log::{KeyRotation, entry_in, read_checkpoint};
 use sekisho_core::desk::{Cause, Recall, RecallWord};
 use sekisho_core::facts::{Entry, Fact};
 use sekisho_core::letter::one_line;
@@ -16,7 +16,6 @@ use sekisho_evidence::decisive::in_force;
 use sekisho_evidence::log::{prove_consistency, verify_consistency};
 use sekisho_evidence::rotation::{Rotation, open_by_any, read};
 use serde::Serialize;
-use sqlx::Row;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -195,9 +194,7 @@ impl Store {
         let rows = sqlx::query("SELECT seq, body FROM log WHERE kind = $1 ORDER BY seq DESC LIMIT $2").bind(kind).bind(LOOKED_AT).fetch_all(self.read()).await?;
         let mut found = Vec::with_capacity(rows.len());
         for row in &rows {
-            let entry: Option<Entry> = serde_json::from_slice(row.try_get("body")?).ok();
-            let seq = row.try_get::<i64, _>("seq")?;
-            found.extend(entry.filter(|entry| as_i64(entry.seq) == seq));
+            found.extend(entry_in(row)?);
         }
         Ok(found)
     }

@@ -66,7 +66,7 @@ fn without_right(ctx: &Ctx, action: Action, parts: &Parts) -> Response {
     let refusal = Refusal::NotAllowed;
     let (text, next) = words::refusal(ctx.lang, &refusal);
     let holders: Vec<&str> = Role::ALL.into_iter().filter(|role| reach(*role, action) != Reach::None).map(|role| words::role(ctx.lang, role)).collect();
-    page(ctx, "refused.html", "refused.title", status_of(&refusal), context! { text, next, code => refusal.code(), right => right_in_words(ctx.lang, action), holders => holders.join(if ctx.lang == Lang::Ja { "、" } else { ", " }) }, None, parts)
+    page(ctx, "refused.html", "refused.title", status_of(&refusal), context! { text, next, code => refusal.code(), right => right_in_words(ctx.lang, action), holders => words::listed(ctx.lang, &holders) }, None, parts)
 }
 
 /// What may be done by a right, in words.

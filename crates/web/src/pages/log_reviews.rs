@@ -141,7 +141,7 @@ pub(in crate::pages) fn title(lang: words::Lang, names: &LogNames, line: &Review
         "decision" => words::word(lang, &format!("cases.decision_{text}")),
         "kind" => {
             let kinds: Vec<&str> = text.split(',').map(|kind| words::find(lang, &format!("log.kind_{kind}")).unwrap_or(kind)).collect();
-            kinds.join(if lang == words::Lang::Ja { "、" } else { ", " })
+            words::listed(lang, &kinds)
         }
         "named" => names.of(text),
         "duty" => words::find(lang, &format!("lr.duty_{text}")).map_or_else(|| text.to_owned(), str::to_owned),

@@ -15,9 +15,9 @@ pub(in crate::pages) fn scope(lang: Lang, scope: &HoldScope, about: &str) -> Str
 }
 
 /// Numbers of entries, as a list.
-fn numbers(lang: Lang, entries: &[u64]) -> String {
+pub(in crate::pages) fn numbers(lang: Lang, entries: &[u64]) -> String {
     let numbers: Vec<String> = entries.iter().map(u64::to_string).collect();
-    numbers.join(if lang == Lang::Ja { "、" } else { ", " })
+    words::listed(lang, &numbers)
 }
 
 /// The sentence, if the fact is one of these.

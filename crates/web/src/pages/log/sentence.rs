@@ -233,7 +233,7 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
                 (true, false) => "review_answered_signed",
                 (false, _) => "review_answered",
             };
-            say(key, &[("group", group), ("answers", &format!("{}{more}", list.join(if lang == Lang::Ja { "、" } else { ", " })))])
+            say(key, &[("group", group), ("answers", &format!("{}{more}", words::listed(lang, &list)))])
         }
         Fact::ReviewClosed { count, .. } => say(
             "review_closed",
@@ -241,7 +241,7 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         ),
         Fact::ReviewDisabled { which, persons, .. } => {
             let list: Vec<String> = persons.iter().take(20).map(|person| names.of(person.as_str())).collect();
-            say("review_disabled", &[("which", &one_of(lang, "review.which", which.as_str())), ("n", &persons.len().to_string()), ("persons", &list.join(if lang == Lang::Ja { "、" } else { ", " }))])
+            say("review_disabled", &[("which", &one_of(lang, "review.which", which.as_str())), ("n", &persons.len().to_string()), ("persons", &words::listed(lang, &list))])
         }
         Fact::TokenMade { person, name, scopes, sources, until, reason, .. } => {
             let because = if reason.is_empty() { String::new() } else { say("token_because", &[("reason", reason.trim_end_matches(['。', '.']))]) };
@@ -279,11 +279,11 @@ pub fn sentence(lang: Lang, names: &LogNames, fact: &Fact) -> String {
         Fact::SteppedUp { by: None } => say("stepped_up", &[]),
         Fact::SteppedUp { by: Some(kind) } => say("stepped_up_by", &[("kind", &one_of(lang, "log.factor", kind.as_str()))]),
         Fact::PasskeyAdded { person, name, .. } => say("passkey_added", &[("person", &names.of(person.as_str())), ("name", name)]),
-        Fact::EmergencyKept { login, told, active, .. } => say(if *active { "emergency_kept" } else { "emergency_retired" }, &[("login", login), ("told", &told.join(if lang == Lang::Ja { "、" } else { ", " }))]),
+        Fact::EmergencyKept { login, told, active, .. } => say(if *active { "emergency_kept" } else { "emergency_retired" }, &[("login", login), ("told", &words::listed(lang, &told))]),
         Fact::EnvelopeMade { login, half, number, holder, place, .. } => say("envelope_made", &[("login", login), ("half", &one_of(lang, "emergency.half", half.as_str())), ("number", number), ("holder", holder), ("place", place)]),
         Fact::EnvelopesSeen { login, intact, note, .. } => say(if *intact { "envelopes_seen" } else { "envelopes_broken" }, &[("login", login), ("because", &because(lang, note))]),
         Fact::EmergencyCodeUsed { login, left, .. } => say("emergency_code_used", &[("login", login), ("left", &left.to_string())]),
-        Fact::EmergencyOpened { login, openers, cause, reason, again, mails, .. } => say(if *again { "emergency_opened_again" } else { "emergency_opened" }, &[("login", login), ("openers", &openers.join(if lang == Lang::Ja { "、" } else { ", " })), ("cause", &one_of(lang, "emergency.cause", cause.as_str())), ("reason", reason.trim_end_matches(['。', '.'])), ("mails", &mails.to_string())]),
+        Fact::EmergencyOpened { login, openers, cause, reason, again, mails, .. } => say(if *again { "emergency_opened_again" } else { "emergency_opened" }, &[("login", login), ("openers", &words::listed(lang, &openers)), ("cause", &one_of(lang, "emergency.cause", cause.as_str())), ("reason", reason.trim_end_matches(['。', '.'])), ("mails", &mails.to_string())]),
         Fact::EmergencyTried { login } => say("emergency_tried", &[("login", login)]),
         Fact::EmergencyEnded { login, why, .. } => say("emergency_ended", &[("login", login), ("why", &one_of(lang, "emergency.why", why))]),
         Fact::EmergencyClosed { login, note, .. } => say("emergency_closed", &[("login", login), ("because", &because(lang, note))]),

@@ -145,7 +145,7 @@ fn finding(index: usize, row: &Finding, lang: Lang) -> FindingView {
 fn in_words(item: Item, text: &str, lang: Lang) -> String {
     let set = |name: &str| {
         let words: Vec<String> = text.split(", ").map(|word| words::word(lang, &format!("{name}.{word}"))).collect();
-        words.join(if lang == Lang::Ja { "、" } else { ", " })
+        words::listed(lang, &words)
     };
     let told = match item {
         Item::Function => Some(set("function")),
@@ -178,7 +178,7 @@ fn span(text: &str) -> Option<(Timestamp, Timestamp)> {
 fn refused(text: &str, lang: Lang) -> Option<String> {
     let Some((head, ask)) = text.split_once(" times: ") else {
         let rights: Option<Vec<&str>> = text.split(", ").map(|right| words::find(lang, &format!("right.{right}"))).collect();
-        return rights.map(|rights| words::word_with(lang, "plans.allowed_rights", &[("rights", &rights.join(if lang == Lang::Ja { "、" } else { ", " }))]));
+        return rights.map(|rights| words::word_with(lang, "plans.allowed_rights", &[("rights", &words::listed(lang, &rights))]));
     };
     let (code, times) = head.split_once(' ')?;
     // The first word is the way, the second the act; whatever else was refused stands as it was asked for.

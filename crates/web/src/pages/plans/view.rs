@@ -295,7 +295,7 @@ pub(crate) fn slot_name(slot: Slot) -> &'static str {
 fn approvals_given(plan: &Plan, digest: &str, lang: Lang) -> String {
     let given = plan.approvals.iter().filter(|approval| approval.digest == digest);
     let told: Vec<String> = given.map(|approval| format!("{} {}", words::word(lang, &format!("mark.{}", slot_name(approval.slot))), approval.name)).collect();
-    told.join(if lang == Lang::Ja { "、" } else { ", " })
+    words::listed(lang, &told)
 }
 
 fn mark(role: &'static str, given: Option<(&str, Timestamp)>, lang: Lang) -> MarkView {

@@ -1,6 +1,7 @@
 //! Deleting that unsigned entries of the log stopped: what they say, and two persons who let it go on.
 
 use crate::call::{Call, Ctx};
+use crate::pages::log::keeping::numbers;
 use crate::pages::log::{LogNames, sentence};
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
@@ -125,13 +126,12 @@ pub(super) async fn on_page(ctx: &Ctx) -> Result<Option<Value>, Stop> {
         .into_iter()
         .map(|row| context! { seq => row.entry, is_in_log => row.is_in_log, at => row.at.map(|at| at.0), kind => row.kind, who => row.who, what => row.what })
         .collect();
-    let list = |numbers: &[u64]| numbers.iter().map(u64::to_string).collect::<Vec<_>>().join("、");
     Ok(Some(context! {
         rows,
         more,
         last => entries.last().map(|entry| entry.seq),
         may_resume => ctx.may(Action::ResumeDeleting),
-        wish => wish.map(|wish| context! { seq => wish.seq, entries => list(&wish.entries), reason => wish.reason.as_str(), at => wish.at.0, name => wish.name.as_str(), own => wish.by.is_some() && wish.by == own }),
+        wish => wish.map(|wish| context! { seq => wish.seq, entries => numbers(ctx.lang, &wish.entries), reason => wish.reason.as_str(), at => wish.at.0, name => wish.name.as_str(), own => wish.by.is_some() && wish.by == own }),
     }))
 }
 
