@@ -6,7 +6,7 @@ use sekisho_core::secret::Secret;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyConnection, AnyPool, Connection, Row};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Once;
 use std::time::Duration;
@@ -166,10 +166,18 @@ async fn hold(conn: &mut AnyConnection) -> Result<(), Fault> {
     Err(Fault::Folder("another instance of Sekisho uses this database".into()))
 }
 
+/// The database's file in a data folder.
+const SQLITE_FILE: &str = "sekisho.db";
+
+/// Where `SQLite` writes its changes ahead.
+pub(crate) fn sqlite_wal(data_dir: &Path) -> PathBuf {
+    data_dir.join(format!("{SQLITE_FILE}-wal"))
+}
+
 /// The address of the database file, with every byte escaped that an address gives a meaning to.
 fn sqlite_url(data_dir: &Path) -> String {
     let mut url = "sqlite://".to_owned();
-    for byte in data_dir.join("sekisho.db").as_os_str().as_encoded_bytes() {
+    for byte in data_dir.join(SQLITE_FILE).as_os_str().as_encoded_bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.') {
             url.push(char::from(*byte));
         } else {

@@ -50,10 +50,6 @@ impl Store {
             return;
         };
         writer.hub().end(ending.cause);
-        if ending.cause == Cause::RecordingLost {
-            // The likeliest reason is a full disk, and the entry below needs room.
-            self.inner.shelf.drop_ballast_if_full();
-        }
         let mut complained = false;
         loop {
             match self.write_left(writer, &ending, ended_at).await {

@@ -2,8 +2,7 @@
 //! noticed.
 
 use super::writer::STUCK_AFTER;
-use super::{DISK_FLOOR_BYTES, Shelf, Writer};
-use sekisho_core::limits;
+use super::{Shelf, Writer};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
@@ -80,22 +79,5 @@ fn sync(writer: &Arc<Writer>, syncs: &Arc<Semaphore>) {
             writer.sync();
             drop(hand);
         });
-    }
-}
-
-impl Shelf {
-    /// Cuts the sessions while there is room left to write down that they ended.
-    fn watch_space(&self) {
-        match self.free_bytes() {
-            Ok(free) if free < DISK_FLOOR_BYTES => {
-                for writer in self.writers() {
-                    writer.lose(&"the disk is full");
-                }
-                self.drop_ballast();
-            }
-            Ok(free) if free > 2 * limits::DISK_RESERVE_BYTES as u64 => self.take_ballast(),
-            Ok(_) => {}
-            Err(fault) => tracing::error!(%fault, "the disk cannot be watched"),
-        }
     }
 }

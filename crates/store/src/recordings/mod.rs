@@ -9,6 +9,7 @@ mod notes;
 mod offline;
 mod read;
 pub(crate) mod recipient;
+mod reserve;
 mod viewed;
 mod writer;
 
@@ -26,7 +27,7 @@ pub(crate) use writer::{Ending, Sink, Writer};
 use crate::fault::Fault;
 use crate::faults::Faults;
 use crate::log::sync_folder;
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
+use rustix::fs::statvfs;
 use sekisho_core::desk::Recall;
 use sekisho_core::ids::SessionId;
 use sekisho_core::limits;
@@ -34,7 +35,7 @@ use sekisho_core::people::Actor;
 use sekisho_core::refusal::Refusal;
 use sekisho_evidence::recording::{DataKey, FILE_SUFFIX, Header, RECORDINGS_DIR};
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,12 +47,6 @@ use tokio::sync::{Semaphore, broadcast, mpsc};
 pub(crate) const ORPHANS_DIR: &str = "orphans";
 /// Folder of recordings that were found damaged, beside the recordings.
 pub(crate) const ASIDE_DIR: &str = "damaged";
-/// Space that is kept occupied, and set free when the disk runs full, so that database and log can still be written:
-/// the ends of the cut sessions, and the logins of those who come to make room.
-const BALLAST_BYTES: u64 = 32 * 1024 * 1024;
-const BALLAST_FILE: &str = "reserve";
-/// Free space below which running sessions are cut while there is still room to write that down.
-const DISK_FLOOR_BYTES: u64 = 16 * 1024 * 1024;
 /// Alarms that are kept for the page of the box's health; the technical log has all.
 const ALARMS: usize = 50;
 /// How long a header may take to reach the disk before the worker is refused.
@@ -70,6 +65,8 @@ pub(crate) struct Shelf {
     vanished: mpsc::UnboundedSender<SessionId>,
     vanished_ones: Mutex<Option<mpsc::UnboundedReceiver<SessionId>>>,
     halted: AtomicBool,
+    /// The disk was full when it was last looked at.
+    was_full: AtomicBool,
     /// The last sentences, and how many went before them.
     alarms: Mutex<(usize, Vec<String>)>,
 }
@@ -88,6 +85,7 @@ impl Shelf {
             vanished,
             vanished_ones: Mutex::new(Some(receiver)),
             halted: AtomicBool::new(false),
+            was_full: AtomicBool::new(false),
             alarms: Mutex::default(),
         }
     }
@@ -99,7 +97,7 @@ impl Shelf {
             made.map_err(Fault::io("the folder of recordings cannot be made"))?;
             sync_folder(&self.data_dir)?;
         }
-        self.take_ballast();
+        self.keep_reserve();
         Ok(())
     }
 
@@ -241,33 +239,6 @@ impl Shelf {
     /// The handle that goes to the gateway.
     pub(crate) fn sink(&self, writer: &Arc<Writer>) -> Sink {
         Sink::new(Arc::clone(writer), self.vanished.clone())
-    }
-
-    /// Occupies the reserve, if there is room for more than it.
-    fn take_ballast(&self) {
-        let path = self.data_dir.join(BALLAST_FILE);
-        if path.exists() || self.free_bytes().unwrap_or(0) < BALLAST_BYTES + limits::DISK_RESERVE_BYTES as u64 {
-            return;
-        }
-        let taken = File::create(&path).and_then(|file| Ok(fallocate(&file, FallocateFlags::empty(), 0, BALLAST_BYTES)?));
-        if taken.is_err() {
-            // A file system that cannot occupy space beforehand: the floor alone protects.
-            let _ = fs::remove_file(&path);
-        }
-    }
-
-    /// Sets the reserve free if there is next to nothing left beside it.
-    pub(crate) fn drop_ballast_if_full(&self) {
-        if self.free_bytes().is_ok_and(|free| free < DISK_FLOOR_BYTES) {
-            self.drop_ballast();
-        }
-    }
-
-    /// Sets the reserve free.
-    pub(crate) fn drop_ballast(&self) {
-        if fs::remove_file(self.data_dir.join(BALLAST_FILE)).is_ok() {
-            tracing::error!("the disk is full: the reserve was set free so that the log can be written");
-        }
     }
 }
 
