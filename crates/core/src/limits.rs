@@ -46,6 +46,8 @@ limits! {
     VIEWING_DEFAULT_HOURS: "hours" = 8;
     /// Days for which a request to view waits for a holder.
     VIEWING_ASKED_DAYS: "days" = 7;
+    /// Days for which a wish to keep for a shorter time, or to let deleting go on, waits for another person.
+    KEEPING_ASKED_DAYS: "days" = 14;
     /// Requests to view of one person that wait or hold at once.
     VIEWING_REQUESTS: "requests" = 20;
     /// Requests to view that one person makes within 24 hours.

@@ -100,6 +100,14 @@ pub struct KeepWish {
     pub name: String,
 }
 
+impl KeepWish {
+    /// Until when somebody may agree to it.
+    #[must_use]
+    pub fn lapses(&self) -> Timestamp {
+        lapses(self.at)
+    }
+}
+
 /// A wish that deleting goes on, which waits for another person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ResumeWish {
@@ -115,6 +123,19 @@ pub struct ResumeWish {
     pub by: Option<PersonId>,
     /// Their name.
     pub name: String,
+}
+
+impl ResumeWish {
+    /// Until when somebody may agree to it.
+    #[must_use]
+    pub fn lapses(&self) -> Timestamp {
+        lapses(self.at)
+    }
+}
+
+/// What was asked for long ago was asked of another state of things.
+fn lapses(asked: Timestamp) -> Timestamp {
+    asked.plus(DAY.saturating_mul(u32::try_from(limits::KEEPING_ASKED_DAYS).unwrap_or(u32::MAX)))
 }
 
 /// Why nothing is deleted: what the database says is not what the log said.
@@ -221,10 +242,10 @@ impl Board {
         &self.doubted
     }
 
-    /// The wish that deleting goes on, which waits for another person.
+    /// The wish that deleting goes on, which waits for another person at this moment.
     #[must_use]
-    pub fn resume(&self) -> Option<&ResumeWish> {
-        self.resume.as_ref()
+    pub fn resume(&self, now: Timestamp) -> Option<&ResumeWish> {
+        self.resume.as_ref().filter(|wish| now < wish.lapses())
     }
 
     /// Takes the next entry.
@@ -351,10 +372,10 @@ impl Board {
         self.rules.get(&class).copied()
     }
 
-    /// The wish that waits for a planner.
+    /// The wish that waits for a planner at this moment.
     #[must_use]
-    pub fn wish(&self, class: KeepClass) -> Option<&KeepWish> {
-        self.wishes.get(&class)
+    pub fn wish(&self, class: KeepClass, now: Timestamp) -> Option<&KeepWish> {
+        self.wishes.get(&class).filter(|wish| now < wish.lapses())
     }
 
     /// All holds, also those that ended.
@@ -503,10 +524,11 @@ mod tests {
         board.doubt(7);
         by(&mut board, 8, 1, Fact::DeletingAsked { entries: vec![5], reason: "調べた".into() });
         assert_eq!(board.doubted().iter().copied().collect::<Vec<_>>(), [5, 7], "a wish frees nothing");
-        assert_eq!(board.resume().map(|wish| (wish.seq, wish.entries.clone())), Some((8, vec![5])));
+        assert_eq!(board.resume(days(14)).map(|wish| (wish.seq, wish.entries.clone())), Some((8, vec![5])));
+        assert_eq!(board.resume(days(15)), None, "it was asked 14 days ago, of another state of things");
         let resumed = |entries: &[u64]| Fact::DeletingResumed { entries: entries.to_vec(), asked_by: "企画 一郎".into(), reason: String::new() };
         by(&mut board, 9, 2, resumed(&[5, 11]));
-        assert_eq!((board.doubted().iter().copied().collect::<Vec<_>>(), board.resume()), (vec![7], None));
+        assert_eq!((board.doubted().iter().copied().collect::<Vec<_>>(), board.resume(days(1))), (vec![7], None));
         by(&mut board, 10, 2, resumed(&[7]));
         assert_eq!(board.doubted().first(), Some(&7), "nobody asked for it");
         let asked = || Fact::DeletingAsked { entries: vec![7], reason: "調べた".into() };

@@ -188,10 +188,12 @@ async fn a_time_is_shortened_by_two_persons_and_lengthened_by_one(base: Base) {
     ward.clock.pass(DAY * 20);
     round(&ward).await;
     assert!(ward.recording(&session).is_file(), "a wish is no rule");
+    let second = another(&ward.planner, Role::Planner);
+    assert_eq!(refused(ward.store.decide_time(&second, class, 90, true, "").await), Some(Refusal::NothingAsked), "what was asked 20 days ago lapsed");
+    assert_eq!(ward.store.ask_time(&ward.planner, class, 90, reason).await.unwrap(), TimeSet::Asked);
+    assert_eq!(refused(ward.store.decide_time(&second, class, 120, true, "").await), Some(Refusal::ChangedMeanwhile));
     assert_eq!(refused(ward.store.decide_time(&ward.planner, class, 90, true, "").await), Some(Refusal::SameHand));
     assert_eq!(refused(ward.store.decide_time(&ward.operator, class, 90, true, "").await), Some(Refusal::NotAllowed));
-    let second = another(&ward.planner, Role::Planner);
-    assert_eq!(refused(ward.store.decide_time(&second, class, 120, true, "").await), Some(Refusal::ChangedMeanwhile));
     ward.store.decide_time(&second, class, 90, true, "").await.unwrap();
     round(&ward).await;
     assert!(ward.recording(&session).is_file(), "what a shorter time makes due is announced");

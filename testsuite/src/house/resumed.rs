@@ -138,6 +138,11 @@ async fn two_persons_let_deleting_go_on_and_another_unsigned_entry_stops_it_agai
     round(&ward).await;
     assert!(kept(&ward));
     ward.store.ask_resume(&chief, both[1], "これも確かめた").await.unwrap();
+    let stale = asked(&ward).await;
+    ward.clock.pass(DAY * 14);
+    assert!(ward.store.doubted(&ward.planner).await.unwrap().unwrap().wish.is_none());
+    assert_eq!(refused(ward.store.decide_resume(&ward.planner, stale, true, "").await), Some(Refusal::NothingAsked), "what was asked 14 days ago lapsed");
+    ward.store.ask_resume(&chief, both[1], "これも確かめた").await.unwrap();
     assert!(ward.store.decide_resume(&ward.planner, asked(&ward).await, true, "").await.unwrap());
     ward.store.place_hold(&ward.planner, HoldAsk { scope: HoldScope::Session { session: later.clone() }, basis: HoldBasis::Own, case_number: "院内-7".into(), reason: "x".into(), days: None }).await.unwrap();
     round(&ward).await;

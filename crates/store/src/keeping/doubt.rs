@@ -48,7 +48,8 @@ impl Store {
     /// Without the right to read how keeping stands.
     pub async fn doubted(&self, actor: &Actor) -> Done<Option<DoubtState>> {
         may(actor, Action::ReadRetention, None)?;
-        let (all, wish) = self.board(|board| (board.doubted().len(), board.resume().cloned()));
+        let now = self.now();
+        let (all, wish) = self.board(|board| (board.doubted().len(), board.resume(now).cloned()));
         let first = self.doubted_first();
         if first.is_empty() {
             return Ok(None);
@@ -93,12 +94,13 @@ impl Store {
     /// deleting goes on: not while other entries are in doubt.
     ///
     /// # Errors
-    /// Without the right; [`Refusal::SameHand`]; [`Refusal::NothingAsked`]; [`Refusal::ChangedMeanwhile`].
+    /// Without the right; [`Refusal::SameHand`]; [`Refusal::NothingAsked`], also of what lapsed; [`Refusal::ChangedMeanwhile`].
     pub async fn decide_resume(&self, actor: &Actor, asked: u64, agreed: bool, reason: &str) -> Done<bool> {
         self.require(actor, Action::ResumeDeleting, None, "decide_resume").await?;
         check_text("reason", reason)?;
         let mut tx = self.write(actor).await?;
-        let wish = self.board(|board| board.resume().cloned()).ok_or(Refusal::NothingAsked)?;
+        let now = tx.now();
+        let wish = self.board(|board| board.resume(now).cloned()).ok_or(Refusal::NothingAsked)?;
         if wish.seq != asked {
             return Err(Refusal::ChangedMeanwhile.into());
         }

@@ -118,7 +118,7 @@ impl Store {
         self.board(|board| RecordingFate { deleted: board.erased(session).map(|erased| (erased.seq, erased.at)), aside: board.set_aside(session) })
     }
 
-    /// A look at what the log tells of holds, times and deletions.
+    /// A look at what the log tells of holds, times and deletions. `look` runs under the lock of the log, and must not ask the store for anything.
     pub(crate) fn board<T>(&self, look: impl FnOnce(&Board) -> T) -> T {
         self.inner.log.board(look)
     }

@@ -121,15 +121,17 @@ impl Store {
     /// Decides on a shorter time, of the days that the planner saw. Who asked may take it back, and not grant it.
     ///
     /// # Errors
-    /// Without the right; [`Refusal::SameHand`]; [`Refusal::NothingAsked`]; [`Refusal::ChangedMeanwhile`].
+    /// Without the right; [`Refusal::SameHand`]; [`Refusal::NothingAsked`], also of what lapsed; [`Refusal::ChangedMeanwhile`].
     pub async fn decide_time(&self, actor: &Actor, class: KeepClass, days: u32, agreed: bool, reason: &str) -> Done<()> {
-        let wish = self.board(|board| board.wish(class).cloned());
+        let now = self.now();
+        let wish = self.board(|board| board.wish(class, now).cloned());
         let own = wish.as_ref().is_some_and(|wish| wish.by.is_some() && wish.by == actor.person);
         let right = if own && !agreed { Action::AskRetention } else { Action::DecideRetention };
         self.require(actor, right, None, "decide_time").await?;
         check_text("reason", reason)?;
         let mut tx = self.write(actor).await?;
-        let wish = self.board(|board| board.wish(class).cloned()).ok_or(Refusal::NothingAsked)?;
+        let now = tx.now();
+        let wish = self.board(|board| board.wish(class, now).cloned()).ok_or(Refusal::NothingAsked)?;
         if wish.days != days {
             return Err(Refusal::ChangedMeanwhile.into());
         }
@@ -159,7 +161,7 @@ impl Store {
         let number = |row: &sqlx::any::AnyRow, name: &str| -> Result<u64, Fault> { Ok(u64::try_from(row.try_get::<i64, _>(name)?).unwrap_or(0)) };
         let rows = sqlx::query("SELECT class, COUNT(*) AS n, CAST(SUM(bytes) AS BIGINT) AS b, MIN(ended_at) AS oldest FROM recording_care WHERE state IN ('kept', 'aside') GROUP BY class").fetch_all(self.read()).await?;
         let mut classes: Vec<ClassState> = self.board(|board| {
-            KeepClass::ALL.into_iter().map(|class| ClassState { class, rule: board.rule(class), wish: board.wish(class).cloned(), recordings: 0, bytes: 0, oldest: None }).collect()
+            KeepClass::ALL.into_iter().map(|class| ClassState { class, rule: board.rule(class), wish: board.wish(class, now).cloned(), recordings: 0, bytes: 0, oldest: None }).collect()
         });
         for row in &rows {
             let class: String = row.try_get("class")?;

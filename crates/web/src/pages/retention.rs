@@ -157,7 +157,7 @@ async fn times(call: Call) -> Reply {
                 bytes => class.bytes,
                 oldest => class.oldest.map(|at| at.0),
                 counts => matches!(class.class, KeepClass::Recordings | KeepClass::Contents | KeepClass::Emergency),
-                wish => class.wish.as_ref().map(|wish| context! { days => wish.days, reason => wish.reason.as_str(), at => wish.at.0, name => if wish.by.is_none() { ctx.t("keeping.console") } else { wish.name.clone() }, own => wish.by.is_some() && wish.by == own }),
+                wish => class.wish.as_ref().map(|wish| context! { days => wish.days, reason => wish.reason.as_str(), at => wish.at.0, lapses => wish.lapses().0, name => if wish.by.is_none() { ctx.t("keeping.console") } else { wish.name.clone() }, own => wish.by.is_some() && wish.by == own }),
             }
         })
         .collect();
@@ -206,7 +206,7 @@ fn ahead_row(ctx: &Ctx, row: &DueRow) -> Value {
         DueThing::Attachment { plan, number, name, .. } => ("attachment", format!("{number} {name}"), Some(format!("/plans/{plan}"))),
         DueThing::Lines { segment } => ("lines", ctx.t_with("keeping.part", &[("n", &segment.to_string())]), None),
     };
-    context! { what, about, link, class => row.class.as_str(), days => row.days, ended => row.ended.0, due => row.due.0, bytes => row.bytes, held => row.held.join("、"), is_held => !row.held.is_empty() }
+    context! { what, about, link, class => row.class.as_str(), days => row.days, ended => row.ended.0, due => row.due.0, bytes => row.bytes, held => words::listed(ctx.lang, &row.held), is_held => !row.held.is_empty() }
 }
 
 async fn ahead(call: Call) -> Reply {

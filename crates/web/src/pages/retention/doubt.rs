@@ -131,7 +131,7 @@ pub(super) async fn on_page(ctx: &Ctx) -> Result<Option<Value>, Stop> {
         more,
         last => entries.last().map(|entry| entry.seq),
         may_resume => ctx.may(Action::ResumeDeleting),
-        wish => wish.map(|wish| context! { seq => wish.seq, entries => numbers(ctx.lang, &wish.entries), reason => wish.reason.as_str(), at => wish.at.0, name => wish.name.as_str(), own => wish.by.is_some() && wish.by == own }),
+        wish => wish.map(|wish| context! { seq => wish.seq, entries => numbers(ctx.lang, &wish.entries), reason => wish.reason.as_str(), at => wish.at.0, lapses => wish.lapses().0, name => wish.name.as_str(), own => wish.by.is_some() && wish.by == own }),
     }))
 }
 
