@@ -3,7 +3,7 @@
 use super::base::{Base, on_both};
 use super::ward::{Ward, facts_of};
 use crate::street::program::copy_folder;
-use sekisho_core::desk::Answer;
+use sekisho_core::desk::{Answer, Cause};
 use sekisho_core::hold::{HoldAsk, HoldBasis, HoldScope};
 use sekisho_core::people::Actor;
 use sekisho_core::refusal::Refusal;
@@ -233,6 +233,32 @@ async fn a_key_that_was_laid_down_decides_about_nothing_that_comes_after() {
     std::fs::remove_dir_all(ward.dir.join(rotation::ROTATIONS_DIR)).unwrap();
     let ward = ward.restarted().await;
     assert_eq!(ward.store.holds(&ward.operator).await.unwrap().len(), 2);
+}
+
+/// The same for an approval: with the backup a plan is approved of which the log knows nothing, and its rows go into the database.
+#[tokio::test]
+async fn an_approval_of_which_the_log_did_not_tell_ends_with_its_key() {
+    let mut ward = Ward::over(Base::sqlite()).await;
+    ward.store.shut().await;
+    let copy = ward.dir.with_file_name("backup");
+    copy_folder(&ward.dir, &copy);
+    let settings = sekisho_store::Settings { data_dir: copy.clone(), ..ward.settings.clone() };
+    ward.store = Store::open(settings, ward.clock.clone()).await.unwrap();
+    let plan = ward.approved(ward.content()).await;
+    ward.store.shut().await;
+    let rows = format!(
+        "ATTACH '{}' AS stolen; INSERT INTO plans SELECT * FROM stolen.plans WHERE id = '{id}'; INSERT INTO plan_workers SELECT * FROM stolen.plan_workers WHERE plan = '{id}'",
+        copy.join("sekisho.db").display(),
+        id = plan.id,
+    );
+    super::resumed::sql_beside(&ward.dir, &rows);
+
+    ward.store = Store::open(ward.settings.clone(), ward.clock.clone()).await.unwrap();
+    let admission = ward.try_enter(&ward.principal().await).await.unwrap();
+    ward.left(admission, Cause::Closed).await;
+    ward.store.rotate_log_key(&Actor::console()).await.unwrap();
+    let refused = ward.try_enter(&ward.principal().await).await.err();
+    assert_eq!(refused, Some(Refusal::ApprovalBroken), "the key signs no more, and in its time the log told of no approval");
 }
 
 /// Whoever has the database puts an exchange of their own far behind the log, so that the publisher takes it for the newest.
