@@ -104,7 +104,7 @@ async fn list(call: Call) -> Reply {
     let ctx = &call.ctx;
     let (store, actor) = (ctx.store(), ctx.actor()?);
     let rows: Vec<Value> = store.emergencies(actor).await?.iter().map(|account| row(ctx, account)).collect();
-    let uses: Vec<Value> = store.emergency_uses(actor, None).await?.iter().map(uses::row).collect();
+    let uses: Vec<Value> = store.emergency_uses(actor, None).await?.iter().map(|usage| uses::row(call.ctx.lang, usage)).collect();
     let set_up = store.mails();
     call.page("emergency/list.html", "emergency.title", context! { rows, uses, set_up, persons => store.policy().emergency_persons, may_keep => ctx.may(Action::KeepLedger) })
 }
@@ -118,7 +118,7 @@ async fn show(call: Call) -> Reply {
     let ctx = &call.ctx;
     let (store, actor) = (ctx.store(), ctx.actor()?);
     let account = find(&call).await?;
-    let uses: Vec<Value> = store.emergency_uses(actor, Some(&account.id)).await?.iter().map(uses::row).collect();
+    let uses: Vec<Value> = store.emergency_uses(actor, Some(&account.id)).await?.iter().map(|usage| uses::row(call.ctx.lang, usage)).collect();
     let person = store.person(actor, &account.person).await?.person;
     let roles: Vec<&str> = person.roles.iter().map(|role| crate::words::role(ctx.lang, *role)).collect();
     let mut told = Vec::new();

@@ -218,7 +218,7 @@ async fn list(call: Call) -> Reply {
         from => policy.alarm_hours_from,
         until => policy.alarm_hours_until,
     };
-    call.page("log_reviews/list.html", "lr.title", context! { rows, lost => lost.join("、"), rules })
+    call.page("log_reviews/list.html", "lr.title", context! { rows, lost => words::listed(ctx.lang, &lost), rules })
 }
 
 async fn show(call: Call) -> Reply {

@@ -198,7 +198,7 @@ async fn show_start(call: Call) -> Reply {
         .await?
         .iter()
         .enumerate()
-        .map(|(n, place)| context! { n, field => field_of(n), name => place.name.as_str(), vendor => place.vendor.as_ref().map(|id| id.as_str()), accounts => place.accounts, managers => place.managers.join("、") })
+        .map(|(n, place)| context! { n, field => field_of(n), name => place.name.as_str(), vendor => place.vendor.as_ref().map(|id| id.as_str()), accounts => place.accounts, managers => words::listed(ctx.lang, &place.managers) })
         .collect();
     let mut first = Form::default();
     first.push("deadline", sekisho_core::time::format_date(now.plus(std::time::Duration::from_secs(14 * 24 * 3600)).date()));

@@ -3,6 +3,7 @@
 use crate::call::Call;
 use crate::routes::Route;
 use crate::stop::Reply;
+use crate::words;
 use minijinja::{Value, context};
 use sekisho_core::password::{Paper, PasswordProfile};
 
@@ -29,5 +30,5 @@ async fn show(call: Call) -> Reply {
             context! { key => profile.as_str(), least => rule.least, symbols => rule.symbols, met, here => profile == policy.password_profile }
         })
         .collect();
-    call.page("accounts/passwords.html", "passwords.title", context! { papers, profiles, leaked => ctx.store().knows_leaked_passwords(), names => policy.facility_names.join("、") })
+    call.page("accounts/passwords.html", "passwords.title", context! { papers, profiles, leaked => ctx.store().knows_leaked_passwords(), names => words::listed(call.ctx.lang, &policy.facility_names) })
 }

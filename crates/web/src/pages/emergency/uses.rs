@@ -6,6 +6,7 @@ use crate::pages::log::{LogNames, entry};
 use crate::routes::{Access, Route};
 use crate::stop::{Reply, Stop};
 use crate::view::value;
+use crate::words::{self, Lang};
 use axum::http::Method;
 use minijinja::{Value, context};
 use schemars::JsonSchema;
@@ -34,14 +35,14 @@ struct ReviewAsk {
     note: String,
 }
 
-pub(super) fn row(usage: &EmergencyUse) -> Value {
+pub(super) fn row(lang: Lang, usage: &EmergencyUse) -> Value {
     let state = match (usage.closed_at, &usage.review) {
         (None, _) => "open",
         (Some(_), None) => "unreviewed",
         (Some(_), Some(_)) => "reviewed",
     };
     let first = usage.openings.first();
-    context! { id => usage.id.as_str(), login => usage.login.as_str(), at => usage.opened_at().0, closed_at => usage.closed_at.map(|at| at.0), state, openers => first.map(|opening| opening.openers.join("、")), cause => first.map(|opening| opening.cause.as_str()), reason => first.map(|opening| opening.reason.as_str()) }
+    context! { id => usage.id.as_str(), login => usage.login.as_str(), at => usage.opened_at().0, closed_at => usage.closed_at.map(|at| at.0), state, openers => first.map(|opening| words::listed(lang, &opening.openers)), cause => first.map(|opening| opening.cause.as_str()), reason => first.map(|opening| opening.reason.as_str()) }
 }
 
 fn id_of(call: &Call) -> Result<EmergencyUseId, Stop> {
@@ -66,7 +67,7 @@ async fn show(call: Call) -> Reply {
     let page = call.query().text("page").parse().unwrap_or(1).clamp(1, u64::from(u32::MAX));
     let may_review = ctx.may(Action::ReviewEmergency) && usage.closed_at.is_some() && usage.review.is_none();
     let is_opener = may_review && usage.may_review(ctx.actor()?).is_err();
-    call.page("emergency/use.html", "emergency.use", context! { form => Value::from_object(form), row => row(&usage), account => usage.account.as_str(), usage => value(&usage), entries => entries(ctx, &id, page).await?, may_review, is_opener, may_tend => ctx.may(Action::KeepEmergency) })
+    call.page("emergency/use.html", "emergency.use", context! { form => Value::from_object(form), row => row(ctx.lang, &usage), account => usage.account.as_str(), usage => value(&usage), entries => entries(ctx, &id, page).await?, may_review, is_opener, may_tend => ctx.may(Action::KeepEmergency) })
 }
 
 async fn sign(call: Call) -> Reply {
