@@ -135,7 +135,7 @@ impl ResumeWish {
 
 /// What was asked for long ago was asked of another state of things.
 fn lapses(asked: Timestamp) -> Timestamp {
-    asked.plus(DAY.saturating_mul(u32::try_from(limits::KEEPING_ASKED_DAYS).unwrap_or(u32::MAX)))
+    asked.plus(Duration::from_secs(limits::KEEPING_ASKED_DAYS as u64 * 24 * 3600))
 }
 
 /// Why nothing is deleted: what the database says is not what the log said.

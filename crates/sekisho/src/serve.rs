@@ -12,6 +12,7 @@ use sekisho_gateway::{Behind, Door, DoorSettings, DoorStream, Gateway, GatewaySe
 use sekisho_store::{DeviceToken, MailSettings, Settings, Store};
 use sekisho_web::{Face, Web, WebSettings};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,22 @@ pub fn store_settings(config: &Config) -> Settings {
     }
 }
 
+/// Room with which a box starts for certain, in MiB.
+const ROOM_TO_START_MIB: u64 = 64;
+
+/// What is said before the reason for which a data folder cannot be opened. A database on a full disk gives none that helps.
+fn unopened(dir: &Path) -> String {
+    let free = rustix::fs::statvfs(dir).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) >> 20);
+    match free {
+        Ok(free) if free < ROOM_TO_START_MIB => format!(
+            "{0} のあるディスクに空きがありません(残り {free} MiB)。{ROOM_TO_START_MIB} MiB 以上空けてから、もう一度起動してください\n\
+             The disk of {0} is full ({free} MiB are free). Make {ROOM_TO_START_MIB} MiB of room or more, and start again",
+            dir.display()
+        ),
+        _ => format!("cannot open the data in {}", dir.display()),
+    }
+}
+
 /// Opens the store.
 ///
 /// # Errors
@@ -66,7 +83,7 @@ pub fn store_settings(config: &Config) -> Settings {
 pub async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> Result<Store> {
     let store = Store::open(store_settings(config), clock.clone())
         .await
-        .with_context(|| format!("cannot open the data in {} (has `sekisho init` been run?)", config.data.dir.display()))?;
+        .with_context(|| unopened(&config.data.dir))?;
     let (directories, broken) = crate::directories::read(config, &clock);
     for (name, why) in broken {
         tracing::error!(name, why, "ALARM: a directory or sign-in provider cannot be used; its persons cannot log in by it");

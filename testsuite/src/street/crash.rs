@@ -179,6 +179,12 @@ impl Filler {
         let _ = self.hand.take().map(JoinHandle::join);
     }
 
+    /// Takes what is left.
+    fn take_all(&self) {
+        let mut file = std::fs::File::options().append(true).open(&self.path).expect("the filler");
+        while file.write_all(&[0x5a; 4096]).is_ok() {}
+    }
+
     /// Makes a little room, much less than a session asks for.
     fn give(&self, bytes: u64) {
         let file = std::fs::File::options().write(true).open(&self.path).expect("the filler");
@@ -237,7 +243,15 @@ fn a_full_disk_cuts_the_session_admits_nobody_and_still_lets_the_staff_in() {
         let listed = house.console(&["hold", "list"]);
         assert!(said(&listed).contains("院内-1"), "{}", said(&listed));
 
+        // A restart needs little room, and says so where there is none.
+        house.end("TERM", Duration::from_secs(30));
+        house.start_again();
+        house.end("TERM", Duration::from_secs(30));
+        filler.take_all();
+        let unopened = run(&["--config", &house.config.display().to_string(), "serve"]);
+        assert!(!unopened.status.success() && said(&unopened).contains("ディスクに空きがありません"), "{}", said(&unopened));
         drop(filler);
+        house.start_again();
         let again = wait_for("work goes on once there is room", Duration::from_secs(60), || {
             let again = house.terminal.exec(&worker, TARGET, "echo mata");
             again.status.success().then_some(again)
