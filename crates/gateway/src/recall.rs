@@ -116,9 +116,7 @@ fn apply(session: &Session, word: &RecallWord) {
         RecallWord::Until(until) => session.extend(*until),
         // The recording has both from the store, as what a person did.
         RecallWord::Stand(standstill) => {
-            if session.stand(*standstill) {
-                session.say(&words::standing(*standstill));
-            }
+            session.stand(*standstill, Some(&words::standing(*standstill)));
         }
         RecallWord::Say(text) => session.say(&words::said(text)),
     }

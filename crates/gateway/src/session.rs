@@ -213,15 +213,25 @@ impl Session {
         }
     }
 
-    /// Lets the session stand still, or go on. True if that is a change.
-    pub fn stand(&self, standstill: Standstill) -> bool {
+    /// Lets the session stand still, or go on, and says `words` on every terminal, where the caller says no more than
+    /// that. If it goes on, the words are on their way before the first byte is: what the worker reads is in the order
+    /// in which it happened.
+    pub fn stand(&self, standstill: Standstill, words: Option<&str>) {
         if self.standstill() == standstill {
-            return false;
+            return;
         }
         self.stood_since.store(self.now().0, Ordering::SeqCst);
         // Whoever was made to wait was not idle.
         self.touch();
-        self.stands.send_replace(standstill) != standstill
+        let goes_on = standstill == Standstill::None;
+        let say = || words.into_iter().for_each(|words| self.say(words));
+        if goes_on {
+            say();
+        }
+        self.stands.send_replace(standstill);
+        if !goes_on {
+            say();
+        }
     }
 
     /// Whether it stands still, and why.

@@ -298,13 +298,14 @@ impl Lane<'_> {
         Ok(())
     }
 
-    /// Waits while the session stands still. Messages reach the worker all the same.
+    /// Waits while the session stands still. Messages reach the worker all the same, and before whatever comes after
+    /// them.
     async fn still(&self, notices: &mut mpsc::Receiver<String>) -> Result<(), Stop> {
         loop {
             tokio::select! {
                 biased;
-                () = self.session().flowing() => return Ok(()),
                 Some(text) = notices.recv() => self.worker.say(&text).await.map_err(|_| Stop)?,
+                () = self.session().flowing() => return Ok(()),
             }
         }
     }

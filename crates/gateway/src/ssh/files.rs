@@ -49,7 +49,7 @@ impl Lane<'_> {
             return;
         }
         let session = self.session();
-        session.stand(Standstill::Paused);
+        session.stand(Standstill::Paused, None);
         self.carrier.desk.pause(session.id(), &words::volume(to_target)).await;
         let text = words::refusal(&Refusal::VolumePassed);
         session.notify(&text);
