@@ -105,6 +105,23 @@ async fn the_worker_is_told_of_pause_and_end_and_reads_messages_meanwhile() {
     house.desk.left().await;
 }
 
+/// ssh closes its channel when the output and its own input have ended, and still waits for the status.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_comes_after_the_end_of_the_output_does_not_cost_the_status() {
+    let house = House::new().await;
+    let ready = house.path("ready");
+    let command = format!("exec </dev/null >/dev/null 2>&1; touch {ready}; sleep 3; exit 5");
+    let child = house.ssh(&["-tt"], &command).stdin(Stdio::null()).spawn().unwrap();
+    until("the output ends", || std::path::Path::new(&ready).exists()).await;
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        say(&house, RecallWord::Say("上田: もうすぐ終わりますか".into()));
+    }
+    let done = child.wait_with_output().await.unwrap();
+    assert_eq!(done.status.code(), Some(5), "{}", err(&done));
+    house.desk.left().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_is_opened_during_a_pause_waits_and_then_works() {
     let house = House::new().await;

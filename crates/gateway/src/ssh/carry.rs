@@ -23,7 +23,7 @@ use sekisho_core::target::Function;
 use sekisho_protocol::files::Why;
 use std::collections::{BTreeSet, VecDeque};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -97,7 +97,6 @@ impl Carrier {
             texts: Mutex::default(),
             halted: Mutex::new(None),
             halt: Notify::new(),
-            target_said_all: AtomicBool::new(false),
         };
         // If it could not be recorded the session has ended, which the lane finds before anything else.
         let _ = opened;
@@ -133,8 +132,6 @@ pub(super) struct Lane<'a> {
     /// The work was stopped, and why.
     pub(super) halted: Mutex<Option<Refusal>>,
     pub(super) halt: Notify,
-    /// The target's output ended; what its work came to may still follow.
-    target_said_all: AtomicBool,
 }
 
 /// Why the way to the target ended.
@@ -259,12 +256,12 @@ impl Lane<'_> {
                     _ = &mut down => break Finish::Orderly,
                     ended = &mut up, if taking => match ended {
                         // Both sides have said all: only the status and the target's own close are still to come.
-                        Up::Closed if self.target_said_all.load(Ordering::SeqCst) => taking = false,
+                        Up::Closed if self.worker.has_said_all() => taking = false,
                         Up::Closed => break Finish::Orderly,
                         Up::Broken => break Finish::Broken,
                         Up::Full => taking = false,
                     },
-                    () = &mut closed, if !self.target_said_all.load(Ordering::SeqCst) => break Finish::Orderly,
+                    () = &mut closed, if !self.worker.has_said_all() => break Finish::Orderly,
                 }
             }
         };
@@ -522,10 +519,7 @@ impl Lane<'_> {
                 note(format!("signal {}", signal_text(&signal_name)));
                 self.worker.exit_signal(signal_name, core_dumped, error_message, lang_tag).await
             }
-            ChannelMsg::Eof => {
-                self.target_said_all.store(true, Ordering::SeqCst);
-                self.worker.eof().await
-            }
+            ChannelMsg::Eof => self.worker.eof().await,
             ChannelMsg::Close => return Err(Stop),
             _ => Ok(()),
         };

@@ -4,6 +4,7 @@ use super::{GOODBYE, words};
 use bytes::Bytes;
 use russh::server::{Handle, Msg};
 use russh::{ChannelWriteHalf, Sig};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// SSH's number of the standard error stream (RFC 4254 section 5.2).
 pub const STDERR: u32 = 1;
@@ -19,11 +20,15 @@ pub struct Worker {
     write: ChannelWriteHalf<Msg>,
     handle: Handle,
     terminal: bool,
+    /// The end of the output was told. No byte may follow it (RFC 4254 section 5.3): OpenSSH then breaks the whole connection.
+    said_all: AtomicBool,
+    /// What the work came to was told.
+    said_status: AtomicBool,
 }
 
 impl Worker {
     pub fn new(write: ChannelWriteHalf<Msg>, handle: Handle) -> Self {
-        Self { write, handle, terminal: false }
+        Self { write, handle, terminal: false, said_all: AtomicBool::new(false), said_status: AtomicBool::new(false) }
     }
 
     /// The channel has a terminal, whose lines need a carriage return.
@@ -44,8 +49,12 @@ impl Worker {
         self.write.extended_data_bytes(STDERR, data).await.map_err(|_| Gone)
     }
 
-    /// A message of ours, on a line of its own, where clients show it whatever they do with the output.
+    /// A message of ours, on a line of its own, where clients show it whatever they do with the output. After the end of the
+    /// output nobody can be told, and the status is still awaited: the message is left out.
     pub async fn say(&self, text: &str) -> Result<(), Gone> {
+        if self.has_said_all() {
+            return Ok(());
+        }
         let text = if self.terminal { format!("\r\n{}", words::for_terminal(text)) } else { text.to_owned() };
         self.error(Bytes::from(text)).await
     }
@@ -55,16 +64,26 @@ impl Worker {
         self.output(Bytes::from(words::for_terminal(text))).await
     }
 
+    /// Whether the output has ended. What the work came to may still follow.
+    pub fn has_said_all(&self) -> bool {
+        self.said_all.load(Ordering::SeqCst)
+    }
+
     pub async fn eof(&self) -> Result<(), Gone> {
+        if self.said_all.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
         self.write.eof().await.map_err(|_| Gone)
     }
 
     pub async fn exit_status(&self, status: u32) -> Result<(), Gone> {
+        self.said_status.store(true, Ordering::SeqCst);
         self.write.exit_status(status).await.map_err(|_| Gone)
     }
 
     /// By the handle, which shares the write half's queue, so that the order is kept.
     pub async fn exit_signal(&self, signal: Sig, core_dumped: bool, message: String, language: String) -> Result<(), Gone> {
+        self.said_status.store(true, Ordering::SeqCst);
         self.handle.exit_signal_request(self.write.id(), signal, core_dumped, message, language).await.map_err(|()| Gone)
     }
 
@@ -72,13 +91,16 @@ impl Worker {
         self.write.close().await.map_err(|_| Gone)
     }
 
-    /// Says why, gives the status of a failed connection and closes. A worker that does not read is not waited for.
+    /// Says why, gives the status of a failed connection unless the work had come to one, and closes. A worker that does
+    /// not read is not waited for.
     pub async fn farewell(&self, text: Option<&str>) {
         let goodbye = async {
             if let Some(text) = text {
                 self.say(text).await?;
             }
-            self.exit_status(FAILED).await?;
+            if !self.said_status.load(Ordering::SeqCst) {
+                self.exit_status(FAILED).await?;
+            }
             self.eof().await?;
             self.close().await
         };
