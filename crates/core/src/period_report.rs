@@ -470,7 +470,7 @@ impl Counter {
 
     /// Facts about one session.
     fn inside(&mut self, fact: &Fact) {
-        if !fact.session().is_some_and(|session| self.session(session).is_some()) {
+        if fact.session().is_none_or(|session| self.session(session).is_none()) {
             return;
         }
         match fact {

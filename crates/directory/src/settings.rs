@@ -122,19 +122,19 @@ impl DirectorySettings {
                 found.push(format!("directory {name:?}: {what}"));
             }
         };
-        must((1..=4).contains(&self.urls.len()), "urls names one to four servers");
+        must((1..=4).contains(&self.urls.len()), "urls にはサーバーを 1～4 台書いてください。 / urls names one to four servers");
         for url in &self.urls {
-            must(Server::parse(url).is_some(), "urls must be ldaps://NAME[:PORT], or ldap://NAME[:PORT] (StartTLS then comes first; there is no way without TLS)");
+            must(Server::parse(url).is_some(), "urls は ldaps://名前[:ポート] か ldap://名前[:ポート] で書いてください(ldap:// では先に StartTLS を行います。TLS なしでは使えません)。 / urls must be ldaps://NAME[:PORT], or ldap://NAME[:PORT] (StartTLS then comes first; there is no way without TLS)");
         }
-        must(!self.ca.as_os_str().is_empty(), "ca names the PEM file of the authority that signed the server's certificate");
-        must(!self.base.trim().is_empty() && self.base.len() <= limits::DIRECTORY_VALUE_BYTES, "base is the distinguished name under which accounts are searched");
-        must(!self.bind.trim().is_empty(), "bind is the service account that searches; a search without one is not made");
-        must(!self.bind_password_file.as_os_str().is_empty(), "bind_password_file names the file that holds the service account's password");
-        must(self.filter.is_empty() || (self.filter.contains("{login}") && self.filter.len() <= limits::DIRECTORY_VALUE_BYTES), "filter must contain {login}");
+        must(!self.ca.as_os_str().is_empty(), "ca に、サーバーの証明書を発行した認証局の PEM ファイルを書いてください。 / ca names the PEM file of the authority that signed the server's certificate");
+        must(!self.base.trim().is_empty() && self.base.len() <= limits::DIRECTORY_VALUE_BYTES, "base に、アカウントを探す起点の識別名(DN)を書いてください。 / base is the distinguished name under which accounts are searched");
+        must(!self.bind.trim().is_empty(), "bind に、検索に使うサービスアカウントを書いてください。匿名では検索しません。 / bind is the service account that searches; a search without one is not made");
+        must(!self.bind_password_file.as_os_str().is_empty(), "bind_password_file に、サービスアカウントのパスワードを入れたファイルを書いてください。 / bind_password_file names the file that holds the service account's password");
+        must(self.filter.is_empty() || (self.filter.contains("{login}") && self.filter.len() <= limits::DIRECTORY_VALUE_BYTES), "filter には {login} を含めてください。 / filter must contain {login}");
         let groups = self.roles.values().map(Vec::len).sum::<usize>();
-        must(groups <= limits::DIRECTORY_GROUPS, "roles names too many groups");
-        must(self.roles.values().all(|groups| !groups.is_empty() && groups.iter().all(|group| group.contains('=') && group.len() <= limits::DIRECTORY_VALUE_BYTES)), "roles names groups as distinguished names, at least one for each role");
-        must(!self.roles.keys().any(|role| role.is_vendors()), "roles are the hospital's; vendors stay local or come by their own provider");
+        must(groups <= limits::DIRECTORY_GROUPS, "roles のグループが多すぎます。 / roles names too many groups");
+        must(self.roles.values().all(|groups| !groups.is_empty() && groups.iter().all(|group| group.contains('=') && group.len() <= limits::DIRECTORY_VALUE_BYTES)), "roles のグループは識別名(DN)で、役割ごとに一つ以上書いてください。 / roles names groups as distinguished names, at least one for each role");
+        must(!self.roles.keys().any(|role| role.is_vendors()), "roles に書けるのは病院の役割だけです。事業者は、関所のアカウントか、事業者の認証サービスで入ります。 / roles are the hospital's; vendors stay local or come by their own provider");
         found
     }
 }
@@ -160,13 +160,13 @@ impl ProviderSettings {
                 found.push(format!("provider {name:?}: {what}"));
             }
         };
-        must(self.issuer.starts_with("https://") && !self.issuer.contains(['?', '#']), "issuer is an https:// address, exactly as the provider writes it");
-        must(!self.ca.as_os_str().is_empty(), "ca names a PEM file; for a provider on the internet the system's own, such as /etc/ssl/certs/ca-certificates.crt");
-        must(!self.client_id.is_empty() && self.client_id.len() <= limits::DIRECTORY_VALUE_BYTES, "client_id is the name of this box at the provider");
-        must(!self.client_secret_file.as_os_str().is_empty(), "client_secret_file names the file that holds the secret of this box at the provider");
-        must(self.claim() != "email", "claim may not be email: an address passes from one person to the next; use sub, or a number of the person");
+        must(self.issuer.starts_with("https://") && !self.issuer.contains(['?', '#']), "issuer は、認証サービスが示すとおりの https:// のアドレスにしてください。 / issuer is an https:// address, exactly as the provider writes it");
+        must(!self.ca.as_os_str().is_empty(), "ca に PEM ファイルを書いてください。インターネットの認証サービスでは、/etc/ssl/certs/ca-certificates.crt のような OS のものです。 / ca names a PEM file; for a provider on the internet the system's own, such as /etc/ssl/certs/ca-certificates.crt");
+        must(!self.client_id.is_empty() && self.client_id.len() <= limits::DIRECTORY_VALUE_BYTES, "client_id に、認証サービスに登録した関所の名前を書いてください。 / client_id is the name of this box at the provider");
+        must(!self.client_secret_file.as_os_str().is_empty(), "client_secret_file に、認証サービスに登録した関所の秘密を入れたファイルを書いてください。 / client_secret_file names the file that holds the secret of this box at the provider");
+        must(self.claim() != "email", "claim に email は使えません。アドレスは別の人に引き継がれることがあるためです。sub か、職員番号のようなものを使ってください。 / claim may not be email: an address passes from one person to the next; use sub, or a number of the person");
         let words = |list: &[String]| list.len() <= 16 && list.iter().all(|word| !word.is_empty() && word.len() <= 200 && !word.contains(char::is_whitespace));
-        must(words(&self.scopes) && words(&self.several_factors_amr) && words(&self.several_factors_acr), "scopes, several_factors_amr and several_factors_acr are lists of single words");
+        must(words(&self.scopes) && words(&self.several_factors_amr) && words(&self.several_factors_acr), "scopes、several_factors_amr、several_factors_acr は、空白を含まない語の並びで書いてください。 / scopes, several_factors_amr and several_factors_acr are lists of single words");
         found
     }
 }
@@ -177,15 +177,15 @@ pub fn problems(directories: &[DirectorySettings], providers: &[ProviderSettings
     let mut found: Vec<String> = directories.iter().flat_map(DirectorySettings::problems).chain(providers.iter().flat_map(ProviderSettings::problems)).collect();
     let names: Vec<&str> = directories.iter().map(|one| one.name.as_str()).chain(providers.iter().map(|one| one.name.as_str())).collect();
     if names.len() > limits::DIRECTORY_SOURCES {
-        found.push(format!("at most {} directories and providers can be configured", limits::DIRECTORY_SOURCES));
+        found.push(format!("ディレクトリと認証サービスは、合わせて {0} 個までです。 / at most {0} directories and providers can be configured", limits::DIRECTORY_SOURCES));
     }
     for name in &names {
         if !((2..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')) {
-            found.push(format!("the name {name:?} of a directory or provider must be 2 to 32 of a-z, 0-9 and -"));
+            found.push(format!("ディレクトリか認証サービスの名前 {name:?} は、a-z、0-9、- の 2～32 文字にしてください。 / the name {name:?} of a directory or provider must be 2 to 32 of a-z, 0-9 and -"));
         }
     }
     if names.iter().collect::<BTreeSet<_>>().len() != names.len() {
-        found.push("each directory and provider needs a name of its own".into());
+        found.push("ディレクトリと認証サービスには、互いに重ならない名前を付けてください。 / each directory and provider needs a name of its own".into());
     }
     found
 }

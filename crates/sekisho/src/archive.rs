@@ -64,35 +64,35 @@ impl Archive {
         let folder = !self.folder.as_os_str().is_empty();
         if self.name.is_empty() {
             if folder || !self.endpoint.is_empty() || self.keep_local_days > 0 {
-                found.push("archive.name is empty, so the other keys of [archive] have no effect; name the archive or take them out".into());
+                found.push("archive.name が空のため、[archive] の他の項目は効きません。保管先に名前を付けるか、他の項目を消してください。 / archive.name is empty, so the other keys of [archive] have no effect; name the archive or take them out".into());
             }
             return found;
         }
         if !(1..=32).contains(&self.name.len()) || !self.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
-            found.push(format!("archive.name {:?} must be 1 to 32 of a-z, 0-9 and -", self.name));
+            found.push(format!("archive.name {0:?} は、a-z、0-9、- の 1～32 文字にしてください。 / archive.name {0:?} must be 1 to 32 of a-z, 0-9 and -", self.name));
         }
-        if folder == !self.endpoint.is_empty() {
-            found.push("[archive] needs either folder or endpoint".into());
+        if folder != self.endpoint.is_empty() {
+            found.push("[archive] には folder か endpoint のどちらか一方が要ります。 / [archive] needs either folder or endpoint".into());
         }
         if folder && !self.folder.is_absolute() {
-            found.push("archive.folder needs its whole path".into());
+            found.push("archive.folder は / から始まるパスで書いてください。 / archive.folder needs its whole path".into());
         }
         if self.keep_local_days > 0 && (self.keep_local_days as usize) < limits::ARCHIVE_LOCAL_DAYS {
-            found.push(format!("archive.keep_local_days must be 0, or {} at least: what was done this week is looked at most", limits::ARCHIVE_LOCAL_DAYS));
+            found.push(format!("archive.keep_local_days は 0 か {0} 以上にしてください。直近の録画が最もよく見られるためです。 / archive.keep_local_days must be 0, or {0} at least: what was done this week is looked at most", limits::ARCHIVE_LOCAL_DAYS));
         }
         if !folder {
             let sound = |text: &str, also: &[u8]| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || also.contains(&byte));
             if !sound(&self.bucket, b"-.") || self.bucket.len() > 63 || self.bucket.contains("..") {
-                found.push("archive.bucket must be the name of a bucket".into());
+                found.push("archive.bucket にはバケットの名前を書いてください。 / archive.bucket must be the name of a bucket".into());
             }
             if !self.prefix.is_empty() && (!sound(&self.prefix, b"-_/") || self.prefix.starts_with('/') || self.prefix.ends_with('/')) {
-                found.push("archive.prefix may hold letters, digits, -, _ and /, and has no / at its ends".into());
+                found.push("archive.prefix に使えるのは英数字、-、_、/ です。最初と最後に / は付けません。 / archive.prefix may hold letters, digits, -, _ and /, and has no / at its ends".into());
             }
             if !self.region.is_empty() && !sound(&self.region, b"-") {
-                found.push("archive.region must be the name of a region".into());
+                found.push("archive.region にはリージョンの名前を書いてください。 / archive.region must be the name of a region".into());
             }
             if self.access_key.is_empty() || self.secret_file.as_os_str().is_empty() {
-                found.push("an object store in [archive] needs access_key and secret_file".into());
+                found.push("[archive] のオブジェクトストレージには access_key と secret_file が要ります。 / an object store in [archive] needs access_key and secret_file".into());
             }
         }
         found

@@ -213,28 +213,28 @@ impl Mail {
         let mut found = Vec::new();
         if self.server.is_empty() {
             if !self.from.is_empty() || !self.account.is_empty() || !self.alarm.is_empty() {
-                found.push("mail.server is empty, so the other keys of [mail] have no effect; name the server or take them out".into());
+                found.push("mail.server が空のため、[mail] の他の項目は効きません。サーバーを書くか、他の項目を消してください。 / mail.server is empty, so the other keys of [mail] have no effect; name the server or take them out".into());
             }
             return found;
         }
         let sound = self.server.len() <= 253 && self.server.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':'));
         if !sound {
-            found.push("mail.server must be a name or an address without port".into());
+            found.push("mail.server は、ポートを付けずに名前かアドレスで書いてください。 / mail.server must be a name or an address without port".into());
         }
         if Address::parse(&self.from).is_none() {
-            found.push("mail.from must be a mail address, such as \"sekisho@hospital.example\"".into());
+            found.push("mail.from は、\"sekisho@hospital.example\" のようなメールアドレスにしてください。 / mail.from must be a mail address, such as \"sekisho@hospital.example\"".into());
         }
         if self.tls == MailTls::None && !sekisho_courier::is_this_machine(&self.server) {
-            found.push("mail.tls = \"none\" is for a server on this machine alone (localhost, 127.0.0.1): letters hold links that open accounts".into());
+            found.push("mail.tls = \"none\" は、この機器の上のサーバー(localhost、127.0.0.1)だけに使えます。メールにはアカウントを開くリンクが入るためです。 / mail.tls = \"none\" is for a server on this machine alone (localhost, 127.0.0.1): letters hold links that open accounts".into());
         }
         if self.account.is_empty() != self.secret_file.as_os_str().is_empty() {
-            found.push("mail.account and mail.secret_file go together".into());
+            found.push("mail.account と mail.secret_file は、両方を書くか、両方を空にしてください。 / mail.account and mail.secret_file go together".into());
         }
         if self.alarm.len() > limits::MAIL_ALARM_ADDRESSES {
-            found.push(format!("mail.alarm may name {} addresses", limits::MAIL_ALARM_ADDRESSES));
+            found.push(format!("mail.alarm に書けるアドレスは {0} 件までです。 / mail.alarm may name {0} addresses", limits::MAIL_ALARM_ADDRESSES));
         }
         for address in self.alarm.iter().filter(|address| Address::parse(address).is_none()) {
-            found.push(format!("mail.alarm holds {address:?}, which is no mail address"));
+            found.push(format!("mail.alarm の {address:?} はメールアドレスではありません。 / mail.alarm holds {address:?}, which is no mail address"));
         }
         found
     }
@@ -285,28 +285,28 @@ pub struct ReceiverSection {
 fn receiver_problems(receivers: &[ReceiverSection]) -> Vec<String> {
     let mut found = Vec::new();
     if receivers.len() > limits::RECEIVERS {
-        found.push(format!("[[receiver]] may stand {} times", limits::RECEIVERS));
+        found.push(format!("[[receiver]] は {0} 個までです。 / [[receiver]] may stand {0} times", limits::RECEIVERS));
     }
     for (n, one) in receivers.iter().enumerate() {
         let name = &one.name;
         let sound = (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if !sound || receivers.iter().take(n).any(|other| other.name == *name) {
-            found.push(format!("receiver.name {name:?} must be 1 to 32 of a-z, 0-9 and -, and its own"));
+            found.push(format!("receiver.name {name:?} は、a-z、0-9、- の 1～32 文字で、他と重ならない名前にしてください。 / receiver.name {name:?} must be 1 to 32 of a-z, 0-9 and -, and its own"));
         }
         if one.url.is_empty() == one.syslog.is_empty() {
-            found.push(format!("the receiver {name:?} needs either url or syslog"));
+            found.push(format!("通知先 {name:?} には url か syslog のどちらか一方が要ります。 / the receiver {name:?} needs either url or syslog"));
         }
         if !one.url.is_empty() && one.secret_file.as_os_str().is_empty() {
-            found.push(format!("the receiver {name:?} needs secret_file: without a signature anybody could write to it in Sekisho's name"));
+            found.push(format!("通知先 {name:?} には secret_file が要ります。署名がないと、誰でも関所を名乗って送れてしまいます。 / the receiver {name:?} needs secret_file: without a signature anybody could write to it in Sekisho's name"));
         }
         if !one.syslog.is_empty() {
             found.extend(one.keys().problems(&format!("the receiver {name:?}")));
         }
         if one.udp && one.takes == Takes::Events {
-            found.push(format!("events do not go by UDP, where nobody can tell what arrived (receiver {name:?})"));
+            found.push(format!("届いたかどうかを確かめられないため、UDP では送れません(通知先 {name:?})。 / events do not go by UDP, where nobody can tell what arrived (receiver {name:?})"));
         }
         if !one.url.is_empty() && one.takes == Takes::Events && one.format != Format::Ocsf {
-            found.push(format!("a webhook takes events as JSON (ocsf) alone (receiver {name:?})"));
+            found.push(format!("Webhook で送れる形式は JSON(ocsf)だけです(通知先 {name:?})。 / a webhook takes events as JSON (ocsf) alone (receiver {name:?})"));
         }
     }
     found
@@ -355,18 +355,18 @@ impl Config {
     pub fn load(path: Option<&Path>) -> Result<Self> {
         let config = match path.map(Path::to_path_buf).or_else(Self::found) {
             Some(path) => {
-                let size = std::fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?.len();
+                let size = std::fs::metadata(&path).with_context(|| format!("{0} を読めません。 / cannot read {0}", path.display()))?.len();
                 if size > MAX_BYTES {
-                    bail!("{} is larger than {MAX_BYTES} bytes", path.display());
+                    bail!("{0} は {MAX_BYTES} バイトを超えています。 / {0} is larger than {MAX_BYTES} bytes", path.display());
                 }
-                let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-                toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", path.display()))?
+                let text = std::fs::read_to_string(&path).with_context(|| format!("{0} を読めません。 / cannot read {0}", path.display()))?;
+                toml::from_str(&text).with_context(|| format!("{0} の設定を読み取れません。 / {0} is not a valid configuration", path.display()))?
             }
             None => Self::default(),
         };
         let problems = config.problems();
         if !problems.is_empty() {
-            bail!("{}", problems.join("\n"));
+            bail!("設定に誤りがあります。次の項目を直してください。 / The configuration has faults:\n{}", problems.join("\n"));
         }
         Ok(config)
     }
@@ -385,45 +385,45 @@ impl Config {
         let id = &self.facility.id;
         let sound_id = (2..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !sound_id {
-            found.push("facility.id must be 2 to 32 of a-z, 0-9 and -".into());
+            found.push("facility.id は、a-z、0-9、- の 2～32 文字にしてください。 / facility.id must be 2 to 32 of a-z, 0-9 and -".into());
         }
         if self.facility.name.trim().is_empty() || self.facility.name.chars().count() > 100 || self.facility.name.chars().any(char::is_control) {
-            found.push("facility.name must have 1 to 100 characters".into());
+            found.push("facility.name は 1～100 文字にしてください。 / facility.name must have 1 to 100 characters".into());
         }
         if self.web.hosts.is_empty() {
-            found.push("web.hosts needs at least one name".into());
+            found.push("web.hosts に名前を一つ以上書いてください。 / web.hosts needs at least one name".into());
         }
         if self.web.certificate.as_os_str().is_empty() != self.web.key.as_os_str().is_empty() {
-            found.push("web.certificate and web.key go together".into());
+            found.push("web.certificate と web.key は、両方を書くか、両方を空にしてください。 / web.certificate and web.key go together".into());
         }
         found.extend(self.log_sources.problems());
         if !self.door.listen.is_empty() && self.door_listen().is_none() {
-            found.push("door.listen must be an address and port such as \"0.0.0.0:443\", or empty".into());
+            found.push("door.listen は、\"0.0.0.0:443\" のようにアドレスとポートで書くか、空にしてください。 / door.listen must be an address and port such as \"0.0.0.0:443\", or empty".into());
         }
         if !self.door.address.is_empty() && !sekisho_connect::is_server(&self.door.address) {
-            found.push("door.address must be a name or address with a port, such as \"sekisho.hospital.example:443\"".into());
+            found.push("door.address は、\"sekisho.hospital.example:443\" のように名前(かアドレス)とポートで書いてください。 / door.address must be a name or address with a port, such as \"sekisho.hospital.example:443\"".into());
         }
         if let Some(host) = self.door_host().filter(|host| !self.web.hosts.iter().any(|own| own.eq_ignore_ascii_case(host))) {
-            found.push(format!("door.address names {host}, which is none of web.hosts: pages would refuse it, and devices would take the box for another one; add it to web.hosts"));
+            found.push(format!("door.address の {host} が web.hosts にありません。このままでは画面が開かず、端末からは別の関所に見えます。web.hosts に加えてください。 / door.address names {host}, which is none of web.hosts: pages would refuse it, and devices would take the box for another one; add it to web.hosts"));
         }
         if !self.door.name.is_empty() && !is_short_name(&self.door.name) {
-            found.push("door.name must be 2 to 32 of a-z, 0-9 and -, and begin with none of -".into());
+            found.push("door.name は、a-z、0-9、- の 2～32 文字で、- 以外から始めてください。 / door.name must be 2 to 32 of a-z, 0-9 and -, and begin with none of -".into());
         }
         if !self.door.listen.is_empty() && self.door_name() == Facility::default().id {
-            found.push("the outer door needs a door.name of this hospital's own, such as \"aoba\": devices of vendors keep each hospital under it, and \"facility\" is what every box is shipped with".into());
+            found.push("外側の入口には、\"aoba\" のような、この病院だけの door.name が要ります。事業者の端末は病院ごとにこの名前で覚えます。\"facility\" は出荷時の共通の名前です。 / the outer door needs a door.name of this hospital's own, such as \"aoba\": devices of vendors keep each hospital under it, and \"facility\" is what every box is shipped with".into());
         }
         if self.device_ca.pkcs11.as_ref().is_some_and(|token| !token.module.is_absolute() || !token.pin_file.is_absolute() || token.token.is_empty()) {
-            found.push("device_ca.pkcs11 needs the whole paths of module and pin_file, and the token's label".into());
+            found.push("device_ca.pkcs11 には、/ から始まる module と pin_file のパスと、トークンのラベルが要ります。 / device_ca.pkcs11 needs the whole paths of module and pin_file, and the token's label".into());
         }
         if self.ssh.sources.len() > limits::CERTIFICATE_SOURCES {
-            found.push(format!("ssh.sources may name {} addresses", limits::CERTIFICATE_SOURCES));
+            found.push(format!("ssh.sources に書けるアドレスは {0} 件までです。 / ssh.sources may name {0} addresses", limits::CERTIFICATE_SOURCES));
         }
         let demands_passkey = self.policy.factors.iter().find(|(_, kinds)| kinds.contains(&FactorKind::Passkey) && !kinds.contains(&FactorKind::Totp));
         if let Some((role, _)) = demands_passkey.filter(|_| self.passkey_origins().is_empty()) {
-            found.push(format!("policy.factors.{} asks for a passkey, but web.base_url and web.hosts name addresses of numbers alone, under which no passkey can be used: nobody of this role could log in", role.as_str()));
+            found.push(format!("policy.factors.{0} はパスキーを求めていますが、web.base_url と web.hosts が数字のアドレスだけなので、パスキーを使えません。この役割の人が誰もログインできなくなります。名前を加えてください。 / policy.factors.{0} asks for a passkey, but web.base_url and web.hosts name addresses of numbers alone, under which no passkey can be used: nobody of this role could log in", role.as_str()));
         }
         if !self.web.base_url.is_empty() && !self.web.base_url.starts_with("https://") {
-            found.push("web.base_url must begin with https://".into());
+            found.push("web.base_url は https:// で始めてください。 / web.base_url must begin with https://".into());
         }
         found.extend(self.checkpoints.problems());
         found.extend(self.telemetry.problems());
@@ -431,11 +431,11 @@ impl Config {
         found.extend(self.timestamps.problems());
         found.extend(self.time.problems());
         if !self.checkpoints.mail.is_empty() && self.mail.server.is_empty() {
-            found.push("checkpoints.mail needs a mail server; see [mail]".into());
+            found.push("checkpoints.mail にはメールサーバーが要ります。[mail] を設定してください。 / checkpoints.mail needs a mail server; see [mail]".into());
         }
         found.extend(self.database().problem());
         if !["error", "warn", "info", "debug"].contains(&self.log.level.as_str()) {
-            found.push("log.level must be error, warn, info or debug".into());
+            found.push("log.level は error、warn、info、debug のどれかにしてください。 / log.level must be error, warn, info or debug".into());
         }
         found
     }

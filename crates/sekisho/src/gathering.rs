@@ -42,25 +42,25 @@ impl LogSources {
     pub fn problems(&self) -> Vec<String> {
         let mut found = Vec::new();
         if !self.listen.is_empty() && self.listen.parse::<SocketAddr>().is_err() {
-            found.push("log_sources.listen must be an address and a port, such as \"0.0.0.0:6514\"".into());
+            found.push("log_sources.listen は、\"0.0.0.0:6514\" のようにアドレスとポートで書いてください。 / log_sources.listen must be an address and a port, such as \"0.0.0.0:6514\"".into());
         }
         if self.listen.is_empty() && !self.clear_listen.is_empty() {
-            found.push("log_sources.listen is empty, so the other keys of [log_sources] have no effect".into());
+            found.push("log_sources.listen が空のため、[log_sources] の他の項目は効きません。 / log_sources.listen is empty, so the other keys of [log_sources] have no effect".into());
         }
         let clear = [self.clear_network.is_empty(), self.clear_listen.is_empty(), self.clear_sources.is_empty()];
         if clear.iter().any(|empty| *empty) && !clear.iter().all(|empty| *empty) {
-            found.push("log_sources.clear_network, clear_listen and clear_sources go together: logs in clear are taken from a named network alone".into());
+            found.push("log_sources の clear_network、clear_listen、clear_sources は三つとも書いてください。平文のログは、名前を付けた網からだけ受け取ります。 / log_sources.clear_network, clear_listen and clear_sources go together: logs in clear are taken from a named network alone".into());
         }
         match self.clear_listen.parse::<SocketAddr>() {
-            Ok(address) if address.ip().is_unspecified() => found.push("log_sources.clear_listen must be the address of this box in that one network, not all of its addresses".into()),
-            Err(_) if !self.clear_listen.is_empty() => found.push("log_sources.clear_listen must be an address and a port, such as \"192.168.90.1:514\"".into()),
+            Ok(address) if address.ip().is_unspecified() => found.push("log_sources.clear_listen は、その網での関所のアドレスにしてください。すべてのアドレスでは待ち受けられません。 / log_sources.clear_listen must be the address of this box in that one network, not all of its addresses".into()),
+            Err(_) if !self.clear_listen.is_empty() => found.push("log_sources.clear_listen は、\"192.168.90.1:514\" のようにアドレスとポートで書いてください。 / log_sources.clear_listen must be an address and a port, such as \"192.168.90.1:514\"".into()),
             _ => {}
         }
         if self.clear_sources.iter().any(Network::is_vast) {
-            found.push("log_sources.clear_sources holds a network so large that it is none".into());
+            found.push("log_sources.clear_sources に、広すぎて限定にならない網があります。 / log_sources.clear_sources holds a network so large that it is none".into());
         }
         if !(1..=3660).contains(&self.keep_days) || self.keep_mib < 256 {
-            found.push("log_sources.keep_days must be 1 to 3660, keep_mib at least 256".into());
+            found.push("log_sources.keep_days は 1～3660、keep_mib は 256 以上にしてください。 / log_sources.keep_days must be 1 to 3660, keep_mib at least 256".into());
         }
         found
     }

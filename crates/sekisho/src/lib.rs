@@ -132,5 +132,5 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
     builder.max_blocking_threads(3 * sekisho_core::limits::SESSIONS);
     // Every few turns of a busy thread the sockets are asked (by default every 61): a keystroke does not wait until a
     // bulk transfer beside it pauses.
-    builder.event_interval(SOCKETS_EVERY).enable_all().build().context("cannot start the runtime")
+    builder.event_interval(SOCKETS_EVERY).enable_all().build().context("起動できません。 / cannot start the runtime")
 }

@@ -30,10 +30,10 @@ impl SyslogKeys<'_> {
     pub fn problems(&self, whose: &str) -> Vec<String> {
         let mut found = Vec::new();
         if self.clear_network.is_empty() == self.ca_file.as_os_str().is_empty() {
-            found.push(format!("{whose} needs ca_file for TLS, or clear_network for a named legacy network without it"));
+            found.push(format!("{whose} には、TLS のための ca_file か、TLS を使えない網の名前 clear_network のどちらか一方が要ります。 / {whose} needs ca_file for TLS, or clear_network for a named legacy network without it"));
         }
         if self.certificate.as_os_str().is_empty() != self.key.as_os_str().is_empty() {
-            found.push(format!("certificate and key of {whose} go together"));
+            found.push(format!("{whose} の certificate と key は、両方を書くか、両方を空にしてください。 / certificate and key of {whose} go together"));
         }
         found
     }

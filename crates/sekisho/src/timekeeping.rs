@@ -30,10 +30,10 @@ impl Time {
     pub fn problems(&self) -> Vec<String> {
         let mut found = Vec::new();
         if self.servers.len() > sekisho_core::limits::TIME_SERVERS {
-            found.push(format!("time.servers may name {} servers", sekisho_core::limits::TIME_SERVERS));
+            found.push(format!("time.servers に書けるのは {0} 台までです。 / time.servers may name {0} servers", sekisho_core::limits::TIME_SERVERS));
         }
         if !(1..=3600).contains(&self.limit_seconds) {
-            found.push("time.limit_seconds must be 1 to 3600".into());
+            found.push("time.limit_seconds は 1～3600 にしてください。 / time.limit_seconds must be 1 to 3600".into());
         }
         found
     }

@@ -361,7 +361,7 @@ impl Store {
         match courier.carry(parcel).await {
             Carried::Taken => self.end(mail, MailState::Sent, None).await?,
             Carried::Refused(why) => self.end(mail, MailState::Failed, Some(&why)).await?,
-            Carried::Later(why) => self.later(&[mail.clone()], &why).await?,
+            Carried::Later(why) => self.later(std::slice::from_ref(mail), &why).await?,
             Carried::Unreachable(why) => return Ok(Some(why)),
         }
         Ok(None)

@@ -283,7 +283,7 @@ impl Store {
             Purpose::Session(session, grant, login) => format!("sekisho:{}:{}:{}", part(session.as_str()), part(&grant.plan_number), part(login)),
             Purpose::Test => format!("sekisho:test:{}:{}", part(account.id.as_str()), part(by)),
         };
-        let pair = PrivateKey::from(Ed25519Keypair::from_seed(&*Zeroizing::new(random_bytes::<32>()?)));
+        let pair = PrivateKey::from(Ed25519Keypair::from_seed(&Zeroizing::new(random_bytes::<32>()?)));
         let nonce = random_bytes::<32>()?;
         let mut certificate = Builder::new(nonce, pair.public_key().key_data().clone(), seconds(now.minus(skew))?, seconds(until)?).map_err(crypto)?;
         certificate.serial(serial).map_err(crypto)?;

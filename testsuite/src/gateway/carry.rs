@@ -124,7 +124,7 @@ async fn the_end_of_input_is_not_the_end_of_output() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sixty_megabytes_arrive_whole_in_both_directions() {
     let house = House::new().await;
-    let data: Vec<u8> = (0..BIG).map(|at| (at * 2_654_435_761 >> 7) as u8).collect();
+    let data: Vec<u8> = (0..BIG).map(|at| ((at * 2_654_435_761) >> 7) as u8).collect();
     let output = house.exec_with("cat", data.clone()).await;
     assert!(output.stdout == data, "{} bytes came back: {}", output.stdout.len(), err(&output));
     house.desk.left().await;

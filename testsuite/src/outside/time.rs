@@ -26,7 +26,7 @@ async fn server(beside: Arc<AtomicI64>, lies: bool) -> String {
             }
             let at = sekisho::clock::SystemClock.now().0 + beside.load(Ordering::SeqCst);
             let seconds = u64::try_from(at.div_euclid(1000) + 2_208_988_800).unwrap() & 0xffff_ffff;
-            let stamp = (seconds << 32 | (u64::try_from(at.rem_euclid(1000)).unwrap() << 32) / 1000).to_be_bytes();
+            let stamp = ((seconds << 32) | ((u64::try_from(at.rem_euclid(1000)).unwrap() << 32) / 1000)).to_be_bytes();
             let mut answer = [0_u8; 48];
             (answer[0], answer[1]) = (0x24, 2);
             // Whoever cannot see the question cannot say its origin.

@@ -125,7 +125,7 @@ impl Reader {
             let (this, after) = rest.split_at(c.len_utf8());
             rest = after;
             match c {
-                '\\' if !(self.frame.quoted && !after.starts_with(['$', '`', '"', '\\', '\n'])) => {
+                '\\' if !self.frame.quoted || after.starts_with(['$', '`', '"', '\\', '\n']) => {
                     if let Some(next) = rest.chars().next() {
                         rest = rest.get(next.len_utf8()..).unwrap_or_default();
                         if next != '\n' {

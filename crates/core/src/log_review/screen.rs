@@ -376,11 +376,9 @@ impl Screen {
                 group.shown = group.weight >= least;
                 group.values.insert("source".into(), source);
             }
-            Fact::Entered { .. } => {
-                if !self.bounds.hours.is_inside(entry.at) {
-                    let group = self.of_session(Section::Outside, "outside", entry);
-                    group.shown = true;
-                }
+            Fact::Entered { .. } if !self.bounds.hours.is_inside(entry.at) => {
+                let group = self.of_session(Section::Outside, "outside", entry);
+                group.shown = true;
             }
             Fact::Reconciled { plan, differences, .. } => {
                 let (plan, differences) = (plan.clone(), *differences);

@@ -107,7 +107,7 @@ fn forwards(used: Option<&TargetUse>, facts: &SessionFacts, rows: &mut Rows) {
 fn witnesses(plan: &Plan, facts: &SessionFacts, rows: &mut Rows) {
     let demanded = plan.content.witness.max(facts.witness);
     let there = facts.witnesses.join(", ");
-    if demanded.is_none() && !(plan.content.supervision && !there.is_empty()) {
+    if demanded.is_none() && (!plan.content.supervision || there.is_empty()) {
         return;
     }
     let planned = if demanded.is_none() { "wish" } else { demanded.as_str() };

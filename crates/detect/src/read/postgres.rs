@@ -38,12 +38,12 @@ fn word<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 
 /// The place of `%r` in the prefix: `10.0.0.1(40000)`.
 fn remote(front: &str, login: TargetLogin) -> TargetLogin {
-    let places = front.split_ascii_whitespace().filter_map(|word| {
+    let mut places = front.split_ascii_whitespace().filter_map(|word| {
         let (host, port) = word.split_once('(')?;
         let host = host.rsplit(['=', '[', ']', ',']).next()?;
         Some((address(host)?, port.split(')').next()?.parse::<u16>().ok()?))
     });
-    match places.last() {
+    match places.next_back() {
         Some((from, port)) => login.from(Some(from), Some(port)),
         None => login,
     }

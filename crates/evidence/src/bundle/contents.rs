@@ -229,7 +229,7 @@ impl Check<'_> {
         let signature = self.text(SIGNATURE, 256);
         if let (Some(bytes), Some(signature), Some(key)) = (bytes, signature, self.keys.last()) {
             let signature = std::str::from_utf8(&signature).ok().and_then(|text| text.strip_suffix('\n')).and_then(|text| text.parse().ok());
-            if !signature.is_some_and(|signature| verify_bytes(key, SIGN_CONTEXT, &bytes, &signature).is_ok()) {
+            if signature.is_none_or(|signature| verify_bytes(key, SIGN_CONTEXT, &bytes, &signature).is_err()) {
                 self.findings.error("manifest-signature", SIGNATURE, "The manifest is not signed by the log's key: it was made or changed by somebody else.", "目録の署名が、記録の公開鍵では正しくありません。目録が作り直されています。");
             }
         }

@@ -188,16 +188,6 @@ pub(crate) fn utc(second: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn seconds_are_written_as_people_read_them() {
-        for (second, text) in [(0, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"), (1_795_363_751, "2026-11-22T16:09:11Z"), (4_102_444_799, "2099-12-31T23:59:59Z")] {
-            assert_eq!(super::utc(second), text);
-        }
-    }
-}
-
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let (Some(origin), Some(root)) = (&self.origin, &self.root) {
@@ -245,6 +235,16 @@ impl fmt::Display for Verdict {
                     "NOT OK: the evidence does not hold, first at {place}. / 記録に異常があります（最初の箇所: {place}）。"
                 )
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn seconds_are_written_as_people_read_them() {
+        for (second, text) in [(0, "1970-01-01T00:00:00Z"), (951_782_400, "2000-02-29T00:00:00Z"), (1_795_363_751, "2026-11-22T16:09:11Z"), (4_102_444_799, "2099-12-31T23:59:59Z")] {
+            assert_eq!(super::utc(second), text);
         }
     }
 }

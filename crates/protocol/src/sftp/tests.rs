@@ -166,9 +166,9 @@ fn acts_are_reported_with_the_targets_answer() {
     for (id, (kind, fields, op)) in cases.into_iter().enumerate() {
         let id = id as u32;
         assert!(observer.from_worker(&packet(kind, &[&n(id), &fields])).unwrap().is_empty(), "nothing before the answer");
-        let acts = observer.from_target(&status(id, if id % 2 == 0 { 0 } else { 3 })).unwrap();
+        let acts = observer.from_target(&status(id, if id.is_multiple_of(2) { 0 } else { 3 })).unwrap();
         assert_eq!(acts[0].op, op);
-        assert_eq!(acts[0].outcome, if id % 2 == 0 { Outcome::Done } else { Outcome::Failed(3) });
+        assert_eq!(acts[0].outcome, if id.is_multiple_of(2) { Outcome::Done } else { Outcome::Failed(3) });
     }
     observer.from_worker(&packet(20, &[&n(50), &string(b"/says"), &string(b"/link")])).unwrap();
     let link = &observer.from_target(&status(50, 0)).unwrap()[0];

@@ -65,8 +65,8 @@ fn value(row: &AlarmRow) -> serde_json::Value {
 pub async fn answer(store: &Store, by: &Actor, command: AlarmsCommand) -> Result<Reply, Trouble> {
     match command {
         AlarmsCommand::List { state, level } => {
-            let state = state.map(|text| AlarmState::parse(&text).ok_or_else(|| Trouble::Words("--state: open, acknowledged, closed".into()))).transpose()?;
-            let level = level.map(|text| Level::parse(&text).ok_or_else(|| Trouble::Words("--level: notice, warning, critical".into()))).transpose()?;
+            let state = state.map(|text| AlarmState::parse(&text).ok_or_else(|| Trouble::Words("--state には open、acknowledged、closed のどれかを指定してください。 / --state: open, acknowledged, closed".into()))).transpose()?;
+            let level = level.map(|text| Level::parse(&text).ok_or_else(|| Trouble::Words("--level には notice、warning、critical のどれかを指定してください。 / --level: notice, warning, critical".into()))).transpose()?;
             let found = store.alarms(by, &AlarmFilter { standing: state.is_none(), state, level, skip: 0 }).await?;
             let rows: Vec<Vec<String>> = found.rows.iter().map(line).collect();
             let text = if rows.is_empty() { "警報はありません。 / no alarms".to_owned() } else { table(&["alarm", "level", "state", "last", "count", "what"], &rows) };

@@ -118,7 +118,7 @@ impl BundleCommand {
     pub fn gather(mut self) -> Result<Self> {
         if let Self::Session { take, .. } | Self::Plan { take, .. } | Self::Case { take, .. } | Self::Period { take, .. } = &mut self {
             for path in &take.checkpoint {
-                let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+                let text = std::fs::read_to_string(path).with_context(|| format!("{0} を読めません。 / cannot read {0}", path.display()))?;
                 take.outside.push_str(&text);
                 take.outside.push('\n');
             }
@@ -127,12 +127,12 @@ impl BundleCommand {
     }
 
     fn ask(&self) -> Result<EvidenceAsk, Trouble> {
-        let no = |text: &str, what: &str| Trouble::Words(format!("{text:?} is no {what}"));
-        let time = |text: &str| Timestamp::parse_local(text).ok_or_else(|| no(text, "time such as 2026-11-01T00:00"));
+        let no = |text: &str, ja: &str, en: &str| Trouble::Words(format!("{text:?} は{ja}ではありません。 / {text:?} is no {en}"));
+        let time = |text: &str| Timestamp::parse_local(text).ok_or_else(|| no(text, " 2026-11-01T00:00 のような日時", "time such as 2026-11-01T00:00"));
         let scope = match self {
-            Self::Session { session, .. } => EvidenceScope::Session { session: SessionId::parse(session).ok_or_else(|| no(session, "session id such as ses-…"))? },
-            Self::Plan { plan, .. } => EvidenceScope::Plan { plan: PlanId::parse(plan).ok_or_else(|| no(plan, "plan id such as pln-…"))? },
-            Self::Case { case, .. } => EvidenceScope::Case { case: CaseId::parse(case).ok_or_else(|| no(case, "case id such as cas-…"))? },
+            Self::Session { session, .. } => EvidenceScope::Session { session: SessionId::parse(session).ok_or_else(|| no(session, "セッションの識別子(ses-…)", "session id such as ses-…"))? },
+            Self::Plan { plan, .. } => EvidenceScope::Plan { plan: PlanId::parse(plan).ok_or_else(|| no(plan, "作業計画の識別子(pln-…)", "plan id such as pln-…"))? },
+            Self::Case { case, .. } => EvidenceScope::Case { case: CaseId::parse(case).ok_or_else(|| no(case, "事案の識別子(cas-…)", "case id such as cas-…"))? },
             Self::Period { from, until, .. } => EvidenceScope::Period { from: time(from)?, until: time(until)? },
             Self::List => return Err(Trouble::Words("a list is no bundle".into())),
         };
@@ -206,12 +206,12 @@ impl Ready {
 /// The file is there already or cannot be written, or the bundle broke off.
 pub async fn run(config: &Config, command: BundleCommand, json: bool) -> Result<ExitCode> {
     let Some(path) = command.take().map(|take| take.out.clone()) else { bail!("a list is no bundle") };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).with_context(|| format!("{0} を作れません。 / cannot make {0}", path.display()))?;
     let done = fetch(config, command, &mut file).await;
     let kept = matches!(&done, Ok(reply) if reply.ok);
     if !kept {
         // Half a bundle is none, and nothing should lie there that looks like one.
-        std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        std::fs::remove_file(&path).with_context(|| format!("{0} を消せません。 / cannot remove {0}", path.display()))?;
     }
     let reply = done?;
     if !reply.ok {

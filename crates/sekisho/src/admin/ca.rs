@@ -83,22 +83,22 @@ pub struct SignArgs {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = File::open(path).with_context(|| format!("{0} を読めません。 / cannot read {0}", path.display()))?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
-        bail!("{} is larger than {MAX_FILE} bytes", path.display());
+        bail!("{0} は {MAX_FILE} バイトを超えています。 / {0} is larger than {MAX_FILE} bytes", path.display());
     }
     Ok(bytes)
 }
 
 fn read_text(path: &Path) -> Result<String> {
-    String::from_utf8(read(path)?).with_context(|| format!("{} is no text", path.display()))
+    String::from_utf8(read(path)?).with_context(|| format!("{0} は文字のファイルではありません。 / {0} is no text", path.display()))
 }
 
 /// Writes a new file; nothing is overwritten.
 fn write(path: &Path, text: &str) -> Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path).with_context(|| format!("cannot make {}", path.display()))?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path).with_context(|| format!("{0} を作れません。 / cannot make {0}", path.display()))?;
     file.write_all(text.as_bytes())?;
     Ok(file.sync_all()?)
 }

@@ -93,7 +93,7 @@ pub struct Said {
 impl Said {
     async fn into_content(self, store: &Store, by: &Actor, vendor: &VendorId, content: &mut DeviceContent) -> Result<(), Trouble> {
         if let Some(kind) = self.kind {
-            content.kind = DeviceKind::parse(&kind).ok_or_else(|| Trouble::Words(format!("{kind:?} is no kind of device")))?;
+            content.kind = DeviceKind::parse(&kind).ok_or_else(|| Trouble::Words(format!("{kind:?} は端末の種別ではありません。 / {kind:?} is no kind of device")))?;
         }
         content.asset = self.asset.unwrap_or_else(|| std::mem::take(&mut content.asset));
         content.os = self.os.unwrap_or_else(|| std::mem::take(&mut content.os));
@@ -104,7 +104,7 @@ impl Said {
             let workers = store.road_workers(by, vendor).await?;
             for login in logins.iter().filter(|login| *login != "all") {
                 let known = workers.iter().find(|person| person.login == *login);
-                content.persons.push(known.ok_or_else(|| Trouble::Words(format!("the vendor has nobody called {login:?}")))?.id.clone());
+                content.persons.push(known.ok_or_else(|| Trouble::Words(format!("その事業者に {login:?} という人はいません。 / the vendor has nobody called {login:?}")))?.id.clone());
             }
         }
         if let (Some(on), Some(until), Some(by)) = (self.checked_on, self.checked_until, self.checked_by) {
@@ -175,7 +175,7 @@ async fn find(store: &Store, by: &Actor, wanted: &str) -> Result<Device, Trouble
     let mut hits = rows.into_iter().filter(|device| device.active && device.content.name == wanted);
     match (hits.next(), hits.next()) {
         (Some(device), None) => Ok(device),
-        (None, _) => Err(Trouble::Words(format!("no device in service is called {wanted:?}"))),
-        (Some(_), Some(_)) => Err(Trouble::Words(format!("several devices are called {wanted:?}: give the id"))),
+        (None, _) => Err(Trouble::Words(format!("{wanted:?} という使用中の端末はありません。 / no device in service is called {wanted:?}"))),
+        (Some(_), Some(_)) => Err(Trouble::Words(format!("{wanted:?} という端末が複数あります。識別子で指定してください。 / several devices are called {wanted:?}: give the id"))),
     }
 }

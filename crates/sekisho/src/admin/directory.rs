@@ -44,12 +44,12 @@ pub(super) async fn answer(store: &Store, actor: &Actor, command: DirectoryComma
         DirectoryCommand::Link { login, source, known_as } => {
             let person = super::person::find(store, actor, &login).await?.person;
             let link = store.link_person(actor, &person.id, &source, &known_as).await?;
-            Ok(Reply::done(serde_json::to_value(&link)?, format!("{login} is linked to {known_as} of {source}; the password in Sekisho has ended")))
+            Ok(Reply::done(serde_json::to_value(&link)?, format!("{login} を {source} の {known_as} に結び付けました。関所のパスワードは使えなくなりました。 / {login} is linked to {known_as} of {source}; the password in Sekisho has ended")))
         }
         DirectoryCommand::Unlink { login } => {
             let person = super::person::find(store, actor, &login).await?.person;
             store.unlink_person(actor, &person.id).await?;
-            Ok(Reply::done(serde_json::json!({ "unlinked": login }), format!("{login} is linked to nothing; `sekisho person reset {login}` gives a new password")))
+            Ok(Reply::done(serde_json::json!({ "unlinked": login }), format!("{login} の結び付けを外しました。新しいパスワードは `sekisho person reset {login}` で渡します。 / {login} is linked to nothing; `sekisho person reset {login}` gives a new password")))
         }
         DirectoryCommand::Check | DirectoryCommand::Test { .. } => Err(Trouble::Words("this is done without the store".into())),
     }

@@ -56,13 +56,13 @@ pub async fn answer(store: &Store, by: &Actor, command: ExposureCommand) -> Resu
         ExposureCommand::Check => match store.check_exposure(by).await {
             Ok(exposure) => told(&exposure),
             Err(Denied::Refusal(Refusal::NotFound)) => {
-                Err(Trouble::Words("Sekisho does not run, so its doors cannot be asked; start `sekisho serve`, or read the last look with `sekisho exposure show`".into()))
+                Err(Trouble::Words("関所が動いていないため、調べられません。`sekisho serve` を起動するか、`sekisho exposure show` で前回の結果を見てください。 / Sekisho does not run, so its doors cannot be asked; start `sekisho serve`, or read the last look with `sekisho exposure show`".into()))
             }
             Err(denied) => Err(denied.into()),
         },
         ExposureCommand::Show => told(&store.exposure(by).await?),
         ExposureCommand::Confirm { port, transport, address, name, reason } => {
-            let transport = Transport::parse(&transport).ok_or_else(|| Trouble::Words(format!("{transport:?} is neither tcp nor udp")))?;
+            let transport = Transport::parse(&transport).ok_or_else(|| Trouble::Words(format!("{transport:?} は tcp でも udp でもありません。 / {transport:?} is neither tcp nor udp")))?;
             let service = store.confirm_service(by, ServiceAsk { transport, address, port, name, reason }).await?;
             Ok(Reply::done(serde_json::to_value(&service)?, format!("{}  {}  {}", service.id, service.port, service.name)))
         }
@@ -74,8 +74,8 @@ pub async fn answer(store: &Store, by: &Actor, command: ExposureCommand) -> Resu
                     let mut hits = services.into_iter().filter(|known| known.port.to_string() == service);
                     match (hits.next(), hits.next()) {
                         (Some(known), None) => known.id,
-                        (None, _) => return Err(Trouble::Words(format!("no confirmed service has the port {service}"))),
-                        (Some(_), Some(_)) => return Err(Trouble::Words(format!("several confirmed services have the port {service}: give the id"))),
+                        (None, _) => return Err(Trouble::Words(format!("ポート {service} の確認済みのサービスはありません。 / no confirmed service has the port {service}"))),
+                        (Some(_), Some(_)) => return Err(Trouble::Words(format!("ポート {service} の確認済みのサービスが複数あります。識別子で指定してください。 / several confirmed services have the port {service}: give the id"))),
                     }
                 }
             };

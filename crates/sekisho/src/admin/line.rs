@@ -110,17 +110,17 @@ impl Said {
     fn into_content(self, content: &mut LineContent) -> Result<(), Trouble> {
         let words = |text: String| Trouble::Words(text);
         if let Some(class) = self.class {
-            content.class = LineClass::parse(&class).ok_or_else(|| words(format!("{class:?} is no class of lines")))?;
+            content.class = LineClass::parse(&class).ok_or_else(|| words(format!("{class:?} は回線の種別ではありません。 / {class:?} is no class of lines")))?;
         }
         if let Some(carrier) = self.carrier {
             content.carrier = carrier;
         }
         if let Some(texts) = self.addresses {
-            let read = |text: &String| Network::parse(text).ok_or_else(|| words(format!("{text:?} is no network such as 192.0.2.0/24")));
+            let read = |text: &String| Network::parse(text).ok_or_else(|| words(format!("{text:?} は 192.0.2.0/24 のようなネットワークではありません。 / {text:?} is no network such as 192.0.2.0/24")));
             content.addresses = texts.iter().map(read).collect::<Result<_, _>>()?;
         }
         if let Some(texts) = self.countries {
-            let read = |text: &String| Country::parse(text).ok_or_else(|| words(format!("{text:?} is no country such as JP")));
+            let read = |text: &String| Country::parse(text).ok_or_else(|| words(format!("{text:?} は JP のような国の符号ではありません。 / {text:?} is no country such as JP")));
             content.countries = if texts == ["any"] { BTreeSet::new() } else { texts.iter().map(read).collect::<Result<_, _>>()? };
         }
         if let Some(routes) = self.other_routes {
@@ -138,7 +138,7 @@ impl Said {
         let yes = |text: &str| match text {
             "yes" => Ok(true),
             "no" => Ok(false),
-            other => Err(words(format!("{other:?}: say yes or no"))),
+            other => Err(words(format!("{other:?}: yes か no を指定してください。 / {other:?}: say yes or no"))),
         };
         if let Some(text) = self.destinations_limited {
             content.destinations_limited = yes(&text)?;
@@ -147,11 +147,11 @@ impl Said {
             content.route_managed = yes(&text)?;
         }
         if let Some(texts) = self.times {
-            let read = |text: &String| Hours::parse(text).ok_or_else(|| words(format!("{text:?} is no span such as \"mon,tue 09:00-17:30\"")));
+            let read = |text: &String| Hours::parse(text).ok_or_else(|| words(format!("{text:?} は \"mon,tue 09:00-17:30\" のような時間帯ではありません。 / {text:?} is no span such as \"mon,tue 09:00-17:30\"")));
             content.times = if texts == ["any"] { Vec::new() } else { texts.iter().map(read).collect::<Result<_, _>>()? };
         }
         if let Some(date) = self.valid_from {
-            let day = parse_date(&date).ok_or_else(|| words(format!("{date:?} is no date such as 2026-11-21")))?;
+            let day = parse_date(&date).ok_or_else(|| words(format!("{date:?} は 2026-11-21 のような日付ではありません。 / {date:?} is no date such as 2026-11-21")))?;
             content.valid_from = Some(Timestamp::from_jst(day, 0, 0));
         }
         if let Some(date) = self.valid_until {
@@ -218,7 +218,7 @@ async fn find(store: &Store, by: &Actor, wanted: &str) -> Result<Line, Trouble> 
     let mut hits = rows.into_iter().filter(|line| line.active && line.content.name == wanted);
     match (hits.next(), hits.next()) {
         (Some(line), None) => Ok(line),
-        (None, _) => Err(Trouble::Words(format!("no line in force is called {wanted:?}"))),
-        (Some(_), Some(_)) => Err(Trouble::Words(format!("several lines are called {wanted:?}: give the id"))),
+        (None, _) => Err(Trouble::Words(format!("{wanted:?} という有効な回線はありません。 / no line in force is called {wanted:?}"))),
+        (Some(_), Some(_)) => Err(Trouble::Words(format!("{wanted:?} という回線が複数あります。識別子で指定してください。 / several lines are called {wanted:?}: give the id"))),
     }
 }

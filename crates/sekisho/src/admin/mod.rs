@@ -235,7 +235,7 @@ pub async fn run(config: &Config, ask: Ask, json: bool) -> Result<ExitCode> {
                 print(json, &reply.value, &format!("{}\n{}", path.display(), reply.text))?;
             }
             // A terminal would take the bytes of others for commands.
-            None if std::io::stdout().is_terminal() => bail!("the content may hold anything; write it to a file (> FILE, or --output FILE)"),
+            None if std::io::stdout().is_terminal() => bail!("内容をそのまま画面に出すと危険です。ファイルに書いてください(> ファイル名、または --output ファイル名)。 / the content may hold anything; write it to a file (> FILE, or --output FILE)"),
             None => std::io::stdout().write_all(&content)?,
         }
         return Ok(ExitCode::SUCCESS);

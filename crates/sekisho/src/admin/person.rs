@@ -207,7 +207,7 @@ pub async fn answer(store: &Store, by: &Actor, command: PersonCommand) -> Result
         PersonCommand::Enable { login } => switch(store, by, &login, true).await,
         PersonCommand::Reset { login, reason, method, evidence, checked_by, by_hand } => {
             let row = find(store, by, &login).await?;
-            let method = CheckMethod::parse(&method).ok_or_else(|| Trouble::Words(format!("{method:?} is no way of checking an identity: {}", CheckMethod::ALL.map(CheckMethod::as_str).join(", "))))?;
+            let method = CheckMethod::parse(&method).ok_or_else(|| Trouble::Words(format!("{method:?} は本人確認の方法ではありません。 / {method:?} is no way of checking an identity: {}", CheckMethod::ALL.map(CheckMethod::as_str).join(", "))))?;
             let claim = IdentityClaim { method, checked_by, evidence, reason };
             let link = store.reset_person(by, &row.person.id, ResetAsk { claim, proof: None, by_hand }).await?;
             Ok(Reply::done(enrolment_json(&link), enrolment_text(&row.person.name, &link)))
@@ -235,11 +235,11 @@ async fn save(store: &Store, by: &Actor, row: &PersonRow, change: PersonChange) 
 
 pub(super) async fn find(store: &Store, by: &Actor, login: &str) -> Result<PersonRow, Trouble> {
     let rows = store.persons(by).await?;
-    rows.into_iter().find(|row| row.person.login == login).ok_or_else(|| Trouble::Words(format!("no person has the login name {login:?}")))
+    rows.into_iter().find(|row| row.person.login == login).ok_or_else(|| Trouble::Words(format!("{login:?} というログイン名の人はいません。 / no person has the login name {login:?}")))
 }
 
 fn roles(names: &[String]) -> Result<BTreeSet<Role>, Trouble> {
-    names.iter().map(|name| Role::parse(name.trim()).ok_or_else(|| Trouble::Words(format!("{name:?} is no role")))).collect()
+    names.iter().map(|name| Role::parse(name.trim()).ok_or_else(|| Trouble::Words(format!("{name:?} は役割ではありません。 / {name:?} is no role")))).collect()
 }
 
 fn roles_text(roles: &BTreeSet<Role>) -> String {
@@ -248,7 +248,7 @@ fn roles_text(roles: &BTreeSet<Role>) -> String {
 
 /// The moment at which a last day is over, in Japan.
 pub(super) fn day_end(date: &str) -> Result<Timestamp, Trouble> {
-    let day = parse_date(date).ok_or_else(|| Trouble::Words(format!("{date:?} is no date such as 2027-03-31")))?;
+    let day = parse_date(date).ok_or_else(|| Trouble::Words(format!("{date:?} は 2027-03-31 のような日付ではありません。 / {date:?} is no date such as 2027-03-31")))?;
     Ok(Timestamp::from_jst(day.next_day().unwrap_or(day), 0, 0))
 }
 

@@ -40,7 +40,7 @@ pub async fn answer(store: &Store, by: &Actor, command: PlanCommand) -> Result<R
     match command {
         PlanCommand::List { state, text, page } => {
             let state = match state {
-                Some(name) => Some(PlanState::parse(&name).ok_or_else(|| Trouble::Words(format!("{name:?} is no state of a plan")))?),
+                Some(name) => Some(PlanState::parse(&name).ok_or_else(|| Trouble::Words(format!("{name:?} は作業計画の状態ではありません。 / {name:?} is no state of a plan")))?),
                 None => None,
             };
             let found = store.plans(by, &PlanFilter { state, text, page: page.saturating_sub(1) }).await?;
@@ -54,7 +54,7 @@ pub async fn answer(store: &Store, by: &Actor, command: PlanCommand) -> Result<R
         PlanCommand::Show { number } => {
             let found = store.plans(by, &PlanFilter { state: None, text: Some(number.clone()), page: 0 }).await?;
             let Some(row) = found.rows.iter().find(|row| row.number == number) else {
-                return Err(Trouble::Words(format!("no plan has the number {number:?}")));
+                return Err(Trouble::Words(format!("{number:?} という番号の作業計画はありません。 / no plan has the number {number:?}")));
             };
             let view = store.plan(by, &row.id).await?;
             let plan = &view.plan;

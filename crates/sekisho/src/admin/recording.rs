@@ -110,7 +110,7 @@ pub async fn answer(store: &Store, by: &Actor, command: RecordingCommand) -> std
         }
         RecordingCommand::Export { session, channel, .. } => {
             let bytes = store.export_asciicast(by, &super::session::id(&session)?, channel).await?;
-            let text = String::from_utf8(bytes).map_err(|_| Trouble::Words("the export is not text".into()))?;
+            let text = String::from_utf8(bytes).map_err(|_| Trouble::Words("書き出した内容が文字ではありません。 / the export is not text".into()))?;
             Ok(Reply::done(json!({ "session": session, "channel": channel, "asciicast": text }), text))
         }
     }
@@ -176,8 +176,8 @@ pub fn agree(args: &AgreeArgs, json: bool) -> Result<()> {
     let Some(path) = &args.output else {
         return crate::print(json, &json!({ "agreement": text, "for": name }), &text);
     };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).with_context(|| format!("{} cannot be made; it must not exist", path.display()))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(|| format!("{} cannot be written", path.display()))?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).with_context(|| format!("{0} を作れません。同じ名前のファイルがないことを確かめてください。 / {0} cannot be made; it must not exist", path.display()))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(|| format!("{0} に書けません。 / {0} cannot be written", path.display()))?;
     crate::print(json, &json!({ "file": path, "for": name }), &format!("同意の文を {} に書きました。 / The agreement is in {0}.", path.display()))
 }
 
@@ -248,8 +248,8 @@ pub enum AuditorKeyCommand {
 pub fn auditor_key(command: &AuditorKeyCommand, json: bool) -> Result<()> {
     let AuditorKeyCommand::New { output } = command;
     let made = sekisho_store::new_auditor_key(&SystemClock.now().rfc3339());
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(output).with_context(|| format!("{} cannot be made; it must not exist", output.display()))?;
-    file.write_all(made.file.as_bytes()).and_then(|()| file.sync_all()).with_context(|| format!("{} cannot be written", output.display()))?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(output).with_context(|| format!("{0} を作れません。同じ名前のファイルがないことを確かめてください。 / {0} cannot be made; it must not exist", output.display()))?;
+    file.write_all(made.file.as_bytes()).and_then(|()| file.sync_all()).with_context(|| format!("{0} に書けません。 / {0} cannot be written", output.display()))?;
     let text = format!(
         "{}\n秘密鍵は {} にあります。誰にも渡さず、控えを取ってください。なくすと、この鍵で開ける録画は開けません。\n病院には、上の公開鍵だけを伝えてください。\nThe private key is in {1}. Give it to nobody, and keep a copy: without it recordings made for it cannot be opened. Tell the hospital the public key above.",
         made.public,

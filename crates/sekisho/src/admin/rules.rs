@@ -105,7 +105,7 @@ pub async fn answer(store: &Store, by: &Actor, command: RulesCommand) -> Result<
 async fn of(store: &Store, by: &Actor, class: Class) -> Result<ClassRules, Trouble> {
     let class = TargetClass::from(class);
     let all = store.command_rules(by).await?;
-    all.into_iter().find(|kept| kept.class == class).ok_or_else(|| Trouble::Words("no such class".into()))
+    all.into_iter().find(|kept| kept.class == class).ok_or_else(|| Trouble::Words("その区分はありません。 / no such class".into()))
 }
 
 fn list(kept: &ClassRules) -> Result<Reply, serde_json::Error> {

@@ -47,19 +47,19 @@ fn joined(words: &[String]) -> String {
 fn day(text: &Option<String>, end: bool) -> Result<Option<Timestamp>, Trouble> {
     let Some(text) = text else { return Ok(None) };
     let date = parse_date(text).and_then(|date| if end { date.next_day() } else { Some(date) });
-    date.map(|date| Some(Timestamp::from_jst(date, 0, 0))).ok_or_else(|| Trouble::Words(format!("{text:?} is no day such as 2026-11-22")))
+    date.map(|date| Some(Timestamp::from_jst(date, 0, 0))).ok_or_else(|| Trouble::Words(format!("{text:?} は 2026-11-22 のような日付ではありません。 / {text:?} is no day such as 2026-11-22")))
 }
 
 async fn query(store: &Store, by: &Actor, command: &SearchCommand) -> Result<RecordQuery, Trouble> {
-    let kinds = command.kind.iter().map(|kind| RecordKind::parse(kind).ok_or_else(|| Trouble::Words(format!("{kind:?} is none of command, output, file, plan, note"))));
+    let kinds = command.kind.iter().map(|kind| RecordKind::parse(kind).ok_or_else(|| Trouble::Words(format!("{kind:?} は command、output、file、plan、note のどれでもありません。 / {kind:?} is none of command, output, file, plan, note"))));
     let mut query = RecordQuery { words: joined(&command.words), kinds: kinds.collect::<Result<_, _>>()?, page: command.page.saturating_sub(1), ..RecordQuery::default() };
     if let Some(name) = &command.target {
         let found = store.targets(by).await?.into_iter().find(|row| row.target.name == *name);
-        query.target = Some(found.ok_or_else(|| Trouble::Words(format!("there is no target {name:?}")))?.target.id);
+        query.target = Some(found.ok_or_else(|| Trouble::Words(format!("{name:?} という接続先はありません。 / there is no target {name:?}")))?.target.id);
     }
     if let Some(login) = &command.worker {
         let found = store.persons(by).await?.into_iter().find(|row| row.person.login == *login);
-        query.person = Some(found.ok_or_else(|| Trouble::Words(format!("there is no worker {login:?}")))?.person.id);
+        query.person = Some(found.ok_or_else(|| Trouble::Words(format!("{login:?} という作業者はいません。 / there is no worker {login:?}")))?.person.id);
     }
     query.session = command.session.as_deref().map(session::id).transpose()?;
     query.from = day(&command.from, false)?;

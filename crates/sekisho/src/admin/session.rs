@@ -163,14 +163,14 @@ pub async fn answer(store: &Store, by: &Actor, command: SessionCommand) -> Resul
             let files = store.session(by, &session).await?.row.facts.files;
             let kept = files.iter().filter_map(|seen| seen.kept).find(|kept| kept.file == number);
             if kept.is_some_and(|kept| kept.bytes > CONSOLE_FILE_BYTES) {
-                return Err(Trouble::Words(format!("the content is larger than {CONSOLE_FILE_BYTES} bytes; take it out by the session's page or the API")));
+                return Err(Trouble::Words(format!("内容が {CONSOLE_FILE_BYTES} バイトを超えています。セッションの画面か API で取り出してください。 / the content is larger than {CONSOLE_FILE_BYTES} bytes; take it out by the session's page or the API")));
             }
             let mut taken = store.take_file(by, &session, number).await?;
             let mut content = Vec::new();
             while let Some(piece) = taken.next().await {
                 content.extend_from_slice(&piece?);
                 if content.len() as u64 > CONSOLE_FILE_BYTES {
-                    return Err(Trouble::Words(format!("the content grows beyond {CONSOLE_FILE_BYTES} bytes by its gaps; take it out by the session's page or the API")));
+                    return Err(Trouble::Words(format!("間の空白を含めると内容が {CONSOLE_FILE_BYTES} バイトを超えます。セッションの画面か API で取り出してください。 / the content grows beyond {CONSOLE_FILE_BYTES} bytes by its gaps; take it out by the session's page or the API")));
                 }
             }
             let value = json!({ "session": session, "file": taken.file, "bytes": taken.bytes, "sha256": taken.sha256 });

@@ -91,11 +91,11 @@ impl SourcesCommand {
     /// It cannot be read, or is too large.
     pub fn gather(self) -> anyhow::Result<Self> {
         let Self::Import { target, file, failed, clock_seconds, .. } = self else { return Ok(self) };
-        let words = || format!("cannot read {}", file.display());
+        let words = || format!("{0} を読めません。 / cannot read {0}", file.display());
         let mut bytes = Vec::new();
         File::open(&file).with_context(words)?.take(limits::LOG_IMPORT_BYTES as u64 + 1).read_to_end(&mut bytes).with_context(words)?;
         if bytes.len() > limits::LOG_IMPORT_BYTES {
-            anyhow::bail!("{} is larger than {} bytes; export a shorter time", file.display(), limits::LOG_IMPORT_BYTES);
+            anyhow::bail!("{0} は {1} バイトを超えています。期間を短くして書き出してください。 / {0} is larger than {1} bytes; export a shorter time", file.display(), limits::LOG_IMPORT_BYTES);
         }
         let failed = failed || file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("btmp"));
         Ok(Self::Import { target, file, failed, clock_seconds, content: STANDARD.encode(bytes) })
@@ -164,7 +164,7 @@ pub enum CasesCommand {
 async fn target_named(store: &Store, by: &Actor, name: Option<String>) -> Result<Option<TargetId>, Trouble> {
     let Some(name) = name else { return Ok(None) };
     let found = store.targets(by).await?.into_iter().find(|row| row.target.name == name || row.target.id.as_str() == name);
-    found.map(|row| Some(row.target.id)).ok_or_else(|| Trouble::Words(format!("there is no target {name}")))
+    found.map(|row| Some(row.target.id)).ok_or_else(|| Trouble::Words(format!("{name} という接続先はありません。 / there is no target {name}")))
 }
 
 async fn source_named(store: &Store, by: &Actor, name: &str) -> Result<LogSourceId, Trouble> {
@@ -172,7 +172,7 @@ async fn source_named(store: &Store, by: &Actor, name: &str) -> Result<LogSource
         return Ok(id);
     }
     let found = store.log_sources(by).await?.into_iter().find(|row| row.source.active && row.source.hosts.contains(name));
-    found.map(|row| row.source.id).ok_or_else(|| Trouble::Words(format!("no source in force is called {name}")))
+    found.map(|row| row.source.id).ok_or_else(|| Trouble::Words(format!("{name} という有効なログの送信元はありません。 / no source in force is called {name}")))
 }
 
 fn made(made: &NewLogSource) -> Result<Reply, Trouble> {
@@ -216,15 +216,15 @@ pub async fn sources(store: &Store, by: &Actor, command: SourcesCommand) -> Resu
         }
         SourcesCommand::Add { hosts, target, sensor: _, legacy, zone_minutes, silent_minutes, partial } => {
             if !store.takes_target_logs() {
-                return Err(Trouble::Words("[log_sources] of the configuration has no listen; nothing is taken".into()));
+                return Err(Trouble::Words("設定の [log_sources] に listen がないため、何も受け取りません。 / [log_sources] of the configuration has no listen; nothing is taken".into()));
             }
             let target = target_named(store, by, target).await?;
             let ask = SourceAsk { target, hosts: hosts.into_iter().collect(), legacy, zone_minutes, silent_minutes, tells_logins: !partial };
             made(&store.add_log_source(by, ask).await?)
         }
         SourcesCommand::Import { target, file, failed, clock_seconds, content } => {
-            let target = target_named(store, by, Some(target)).await?.ok_or_else(|| Trouble::Words("there is no such target".into()))?;
-            let bytes = STANDARD.decode(content).map_err(|_| Trouble::Words("the file did not arrive whole".into()))?;
+            let target = target_named(store, by, Some(target)).await?.ok_or_else(|| Trouble::Words("その接続先はありません。 / there is no such target".into()))?;
+            let bytes = STANDARD.decode(content).map_err(|_| Trouble::Words("ファイルが途中で切れています。もう一度実行してください。 / the file did not arrive whole".into()))?;
             let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let import = store.import_log(by, ImportAsk { target, name, failed, clock_seconds }, bytes).await?;
             Ok(Reply::done(serde_json::to_value(&import)?, imported(&import)))
@@ -267,7 +267,7 @@ fn line(case: &Case) -> String {
 }
 
 fn case_id(text: &str) -> Result<CaseId, Trouble> {
-    CaseId::parse(text).ok_or_else(|| Trouble::Words(format!("{text:?} is no id of a case")))
+    CaseId::parse(text).ok_or_else(|| Trouble::Words(format!("{text:?} は事案の識別子ではありません。 / {text:?} is no id of a case")))
 }
 
 /// Does a command on cases.
@@ -295,8 +295,8 @@ pub async fn cases(store: &Store, by: &Actor, command: CasesCommand) -> Result<R
         }
         CasesCommand::Decide { case, decision, seen, reason } => {
             let counts = seen.split_once('+').and_then(|(logins, attempts)| Some((logins.parse().ok()?, attempts.parse().ok()?)));
-            let counts = counts.ok_or_else(|| Trouble::Words("--seen is the two numbers that `sekisho cases show` prints, such as 3+0".into()))?;
-            let what = Decision::parse(&decision).filter(|what| *what != Decision::Allowed).ok_or_else(|| Trouble::Words("the decision is legitimate or incident; to allow such logins, `sekisho cases allow`".into()))?;
+            let counts = counts.ok_or_else(|| Trouble::Words("--seen には、`sekisho cases show` が表示する二つの数を 3+0 のように指定してください。 / --seen is the two numbers that `sekisho cases show` prints, such as 3+0".into()))?;
+            let what = Decision::parse(&decision).filter(|what| *what != Decision::Allowed).ok_or_else(|| Trouble::Words("判断は legitimate か incident です。今後も認めるログインは `sekisho cases allow` で登録してください。 / the decision is legitimate or incident; to allow such logins, `sekisho cases allow`".into()))?;
             let case = store.decide_case(by, &case_id(&case)?, counts, what, &reason, None).await?;
             Ok(Reply::done(serde_json::to_value(&case)?, line(&case)))
         }
@@ -306,13 +306,13 @@ pub async fn cases(store: &Store, by: &Actor, command: CasesCommand) -> Result<R
             Ok(Reply::done(serde_json::to_value(&allows)?, text.join("\n")))
         }
         CasesCommand::Allow { network, target, account, days, reason } => {
-            let network = Network::parse(&network).ok_or_else(|| Trouble::Words(format!("{network:?} is neither an address nor a network")))?;
+            let network = Network::parse(&network).ok_or_else(|| Trouble::Words(format!("{network:?} はアドレスでもネットワークでもありません。 / {network:?} is neither an address nor a network")))?;
             let target = target_named(store, by, target).await?;
             let allow = store.allow_login(by, AllowAsk { target, network, account, reason, days }).await?;
             Ok(Reply::done(serde_json::to_value(&allow)?, allow.id.to_string()))
         }
         CasesCommand::Disallow { allow, reason } => {
-            let id = LoginAllowId::parse(&allow).ok_or_else(|| Trouble::Words(format!("{allow:?} is no id of an allowed login")))?;
+            let id = LoginAllowId::parse(&allow).ok_or_else(|| Trouble::Words(format!("{allow:?} は認めたログインの識別子ではありません。 / {allow:?} is no id of an allowed login")))?;
             let ended = store.end_login_allow(by, &id, &reason).await?;
             Ok(Reply::done(serde_json::to_value(&ended)?, ended.id.to_string()))
         }

@@ -175,7 +175,7 @@ impl TargetCommand {
         let mut text = String::new();
         match &args.key_file {
             Some(path) => {
-                let file = std::fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+                let file = std::fs::File::open(path).with_context(|| format!("{0} を読めません。 / cannot read {0}", path.display()))?;
                 file.take(MAX_CREDENTIAL).read_to_string(&mut text)?;
             }
             None => {
@@ -184,7 +184,7 @@ impl TargetCommand {
             }
         }
         if text.is_empty() || text.len() as u64 >= MAX_CREDENTIAL {
-            bail!("the credential is empty or larger than {MAX_CREDENTIAL} bytes");
+            bail!("認証情報が空か、{MAX_CREDENTIAL} バイトを超えています。 / the credential is empty or larger than {MAX_CREDENTIAL} bytes");
         }
         args.secret = text;
         Ok(Self::Account(args))
@@ -250,7 +250,7 @@ async fn authority(store: &Store, by: &Actor, step: Option<&str>, reason: &str) 
     let authority = match step {
         None => store.ssh_authority(by)?,
         Some(step) => {
-            let act = AuthorityAct::parse(step).ok_or_else(|| Trouble::Words("the steps are prepare, finish and cancel".to_owned()))?;
+            let act = AuthorityAct::parse(step).ok_or_else(|| Trouble::Words("手順は prepare、finish、cancel のどれかです。 / the steps are prepare, finish and cancel".to_owned()))?;
             store.act_on_ssh_authority(by, act, reason).await?
         }
     };
@@ -261,10 +261,10 @@ async fn authority(store: &Store, by: &Actor, step: Option<&str>, reason: &str) 
 async fn test(store: &Store, by: &Actor, name: &str, username: &str) -> Result<Reply, Trouble> {
     let row = find(store, by, name).await?;
     let account = row.accounts.iter().find(|account| account.username == username);
-    let account = account.ok_or_else(|| Trouble::Words(format!("{name} has no account {username:?}")))?;
+    let account = account.ok_or_else(|| Trouble::Words(format!("{name} に {username:?} というアカウントはありません。 / {name} has no account {username:?}")))?;
     let test = store.test_account(by, &account.id, Arc::new(Lookout)).await?;
     let value = serde_json::to_value(&test)?;
-    let Some(tested) = test.tested else { return Ok(Reply::failed("the test did not end")) };
+    let Some(tested) = test.tested else { return Ok(Reply::failed("接続の確認が終わりませんでした。もう一度実行してください。 / the test did not end")) };
     let address = tested.address.as_deref().unwrap_or("-");
     let print = tested.host_key.as_deref().unwrap_or("-");
     let (ok, end) = match &tested.outcome {
@@ -313,7 +313,7 @@ async fn account(store: &Store, by: &Actor, args: AccountArgs) -> Result<Reply, 
 
 async fn find(store: &Store, by: &Actor, name: &str) -> Result<TargetRow, Trouble> {
     let rows = store.targets(by).await?;
-    rows.into_iter().find(|row| row.target.name == name).ok_or_else(|| Trouble::Words(format!("no target is called {name:?}")))
+    rows.into_iter().find(|row| row.target.name == name).ok_or_else(|| Trouble::Words(format!("{name:?} という接続先はありません。 / no target is called {name:?}")))
 }
 
 fn cells(row: &TargetRow) -> Vec<String> {

@@ -108,8 +108,8 @@ pub(super) async fn find(store: &Store, by: &Actor, wanted: &str) -> Result<Vend
     let mut hits = rows.into_iter().filter(|row| row.id.as_str() == wanted || row.name == wanted);
     match (hits.next(), hits.next()) {
         (Some(row), None) => Ok(row),
-        (None, _) => Err(Trouble::Words(format!("no vendor is called {wanted:?}"))),
-        (Some(_), Some(_)) => Err(Trouble::Words(format!("several vendors are called {wanted:?}: give the id"))),
+        (None, _) => Err(Trouble::Words(format!("{wanted:?} という事業者はありません。 / no vendor is called {wanted:?}"))),
+        (Some(_), Some(_)) => Err(Trouble::Words(format!("{wanted:?} という事業者が複数あります。識別子で指定してください。 / several vendors are called {wanted:?}: give the id"))),
     }
 }
 

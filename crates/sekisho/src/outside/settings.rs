@@ -110,42 +110,42 @@ impl Checkpoints {
         let mut found = Vec::new();
         let names: Vec<&str> = self.folder.iter().map(|one| one.name.as_str()).chain(self.syslog.iter().map(|one| one.name.as_str())).chain(self.witness.iter().map(|one| one.name.as_str())).collect();
         if names.len() > limits::OUTSIDE_PLACES {
-            found.push(format!("[checkpoints] may name {} places", limits::OUTSIDE_PLACES));
+            found.push(format!("[checkpoints] に書ける外部保管の場所は {0} か所までです。 / [checkpoints] may name {0} places", limits::OUTSIDE_PLACES));
         }
         for (n, name) in names.iter().enumerate() {
             let sound = (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
             if !sound || matches!(*name, "mail" | "timestamps") || names.iter().take(n).any(|other| other == name) {
-                found.push(format!("the name {name:?} of a place in [checkpoints] must be 1 to 32 of a-z, 0-9 and -, its own, and neither \"mail\" nor \"timestamps\""));
+                found.push(format!("[checkpoints] の名前 {name:?} は、a-z、0-9、- の 1～32 文字で、他と重ならず、\"mail\" でも \"timestamps\" でもない名前にしてください。 / the name {name:?} of a place in [checkpoints] must be 1 to 32 of a-z, 0-9 and -, its own, and neither \"mail\" nor \"timestamps\""));
             }
         }
         if !(1..=1440).contains(&self.alarm_minutes) {
-            found.push("checkpoints.alarm_minutes must be 1 to 1440".into());
+            found.push("checkpoints.alarm_minutes は 1～1440 にしてください。 / checkpoints.alarm_minutes must be 1 to 1440".into());
         }
         if !(1..=24 * 31).contains(&self.mail_hours) {
-            found.push("checkpoints.mail_hours must be 1 to 744".into());
+            found.push("checkpoints.mail_hours は 1～744 にしてください。 / checkpoints.mail_hours must be 1 to 744".into());
         }
         if self.mail.len() > limits::MAIL_ALARM_ADDRESSES {
-            found.push(format!("checkpoints.mail may name {} addresses", limits::MAIL_ALARM_ADDRESSES));
+            found.push(format!("checkpoints.mail に書けるアドレスは {0} 件までです。 / checkpoints.mail may name {0} addresses", limits::MAIL_ALARM_ADDRESSES));
         }
         for address in self.mail.iter().filter(|address| Address::parse(address).is_none()) {
-            found.push(format!("checkpoints.mail holds {address:?}, which is no mail address"));
+            found.push(format!("checkpoints.mail の {address:?} はメールアドレスではありません。 / checkpoints.mail holds {address:?}, which is no mail address"));
         }
         for one in self.folder.iter().filter(|one| !one.path.is_absolute()) {
-            found.push(format!("the folder {:?} of [checkpoints] needs its whole path", one.name));
+            found.push(format!("[checkpoints] のフォルダー {0:?} は / から始まるパスで書いてください。 / the folder {0:?} of [checkpoints] needs its whole path", one.name));
         }
         for one in &self.syslog {
             found.extend(one.keys().problems(&format!("the syslog server {:?} of [checkpoints]", one.name)));
         }
         for one in self.witness.iter().filter(|one| one.key.parse::<WitnessPublic>().is_err()) {
-            found.push(format!("the key of the witness {:?} is none; `sekisho witness init` prints it", one.name));
+            found.push(format!("立会人(witness) {0:?} の鍵が正しくありません。`sekisho witness init` が表示する鍵を書いてください。 / the key of the witness {0:?} is none; `sekisho witness init` prints it", one.name));
         }
         for one in &self.witness {
             let clear = one.url.starts_with("http://");
             if clear && one.clear_network.is_empty() && !is_loopback(&one.url) {
-                found.push(format!("the witness {:?} of [checkpoints] is spoken to by http://, where its silence is anybody's: take https:// with ca_file, or name the legacy network (clear_network)", one.name));
+                found.push(format!("[checkpoints] の立会人(witness) {0:?} が http:// です。途中で止められても分からないため、https:// と ca_file にするか、TLS を使えない網の名前(clear_network)を書いてください。 / the witness {0:?} of [checkpoints] is spoken to by http://, where its silence is anybody's: take https:// with ca_file, or name the legacy network (clear_network)", one.name));
             }
             if !clear && !one.clear_network.is_empty() {
-                found.push(format!("the witness {:?} of [checkpoints] has a clear_network and is not spoken to in clear", one.name));
+                found.push(format!("[checkpoints] の立会人(witness) {0:?} は https:// なので、clear_network を消してください。 / the witness {0:?} of [checkpoints] has a clear_network and is not spoken to in clear", one.name));
             }
         }
         found

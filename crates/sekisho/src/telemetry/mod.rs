@@ -63,10 +63,10 @@ impl TelemetrySection {
     pub fn problems(&self) -> Vec<String> {
         let mut found = Vec::new();
         if !self.url.is_empty() && !self.url.starts_with("https://") && !self.url.starts_with("http://") {
-            found.push("telemetry.url must begin with https:// or http://".into());
+            found.push("telemetry.url は https:// か http:// で始めてください。 / telemetry.url must begin with https:// or http://".into());
         }
         if self.url.starts_with("https://") == self.ca_file.as_os_str().is_empty() {
-            found.push("telemetry.ca_file goes with an https:// address: the authority that issued the collector's certificate".into());
+            found.push("telemetry.url が https:// のときは、収集先の証明書を発行した認証局のファイルを telemetry.ca_file に書いてください。http:// のときは消してください。 / telemetry.ca_file goes with an https:// address: the authority that issued the collector's certificate".into());
         }
         if self.url.is_empty() { Vec::new() } else { found }
     }

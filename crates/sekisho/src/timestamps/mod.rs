@@ -46,21 +46,21 @@ impl TimestampSection {
     pub fn problems(&self) -> Vec<String> {
         let mut found = Vec::new();
         if !self.url.is_empty() && self.local {
-            found.push("timestamps.local is for networks without an authority: leave url empty, or local = false".into());
+            found.push("timestamps.local は、時刻認証局のない網のためのものです。url を空にするか、local = false にしてください。 / timestamps.local is for networks without an authority: leave url empty, or local = false".into());
         }
         match (self.url.is_empty(), self.ca_file.as_os_str().is_empty()) {
-            (true, false) => found.push("timestamps.ca_file says who is believed, and timestamps.url names nobody".into()),
-            (false, true) => found.push("timestamps.ca_file must name the authority that issued the certificate by which timestamps.url stamps".into()),
+            (true, false) => found.push("timestamps.ca_file がありますが、timestamps.url がありません。 / timestamps.ca_file says who is believed, and timestamps.url names nobody".into()),
+            (false, true) => found.push("timestamps.ca_file に、timestamps.url の時刻認証局の証明書を発行した認証局のファイルを書いてください。 / timestamps.ca_file must name the authority that issued the certificate by which timestamps.url stamps".into()),
             _ => {}
         }
         if self.url.starts_with("https://") && self.tls_ca_file.as_os_str().is_empty() {
-            found.push("timestamps.url is https and needs timestamps.tls_ca_file".into());
+            found.push("timestamps.url が https のときは timestamps.tls_ca_file が要ります。 / timestamps.url is https and needs timestamps.tls_ca_file".into());
         }
         if !self.policy.is_empty() && policy_of(&self.policy).is_none() {
-            found.push(format!("timestamps.policy is {:?}, which is no number of a policy such as 1.2.3.4", self.policy));
+            found.push(format!("timestamps.policy の {0:?} は、1.2.3.4 のようなポリシーの番号ではありません。 / timestamps.policy is {0:?}, which is no number of a policy such as 1.2.3.4", self.policy));
         }
         if !(1..=1440).contains(&self.every_minutes) {
-            found.push("timestamps.every_minutes must be 1 to 1440".into());
+            found.push("timestamps.every_minutes は 1～1440 にしてください。 / timestamps.every_minutes must be 1 to 1440".into());
         }
         found
     }

@@ -72,11 +72,11 @@ impl Store {
 
     async fn archive_work(&self, vault: &Arc<dyn Vault>, settings: ArchiveSettings, check: bool) -> Result<Option<Trouble>, Fault> {
         // First of all, and also while the place is in trouble: who looks at a hold shall read of it.
-        if self.inner.archive.holding.take_due() || check {
-            if let Some(trouble) = self.lock_held_copies(vault, settings).await? {
-                self.inner.archive.holding.ask();
-                return Ok(Some(trouble));
-            }
+        if (self.inner.archive.holding.take_due() || check)
+            && let Some(trouble) = self.lock_held_copies(vault, settings).await?
+        {
+            self.inner.archive.holding.ask();
+            return Ok(Some(trouble));
         }
         if check {
             self.doubt_rows().await?;

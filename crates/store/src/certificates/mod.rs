@@ -289,7 +289,6 @@ impl Store {
         })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each of them is a word of the entry that tells of it")]
     async fn end_certificate(&self, tx: &mut Tx, certificate: DeviceCertificate, name: &str, how: &str, until: Timestamp, reason: &str) -> Result<DeviceCertificate, Fault> {
         let by = if how == "revoked" { tx.actor().name.clone() } else { String::new() };
         let end = CertificateEnd { at: tx.now(), how: how.to_owned(), by, reason: reason.to_owned() };

@@ -128,7 +128,7 @@ impl Store {
 
 /// True if the lists of usual passwords and words of `zxcvbn` lead to this one quickly.
 fn is_usual(password: &str) -> bool {
-    u64::from(zxcvbn::zxcvbn(password, &[]).guesses()) < USUAL_TRIES
+    zxcvbn::zxcvbn(password, &[]).guesses() < USUAL_TRIES
 }
 
 #[cfg(test)]

@@ -222,7 +222,7 @@ impl Store {
             Err(fault) if allowed => {
                 // What is not in the log is not allowed; it can be decided again.
                 self.inner.holds.give_back(session, hold, sender);
-                return Err(fault.into());
+                Err(fault.into())
             }
             written => {
                 note_in_recording(&writer, &decided);

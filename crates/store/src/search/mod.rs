@@ -23,6 +23,7 @@ use sekisho_core::time::Timestamp;
 use sekisho_search::{Breach, Filter, Hit, Words};
 use sqlx::Row;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -144,9 +145,9 @@ impl Store {
                 let sessions = found.hits.iter().filter_map(|hit| hit.session.clone());
                 let mut partial = BTreeMap::new();
                 for session in sessions {
-                    if !partial.contains_key(&session) {
-                        let is = index.is_partial(&session)?;
-                        partial.insert(session, is);
+                    if let Entry::Vacant(place) = partial.entry(session) {
+                        let is = index.is_partial(place.key())?;
+                        place.insert(is);
                     }
                 }
                 Ok::<_, sekisho_search::Fault>((found, partial))

@@ -240,10 +240,11 @@ impl Store {
                 match entry.fact {
                     Fact::Entered { session, target, .. } | Fact::RobotEntered { session, target, .. } => drop(sessions.insert(session, target)),
                     // A session is dialled once; what is remembered of it is done with.
-                    Fact::Dialled { session, outcome } => match (sessions.remove(&session), outcome) {
-                        (Some(target), Dialled::Connected { peer, .. }) => seen.note(&target, peer, entry.at),
-                        _ => {}
-                    },
+                    Fact::Dialled { session, outcome } => {
+                        if let (Some(target), Dialled::Connected { peer, .. }) = (sessions.remove(&session), outcome) {
+                            seen.note(&target, peer, entry.at);
+                        }
+                    }
                     Fact::TestEnded { target, outcome: Dialled::Connected { peer, .. }, .. } => seen.note(&target, peer, entry.at),
                     _ => {}
                 }

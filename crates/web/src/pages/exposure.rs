@@ -151,7 +151,7 @@ async fn show(call: Call) -> Reply {
     let query = call.query();
     let form = call.typed_or(Form::of([("transport", query.text("transport")), ("port", query.text("port")), ("address", query.text("address"))]));
     let context = context! {
-        checked_at => value(&exposure.at),
+        checked_at => value(exposure.at),
         stale => exposure.stale,
         can_look => exposure.can_look,
         findings, own, tls, sockets, interfaces,

@@ -53,7 +53,7 @@ fn told(call: &Call, import: &LogImport) -> Value {
         first => import.first.map(|at| at.0),
         last => import.last.map(|at| at.0),
         clock => import.clock_seconds,
-        troubles => value(&import.troubles.iter().map(|trouble| in_one_language(call, trouble)).collect::<Vec<_>>()),
+        troubles => value(import.troubles.iter().map(|trouble| in_one_language(call, trouble)).collect::<Vec<_>>()),
         by => import.by.as_str(),
         at => import.at.0,
     }

@@ -144,6 +144,7 @@ pub(in crate::pages) fn title(lang: words::Lang, names: &LogNames, line: &Review
             words::listed(lang, &kinds)
         }
         "named" => names.of(text),
+        "names" => words::listed(lang, &text.split('、').collect::<Vec<_>>()),
         "duty" => words::find(lang, &format!("lr.duty_{text}")).map_or_else(|| text.to_owned(), str::to_owned),
         "target" | "place" if text.is_empty() => words::word(lang, "lr.unknown_target"),
         _ => text.to_owned(),

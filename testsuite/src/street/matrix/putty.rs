@@ -120,7 +120,7 @@ fn putty_does_through_the_gateway_what_it_does_directly() {
             psftp(site, "copy", |here| sample(&here.join("s")), &["put -r HERE/s THERE/up", "get -r THERE/up HERE/back", "ls THERE/absent"])
         }),
         row("PuTTY psftp", "folders, names, modes", |site| {
-            psftp(site, "names", |here| sample(here), &[
+            psftp(site, "names", sample, &[
                 "mkdir THERE/a", "put HERE/plain.txt THERE/a/p", "mv THERE/a/p THERE/a/q", "chmod 640 THERE/a/q", "cd THERE/a", "pwd", "put HERE/inner/noise.bin n", "del n", "cd ..", "mkdir b", "rmdir b",
             ])
         }),

@@ -157,7 +157,7 @@ fn both(text: impl Fn(Lang) -> String) -> Value {
 pub(super) fn report(wish: &Wish<'_>, entries: &[Entry]) -> Result<String, Error> {
     let (evidence, hand) = (wish.evidence, wish.hand);
     let rows: Vec<Value> = entries.iter().map(|entry| row(&hand.names, entry)).collect();
-    let plans: Vec<Value> = evidence.plans.iter().map(|view| plan_row(view)).collect();
+    let plans: Vec<Value> = evidence.plans.iter().map(plan_row).collect();
     let case = evidence.case.as_ref().map(|held| {
         let case = &held.case;
         let accounts: Vec<&str> = case.accounts.iter().map(String::as_str).collect();
