@@ -25,13 +25,16 @@ impl Store {
 
     /// True if the signature of every approval of the plan holds.
     pub(crate) fn signatures_hold(&self, plan: &Plan) -> bool {
-        // An approval outlives an exchange of the key, if the log told of it while that key signed: a backup may hold the key.
+        plan.approvals.iter().all(|approval| self.signature_counts(CONTEXT, &approval.signed_bytes(), &approval.signature))
+    }
+
+    /// Whether what somebody signed with a key of the log counts. It outlives an exchange of the key if the log told of it
+    /// while that key signed: a backup may hold the key.
+    pub(crate) fn signature_counts(&self, context: &str, bytes: &[u8], signature: &str) -> bool {
+        let Ok(parsed) = signature.parse::<Signature>() else { return false };
         let terms = self.inner.keys.terms();
-        plan.approvals.iter().all(|approval| {
-            let Ok(signature) = approval.signature.parse::<Signature>() else { return false };
-            let signed = |term: &&Term| verify_bytes(&term.key, CONTEXT, &approval.signed_bytes(), &signature).is_ok();
-            let Some(term) = terms.iter().rev().find(signed) else { return false };
-            term.until == u64::MAX || self.inner.log.approval_told(&approval.signature).is_some_and(|seq| seq < term.until)
-        })
+        let signed = |term: &&Term| verify_bytes(&term.key, context, bytes, &parsed).is_ok();
+        let Some(term) = terms.iter().rev().find(signed) else { return false };
+        term.until == u64::MAX || self.inner.log.signature_told(signature).is_some_and(|seq| seq < term.until)
     }
 }

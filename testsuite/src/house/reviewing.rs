@@ -1,6 +1,8 @@
 //! Reviews of the log and reports on months, made by the clockwork over both databases.
 
 use super::base::{Base, Town, on_both, told};
+use super::resumed::sql_beside;
+use crate::street::program::copy_folder;
 use sekisho_core::evidence::EvidenceScope;
 use sekisho_core::facts::Fact;
 use sekisho_core::log_review::{DRAW_CONTEXT, Draw, LineSaid, LineVerdict, LogReview, LogReviewState, Section, seed_text};
@@ -13,7 +15,7 @@ use sekisho_core::time::Timestamp;
 use sekisho_evidence::Digest;
 use sekisho_evidence::checkpoint::{PublicKey, Signature, verify_bytes};
 use sekisho_evidence::log::{Files as _, Tree, leaf_hash};
-use sekisho_store::MailSettings;
+use sekisho_store::{MailSettings, Settings, Store};
 use std::time::Duration;
 
 on_both!(
@@ -126,6 +128,8 @@ async fn a_review_is_judged_signed_and_confirmed_by_different_people(base: Base)
     let done = told(store.log_review(operator, &review.id).await).unwrap();
     assert_eq!(done.review.state(), LogReviewState::Confirmed);
     assert!(done.signatures_hold && done.list_holds && !done.review.confirmed.unwrap().deviation);
+    store.rotate_log_key(&Actor::console()).await.unwrap();
+    assert!(told(store.log_review(operator, &review.id).await).unwrap().signatures_hold, "both stand in the log in the key's own time");
     let signed = town.facts("log_review_signed").await;
     assert!(signed.iter().any(|entry| matches!(&entry.fact, Fact::LogReviewSigned { digest, .. } if *digest == view.digest)));
     for kind in ["log_review_opened", "log_review_judged", "log_review_returned", "log_review_confirmed"] {
@@ -134,6 +138,34 @@ async fn a_review_is_judged_signed_and_confirmed_by_different_people(base: Base)
     let letters: Vec<String> = town.facts("mail_written").await.iter().filter_map(|entry| if let Fact::MailWritten { letter, .. } = &entry.fact { Some(letter.clone()) } else { None }).filter(|letter| letter == "review").collect();
     assert!(letters.is_empty() || letters.len() >= 2, "{letters:?}");
     assert!(told(store.log_review_duties(operator).await).unwrap().is_empty());
+}
+
+/// A backup holds the key of the log: with it a review is judged and signed elsewhere, and its row goes into the database.
+#[tokio::test]
+async fn a_signature_of_which_the_log_did_not_tell_ends_with_its_key() {
+    let mut town = a_week_over(Base::sqlite()).await;
+    let review = reviews(&town).await.pop().unwrap();
+    town.store.shut().await;
+    let copy = town.base.folder.path().join("backup");
+    copy_folder(&town.base.dir(), &copy);
+    let settings = Settings { data_dir: copy.clone(), ..town.base.settings() };
+    let stolen = Store::open(settings, town.base.clock.clone()).await.unwrap();
+    for line in &review.lines {
+        let by = [&town.operator, &town.planner, &town.safety].into_iter().find(|one| review.may_judge(&one.actor, line)).unwrap();
+        told(stolen.judge_log_review(&by.actor, &review.id, &[say(line.n, LineVerdict::Fine, "")]).await).unwrap();
+    }
+    let digest = told(stolen.log_review(&town.planner.actor, &review.id).await).unwrap().digest;
+    told(stolen.sign_log_review(&town.operator.actor, &review.id, &digest, "").await).unwrap();
+    stolen.shut().await;
+    let row = format!("ATTACH '{}' AS stolen; INSERT OR REPLACE INTO log_reviews SELECT * FROM stolen.log_reviews", copy.join("sekisho.db").display());
+    sql_beside(&town.base.dir(), &row);
+
+    town.store = town.base.open().await.unwrap();
+    town.store.rotate_log_key(&Actor::console()).await.unwrap();
+    let view = told(town.store.log_review(&town.planner.actor, &review.id).await).unwrap();
+    assert_eq!(view.review.state(), LogReviewState::Signed);
+    assert!(!view.signatures_hold, "the key signs no more, and in its time the log told of no signature");
+    assert_eq!(told(town.store.confirm_log_review(&town.planner.actor, &review.id, &digest, "").await).err(), Some(Refusal::DigestChanged));
 }
 
 async fn the_list_and_the_draw_follow_from_the_log_and_nobody_edits_them(base: Base) {

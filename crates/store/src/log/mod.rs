@@ -115,9 +115,9 @@ impl Head {
         (state.behind.size() == size).then(|| state.behind.root())
     }
 
-    /// The first line that tells of the approval with this signature.
-    pub fn approval_told(&self, signature: &str) -> Option<u64> {
-        self.state().told.get(&approval_row(signature)).copied()
+    /// The first line that tells of an approval or a review with this signature.
+    pub fn signature_told(&self, signature: &str) -> Option<u64> {
+        self.state().told.get(&signature_row(signature)).copied()
     }
 
     /// The last line that tells of a sealed row.
@@ -261,20 +261,20 @@ pub(crate) fn entry_in(row: &AnyRow) -> Result<Option<Entry>, Fault> {
     Ok(entry.filter(|entry| as_i64(entry.seq) == seq))
 }
 
-/// The name under which an approval is known by its signature. No row is called so: ids have no colon.
-fn approval_row(signature: &str) -> String {
-    format!("approval:{signature}")
+/// The name under which what was signed is known. No row is called so: ids have no colon.
+fn signature_row(signature: &str) -> String {
+    format!("signature:{signature}")
 }
 
-/// Takes down which row an entry tells of, and which approval.
+/// Takes down which row an entry tells of, and which signature of an approval or a review.
 pub(crate) fn note(told: &mut HashMap<String, u64>, entry: &Entry) {
     if let Some(row) = row_of(&entry.fact) {
         told.insert(row.into_owned(), entry.seq);
     }
-    if let Fact::PlanActed { signature, .. } = &entry.fact
+    if let Fact::PlanActed { signature, .. } | Fact::LogReviewSigned { signature, .. } | Fact::LogReviewConfirmed { signature, .. } = &entry.fact
         && !signature.is_empty()
     {
-        told.entry(approval_row(signature)).or_insert(entry.seq);
+        told.entry(signature_row(signature)).or_insert(entry.seq);
     }
 }
 

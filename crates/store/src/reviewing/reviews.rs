@@ -19,7 +19,7 @@ use sekisho_core::refusal::Refusal;
 use sekisho_core::span::{Span, SpanKind};
 use sekisho_core::time::Timestamp;
 use sekisho_evidence::Digest;
-use sekisho_evidence::checkpoint::{Signature, sign_bytes, verify_bytes};
+use sekisho_evidence::checkpoint::sign_bytes;
 use sekisho_evidence::log::Tree;
 use serde::Serialize;
 use sqlx::AnyConnection;
@@ -294,15 +294,13 @@ impl Store {
     }
 
     fn sign_review(&self, act: &str, review: &LogReviewId, signed: &ReviewSigned) -> Result<String, Fault> {
-        let signature = sign_bytes(&self.inner.keys.log(), CONTEXT, &signed.signed_bytes(act, review));
+        let signature = sign_bytes(&self.inner.keys.deciding(), CONTEXT, &signed.signed_bytes(act, review));
         signature.map(|signature| signature.to_string()).map_err(|breach| Fault::Crypto(breach.to_string()))
     }
 
     fn review_signatures_hold(&self, review: &LogReview, digest: &str) -> bool {
-        let keys = self.inner.keys.log_keys();
         let holds = |act: &str, signed: &ReviewSigned| {
-            let signature: Result<Signature, _> = signed.signature.parse();
-            signed.digest == digest && signature.is_ok_and(|signature| keys.iter().any(|key| verify_bytes(key, CONTEXT, &signed.signed_bytes(act, &review.id), &signature).is_ok()))
+            signed.digest == digest && self.signature_counts(CONTEXT, &signed.signed_bytes(act, &review.id), &signed.signature)
         };
         review.signed.as_ref().is_none_or(|signed| holds("sign", signed)) && review.confirmed.as_ref().is_none_or(|signed| holds("confirm", signed))
     }
