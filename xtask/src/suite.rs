@@ -125,12 +125,14 @@ struct Run {
     tally: Tally,
     /// The names of the tests that failed.
     red: Vec<String>,
+    /// A program of tests began and told no result: it was killed, and whom it had still to run nobody knows.
+    cut_short: bool,
 }
 
 impl Run {
     /// Whether the failures are few, and all of them tests that have a name.
     fn deserves_another_look(&self) -> bool {
-        (1..=AGAIN).contains(&self.red.len()) && self.tally.failed == self.red.len() as u64
+        !self.cut_short && (1..=AGAIN).contains(&self.red.len()) && self.tally.failed == self.red.len() as u64
     }
 
     /// The sum, once the red tests ran again: those that are green now have passed.
@@ -145,15 +147,23 @@ impl Run {
 /// Runs `cargo test`, adds up its `test result:` lines and notes who failed.
 fn tests(command: &mut std::process::Command) -> Result<Run> {
     let mut sum: Option<Tally> = None;
-    let mut red = Vec::new();
+    let (mut red, mut under_way) = (Vec::new(), 0_i64);
     let status = shell::follow(command, |line| {
         println!("{line}");
         if let Some(tally) = result(line) {
             sum.get_or_insert_default().add(tally);
+            under_way -= 1;
         }
+        under_way += i64::from(begins(line));
         red.extend(failure(line).map(str::to_owned));
     })?;
-    Ok(Run { tally: judge(sum, status.success()), red })
+    Ok(Run { tally: judge(sum, status.success()), red, cut_short: under_way != 0 })
+}
+
+/// Reads the first line of a program of tests: `running 5 tests`.
+fn begins(line: &str) -> bool {
+    let count = line.strip_prefix("running ").and_then(|rest| rest.strip_suffix(" tests").or_else(|| rest.strip_suffix(" test")));
+    count.is_some_and(|count| count.parse::<u64>().is_ok())
 }
 
 /// Reads the heading of what a failed test said: `---- some::name stdout ----`.
@@ -213,6 +223,7 @@ mod tests {
         assert_eq!(result("test some::name ... ok"), None);
         assert_eq!(failure("---- some::name stdout ----"), Some("some::name"));
         assert_eq!(failure("---- some - (line 5) stdout ----"), None);
+        assert!(begins("running 5 tests") && begins("running 1 test") && !begins("running some tests") && !begins("test running 5 tests ... ok"));
     }
 
     #[test]
@@ -220,6 +231,7 @@ mod tests {
         let run = |passed, failed, red: &[&str]| Run {
             tally: Tally { passed, failed },
             red: red.iter().map(|name| (*name).to_owned()).collect(),
+            cut_short: false,
         };
         let first = run(10, 2, &["a", "b"]);
         assert!(first.deserves_another_look());
@@ -228,6 +240,8 @@ mod tests {
         assert_eq!(first.after(&run(0, 1, &[])), Tally { passed: 10, failed: 2 });
         assert!(!run(10, 0, &[]).deserves_another_look());
         assert!(!run(10, 4, &["a", "b", "c", "d"]).deserves_another_look());
+        // One program was killed, and another one had a red test: what the first did not run is not forgotten.
+        assert!(!Run { cut_short: true, ..run(10, 1, &["a"]) }.deserves_another_look());
         // It did not compile, or was killed: nobody to run again.
         assert!(!run(10, 1, &[]).deserves_another_look());
     }
